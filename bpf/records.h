@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What crosses from the kernel to Python: the single definition of it.
+ *
+ * oomtrace/wire/layout.py reads this very file, and a capture carries its text along, so that it can be decoded by a
+ * later version. Only fixed-size integers, arrays of them and structs defined above are used; the layout is the C one.
+ * A signed counter holds what the kernel held; -1 in an unsigned 64-bit field means "this kernel does not track it".
+ */
+#ifndef OOMTRACE_RECORDS_H
+#define OOMTRACE_RECORDS_H
+
+#define COMM_LEN 16
+#define NAME_LEN 256
+#define MESSAGE_LEN 64
+#define NODES_WORDS 16
+#define CODE_LEN 64
+#define CODE_BEFORE 42
+#define MAX_FRAMES 64
+#define STACK_PIECE 256
+#define MAX_STATE 128
+#define MAX_EVENTS 128
+#define INDEX_BYTES 768
+#define NOT_TRACKED ((u64)-1)
+
+enum record_kind {
+	REC_BEGIN = 1,	     /* out_of_memory entered */
+	REC_CANDIDATE = 2,   /* oom_evaluate_task entered */
+	REC_CHOSEN = 3,	     /* oom_kill_process entered */
+	REC_HEADER = 4,	     /* dump_header entered: the kernel prints this one */
+	REC_STACK = 5,	     /* show_stack entered: registers, code, reliable frames */
+	REC_STACK_PIECE = 6, /* the raw stack, in pieces */
+	REC_COUNTERS = 7,    /* mem_cgroup_print_oom_meminfo entered */
+	REC_STATS = 8,	     /* the memcg's statistics, when the kernel has just read them */
+	REC_PROTECTION = 9,  /* mem_cgroup_show_protected_memory entered */
+	REC_TASK = 10,	     /* dump_task entered */
+	REC_SUMMARY = 11,    /* mem_cgroup_print_oom_context entered */
+	REC_KILL = 12,	     /* __oom_kill_process entered */
+	REC_KILLED = 13,     /* mark_oom_victim entered: the moment of the Killed line */
+	REC_GROUP = 14,	     /* mem_cgroup_print_oom_group entered */
+	REC_DONE = 15,	     /* queue_oom_reaper entered: this kill is over */
+	REC_MEMCG = 16,	     /* a memcg on the way from one that matters to the root */
+	REC_NO_VICTIM = 17,  /* dump_header entered without a chosen task */
+	REC_WAIT = 18,	     /* mem_cgroup_oom_synchronize entered with an OOM pending: v1, OOM killing disabled */
+	REC_CHARGE = 19,     /* pages charged since the last record, by memcg and process */
+	REC_REAPED = 20,     /* the oom_reaper has finished with a victim */
+};
+
+struct rec_header {
+	u32 kind;
+	u32 seq;     /* within the OOM, from 0, without gaps */
+	u64 oom_id;  /* time_ns of REC_BEGIN */
+	u64 time_ns; /* CLOCK_MONOTONIC */
+};
+
+enum task_flag {
+	TASK_HAS_MM = 1,
+	TASK_KTHREAD = 2,
+	TASK_INIT = 4,
+	TASK_VICTIM = 8,    /* signal->oom_mm is set */
+	TASK_OOM_SKIP = 16, /* MMF_OOM_SKIP */
+	TASK_IN_VFORK = 32,
+	TASK_ORIGIN = 64,   /* signal->oom_flag_origin */
+};
+
+struct task_row {
+	u64 task;
+	u64 memcg;
+	u64 mm;
+	u64 total_vm;	    /* pages */
+	s64 file_pages;
+	s64 anon_pages;
+	s64 swap_entries;
+	s64 shmem_pages;
+	u64 pgtables_bytes;
+	u32 pid;
+	u32 tgid;
+	u32 uid;
+	s32 oom_score_adj;
+	u32 flags;	    /* enum task_flag */
+	u32 group_pid;	    /* pid of the thread that has the mm, if another one than asked for */
+	char comm[COMM_LEN];
+};
+
+struct counter {
+	u64 usage; /* pages */
+	u64 max;   /* pages */
+	u64 failcnt;
+};
+
+struct rec_begin {
+	struct rec_header header;
+	u64 oc;
+	u64 memcg;
+	u64 trigger_memcg;
+	u32 pid;
+	u32 tgid;
+	u32 uid;
+	s32 oom_score_adj;
+	u32 gfp_mask;
+	s32 order;
+	char comm[COMM_LEN];
+};
+
+struct rec_candidate {
+	struct rec_header header;
+	u64 totalpages;
+	u64 chosen;	   /* before this one is weighed */
+	s64 chosen_points; /* likewise */
+	struct task_row row;
+};
+
+struct rec_chosen {
+	struct rec_header header;
+	u64 totalpages;
+	s64 chosen_points;
+	u32 constraint;
+	u32 has_nodemask;
+	u64 nodemask[NODES_WORDS];
+	struct task_row row;
+	char message[MESSAGE_LEN];
+};
+
+/* dump_header and, without a chosen task, the report that ends in "no killable processes" */
+struct rec_report {
+	struct rec_header header;
+	u64 totalpages;
+	u64 memcg;
+	u32 gfp_mask;
+	s32 order;
+	u32 constraint;
+	u32 has_nodemask;
+	u64 nodemask[NODES_WORDS];
+};
+
+struct rec_stack {
+	struct rec_header header;
+	u64 sp;		/* where the kernel's scan begins */
+	u64 stack_top;	/* first address above the stack */
+	u32 cpu;
+	u32 pid;
+	u32 uid;
+	u32 frame_bytes; /* of frames that are filled */
+	u64 taint;
+	u64 kdump;	 /* kexec_crash_image */
+	u32 has_regs;
+	s32 code_error;	 /* of reading the code bytes */
+	u64 regs[21];	 /* struct pt_regs in its order */
+	u64 work_func;	 /* worker->current_func, 0 if this is no worker */
+	char workqueue[32];
+	char work_desc[32];
+	char hardware[128]; /* dump_stack_arch_desc_str */
+	u8 code[CODE_LEN];
+	u64 frames[MAX_FRAMES];
+};
+
+struct rec_stack_piece {
+	struct rec_header header;
+	u64 address;
+	u8 bytes[STACK_PIECE];
+};
+
+struct rec_memcg {
+	struct rec_header header;
+	u64 memcg;
+	u64 parent;
+	struct counter memory;
+	struct counter swap;
+	struct counter memsw;
+	struct counter kmem;
+	u64 min; /* pages, as the next four */
+	u64 low;
+	u64 high;
+	u64 children_min_usage;
+	u64 children_low_usage;
+	u64 events_max;
+	u64 events_swap_max;
+	u32 on_dfl; /* 1: cgroup v2, 0: cgroup v1 */
+	s32 oom_group;
+	char name[NAME_LEN];
+};
+
+struct rec_stats {
+	struct rec_header header;
+	u64 memcg;
+	u32 state_len;
+	u32 events_len;
+	u32 state_index_width; /* bytes an entry of the tables below; 0: this kernel has no such table */
+	u32 events_index_width;
+	s64 state[MAX_STATE];
+	u64 events[MAX_EVENTS];
+	u8 state_index[INDEX_BYTES];
+	u8 events_index[INDEX_BYTES];
+};
+
+struct rec_task {
+	struct rec_header header;
+	struct task_row row;
+};
+
+struct rec_summary {
+	struct rec_header header;
+	u64 memcg;
+	u64 victim_memcg;
+	u64 mems_allowed[NODES_WORDS];
+	u32 pid;
+	u32 uid;
+	char comm[COMM_LEN];
+	char cpuset[NAME_LEN];
+};
+
+struct rec_kill {
+	struct rec_header header;
+	struct task_row row;
+	char message[MESSAGE_LEN];
+};
+
+struct rec_group {
+	struct rec_header header;
+	u64 memcg;
+};
+
+struct rec_done {
+	struct rec_header header;
+	u32 pid;
+	u32 unused;
+};
+
+#endif

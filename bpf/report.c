@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The report: from dump_header to the summary, each value where the kernel reads it for printing. */
+#include "common.h"
+#include "memcg.h"
+#include "stack.h"
+#include "task.h"
+
+/* dump_header(oc[, p]): the rate limit lets this report pass. Also the start of a report without a victim. */
+int dump_header(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+	union scratch *s = get_scratch();
+	u64 nodemask;
+
+	if (!s || !oom)
+		return 0;
+	oom->stage |= PRINTING | PRINTED;
+	nodemask = GET(oom->oc, oom_control, nodemask);
+	s->report.totalpages = GET(oom->oc, oom_control, totalpages);
+	s->report.memcg = oom->memcg;
+	s->report.gfp_mask = GET(oom->oc, oom_control, gfp_mask);
+	s->report.order = GET(oom->oc, oom_control, order);
+	s->report.constraint = GET(oom->oc, oom_control, constraint);
+	s->report.has_nodemask = nodemask != 0;
+	bpf_probe_read_kernel(s->report.nodemask, sizeof(s->report.nodemask), (void *)nodemask);
+	stamp(&s->report.header, oom, GET(oom->oc, oom_control, chosen) ? REC_HEADER : REC_NO_VICTIM);
+	records.perf_submit(ctx, &s->report, sizeof(s->report));
+	return 0;
+}
+
+/* show_stack(task, sp, loglvl), from dump_stack; interrupts are off. */
+int show_stack(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+
+	if (!oom || !(oom->stage & PRINTING))
+		return 0;
+	oom->stage &= ~PRINTING;
+	submit_stack(ctx, oom);
+	return 0;
+}
+
+/* mem_cgroup_print_oom_meminfo(memcg): usage, limit and failcnt are read next. */
+int mem_cgroup_print_oom_meminfo(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+
+	if (oom)
+		submit_memcg(ctx, oom, REC_COUNTERS, PT_REGS_PARM1(ctx));
+	return 0;
+}
+
+/* memory_stat_format (up to 6.4) or memcg_stat_format (6.5+) flushes the statistics and formats them … */
+int stat_format(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+
+	if (oom && oom->stage & PRINTED)
+		oom->stage |= FORMATTING;
+	return 0;
+}
+
+/* … and the next printk (6.5+: seq_buf_do_printk) prints them: the values are still those. */
+int stat_print(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+
+	if (!oom || !(oom->stage & FORMATTING))
+		return 0;
+	oom->stage &= ~FORMATTING;
+	submit_stats(ctx, oom, oom->memcg);
+	return 0;
+}
+
+/* mem_cgroup_show_protected_memory(memcg), 6.19+ */
+int mem_cgroup_show_protected_memory(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+	u64 memcg = PT_REGS_PARM1(ctx);
+
+	if (!oom || !(oom->stage & PRINTED))
+		return 0;
+#ifdef HAVE_KSYM_root_mem_cgroup
+	if (!memcg)
+		memcg = PEEK(u64, KSYM(root_mem_cgroup));
+#endif
+	submit_memcg(ctx, oom, REC_PROTECTION, memcg);
+	return 0;
+}
+
+/* dump_task(p, oc): a row of the task table. */
+int dump_task(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+	union scratch *s = get_scratch();
+
+	if (!s || !oom)
+		return 0;
+	fill_task(&s->task.row, PT_REGS_PARM1(ctx));
+	stamp(&s->task.header, oom, REC_TASK);
+	records.perf_submit(ctx, &s->task, sizeof(s->task));
+	return 0;
+}
+
+/* mem_cgroup_print_oom_context(memcg, victim): the middle of the line "oom-kill:constraint=…" */
+int mem_cgroup_print_oom_context(struct pt_regs *ctx)
+{
+	u64 task = bpf_get_current_task(), victim = PT_REGS_PARM2(ctx), css, kn;
+	struct oom_state *oom = get_oom();
+	union scratch *s = get_scratch();
+
+	if (!s || !oom || !victim)
+		return 0;
+	s->summary.memcg = oom->memcg;
+	s->summary.victim_memcg = task_memcg(victim);
+	COPY(s->summary.mems_allowed, task, task_struct, mems_allowed);
+	s->summary.pid = GET(victim, task_struct, pid);
+	s->summary.uid = GET(GET(victim, task_struct, real_cred), cred, uid);
+	COPY(s->summary.comm, victim, task_struct, comm);
+	s->summary.cpuset[0] = 0;
+	css = PEEK(u64, AT(GET(task, task_struct, cgroups), css_set, subsys) + 8 * ENUM(cpuset_cgrp_id));
+	kn = GET(GET(css, cgroup_subsys_state, cgroup), cgroup, kn);
+	bpf_probe_read_kernel_str(s->summary.cpuset, NAME_LEN, (void *)GET(kn, kernfs_node, name));
+	stamp(&s->summary.header, oom, REC_SUMMARY);
+	records.perf_submit(ctx, &s->summary, sizeof(s->summary));
+	return 0;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The trigger's stack, as show_trace_log_lvl (arch/x86/kernel/dumpstack.c) is about to walk it.
+ *
+ * The kernel prints the frames that its unwinder finds, and with a `?` every other word on the stack that looks like
+ * a return address. So two things are taken: the unwinder's frames (bpf_get_stack), and the raw stack.
+ */
+#ifndef OOMTRACE_STACK_H
+#define OOMTRACE_STACK_H
+
+#include "common.h"
+
+/* THREAD_SIZE; where union thread_union is not in the BTF, that of x86-64 without KASAN (3.15+). */
+#ifdef SIZEOF_thread_union
+#define STACK_BYTES SIZEOF_thread_union
+#else
+#define STACK_BYTES 16384
+#endif
+#define REGS_BYTES sizeof(struct pt_regs)
+
+/*
+ * The user's registers lie at the top of the stack, under a padding of 16 bytes where the kernel is built for FRED
+ * (TOP_OF_KERNEL_STACK_PADDING, 6.9+) and none elsewhere. A kernel thread has none.
+ */
+static inline u64 fill_regs(struct rec_stack *to, u64 top)
+{
+	u64 regs = top - REGS_BYTES, cs;
+
+	cs = PEEK(u64, regs + offsetof(struct pt_regs, cs));
+	if ((cs & 3) != 3) {
+		regs -= 16;
+		cs = PEEK(u64, regs + offsetof(struct pt_regs, cs));
+	}
+	to->has_regs = (cs & 3) == 3;
+	if (!to->has_regs)
+		return 0;
+	bpf_probe_read_kernel(to->regs, sizeof(to->regs), (void *)regs);
+	return PEEK(u64, regs + offsetof(struct pt_regs, ip));
+}
+
+/* print_worker_info (kernel/workqueue.c) */
+static inline void fill_worker(struct rec_stack *to, u64 task)
+{
+	u64 kthread, worker, pwq;
+
+	to->work_func = 0;
+	to->workqueue[0] = to->work_desc[0] = 0;
+	if (!(GET(task, task_struct, flags) & PF_WQ_WORKER))
+		return;
+#ifdef HAVE_task_struct__worker_private
+	kthread = GET(task, task_struct, worker_private);
+#else
+	kthread = GET(task, task_struct, set_child_tid); /* up to 5.16 */
+#endif
+	worker = GET(kthread, kthread, data);
+	pwq = GET(worker, worker, current_pwq);
+	to->work_func = GET(worker, worker, current_func);
+	bpf_probe_read_kernel_str(to->workqueue, sizeof(to->workqueue),
+				  (void *)AT(GET(pwq, pool_workqueue, wq), workqueue_struct, name));
+	bpf_probe_read_kernel_str(to->work_desc, sizeof(to->work_desc), (void *)AT(worker, worker, desc));
+}
+
+static inline void submit_pieces(struct pt_regs *ctx, struct oom_state *oom, u64 sp, u64 top)
+{
+	union scratch *s = get_scratch();
+	u64 address = sp & ~(u64)(STACK_PIECE - 1);
+	int i;
+
+	if (!s)
+		return;
+#pragma nounroll
+	for (i = 0; i < STACK_BYTES / STACK_PIECE; i++) {
+		if (address >= top)
+			break;
+		s->piece.address = address;
+		if (!bpf_probe_read_kernel(s->piece.bytes, STACK_PIECE, (void *)address)) {
+			stamp(&s->piece.header, oom, REC_STACK_PIECE);
+			records.perf_submit(ctx, &s->piece, sizeof(s->piece));
+		}
+		address += STACK_PIECE;
+	}
+}
+
+static inline void submit_stack(struct pt_regs *ctx, struct oom_state *oom)
+{
+	u64 task = bpf_get_current_task(), top = GET(task, task_struct, stack) + STACK_BYTES, ip;
+	union scratch *s = get_scratch();
+	long bytes;
+
+	if (!s)
+		return;
+	s->stack.sp = PT_REGS_SP(ctx);
+	s->stack.stack_top = top;
+	s->stack.cpu = bpf_get_smp_processor_id();
+	s->stack.pid = bpf_get_current_pid_tgid();
+	s->stack.uid = GET(GET(task, task_struct, real_cred), cred, euid);
+	s->stack.taint = PEEK(u64, KSYM(tainted_mask));
+#ifdef HAVE_KSYM_kexec_crash_image
+	s->stack.kdump = PEEK(u64, KSYM(kexec_crash_image));
+#else
+	s->stack.kdump = 0;
+#endif
+	bpf_probe_read_kernel(s->stack.hardware, sizeof(s->stack.hardware), (void *)KSYM(dump_stack_arch_desc_str));
+	ip = fill_regs(&s->stack, top);
+	s->stack.code_error = bpf_probe_read_user(s->stack.code, CODE_LEN, (void *)(ip - CODE_BEFORE));
+	fill_worker(&s->stack, task);
+	bytes = bpf_get_stack(ctx, s->stack.frames, sizeof(s->stack.frames), 0);
+	s->stack.frame_bytes = bytes < 0 ? 0 : bytes;
+	stamp(&s->stack.header, oom, REC_STACK);
+	records.perf_submit(ctx, &s->stack, sizeof(s->stack));
+	submit_pieces(ctx, oom, s->stack.sp, top);
+}
+
+#endif

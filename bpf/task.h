@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What mm/oom_kill.c reads of a task: dump_task, oom_badness and the Killed line all take it from here. */
+#ifndef OOMTRACE_TASK_H
+#define OOMTRACE_TASK_H
+
+#include "common.h"
+
+static inline u64 task_memcg(u64 task)
+{
+	u64 css_set = GET(task, task_struct, cgroups);
+
+	/* mem_cgroup_from_task: the css is the first member of its mem_cgroup in every kernel that has BTF. */
+	return PEEK(u64, AT(css_set, css_set, subsys) + 8 * ENUM(memory_cgrp_id));
+}
+
+/* find_lock_task_mm: the first thread of the group that still has an mm. */
+static inline u64 find_task_mm(u64 task, u64 *mm)
+{
+	u64 head, node, thread = task;
+	int i;
+
+	*mm = GET(task, task_struct, mm);
+	if (*mm)
+		return task;
+	head = AT(GET(task, task_struct, signal), signal_struct, thread_head);
+	node = PEEK(u64, head);
+#pragma nounroll
+	for (i = 0; i < MAX_THREADS; i++) {
+		if (!node || node == head)
+			break;
+		thread = node - OFF_task_struct__thread_node;
+		*mm = GET(thread, task_struct, mm);
+		if (*mm)
+			return thread;
+		node = PEEK(u64, node);
+	}
+	return 0;
+}
+
+#ifdef HAVE_PERCPU_RSS
+/*
+ * 6.2+ (f1a7941243c1): struct percpu_counter rss_stat[]. Up to 6.19 get_mm_counter reads .count alone; later the OOM
+ * killer sums the CPUs' parts too (get_mm_counter_sum).
+ */
+static inline s64 mm_counter(u64 mm, u32 member)
+{
+	u64 counter = AT(mm, mm_struct, rss_stat) + member * SIZEOF_percpu_counter;
+	s64 value = GET(counter, percpu_counter, count);
+#ifdef HAVE_SUMMED_RSS
+	u64 percpu = GET(counter, percpu_counter, counters);
+	int cpu;
+
+#pragma nounroll
+	for (cpu = 0; cpu < NR_CPUS; cpu++)
+		value += PEEK(s32, percpu + PEEK(u64, KSYM(__per_cpu_offset) + 8 * cpu));
+#endif
+	return value > 0 ? value : 0;
+}
+#else
+static inline s64 mm_counter(u64 mm, u32 member)
+{
+	s64 value = PEEK(s64, AT(mm, mm_struct, rss_stat) + 8 * member);
+
+	return value > 0 ? value : 0;
+}
+#endif
+
+static inline u32 task_flags(u64 task, u64 mm)
+{
+	u64 signal = GET(task, task_struct, signal);
+	u64 oom_mm = GET(signal, signal_struct, oom_mm);
+	u32 flags = 0;
+
+	if (GET(task, task_struct, flags) & PF_KTHREAD)
+		flags |= TASK_KTHREAD;
+	if (GET(task, task_struct, tgid) == 1)
+		flags |= TASK_INIT;
+	if (oom_mm)
+		flags |= TASK_VICTIM;
+	if (GET(signal, signal_struct, oom_flag_origin))
+		flags |= TASK_ORIGIN;
+	if (!mm)
+		return flags;
+	flags |= TASK_HAS_MM;
+	if (PEEK(u64, AT(mm, mm_struct, flags)) >> MMF_OOM_SKIP & 1)
+		flags |= TASK_OOM_SKIP;
+	if (GET(task, task_struct, vfork_done) && GET(GET(task, task_struct, real_parent), task_struct, mm) == mm)
+		flags |= TASK_IN_VFORK;
+	return flags;
+}
+
+static inline void fill_task(struct task_row *row, u64 asked)
+{
+	u64 mm = 0, task = find_task_mm(asked, &mm);
+
+	row->group_pid = task && task != asked ? GET(asked, task_struct, pid) : 0;
+	if (!task)
+		task = asked;
+	row->task = task;
+	row->mm = mm;
+	row->memcg = task_memcg(asked);
+	row->pid = GET(task, task_struct, pid);
+	row->tgid = GET(task, task_struct, tgid);
+	row->uid = GET(GET(task, task_struct, real_cred), cred, uid);
+	row->oom_score_adj = GET(GET(task, task_struct, signal), signal_struct, oom_score_adj);
+	row->flags = task_flags(task, mm);
+	COPY(row->comm, task, task_struct, comm);
+	row->total_vm = mm ? GET(mm, mm_struct, total_vm) : 0;
+	row->pgtables_bytes = mm ? GET(mm, mm_struct, pgtables_bytes) : 0;
+	row->file_pages = mm ? mm_counter(mm, ENUM(MM_FILEPAGES)) : 0;
+	row->anon_pages = mm ? mm_counter(mm, ENUM(MM_ANONPAGES)) : 0;
+	row->swap_entries = mm ? mm_counter(mm, ENUM(MM_SWAPENTS)) : 0;
+	row->shmem_pages = mm ? mm_counter(mm, ENUM(MM_SHMEMPAGES)) : 0;
+}
+
+#endif

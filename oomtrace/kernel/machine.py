@@ -1,0 +1,58 @@
+"""What the report says of the machine, and what is needed to decode its records elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Dict, Optional
+
+from oomtrace.kernel.symbols import Symbols
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def possible_cpus() -> int:
+    """One more than the highest CPU number that can ever come online (nr_cpu_ids)."""
+    numbers = re.findall(r"\d+", _text("/sys/devices/system/cpu/possible"))
+    return int(numbers[-1]) + 1 if numbers else os.cpu_count() or 1
+
+
+def preempt_model(version: str, debugfs_mode: str) -> str:
+    """The words that preempt_model_str (kernel/sched/core.c, 6.15+) makes of the build and the running mode.
+
+    ``version`` is uname's, ``debugfs_mode`` the text of /sys/kernel/debug/sched/preempt ("none voluntary (full)").
+    """
+    realtime, dynamic = "PREEMPT_RT" in version, "PREEMPT_DYNAMIC" in version
+    chosen = re.search(r"\((\w+)\)", debugfs_mode)
+    if "PREEMPT" not in version:
+        return "VOLUNTARY" if "VOLUNTARY" in version else "NONE"
+    if dynamic or chosen:
+        mode = chosen.group(1) if chosen else "undef"
+        return f"PREEMPT_{{RT,({mode})}}" if realtime else f"PREEMPT({mode})"
+    if "PREEMPT_LAZY" in version or "LAZY" in version:
+        return "PREEMPT_{RT,LAZY}" if realtime else "PREEMPT_LAZY"
+    return "PREEMPT_RT" if realtime else "PREEMPT"
+
+
+def facts(symbols: Symbols) -> Dict[str, object]:
+    """What the records do not carry of this machine, as plain values for a capture's head."""
+    uname = os.uname()
+    package = re.search(r"\b(Debian \S+) \(", _text("/proc/version"))
+    preempt: Optional[str] = None
+    if symbols.address("preempt_model_str"):
+        preempt = preempt_model(uname.version, _text("/sys/kernel/debug/sched/preempt"))
+    return {
+        "release": uname.release,
+        "version": uname.version.split(" ")[0],
+        "package": package.group(1) if package else None,
+        "preempt": preempt,
+        "machine": uname.machine,
+        "page_kb": os.sysconf("SC_PAGE_SIZE") // 1024,
+        "clock_offset_ns": 0,
+    }

@@ -1,0 +1,65 @@
+"""Which BPF program enters which kernel function, and what is lost where a kernel does not have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional, Tuple
+
+from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
+from oomtrace.kernel.symbols import Symbols
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A program and the functions that it may enter, the first that exists; ``loses`` None: nothing works without."""
+
+    program: str
+    functions: Tuple[str, ...]
+    loses: Optional[str]
+    optional: bool = False  # its absence is normal for this kernel and loses nothing
+
+
+# In the order in which they are attached: the beginning of an OOM last, so that none is seen only in part.
+PROBES: Tuple[Probe, ...] = (
+    Probe("queue_oom_reaper", ("queue_oom_reaper", "wake_oom_reaper"), "the end of a kill is known only after a pause"),
+    Probe("mem_cgroup_print_oom_group", ("mem_cgroup_print_oom_group",), "the line that announces memory.oom.group"),
+    Probe("mark_oom_victim", ("mark_oom_victim",), "the sizes in the Killed line"),
+    Probe("__oom_kill_process", ("__oom_kill_process",), None),
+    Probe("mem_cgroup_get_oom_group", ("mem_cgroup_get_oom_group",), "reports that the kernel does not print"),
+    Probe("mem_cgroup_print_oom_context", ("mem_cgroup_print_oom_context",), "the oom-kill: line"),
+    Probe("dump_task", ("dump_task",), "the task table"),
+    # 6.19+ (mm: memcg: dump memcg protection info on oom or alloc failures)
+    Probe("mem_cgroup_show_protected_memory", ("mem_cgroup_show_protected_memory",), "the protection line", True),
+    # The statistics are printed by printk up to 6.4 and by seq_buf_do_printk from 6.5 on.
+    Probe("stat_print", ("seq_buf_do_printk", "_printk", "printk"), "the memcg's statistics"),
+    Probe("stat_format", ("memcg_stat_format", "memory_stat_format"), "the memcg's statistics"),
+    Probe("mem_cgroup_print_oom_meminfo", ("mem_cgroup_print_oom_meminfo",), "the memcg's usage lines"),
+    Probe("show_stack", ("show_stack",), "the call trace"),
+    Probe("dump_header", ("dump_header",), "whether the kernel printed the report"),
+    Probe("oom_kill_process", ("oom_kill_process",), None),
+    Probe("oom_evaluate_task", ("oom_evaluate_task",), "the candidates and their badness"),
+    Probe("out_of_memory", ("out_of_memory",), None),
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A probe and the symbol to attach it to on this kernel; ``symbol`` None: the kernel has none of its functions."""
+
+    probe: Probe
+    symbol: Optional[str]
+
+
+def resolve(symbols: Symbols, probes: Tuple[Probe, ...] = PROBES) -> List[Target]:
+    """Each probe's symbol on this kernel, compiler clones included. Raises OomtraceError if one is indispensable."""
+    targets = []
+    for probe in probes:
+        found = next(filter(None, map(symbols.function, probe.functions)), None)
+        if found is None and probe.loses is None:
+            raise OomtraceError(
+                f"this kernel has no function {probe.functions[0]} to probe",
+                "oomtrace needs a kernel of 5.2 or later whose mm/oom_kill.c is not inlined away",
+                EXIT_NO_PROBE,
+            )
+        targets.append(Target(probe, found))
+    return targets

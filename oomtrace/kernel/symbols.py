@@ -1,0 +1,153 @@
+"""The kernel's symbols: names to addresses for the probes, addresses to names for call traces (/proc/kallsyms)."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_right
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+KALLSYMS = Path("/proc/kallsyms")
+
+# What GCC appends to the name of a clone of a function (kernel-side: oom_badness.part.0 on 5.10).
+_CLONE = rb"(?:\.(?:constprop|isra|part)\.\d+)*"
+
+
+class Symbols:
+    """The symbol table as text. Addresses are zero without CAP_SYSLOG; then ``readable`` is False."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = b"\n" + text
+        self._index: Optional[Tuple["array[int]", List[str]]] = None
+        self.readable = bool(self.address("_stext"))
+
+    @classmethod
+    def load(cls, path: Path = KALLSYMS) -> "Symbols":
+        """The running kernel's symbols. Raises OSError."""
+        return cls(path.read_bytes())
+
+    def _line_of(self, name: str) -> Optional[int]:
+        """Where the line of a core symbol begins in the text."""
+        found = self._text.find(b" " + name.encode() + b"\n")
+        return None if found < 0 else self._text.rindex(b"\n", 0, found) + 1
+
+    def address(self, name: str) -> Optional[int]:
+        """Address of a symbol of the core kernel; the first if there are several of that name."""
+        line = self._line_of(name)
+        return None if line is None else int(self._text[line : self._text.index(b" ", line)], 16) or None
+
+    def size_bytes(self, name: str) -> Optional[int]:
+        """From the symbol to the next symbol that lies higher, as kallsyms itself counts sizes."""
+        line, address = self._line_of(name), self.address(name)
+        while line is not None and address is not None:
+            line = self._text.find(b"\n", line) + 1
+            if not line or line >= len(self._text):
+                return None
+            following = int(self._text[line : self._text.index(b" ", line)], 16)
+            if following > address:
+                return following - address
+        return None
+
+    def function(self, name: str) -> Optional[str]:
+        """The name under which a function can be probed: its own, or that of the compiler's clone of it."""
+        if self._line_of(name) is not None:
+            return name
+        pattern = rb"\n[0-9a-f]+ [tTwW] (" + re.escape(name.encode()) + rb"\.[^\n\t]*)"
+        for match in re.finditer(pattern, self._text):
+            if re.fullmatch(re.escape(name.encode()) + _CLONE, match.group(1)):
+                return match.group(1).decode()
+        return None
+
+    def resolver(self) -> "Resolver":
+        """Names for addresses. Takes some tenths of a second to make; keep it."""
+        return Resolver(self._text)
+
+
+class Resolver:
+    """Names for code addresses, as the kernel's ``%pS`` prints them (kernel/kallsyms.c, __sprint_symbol)."""
+
+    def __init__(self, text: bytes) -> None:
+        rows = [line.split(None, 2) for line in text.split(b"\n") if line]
+        core = [(int(row[0], 16), i) for i, row in enumerate(rows) if len(row) == 3 and b"\t" not in row[2]]
+        modules = [(int(row[0], 16), i) for i, row in enumerate(rows) if len(row) == 3 and b"\t" in row[2]]
+        core.sort()
+        modules.sort()
+        names = {i: row[2] for i, row in enumerate(rows) if len(row) == 3}
+        self._core = _Table([a for a, _ in core], [names[i] for _, i in core])
+        text_modules = [(a, i) for a, i in modules if rows[i][1] in b"tTwW"]
+        self._modules = _Table([a for a, _ in text_modules], [names[i] for _, i in text_modules])
+        self._module_ends = _ends(modules, names)
+        self._stext = self._core.address_of(b"_stext")
+        self._etext = self._core.address_of(b"_etext")
+
+    def is_text(self, address: int) -> bool:
+        """Whether the kernel would take the word for a return address (kernel/extable.c, __kernel_text_address)."""
+        if self._stext <= address < self._etext:
+            return True
+        return self._module_name(address) is not None
+
+    def _module_name(self, address: int) -> Optional[Tuple[int, int, str, str]]:
+        found = self._modules.find(address)
+        if found is None:
+            return None
+        start, name, end = found
+        symbol, _, module = name.partition(b"\t")
+        end = end or self._module_ends.get(module, start)
+        limit = self._module_ends.get(module, end)
+        if address >= min(end, limit) and address >= limit:
+            return None
+        return start, (end if end <= limit else limit) - start, symbol.decode(), module.decode().strip("[]")
+
+    def name(self, address: int) -> Optional[str]:
+        """``symbol+0x1/0x2`` or ``symbol+0x1/0x2 [module]`` for the instruction before a return address (``%pB``)."""
+        before = address - 1
+        if self._stext <= before < self._etext or self._modules.find(before) is None:
+            found = self._core.find(before)
+            if found is None or found[0] < self._stext:
+                return None
+            start, raw, end = found
+            return f"{raw.decode()}+0x{address - start:x}/0x{(end or start) - start:x}"
+        module = self._module_name(before)
+        if module is None:
+            return None
+        start, size, symbol, module_name = module
+        return f"{symbol}+0x{address - start:x}/0x{size:x} [{module_name}]"
+
+    def plain(self, address: int) -> Optional[str]:
+        """The symbol alone (``%ps``)."""
+        found = self.name(address + 1)
+        return found.split("+0x")[0] if found else None
+
+
+class _Table:
+    """Sorted addresses with names; of several names at one address the first in kallsyms counts."""
+
+    def __init__(self, addresses: List[int], names: List[bytes]) -> None:
+        self._addresses = array("Q", addresses)
+        self._names = names
+
+    def address_of(self, name: bytes) -> int:
+        try:
+            return self._addresses[self._names.index(name)]
+        except ValueError:
+            return 0
+
+    def find(self, address: int) -> Optional[Tuple[int, bytes, Optional[int]]]:
+        """(start, name, start of the next) of the symbol that holds the address."""
+        at = bisect_right(self._addresses, address) - 1
+        if at < 0:
+            return None
+        start, after = self._addresses[at], at + 1
+        while at > 0 and self._addresses[at - 1] == start:
+            at -= 1
+        return start, self._names[at], self._addresses[after] if after < len(self._addresses) else None
+
+
+def _ends(modules: List[Tuple[int, int]], names: Dict[int, bytes]) -> Dict[bytes, int]:
+    """An upper bound of each module's text: the page after its last text symbol."""
+    ends: Dict[bytes, int] = {}
+    for address, i in modules:
+        module = names[i].partition(b"\t")[2]
+        ends[module] = max(ends.get(module, 0), (address | 0xFFF) + 1)
+    return ends

@@ -1,0 +1,352 @@
+"""Records → OomEvent. Needs nothing but the records, the facts of their machine and names for its addresses."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from oomtrace.model import (
+    Candidate,
+    Kill,
+    Machine,
+    Memcg,
+    MemcgLevel,
+    MemcgStats,
+    OomEvent,
+    PageCounter,
+    Summary,
+    Task,
+    Trigger,
+)
+from oomtrace.wire import stack, statistics, taint
+from oomtrace.wire.assemble import Oom
+from oomtrace.wire.layout import Layout, Record, text_of
+
+Facts = Mapping[str, Any]
+
+_CONSTRAINTS = ("CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY", "CONSTRAINT_MEMCG")
+_KINDS = {1: "cpuset", 2: "mempolicy"}
+_UNLIMITED_PAGES = (1 << 63) // 4096 - 1  # PAGE_COUNTER_MAX, include/linux/page_counter.h
+_NOT_TRACKED = (1 << 64) - 1
+
+
+class Decoder:
+    """Makes events of OOMs. ``name_of`` gives ``symbol+0x1/0x2`` for a return address, or None if it is none."""
+
+    def __init__(self, layout: Layout, facts: Facts, name_of: Callable[[int], Optional[str]]) -> None:
+        self._flags = {n: v for n, v in layout.constants.items() if n.startswith("TASK_")}
+        self._facts = facts
+        self._name_of = name_of
+        self._page_kb = int(facts.get("page_kb", 4))
+
+    def event(self, oom: Oom, source: str = "live") -> OomEvent:
+        """The event that the records tell of."""
+        by_kind: Dict[str, List[Any]] = {}
+        for record in oom.records:
+            by_kind.setdefault(record.kind, []).append(record.body)
+        paths = _Paths(by_kind.get("REC_MEMCG", []))
+        begin, chosen = _first(by_kind, "REC_BEGIN"), _first(by_kind, "REC_CHOSEN")
+        report = _first(by_kind, "REC_HEADER") or _first(by_kind, "REC_NO_VICTIM")
+        captured = _first(by_kind, "REC_STACK")
+        candidates = self._candidates(by_kind.get("REC_CANDIDATE", []), paths)
+        rows = [r.row for r in by_kind.get("REC_TASK", [])]
+        decision = chosen or report
+        return OomEvent(
+            kind=_kind(begin, decision),
+            source=source,
+            machine=self._machine(captured),
+            trigger=self._trigger(begin, captured, decision, _first(by_kind, "REC_SUMMARY"), paths),
+            stack=self._stack(captured, by_kind.get("REC_STACK_PIECE", [])),
+            memcg=self._memcg(begin, by_kind, paths),
+            tasks=tuple(self._task(row, paths) for row in rows if self._printed(row)) if rows else None,
+            summary=self._summary(by_kind, decision, chosen, begin, paths),
+            kills=self._kills(oom.records),
+            oom_group=paths.of(by_kind["REC_GROUP"][0].memcg) if "REC_GROUP" in by_kind else None,
+            victim_memcg=paths.of(chosen.row.memcg) if chosen else None,
+            no_killable="REC_NO_VICTIM" in by_kind,
+            missing=_missing(by_kind, begin),
+            oom_id=oom.oom_id,
+            totalpages=decision.totalpages if decision else None,
+            chosen_points=chosen.chosen_points if chosen else None,
+            candidates=candidates,
+            printed=report is not None,
+            unprinted_reason=_unprinted_reason(by_kind),
+            begin_ns=oom.oom_id,
+            times_ns=_times(oom.records),
+            records_lost=oom.lost,
+        )
+
+    def _machine(self, captured: Any) -> Machine:
+        facts = self._facts
+        names, described = taint.describe(captured.taint, facts) if captured else (None, None)
+        return Machine(
+            release=facts.get("release"),
+            version=facts.get("version"),
+            package=facts.get("package"),
+            preempt=facts.get("preempt"),
+            taint=names,
+            taint_flags=described,
+            kdump_loaded=bool(captured.kdump) if captured else None,
+            hardware=text_of(captured.hardware) or None if captured else None,
+            page_kb=self._page_kb,
+        )
+
+    def _trigger(self, begin: Any, captured: Any, decision: Any, summary: Any, paths: "_Paths") -> Trigger:
+        return Trigger(
+            comm=text_of(begin.comm) if begin else None,
+            pid=begin.pid if begin else captured.pid if captured else None,
+            tgid=begin.tgid if begin else None,
+            uid=begin.uid if begin else None,
+            cpu=captured.cpu if captured else None,
+            gfp_mask=begin.gfp_mask if begin else None,
+            order=begin.order if begin else None,
+            oom_score_adj=begin.oom_score_adj if begin else None,
+            nodemask=_nodemask(decision) if decision else None,
+            cpuset=text_of(summary.cpuset) or "/" if summary else None,
+            mems_allowed=node_list(summary.mems_allowed) if summary else None,
+            workqueue=stack.workqueue(captured, self._name_of) if captured else None,
+            memcg=paths.of(begin.trigger_memcg) if begin else None,
+        )
+
+    def _stack(self, captured: Any, pieces: List[Any]) -> Any:
+        return stack.decode(captured, pieces, self._facts, self._name_of) if captured else None
+
+    def _memcg(self, begin: Any, by_kind: Mapping[str, List[Any]], paths: "_Paths") -> Optional[Memcg]:
+        protection = _first(by_kind, "REC_PROTECTION")
+        if not begin or not begin.memcg:
+            return Memcg(**self._protection(protection)) if protection else None
+        counters, stats = _last(by_kind, "REC_COUNTERS"), _last(by_kind, "REC_STATS")
+        path = paths.of(begin.memcg)
+        listed = statistics.values(stats, self._facts) if stats else None
+        version = {0: 1, 1: 2}.get(counters.on_dfl) if counters else None
+        return Memcg(
+            path=path,
+            memory=self._counter(counters, "memory", version, "events_max") if counters else None,
+            swap=self._counter(counters, "swap", version, "events_swap_max") if counters and version == 2 else None,
+            memsw=self._counter(counters, "memsw", version) if counters and version == 1 else None,
+            kmem=self._counter(counters, "kmem", version) if counters and version == 1 else None,
+            stats=(MemcgStats(path, listed, "bytes"),) if listed else (),
+            levels=tuple(self._level(record, paths) for record in paths.chain(begin.memcg)),
+            version=version,
+            **self._protection(protection),
+        )
+
+    def _protection(self, record: Any) -> Dict[str, Any]:
+        if record is None:
+            return {}
+        return {
+            "min_protection_kb": record.children_min_usage * self._page_kb,
+            "low_protection_kb": record.children_low_usage * self._page_kb,
+        }
+
+    def _counter(self, record: Any, name: str, version: Optional[int], events: str = "") -> Optional[PageCounter]:
+        counter = getattr(record, name)
+        if counter.usage == _NOT_TRACKED:
+            return None
+        # 6.15+, cgroup v2: the event counts are printed instead of the counter's own failcnt.
+        from_events = events and version == 2 and self._facts.get("failcnt_from_events")
+        failcnt = getattr(record, events) if from_events else counter.failcnt
+        return PageCounter(counter.usage * self._page_kb, counter.max * self._page_kb, failcnt)
+
+    def _level(self, record: Any, paths: "_Paths") -> MemcgLevel:
+        kb = self._page_kb
+        swap = record.swap if record.on_dfl else None
+        return MemcgLevel(
+            path=paths.of(record.memcg) or "",
+            usage_kb=record.memory.usage * kb,
+            limit_kb=_limit(record.memory.max, kb),
+            min_kb=record.min * kb,
+            low_kb=record.low * kb,
+            high_kb=_limit(record.high, kb),
+            swap_usage_kb=swap.usage * kb if swap else None,
+            swap_limit_kb=_limit(swap.max, kb) if swap else None,
+            oom_group=None if record.oom_group < 0 else bool(record.oom_group),
+        )
+
+    def _printed(self, row: Any) -> bool:
+        """Whether dump_task prints the task (oom_unkillable_task, find_lock_task_mm)."""
+        hidden = self._flags["TASK_KTHREAD"] | self._flags["TASK_INIT"]
+        return bool(row.flags & self._flags["TASK_HAS_MM"]) and not row.flags & hidden
+
+    def _task(self, row: Any, paths: "_Paths") -> Task:
+        has_mm = row.flags & self._flags["TASK_HAS_MM"]
+        return Task(
+            pid=row.pid,
+            comm=text_of(row.comm),
+            uid=row.uid,
+            tgid=row.tgid,
+            total_vm_pages=row.total_vm if has_mm else None,
+            rss_pages=row.file_pages + row.anon_pages + row.shmem_pages if has_mm else None,
+            rss_anon_pages=row.anon_pages if has_mm else None,
+            rss_file_pages=row.file_pages if has_mm else None,
+            rss_shmem_pages=row.shmem_pages if has_mm else None,
+            pgtables_bytes=row.pgtables_bytes if has_mm else None,
+            swapents_pages=row.swap_entries if has_mm else None,
+            oom_score_adj=row.oom_score_adj,
+            memcg=paths.of(row.memcg),
+        )
+
+    def _candidates(self, records: List[Any], paths: "_Paths") -> Tuple[Candidate, ...]:
+        """In the kernel's order. Points come from the running maximum that the next record carries: a task that
+        raised ``chosen_points`` had that many."""
+        found = []
+        for record, after in zip(records, [*records[1:], None]):
+            raised = after is not None and after.chosen == record.row.task and after.chosen != record.chosen
+            points = after.chosen_points if raised and after else None
+            found.append(Candidate(self._task(record.row, paths), points, self._skipped(record.row)))
+        return tuple(found)
+
+    def _skipped(self, row: Any) -> Optional[str]:
+        reasons = (
+            ("TASK_INIT", "init"),
+            ("TASK_KTHREAD", "kernel thread"),
+            ("TASK_OOM_SKIP", "MMF_OOM_SKIP"),
+            ("TASK_IN_VFORK", "in_vfork"),
+        )
+        for flag, reason in reasons:
+            if row.flags & self._flags[flag]:
+                return reason
+        if not row.flags & self._flags["TASK_HAS_MM"]:
+            return "no mm"
+        return "oom_score_adj" if row.oom_score_adj == -1000 else None
+
+    def _summary(self, by_kind: Any, decision: Any, chosen: Any, begin: Any, paths: "_Paths") -> Optional[Summary]:
+        printed = _first(by_kind, "REC_SUMMARY")
+        if decision is None or not (printed or chosen):
+            return None
+        return Summary(
+            constraint=_CONSTRAINTS[decision.constraint] if decision.constraint < len(_CONSTRAINTS) else None,
+            nodemask=_nodemask(decision),
+            cpuset=text_of(printed.cpuset) or "/" if printed else None,
+            mems_allowed=node_list(printed.mems_allowed) if printed else None,
+            global_oom=not begin.memcg if begin else None,
+            oom_memcg=paths.of(begin.memcg) if begin and begin.memcg else None,
+            task_memcg=paths.of(printed.victim_memcg if printed else chosen.row.memcg),
+            task=text_of(printed.comm if printed else chosen.row.comm),
+            pid=printed.pid if printed else chosen.row.pid,
+            uid=printed.uid if printed else chosen.row.uid,
+        )
+
+    def _kills(self, records: List[Record]) -> Tuple[Kill, ...]:
+        kills, message = [], None
+        for record in records:
+            if record.kind == "REC_KILL":
+                message = text_of(record.body.message)
+            elif record.kind == "REC_KILLED":
+                kills.append(self._kill(record.body.row, message, record.time_ns))
+        return tuple(kills)
+
+    def _kill(self, row: Any, message: Optional[str], time_ns: int) -> Kill:
+        kb = self._page_kb
+        return Kill(
+            pid=row.pid,
+            comm=text_of(row.comm),
+            message=message,
+            uid=row.uid,
+            total_vm_kb=row.total_vm * kb,
+            anon_rss_kb=row.anon_pages * kb,
+            file_rss_kb=row.file_pages * kb,
+            shmem_rss_kb=row.shmem_pages * kb,
+            pgtables_kb=row.pgtables_bytes >> 10,
+            oom_score_adj=row.oom_score_adj,
+            time_ns=time_ns,
+        )
+
+
+class _Paths:
+    """Memcgs by address, as the records of an OOM describe them, and the paths that their names make."""
+
+    def __init__(self, records: List[Any]) -> None:
+        self._records = {record.memcg: record for record in records}
+
+    def chain(self, memcg: int) -> List[Any]:
+        """From the memcg up to the root."""
+        found = []
+        while memcg in self._records and len(found) <= len(self._records):
+            found.append(self._records[memcg])
+            memcg = self._records[memcg].parent
+        return found
+
+    def of(self, memcg: int) -> Optional[str]:
+        """The path, None if a level of it is not known."""
+        chain = self.chain(memcg)
+        if not chain or chain[-1].parent:
+            return None
+        return "/" + "/".join(text_of(record.name) for record in reversed(chain[:-1]))
+
+
+def node_list(words: Any) -> str:
+    """A node mask as ``%*pbl`` prints it: "0-1,3"."""
+    nodes = [64 * i + bit for i, word in enumerate(words) for bit in range(64) if word >> bit & 1]
+    ranges: List[List[int]] = []
+    for node in nodes:
+        if ranges and ranges[-1][1] == node - 1:
+            ranges[-1][1] = node
+        else:
+            ranges.append([node, node])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
+
+
+def _nodemask(decision: Any) -> str:
+    return node_list(decision.nodemask) if decision.has_nodemask else "(null)"
+
+
+def _limit(pages: int, page_kb: int) -> Optional[int]:
+    return None if pages >= _UNLIMITED_PAGES else pages * page_kb
+
+
+def _kind(begin: Any, decision: Any) -> Optional[str]:
+    if begin is None:
+        return None
+    if begin.memcg:
+        return "memcg"
+    if begin.order == -1:
+        return "sysrq"
+    return _KINDS.get(decision.constraint, "global") if decision else "global"
+
+
+def _first(by_kind: Mapping[str, List[Any]], kind: str) -> Any:
+    return by_kind[kind][0] if kind in by_kind else None
+
+
+def _last(by_kind: Mapping[str, List[Any]], kind: str) -> Any:
+    return by_kind[kind][-1] if kind in by_kind else None
+
+
+def _missing(by_kind: Mapping[str, List[Any]], begin: Any) -> Tuple[str, ...]:
+    missing = [] if begin is not None else ["the beginning"]
+    if "REC_STACK" not in by_kind and "REC_CHOSEN" in by_kind:
+        missing.append("call trace")
+    if begin is not None and begin.memcg and "REC_CHOSEN" in by_kind:
+        missing += [] if "REC_COUNTERS" in by_kind else ["memcg usage"]
+        missing += [] if "REC_STATS" in by_kind else ["memcg statistics"]
+    return tuple(missing)
+
+
+def _unprinted_reason(by_kind: Mapping[str, List[Any]]) -> Optional[str]:
+    if "REC_HEADER" in by_kind or "REC_NO_VICTIM" in by_kind:
+        return None
+    return "rate limit" if "REC_KILL" in by_kind else "victim already exiting"
+
+
+# The part of the report that a record's sampling time stands for.
+_PARTS = {
+    "REC_HEADER": "header",
+    "REC_NO_VICTIM": "header",
+    "REC_STACK": "stack",
+    "REC_COUNTERS": "memcg",
+    "REC_STATS": "stats",
+    "REC_PROTECTION": "protection",
+    "REC_TASK": "tasks",
+    "REC_SUMMARY": "summary",
+    "REC_KILLED": "kill",
+    "REC_GROUP": "group",
+}
+
+
+def _times(records: List[Record]) -> Dict[str, int]:
+    times: Dict[str, int] = {}
+    for record in records:
+        part = _PARTS.get(record.kind)
+        if part:
+            times.setdefault(part, record.time_ns)
+    return times

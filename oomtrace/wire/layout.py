@@ -1,0 +1,111 @@
+"""The layout of records, read from ``bpf/records.h`` itself (or from the copy of it that a capture carries).
+
+The header is plain C of a small kind: defines of numbers, enums, and structs of fixed-size integers, arrays of them
+and earlier structs. ctypes lays them out as the C compiler does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from typing import Any, Dict, List, Tuple, Type
+
+from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
+
+_SCALARS: Dict[str, Any] = {
+    "u8": ctypes.c_uint8,
+    "u16": ctypes.c_uint16,
+    "u32": ctypes.c_uint32,
+    "u64": ctypes.c_uint64,
+    "s8": ctypes.c_int8,
+    "s16": ctypes.c_int16,
+    "s32": ctypes.c_int32,
+    "s64": ctypes.c_int64,
+    "char": ctypes.c_uint8,
+}
+
+_DEFINE = re.compile(r"^#define (\w+) (\d+)$", re.MULTILINE)
+_ENUM = re.compile(r"enum \w+ \{(.*?)\};", re.DOTALL)
+_STRUCT = re.compile(r"struct (\w+) \{(.*?)\};", re.DOTALL)
+_MEMBER = re.compile(r"(?:struct )?(\w+) (\w+)(?:\[(\w+)\])?$")
+
+
+class Layout:
+    """The structs and constants of a records header. Raises OomtraceError if the text is not such a header."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        plain = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        self.constants: Dict[str, int] = {name: int(value) for name, value in _DEFINE.findall(_trimmed(plain))}
+        for body in _ENUM.findall(plain):
+            for name, value in re.findall(r"(\w+) = (\d+)", body):
+                self.constants[name] = int(value)
+        self.structs: Dict[str, Type[ctypes.Structure]] = {}
+        for name, body in _STRUCT.findall(plain):
+            self.structs[name] = self._struct(name, body)
+        if "rec_header" not in self.structs:
+            raise OomtraceError("the capture's record layout cannot be read", None, EXIT_UNREADABLE)
+        kinds = {value: name for name, value in self.constants.items() if name.startswith("REC_")}
+        self._kinds = {kind: self._struct_of(name) for kind, name in kinds.items()}
+
+    def _struct(self, name: str, body: str) -> Type[ctypes.Structure]:
+        fields: List[Tuple[str, Any]] = []
+        for declaration in filter(None, (part.strip() for part in body.split(";"))):
+            match = _MEMBER.match(declaration)
+            scalar = match and (_SCALARS.get(match.group(1)) or self.structs.get(match.group(1)))
+            if not match or not scalar:
+                raise OomtraceError(f"the record layout has an unknown member: {declaration}", None, EXIT_UNREADABLE)
+            length = match.group(3)
+            if length:
+                scalar = scalar * (int(length) if length.isdigit() else self.constants[length])
+            fields.append((match.group(2), scalar))
+        return type(name, (ctypes.Structure,), {"_fields_": fields})
+
+    # Kinds that share a struct; every other REC_X has a struct rec_x.
+    _SHARED = {
+        "REC_HEADER": "rec_report",
+        "REC_NO_VICTIM": "rec_report",
+        "REC_COUNTERS": "rec_memcg",
+        "REC_PROTECTION": "rec_memcg",
+        "REC_KILLED": "rec_task",
+        "REC_DONE": "rec_group",
+        "REC_REAPED": "rec_task",
+    }
+
+    def _struct_of(self, kind: str) -> Tuple[str, Any]:
+        return kind, self.structs.get(self._SHARED.get(kind, kind.lower()))
+
+    def decode(self, data: bytes) -> "Record":
+        """One record. Raises ValueError if the bytes are too short or of an unknown kind."""
+        header = self.structs["rec_header"]
+        if len(data) < ctypes.sizeof(header):
+            raise ValueError("record shorter than its header")
+        number = int.from_bytes(data[:4], "little")
+        name, struct = self._kinds.get(number, ("", None))
+        if struct is None:
+            raise ValueError(f"unknown record kind {number}")
+        if len(data) < ctypes.sizeof(struct):
+            raise ValueError(f"record of kind {name} is cut off")
+        return Record(name, struct.from_buffer_copy(data))
+
+
+class Record:
+    """A decoded record: ``kind`` is the name in records.h, ``body`` the struct with its members as attributes."""
+
+    __slots__ = ("kind", "body", "seq", "oom_id", "time_ns")
+
+    def __init__(self, kind: str, body: Any) -> None:
+        self.kind = kind
+        self.body = body
+        self.seq: int = body.header.seq
+        self.oom_id: int = body.header.oom_id
+        self.time_ns: int = body.header.time_ns
+
+
+def text_of(chars: Any) -> str:
+    """A NUL-terminated char array as text whose bytes survive a round trip."""
+    return bytes(chars).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+
+def _trimmed(text: str) -> str:
+    return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)

@@ -1,0 +1,44 @@
+"""The taint part of the ``CPU:`` line (kernel/panic.c, print_tainted)."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional, Tuple
+
+# In bit order: (letter, name); the names are printed from 6.10 on in a line of their own.
+FLAGS = (
+    ("P", "PROPRIETARY_MODULE"),
+    ("F", "FORCED_MODULE"),
+    ("S", "CPU_OUT_OF_SPEC"),
+    ("R", "FORCED_RMMOD"),
+    ("M", "MACHINE_CHECK"),
+    ("B", "BAD_PAGE"),
+    ("U", "USER"),
+    ("D", "DIE"),
+    ("A", "OVERRIDDEN_ACPI_TABLE"),
+    ("W", "WARN"),
+    ("C", "CRAP"),
+    ("I", "FIRMWARE_WORKAROUND"),
+    ("O", "OOT_MODULE"),
+    ("E", "UNSIGNED_MODULE"),
+    ("L", "SOFTLOCKUP"),
+    ("K", "LIVEPATCH"),
+    ("X", "AUX"),
+    ("T", "RANDSTRUCT"),
+    ("N", "TEST"),
+    ("J", "FWCTL"),
+)
+
+
+def describe(mask: int, facts: Mapping[str, Any]) -> Tuple[str, Optional[str]]:
+    """(text in the CPU line, text of the flags' own line or None).
+
+    ``facts["taint_flags"]`` is how many flags the kernel defines: unset ones print a blank each, so it shows.
+    """
+    if not mask:
+        return "Not tainted", None
+    known = FLAGS[: int(facts.get("taint_flags") or len(FLAGS))]
+    letters = "".join(
+        letter if mask >> bit & 1 else "G" if bit == 0 else " " for bit, (letter, _) in enumerate(known)
+    )
+    names = ", ".join(f"[{letter}]={name}" for bit, (letter, name) in enumerate(known) if mask >> bit & 1)
+    return "Tainted: " + letters, names if facts.get("taint_names") else None
