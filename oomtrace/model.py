@@ -48,6 +48,7 @@ class Trigger:
     mems_allowed: Optional[str] = None  # node list
     workqueue: Optional[str] = None  # the text after "Workqueue: "
     memcg: Optional[str] = None  # path of current's memcg, live only
+    oom_adj: Optional[int] = None  # 2.6.32
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class Stack:
 
     entries: Tuple[Union[Frame, str], ...] = ()  # str: a marker line as printed, "<TASK>"
     registers: Optional[Registers] = None
+    registers_at: Optional[int] = None  # entries before them; None: all but the closing markers
+    inner: Tuple[Tuple[int, Registers], ...] = ()  # exceptions within the trace: (entries before them, registers)
     raw_words: Tuple[str, ...] = ()  # kernels up to 4.9: lines of raw stack words, verbatim
 
 
@@ -174,6 +177,37 @@ class HugePages:
 
 
 @dataclass(frozen=True)
+class PerCpuRow:
+    """A line ``CPU    0: hi:  186, btch:  31 usd:   0`` (up to 4.0)."""
+
+    cpu: int
+    hi: int
+    btch: int
+    usd: int
+
+
+@dataclass(frozen=True)
+class PerCpuLists:
+    """A ``Node 0 DMA per-cpu:`` line and its rows (up to 4.0)."""
+
+    node: Optional[int]
+    name: str
+    rows: Tuple[PerCpuRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """A row under ``Memory allocations:`` (mm/show_mem.c, CONFIG_MEM_ALLOC_PROFILING)."""
+
+    size: str  # as printed: "16.9 MiB"
+    calls: int
+    file: str
+    line: int
+    function: str
+    module: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class MemInfo:
     """The ``Mem-Info:`` part of an OOM that is not a memcg's."""
 
@@ -182,6 +216,9 @@ class MemInfo:
     zones: Tuple[Zone, ...] = ()
     hugepages: Tuple[HugePages, ...] = ()
     tail: Counters = field(default_factory=dict)  # "pagecache_pages", "free_swap_kb", "ram_pages", …
+    per_cpu: Tuple[PerCpuLists, ...] = ()
+    allocations: Optional[Tuple[Allocation, ...]] = None
+    profiling: Optional[bool] = None  # "(profiling is currently turned on)"
 
 
 @dataclass(frozen=True)
@@ -212,6 +249,8 @@ class Task:
     swapents_pages: Optional[int] = None
     oom_score_adj: Optional[int] = None
     memcg: Optional[str] = None  # live only
+    cpu: Optional[int] = None  # 2.6.32
+    oom_adj: Optional[int] = None  # 2.6.32
 
 
 @dataclass(frozen=True)
@@ -271,6 +310,23 @@ class Kill:
 
 
 @dataclass(frozen=True)
+class Exiting:
+    """``OOM victim %d (%s) is already exiting. Skip killing the task`` (5.9+)."""
+
+    pid: int
+    comm: str
+    message: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """``Kill process %d (%s) sharing same memory`` (up to 4.8)."""
+
+    pid: int
+    comm: str
+
+
+@dataclass(frozen=True)
 class Reap:
     """An ``oom_reaper:`` line. ``reaped`` False: "unable to reap"."""
 
@@ -321,6 +377,11 @@ class OomEvent:
     callbacks_suppressed: Optional[int] = None
     no_killable: bool = False  # "Out of memory and no killable processes..."
     panic: Optional[str] = None
+    exiting: Optional[Exiting] = None
+    sharing: Tuple[Sharing, ...] = ()
+    compaction_disabled: bool = False
+    slab_busy: bool = False  # "excessive unreclaimable slab but cannot dump stats"
+    sysrq_ignored: bool = False  # "OOM request ignored. No task eligible"
     lines: Tuple[Line, ...] = ()  # how a log had it; empty for live events
     missing: Tuple[str, ...] = ()  # parts that the source should have and has not: "task table"
 

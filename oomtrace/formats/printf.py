@@ -1,0 +1,325 @@
+"""A kernel printf format that prints and reads: ``%`` one way, the regular expression made from it the other way.
+
+A format is the kernel's own string with two liberties:
+
+- ``{…}`` is a piece that the kernel prints or not (a config option, a word that depends on the state). It is there
+  if all its values are known. The kernel's formats of these lines contain no braces.
+- Conversions of which Python knows nothing (``%pGg``, ``%*pbl``, ``%pB``) are in ``_TEXT`` and ``_MACROS``.
+
+A hole is filled by a field, named by a path into the model. ``path:adapter`` says that the printed text is not the
+value itself but is made from it by one of ``ADAPTERS``: an optional word, yes/no, a list of pieces.
+"""
+
+# ruff: noqa: UP031 - printf is what this module is about
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Text ↔ value for holes whose text is not the value itself. ``parse`` may raise ValueError: not that line."""
+
+    pattern: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str]
+    none: Optional[str] = None  # what is printed for an unknown value; None: the value is needed
+
+
+def _flag(word: str) -> Adapter:
+    """A word that is printed if the value is True."""
+    return Adapter("(?:%s)?" % re.escape(word), bool, lambda value: word if value else "", none="")
+
+
+def _pairs(item: str, text: str) -> Adapter:
+    """Counters in a row, each printed with ``text`` (name, value); ``item`` matches one."""
+    one = re.compile(item)
+
+    def parse(found: str) -> Dict[str, int]:
+        values = {name: int(value) for name, value in one.findall(found)}
+        if not values:
+            raise ValueError(found)
+        return values
+
+    plain = re.sub(r"\((?!\?)", "(?:", item)
+    return Adapter("(?:%s)+" % plain, parse, lambda values: "".join(text % pair for pair in values.items()))
+
+
+_BLOCKS = re.compile(r"(\d+)\*(\d+)kB (?:\((\w+)\) )?")
+
+
+def _show_blocks(blocks: Sequence[Tuple[int, int, str]]) -> str:
+    return "".join("%d*%dkB %s" % (n, size, "(%s) " % letters if letters else "") for n, size, letters in blocks)
+
+
+def _parse_node(text: str) -> Optional[int]:
+    return int(text[5:]) if text else None
+
+
+ADAPTERS: Dict[str, Adapter] = {
+    # A comm has at most 15 bytes; util-linux's dmesg shows an odd one as \xNN, so four characters each.
+    "comm": Adapter(r"(?s:.{0,60})", str, str),
+    "path": Adapter(r"(?:/.*|\(error\)|\(name too long\)|<[^>]*>)", str, str),
+    "word": Adapter(r"\S+", str, str),
+    "message": Adapter(r"(?:Memory cgroup out of memory|Out of memory(?: \([\w ]+\))?)", str, str),
+    "taint": Adapter(r"(?:Not tainted|Tainted: [A-Z\- a-z]+?)", str, str),
+    # Debian's LINUX_PACKAGE_ID; some vendors put other text behind the version token.
+    "package": Adapter(r"[A-Z][A-Za-z]+ \S+", str, str),
+    "preempt": Adapter(r"(?:PREEMPT\S*|VOLUNTARY|NONE|LAZY)", str, str),
+    "build_id": Adapter(r"[0-9a-f]{40}", str, str),
+    "kdump": _flag("Kdump: loaded "),
+    "unreliable": Adapter(r"(?:\? )?", lambda text: not text, lambda reliable: "" if reliable else "? ", none=""),
+    "symbol": Adapter(r"[^\s+]+", str, str),
+    "module": Adapter(r"[^\s\]]+", str, str),
+    "location": Adapter(r"\S+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[[^\]]+\])?", str, str),
+    "taint_flags": Adapter(r"\[.\]=\w+(?:, \[.\]=\w+)*", str, str),
+    "raw_words": Adapter(r" (?:[0-9a-f]{16}(?: [0-9a-f]{16}){0,3})", str, str),
+    "stat": Adapter(r"[a-z][a-z0-9_]*", str, str),
+    "panic": Adapter(r"(?:Out of memory.*|System is deadlocked on memory)", str, str),
+    "onoff": Adapter(r"(?:on|off)", lambda text: text == "on", lambda value: "on" if value else "off"),
+    "yesno": Adapter(r"(?:yes|no)", lambda text: text == "yes", lambda value: "yes" if value else "no"),
+    "node": Adapter(r"(?:Node \d+ )?", _parse_node, lambda node: "Node %d " % node, none=""),
+    "marker": Adapter(r"</?[A-Z#_a-z0-9]+>", str, str),
+    "numbers": Adapter(r"(?: -?\d+)+", lambda text: tuple(map(int, text.split())),
+                       lambda values: "".join(" %d" % value for value in values)),
+    "kb_pairs": _pairs(r" ([^\s:]+):(\d+)KB", " %s:%dKB"),
+    "buddy": Adapter(r"(?:\d+\*\d+kB (?:\(\w+\) )?)+",
+                     lambda text: tuple((int(n), int(size), kinds) for n, size, kinds in _BLOCKS.findall(text)),
+                     _show_blocks),
+}
+
+# Kernel conversions whose value is text for us.
+_TEXT = {
+    "pGg": r"[A-Za-z_0-9|]*",
+    "*pbl": r"(?:[0-9][0-9,\-]*|\(null\)|)",
+    "ps": r"\S+",
+}
+# %pB and %pBb (lib/vsprintf.c, symbol_string; kernel/kallsyms.c, __sprint_symbol).
+_MACROS = {
+    "%pBb": "%s+%#lx/%#lx{ [%s{ %s}]}",
+    "%pB": "%s+%#lx/%#lx{ [%s]}",
+}
+
+_HOLE = re.compile(r"%(?P<flags>[-+ #0]*)(?P<width>\d*)(?P<precision>\.(?:\d+|\*))?(?:hh|h|ll|l)?"
+                   r"(?P<conversion>[diuxsp](?:Gg|s)?|\*pbl)")
+_LABEL = re.compile(r"(?:[,;]? ?)(?:[A-Za-z_][\w().+-]*)(?:[:=] ?| )$")
+_UNIT = re.compile(r"[kK]B")
+
+
+@dataclass(frozen=True)
+class Hole:
+    """One conversion: where its value is, its Python conversion, and how its text is read."""
+
+    field: str
+    python: str
+    pattern: str
+    parse: Callable[[str], Any]
+    show: Optional[Callable[[Any], str]]
+    none: Optional[str]
+    width: int
+
+
+Token = Union[str, Hole, "Group"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """An optional piece."""
+
+    tokens: Tuple[Token, ...]
+
+
+def _strip(text: str) -> str:
+    return text.strip()
+
+
+def _hole(match: "re.Match[str]", spec: str) -> Hole:
+    """The hole for one conversion; ``spec`` is ``path`` or ``path:adapter``."""
+    field, _, name = spec.partition(":")
+    flags, width, conversion = match.group("flags"), int(match.group("width") or 0), match.group("conversion")
+    if name:
+        adapter = ADAPTERS[name]
+        return Hole(field, "%s", adapter.pattern, adapter.parse, adapter.show, adapter.none, 0)
+    if conversion in _TEXT:
+        return Hole(field, "%s", _TEXT[conversion], str, None, None, 0)
+    if conversion == "p":  # ≤4.9: a plain address, zero-padded to the width of a pointer
+        return Hole(field, "%016x", r"[0-9a-f]{16}", lambda text: int(text, 16), None, None, 0)
+    if conversion == "x":
+        pattern = ("0x" if "#" in flags else "") + "[0-9a-f]{%d,16}" % max(1, width)
+        python = "%%%s%s" % (flags, width or "") + "x"
+        return Hole(field, python, pattern, lambda text: int(text, 16), None, None, 0)
+    if conversion == "s":
+        python = "%%%s%s%ss" % (flags, width or "", (match.group("precision") or "").replace(".*", ""))
+        if width:
+            return Hole(field, python, r".*?" if "-" in flags else r" *.*?", _strip, None, None, width)
+        return Hole(field, python, r".*", str, None, None, 0)
+    pattern = (" *" if width else "") + ("" if conversion == "u" else "-?") + r"\d{1,20}"
+    return Hole(field, "%%%s%sd" % (flags, width or ""), pattern, int, None, None, width)
+
+
+class Format:
+    """A format with its fields: ``read`` text into values, ``show`` values as text."""
+
+    def __init__(self, text: str, fields: Sequence[str]) -> None:
+        self.text = text
+        for macro, expansion in _MACROS.items():
+            text = text.replace(macro, expansion)
+        rest = list(fields)
+        tokens, end = self._tokens(text, 0, rest)
+        if rest or end != len(text):
+            raise ValueError("fields and holes differ: %r %r" % (self.text, fields))
+        self.tokens = tokens
+        self.holes: List[Hole] = []
+        self._regex = re.compile(self._pattern(tokens))
+        self._optional = [self._in_group(hole) for hole in self.holes]
+        self._shapes: Dict[Tuple[bool, ...], Optional[Tuple[str, Tuple[int, ...]]]] = {}
+        self._shows = [hole.show for hole in self.holes]
+        self._parses = [hole.parse for hole in self.holes]
+        self._adapted = any(hole.show for hole in self.holes) or any(self._optional)
+        literals = [part for part in re.split(r"\x00", self._skeleton()) if part]
+        self.literal = max(literals, key=len) if literals else ""  # a cheap test before the regular expression
+        self._full = self._python([True] * len(self.holes))
+        self.fields = tuple(hole.field for hole in self.holes)
+
+    # Making.
+
+    def _tokens(self, text: str, at: int, fields: List[str]) -> Tuple[Tuple[Token, ...], int]:
+        tokens: List[Token] = []
+        literal = ""
+        while at < len(text) and text[at] != "}":
+            match = _HOLE.match(text, at)
+            if match:
+                if literal:
+                    tokens.append(literal)
+                    literal = ""
+                tokens.append(_hole(match, fields.pop(0)))
+                at = match.end()
+            elif text[at] == "{":
+                if literal:
+                    tokens.append(literal)
+                    literal = ""
+                inner, at = self._tokens(text, at + 1, fields)
+                tokens.append(Group(inner))
+                at += 1
+            else:
+                literal += text[at]
+                at += 1
+        if literal:
+            tokens.append(literal)
+        return tuple(tokens), at
+
+    def _pattern(self, tokens: Tuple[Token, ...]) -> str:
+        parts = []
+        for token in tokens:
+            if isinstance(token, str):
+                parts.append(re.escape(token))
+            elif isinstance(token, Hole):
+                self.holes.append(token)
+                parts.append("(%s)" % token.pattern)
+            else:
+                parts.append("(?:%s)?" % self._pattern(token.tokens))
+        return "".join(parts)
+
+    def _in_group(self, hole: Hole) -> bool:
+        return not any(token is hole for token in self.tokens)
+
+    def _skeleton(self) -> str:
+        return "".join(token if isinstance(token, str) else "\x00" for token in self.tokens)
+
+    # Reading.
+
+    def read(self, text: str) -> Optional[List[Any]]:
+        """The values in ``text`` in the order of ``fields``, or None if this format cannot have printed it."""
+        if self.literal not in text:
+            return None
+        match = self._regex.fullmatch(text)
+        if match is None:
+            return None
+        try:
+            values = [None if found is None else parse(found) for parse, found in zip(self._parses, match.groups())]
+        except ValueError:
+            return None
+        return values if self.show(values) == text else None
+
+    # Printing.
+
+    def show(self, values: Sequence[Any]) -> Optional[str]:
+        """The line. A value that is None is left out with its label; None if nothing sensible is left."""
+        if not self._adapted and None not in values:
+            return self._full % tuple(values) if values else self._full
+        known = tuple(value is not None or hole.none is not None for value, hole in zip(values, self.holes))
+        if known not in self._shapes:
+            self._shapes[known] = self._shape(known)
+        shape = self._shapes[known]
+        if shape is None:
+            return None
+        python, indexes = shape
+        shown = []
+        for index in indexes:
+            value, show = values[index], self._shows[index]
+            if value is None:
+                value = self.holes[index].none
+            elif show is not None:
+                value = show(value)
+            shown.append(value)
+        return python % tuple(shown)
+
+    def _python(self, known: Sequence[bool]) -> str:
+        return "".join(part if isinstance(part, str) else part.python for part in self._flat(self.tokens, known))
+
+    def _flat(self, tokens: Tuple[Token, ...], known: Sequence[bool]) -> List[Union[str, Hole]]:
+        """Literals (escaped for ``%``) and holes; a group with an unknown value is left out."""
+        flat: List[Union[str, Hole]] = []
+        for token in tokens:
+            if isinstance(token, str):
+                flat.append(token.replace("%", "%%"))
+            elif isinstance(token, Hole):
+                flat.append(token)
+            elif all(known[self._index(hole)] for hole in token.tokens if isinstance(hole, Hole)):
+                flat.extend(self._flat(token.tokens, known))
+        return flat
+
+    def _index(self, hole: Hole) -> int:
+        return next(index for index, other in enumerate(self.holes) if other is hole)
+
+    def _shape(self, known: Tuple[bool, ...]) -> Optional[Tuple[str, Tuple[int, ...]]]:
+        """Format and indexes of the values to print if only ``known`` ones are there."""
+        flat = self._flat(self.tokens, known)
+        parts: List[str] = []
+        indexes: List[int] = []
+        cut_unit = False
+        for token in flat:
+            if isinstance(token, str):
+                parts.append(_UNIT.sub("", token, count=1) if cut_unit and _UNIT.match(token) else token)
+                cut_unit = False
+            elif known[self._index(token)]:
+                parts.append(token.python)
+                indexes.append(self._index(token))
+            elif token.width:
+                parts.append(" " * token.width)
+            else:
+                label = _LABEL.search(parts[-1]) if parts else None
+                if label is None:
+                    return None
+                parts[-1] = parts[-1][: label.start()]
+                cut_unit = True
+        if not indexes and self.holes:
+            return None
+        return "".join(parts), tuple(indexes)
+
+
+def labels(text: str, holder: str, suffix: str = "") -> Tuple[str, ...]:
+    """Field paths for a line of counters, by the kernel's own labels.
+
+    ``free:%lukB`` is ``holder.free_kb``, ``isolated(anon):%lukB`` is ``holder.isolated_anon_kb``, and where no unit
+    follows ``suffix`` is appended.
+    """
+    found = re.findall(r"([A-Za-z_]+)(?:\((\w+)\))?: ?%l?[ud]([kK]B)?", text)
+    names = [name.lower() + ("_" + more if more else "") + ("_kb" if unit else suffix) for name, more, unit in found]
+    return tuple("%s.%s" % (holder, name) for name in names)
+
+
+Values = Mapping[str, Any]

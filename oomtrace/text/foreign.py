@@ -1,0 +1,91 @@
+"""An event in the words of another era, so that another kernel's dialect can print it.
+
+Only what the event knows under another name: the same fact moved between lines over the years. Nothing is made up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Optional
+
+from oomtrace.formats import Dialect
+from oomtrace.formats.gfp import translate
+from oomtrace.model import Memcg, OomEvent, Summary, Trigger
+
+_CONSTRAINT = {
+    "memcg": "CONSTRAINT_MEMCG",
+    "cpuset": "CONSTRAINT_CPUSET",
+    "mempolicy": "CONSTRAINT_MEMORY_POLICY",
+    "global": "CONSTRAINT_NONE",
+    "sysrq": "CONSTRAINT_NONE",
+}
+
+
+def named(event: OomEvent, dialect: Dialect) -> OomEvent:
+    """With the names of the gfp flags, if only the mask is known."""
+    trigger = event.trigger
+    if trigger.gfp_mask is None or trigger.gfp_flags is not None:
+        return event
+    return replace(event, trigger=replace(trigger, gfp_flags=dialect.gfp_names(trigger.gfp_mask)))
+
+
+def translated(event: OomEvent, own: Dialect, dialect: Dialect) -> OomEvent:
+    """``event``, which a kernel of dialect ``own`` had, as a kernel of ``dialect`` would know it."""
+    summary = event.summary or Summary()
+    return replace(
+        event,
+        trigger=_trigger(event.trigger, summary, own, dialect),
+        memcg=_memcg(event.memcg, summary),
+        victim_memcg=event.victim_memcg or summary.task_memcg,
+        summary=_summary(event),
+        kills=tuple(replace(kill, message=kill.message or _message(event)) for kill in event.kills),
+    )
+
+
+def _trigger(trigger: Trigger, summary: Summary, own: Dialect, dialect: Dialect) -> Trigger:
+    """ef8444ea01d7 (5.0) moved cpuset and nodes from the first lines into the summary."""
+    mask = None if trigger.gfp_mask is None else translate(trigger.gfp_mask, own.gfp, dialect.gfp)
+    return replace(
+        trigger,
+        gfp_mask=mask,
+        gfp_flags=None if mask is None else dialect.gfp_names(mask),
+        cpuset=trigger.cpuset or summary.cpuset,
+        mems_allowed=trigger.mems_allowed or summary.mems_allowed,
+        nodemask=trigger.nodemask or summary.nodemask,
+    )
+
+
+def _memcg(memcg: Optional[Memcg], summary: Summary) -> Optional[Memcg]:
+    if memcg is None or memcg.path is not None:
+        return memcg
+    return replace(memcg, path=summary.oom_memcg)
+
+
+def _summary(event: OomEvent) -> Optional[Summary]:
+    """The summary that kernels before 5.0 did not print, where all that it says is known."""
+    victim = event.victim
+    if event.summary is not None or victim is None or event.kind not in _CONSTRAINT:
+        return event.summary
+    memcg = event.memcg.path if event.memcg is not None else None
+    return Summary(
+        constraint=_CONSTRAINT[event.kind], nodemask=event.trigger.nodemask, cpuset=event.trigger.cpuset,
+        mems_allowed=event.trigger.mems_allowed, global_oom=None if event.kind == "memcg" else True,
+        oom_memcg=memcg if event.kind == "memcg" else None, task_memcg=event.victim_memcg, task=victim.comm,
+        pid=victim.pid, uid=_uid(event),
+    )
+
+
+def _uid(event: OomEvent) -> Optional[int]:
+    """The victim's uid as the task table has it, signed."""
+    victim = event.victim
+    rows = [task for task in event.tasks or () if victim is not None and task.pid == victim.pid]
+    return rows[0].uid if rows else victim.uid if victim is not None else None
+
+
+def _message(event: OomEvent) -> Optional[str]:
+    """The words before "Killed process", on a line of their own up to 5.0."""
+    if event.verdict is not None:
+        return event.verdict.message
+    if event.kind is None:
+        return None
+    return "Memory cgroup out of memory" if event.kind == "memcg" else "Out of memory"

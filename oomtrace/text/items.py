@@ -1,0 +1,119 @@
+"""The event as the rows of formats see it: items to repeat a line for, and values by path."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+
+from oomtrace.formats import FILLED, PRESENT
+from oomtrace.model import OomEvent, Stack
+
+
+class Stat(NamedTuple):
+    """One line of the statistics list."""
+
+    name: str
+    value: int
+
+
+def _stack_flow(stack: Stack) -> Iterator[Any]:
+    """Frames, markers and registers in printed order."""
+    at = stack.registers_at
+    if at is None:
+        at = len(stack.entries)
+        while at and isinstance(stack.entries[at - 1], str) and str(stack.entries[at - 1]).startswith("</"):
+            at -= 1
+    inner = list(stack.inner)
+    for number, entry in enumerate(stack.entries + (None,)):
+        while inner and inner[0][0] <= number:
+            yield inner.pop(0)[1]
+        if number == at and stack.registers is not None:
+            yield stack.registers
+        if entry is not None:
+            yield entry
+
+
+def _stats_flow(event: OomEvent) -> Iterator[Any]:
+    for stats in event.memcg.stats if event.memcg else ():
+        yield stats
+        if stats.unit == "bytes":
+            for name, value in stats.values.items():
+                yield Stat(name, value)
+
+
+def _per_cpu_flow(event: OomEvent) -> Iterator[Any]:
+    for lists in event.meminfo.per_cpu if event.meminfo else ():
+        yield lists
+        yield from lists.rows
+
+
+_SCOPES: Dict[str, Callable[[OomEvent], Any]] = {
+    "": lambda event: (event,),
+    "stack.raw_words": lambda event: event.stack.raw_words if event.stack else (),
+    "stack.flow": lambda event: _stack_flow(event.stack) if event.stack else (),
+    "memcg.stats_flow": _stats_flow,
+    "meminfo.per_cpu_flow": _per_cpu_flow,
+    "meminfo.nodes": lambda event: event.meminfo.nodes if event.meminfo else (),
+    "meminfo.zones": lambda event: event.meminfo.zones if event.meminfo else (),
+    "meminfo.hugepages": lambda event: event.meminfo.hugepages if event.meminfo else (),
+    "meminfo.allocations": lambda event: (event.meminfo.allocations or ()) if event.meminfo else (),
+    "slab": lambda event: event.slab,
+    "tasks": lambda event: event.tasks or (),
+    "kills": lambda event: event.kills,
+    "sharing": lambda event: event.sharing,
+    "reaps": lambda event: event.reaps,
+}
+
+
+class Items:
+    """The items of an event by scope; each scope is made once."""
+
+    def __init__(self, event: OomEvent) -> None:
+        self._event = event
+        self._made: Dict[str, Sequence[Any]] = {}
+
+    def __call__(self, scope: str) -> Sequence[Any]:
+        if scope not in self._made:
+            self._made[scope] = tuple(_SCOPES[scope](self._event))
+        return self._made[scope]
+
+
+def value(item: Any, path: Tuple[str, ...]) -> Any:
+    """The value at ``path``, None if anything on the way is unknown. No path: the item itself, if it is text."""
+    if not path:
+        return item if isinstance(item, str) else None
+    for name in path:
+        if item is None:
+            return None
+        item = item.get(name) if isinstance(item, Mapping) else getattr(item, name, None)
+    return item
+
+
+_PATHS: Dict[str, Tuple[str, ...]] = {".": ()}
+
+
+def steps(path: str) -> Tuple[str, ...]:
+    """``"a.b"`` → ``("a", "b")``; ``"."`` is the item itself."""
+    found = _PATHS.get(path)
+    if found is None:
+        found = _PATHS[path] = tuple(path.split("."))
+    return found
+
+
+def values(item: Any, paths: Sequence[str]) -> List[Any]:
+    """The values at ``paths``."""
+    return [value(item, steps(path)) for path in paths]
+
+
+def holds(item: Any, sets: Mapping[str, Any]) -> bool:
+    """Is what a row shows by being there true of the item?"""
+    for path, wanted in sets.items():
+        found = value(item, steps(path))
+        if wanted is PRESENT:
+            if found is None:
+                return False
+        elif wanted is FILLED:
+            if not found:
+                return False
+        elif found != wanted:
+            return False
+    return True

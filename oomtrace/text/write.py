@@ -1,0 +1,125 @@
+"""OomEvent → the kernel's text.
+
+Two ways: as a dialect's kernel prints it, or as the log had it that the event was read from (``event.lines``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from oomtrace.formats import KINDS, NEWEST, ORDER, ROWS, Dialect, Kind, Row, choose
+from oomtrace.model import OomEvent
+
+from . import foreign
+from .items import Items, holds, values
+
+
+class Record(NamedTuple):
+    """One printk record: its text (newlines in it where the kernel's has some), and what is known of it."""
+
+    text: str
+    part: str  # of the report: "header", "stack", "memcg", … (formats.Kind.part); "" for a line that no row reads
+    level: Optional[int]  # printk level
+    time_ns: Optional[int]  # boot clock
+    kind: str = ""
+
+
+def dialect_of(event: OomEvent) -> Dialect:
+    """The dialect of the kernel that the event is from, the newest one if that is not known."""
+    return choose(event.machine.release, event.machine.package) or NEWEST
+
+
+def write(event: OomEvent, dialect: Optional[Dialect] = None) -> List[Record]:
+    """The report's records in printed order, as ``dialect`` prints it (default: the event's own kernel).
+
+    What the event does not know is left out: a field, a line, a part.
+    """
+    own = dialect_of(event)
+    wanted = dialect or own
+    event = foreign.named(event, own) if wanted == own else foreign.translated(event, own, wanted)
+    return _Writer(event, wanted).records()
+
+
+def replay(event: OomEvent) -> List[Record]:
+    """The records as the log had them, without prefixes; as ``write`` does for an event that no log had."""
+    if not event.lines:
+        return write(event)
+    items = Items(event)
+    records: List[Record] = []
+    for line in event.lines:
+        row = ROWS.get(line.row or "")
+        text = line.text
+        if text is None and row is not None:
+            text = show(row, items, line.index)
+        kind = KINDS[row.kind] if row is not None else None
+        records.append(Record(text or "", kind.part if kind else "", kind.level if kind else None, line.time_ns,
+                              kind.name if kind else ""))
+    return records
+
+
+def show(row: Row, items: Items, index: Optional[int]) -> Optional[str]:
+    """The text of one row for one item, None if the event cannot make it."""
+    scope = items(KINDS[row.kind].scope)
+    number = index or 0
+    return _show(row, scope[number]) if number < len(scope) else None
+
+
+def _show(row: Row, item: Any) -> Optional[str]:
+    return row.format.show(values(item, row.fields)) if holds(item, row.sets) else None
+
+
+def text(records: Sequence[Record], timestamps: bool = False) -> str:
+    """Records as lines, each ended by a newline; with ``timestamps`` as the kernel's console prints them."""
+    lines = []
+    last = 0
+    for record in records:
+        last = record.time_ns if record.time_ns is not None else last
+        prefix = f"[{last // 1000000000:5d}.{last // 1000 % 1000000:06d}] " if timestamps else ""
+        lines += [prefix + line + "\n" for line in record.text.split("\n")]
+    return "".join(lines)
+
+
+def _line_times(event: OomEvent) -> Dict[Tuple[str, int], Optional[int]]:
+    """When a log had each line, by kind and item."""
+    return {(ROWS[line.row].kind, line.index or 0): line.time_ns for line in event.lines if line.row in ROWS}
+
+
+class _Writer:
+    """Prints one event in one dialect."""
+
+    def __init__(self, event: OomEvent, dialect: Dialect) -> None:
+        self.event = event
+        self.dialect = dialect
+        self.items = Items(event)
+        self.times = _line_times(event)
+
+    def records(self) -> List[Record]:
+        records: List[Record] = []
+        for step in ORDER:
+            items = self.items(step.scope)
+            for number in range(*slice(step.first, step.last).indices(len(items))):
+                for kinds in step.kinds:
+                    record = self._line(kinds, items[number], number)
+                    if record is None:
+                        continue
+                    last = records[-1] if records else None
+                    if last is not None and last.kind == record.kind and KINDS[record.kind].joined:
+                        records[-1] = last._replace(text=last.text + "\n" + record.text)
+                    else:
+                        records.append(record)
+        return records
+
+    def _line(self, kinds: Tuple[Kind, ...], item: Any, number: int) -> Optional[Record]:
+        """The record of the first kind that can print the item."""
+        for kind in kinds:
+            lines = [_show(row, item) for row in self.dialect.rows.get(kind.name, ())]
+            shown = [line for line in lines if line is not None]
+            if shown:
+                return Record("\n".join(shown), kind.part, kind.level, self._time(kind, item, number), kind.name)
+        return None
+
+    def _time(self, kind: Kind, item: Any, number: int) -> Optional[int]:
+        own = getattr(item, "time_ns", None) if kind.scope else None
+        if own is None:
+            own = self.times.get((kind.name, number), self.event.times_ns.get(kind.part))
+        return own if own is None else int(own)
