@@ -1,0 +1,191 @@
+"""Boot a VM, run one command in it, bring out what it printed. The API for tests is `run`."""
+
+from __future__ import annotations
+
+import ctypes
+import secrets
+import selectors
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, Optional
+
+from . import accel, files, guest, host, image, matrix, payload, qemu
+from .errors import VmError
+from .guest import Command
+from .recipe import Recipe
+from .spec import Result, RunSpec
+from .streams import Control, MarkedStream, Sink
+
+BOOT_TIMEOUT_S = 120.0
+CONSOLE_TAIL = 40
+PR_SET_PDEATHSIG = 1
+
+
+def run(
+    spec: RunSpec, command: Command, stdout: Optional[Sink] = None, stderr: Optional[Sink] = None
+) -> Result:
+    """Run `command` in a new VM as `spec` says; build the image first if it is not there.
+
+    `command` is a line for the guest's shell, or a sequence of words that no shell reads. It runs as root in the
+    checkout, with oom_score_adj -1000 (``adj0 COMMAND`` in the guest resets it). `stdout` and `stderr` are called
+    with bytes as they come; the result has all of them in any case. A VM that is lost is a result too, with
+    ``status`` None; VmError means that none could be started.
+    """
+    host.ensure_qemu()
+    built = image.ensure(Recipe(matrix.find(spec.kernel), spec.variant))
+    kvm = not spec.icount and accel.kvm_works(built)
+    with tempfile.TemporaryDirectory(prefix="oomtrace-vm-") as folder, ExitStack() as stack:
+        session = _Session(stack, secrets.token_hex(8), stdout, stderr, stack.enter_context(tempfile.TemporaryFile()))
+        machine = _prepare(spec, command, built, Path(folder), session, kvm)
+        result = _supervise(spec, machine, session)
+        if result.status is not None:
+            files.extract(session.archive, spec.get)
+    return result
+
+
+class _Session:
+    """The host's ends of the sockets of one VM, and what has come through them."""
+
+    def __init__(
+        self, stack: ExitStack, token: str, stdout: Optional[Sink], stderr: Optional[Sink], archive: BinaryIO
+    ) -> None:
+        self.token = token
+        self.archive = archive
+        self.control = Control()
+        self.stdout, self.stderr, self.console = bytearray(), bytearray(), bytearray()
+        mark = guest.end_mark(token)
+        self.streams = {
+            "control": MarkedStream(mark, self.control.feed),
+            "out": MarkedStream(mark, _tee(self.stdout, stdout)),
+            "err": MarkedStream(mark, _tee(self.stderr, stderr)),
+            "files": MarkedStream(mark, lambda data: void(archive.write(data))),
+        }
+        self.selector = stack.enter_context(selectors.DefaultSelector())
+        self.guest_ends: dict[str, socket.socket] = {}
+        for name in (*self.streams, "console"):
+            ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+            self.selector.register(ours, selectors.EVENT_READ, name)
+            self.guest_ends[name] = theirs
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the guest had to say has come."""
+        return all(stream.ended for stream in self.streams.values())
+
+    def receive(self, wait: float) -> bool:
+        """Pass on what comes within `wait` seconds; False once all sockets are closed."""
+        for key, _ in self.selector.select(wait):
+            assert isinstance(key.fileobj, socket.socket)
+            data = key.fileobj.recv(1 << 16)
+            if not data:
+                self.selector.unregister(key.fileobj)
+            elif key.data == "console":
+                self.console += data
+            else:
+                self.streams[key.data].feed(data)
+        return bool(self.selector.get_map())
+
+
+def void(_: object) -> None:
+    """Make an expression a statement."""
+
+
+def _tee(store: bytearray, sink: Optional[Sink]) -> Sink:
+    """A sink that keeps what it gets, and passes it on."""
+    def both(data: bytes) -> None:
+        store.extend(data)
+        if sink:
+            sink(data)
+    return both
+
+
+def _prepare(
+    spec: RunSpec, command: Command, built: image.Image, folder: Path, session: _Session, kvm: bool
+) -> qemu.Machine:
+    """Make the files of the VM in `folder`."""
+    initrd = folder / "initrd"
+    initrd.write_bytes(built.initrd.read_bytes() + guest.initramfs(spec, command, session.token))
+    checkout = folder / "payload.tar"
+    with checkout.open("wb") as stream:
+        payload.write(stream)
+    swap = folder / "swap" if spec.swap else None
+    if swap:
+        with swap.open("wb") as stream:
+            stream.truncate(spec.swap)
+    sockets = {name: end.fileno() for name, end in session.guest_ends.items()}
+    return qemu.Machine(built.kernel, initrd, built.root, checkout, swap, sockets, kvm)
+
+
+def _supervise(spec: RunSpec, machine: qemu.Machine, session: _Session) -> Result:
+    """Start QEMU, read until the guest has said all or is lost, end QEMU."""
+    start = time.monotonic()
+    process = subprocess.Popen(
+        qemu.command(spec, machine), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        pass_fds=list(machine.sockets.values()), preexec_fn=_die_with_parent,
+    )
+    for end in session.guest_ends.values():
+        end.close()
+    ready = 0.0
+    lost = ""
+    try:
+        while not session.complete:
+            now = time.monotonic() - start
+            if session.control.ready and not ready:
+                ready = now
+            lost = _overdue(spec, now, session.control.ready)
+            if lost or not session.receive(min(1.0, max(0.01, spec.timeout - now))):
+                break
+    finally:
+        process.kill()
+        _, messages = process.communicate()
+    ended = time.monotonic() - start
+    while session.receive(0.0) and session.selector.get_map():
+        pass
+    for stream in session.streams.values():
+        stream.flush()
+    console = session.console.decode(errors="replace").replace("\r\n", "\n")
+    if not session.complete and not lost:
+        lost = _cause_of_end(console, messages.decode(errors="replace"))
+    return Result(
+        status=None if lost else session.control.status, stdout=bytes(session.stdout), stderr=bytes(session.stderr),
+        console=console, lost=lost, missing=session.control.missing, boot_seconds=ready, seconds=ended,
+    )
+
+
+def _overdue(spec: RunSpec, seconds: float, ready: bool) -> str:
+    """Why a VM that has run for `seconds` is to be given up, or nothing."""
+    if seconds >= spec.timeout:
+        return f"no end after {spec.timeout:g} s"
+    if not ready and seconds >= BOOT_TIMEOUT_S:
+        return f"not booted after {BOOT_TIMEOUT_S:g} s"
+    return ""
+
+
+def _cause_of_end(console: str, messages: str) -> str:
+    """Why QEMU ended by itself, from the guest's console and QEMU's own standard error."""
+    for line in console.splitlines():
+        if "Kernel panic" in line:
+            return line[line.index("Kernel panic"):]
+    return messages.strip() or "QEMU ended without a word"
+
+
+def _die_with_parent() -> None:
+    """In the child: be killed when the thread that started it ends, so that no VM outlives its user."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def console_tail(result: Result) -> str:
+    """The last lines of the console, for a message."""
+    return "\n".join(result.console.rstrip().splitlines()[-CONSOLE_TAIL:])
+
+
+def check(result: Result) -> Result:
+    """`result` as it is; VmError if the VM was lost."""
+    if result.status is None:
+        raise VmError(f"the VM was lost: {result.lost}\n{console_tail(result)}", status=result.exit_status)
+    return result

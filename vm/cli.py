@@ -1,0 +1,133 @@
+"""The command line: ``list``, ``build``, ``run``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from . import boot, host, image, matrix, spec
+from .errors import STATUS_HARNESS, STATUS_LOST, STATUS_USAGE, VmError
+from .progress import say
+from .recipe import Recipe
+from .streams import Sink
+
+EPILOG = f"""
+exit status: that of the command; {STATUS_LOST} the VM was lost (panic, hang, time-out; the console's tail is on
+standard error); {STATUS_HARNESS} the tool failed before or around the guest; {STATUS_USAGE} wrong usage; 1 if the
+command succeeded and a file asked for with --get was not there
+"""
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run one command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.action(options))
+    except VmError as error:
+        say(f"error: {error}")
+        return error.status
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m vm", description="Test VMs for oomtrace.", epilog=EPILOG)
+    actions = parser.add_subparsers(dest="name", required=True)
+    listing = actions.add_parser("list", help="the kernels, and which images are built")
+    listing.set_defaults(action=_list)
+    build = actions.add_parser("build", help="build images that are not there or out of date")
+    build.add_argument("kernels", nargs="+", metavar="KERNEL", help=f"{', '.join(matrix.names())} or all")
+    build.add_argument("--variant", default="base", choices=matrix.VARIANTS)
+    build.set_defaults(action=_build)
+    run = actions.add_parser("run", help="boot a VM and run a command in it", epilog=EPILOG)
+    _add_run_options(run)
+    run.set_defaults(action=_run)
+    return parser
+
+
+def _add_run_options(run: argparse.ArgumentParser) -> None:
+    default = spec.RunSpec()
+    run.add_argument("--kernel", default=default.kernel, choices=matrix.names())
+    run.add_argument("--variant", default=default.variant, choices=matrix.VARIANTS)
+    run.add_argument("--memory", default="1G", metavar="SIZE", help="RAM (default 1G)")
+    run.add_argument("--cpus", default=default.cpus, type=int, metavar="N", help="CPUs (default 2)")
+    run.add_argument("--swap", default="0", metavar="SIZE", help="swap on a disk of its own (default none)")
+    run.add_argument("--numa", default=default.numa, type=int, metavar="N", help="NUMA nodes (default 1)")
+    run.add_argument("--cgroup", default=default.cgroup, choices=("v1", "v2"))
+    run.add_argument("--append", default="", metavar="WORDS", help="further words of the kernel command line")
+    run.add_argument("--icount", action="store_true", help="one emulated CPU whose time counts instructions")
+    run.add_argument("--timeout", default=default.timeout, type=float, metavar="S", help="seconds (default 300)")
+    run.add_argument("--get", default=[], action="append", metavar="GUESTPATH:HOSTPATH",
+                     help="bring a file or folder out after the command; may be repeated")
+    run.add_argument("--env", default=[], action="append", metavar="NAME=VALUE", help="a variable for the command")
+    run.add_argument("--times", action="store_true", help="say how long boot and run took")
+    run.add_argument("command", nargs="+", metavar="COMMAND",
+                     help="words of one command, or a single word: a line for the guest's shell")
+
+
+def _list(_: argparse.Namespace) -> int:
+    row = "{:<7} {:<9} {:<17} {:<8} {:>9}  {}".format
+    print(row("KERNEL", "SUITE", "KERNEL FROM", "VARIANT", "SIZE", "IMAGE"))
+    for kernel in matrix.KERNELS:
+        for variant in matrix.VARIANTS:
+            built = image.find(Recipe(kernel, variant))
+            size = f"{built.size() >> 20} MiB" if built else "-"
+            what = built.release if built else "not built"
+            print(row(kernel.name, kernel.suite, kernel.kernel_suite or kernel.suite, variant, size, what))
+    print(f"cache: {image.cache_folder()}")
+    return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    names = matrix.names() if "all" in options.kernels else options.kernels
+    recipes = [Recipe(matrix.find(name), options.variant) for name in names]
+    host.ensure_qemu()
+    for recipe in recipes:
+        built = image.ensure(recipe)
+        say(f"{recipe.name}: {built.release} at {built.path}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    wanted = spec.RunSpec(
+        kernel=options.kernel, variant=options.variant, memory=spec.parse_size(options.memory), cpus=options.cpus,
+        swap=spec.parse_size(options.swap), numa=options.numa, cgroup=options.cgroup, append=options.append,
+        icount=options.icount, timeout=options.timeout, get=[_pair(text) for text in options.get],
+        environment=dict(_variable(text) for text in options.env),
+    )
+    words: list[str] = options.command
+    result = boot.run(wanted, words[0] if len(words) == 1 else words, _to(1), _to(2))
+    if options.times:
+        say(f"ready after {result.boot_seconds:.1f} s, ended after {result.seconds:.1f} s")
+    if result.status is None:
+        say(f"the VM was lost: {result.lost}; its console ended so:\n{boot.console_tail(result)}")
+    for path in result.missing:
+        say(f"{path} is not in the guest")
+    return result.exit_status or int(bool(result.missing))
+
+
+def _to(descriptor: int) -> Sink:
+    """A sink that writes to standard output (1) or standard error (2) at once."""
+    stream = (sys.stdout if descriptor == 1 else sys.stderr).buffer
+
+    def write(data: bytes) -> None:
+        stream.write(data)
+        stream.flush()
+    return write
+
+
+def _pair(text: str) -> tuple[str, Path]:
+    guest, colon, here = text.partition(":")
+    if not colon or not here:
+        raise VmError(f"--get {text}: no colon with a path after it", "GUESTPATH:HOSTPATH", STATUS_USAGE)
+    return guest, Path(here)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise VmError(f"--env {text}: not NAME=VALUE", "", STATUS_USAGE)
+    return name, value

@@ -1,0 +1,94 @@
+"""What an image is made of: pure data and the mmdebstrap command line it leads to.
+
+The key of an image is a hash of all of it, so an edit here is what rebuilds images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import initrd
+from .errors import STATUS_USAGE, VmError
+from .matrix import VARIANTS, Kernel
+
+FORMAT = 1
+"""Raise it when the code that builds an image changes what comes out of the same data."""
+
+PACKAGES = ("python3-bpfcc", "python3-click", "python3-yaml", "kmod", "procps", "util-linux", "busybox-static")
+BENCH_PACKAGES = ("bpfcc-tools", "bpftrace")
+
+EXCLUDED = (
+    "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/lintian/*",
+    "/usr/share/zoneinfo/*", "/usr/lib/udev/hwdb.d/*", "/lib/udev/hwdb.d/*",
+    # The image has an initramfs of its own making.
+    "/etc/kernel/postinst.d/initramfs-tools",
+    *(
+        f"{lib}/modules/*/kernel/{tree}/*"
+        for lib in ("/lib", "/usr/lib")
+        for tree in (
+            "drivers/comedi", "drivers/gpu", "drivers/hid", "drivers/infiniband", "drivers/media",
+            "drivers/net/ethernet", "drivers/scsi", "drivers/staging", "drivers/target", "sound",
+        )
+    ),
+)
+"""Left out when packages are unpacked."""
+REMOVED = ("boot", "usr/lib/udev/hwdb.bin", "var/cache/apt", "var/cache/debconf", "var/lib/apt/lists", "etc/resolv.conf")
+"""Taken out of the finished tree, relative to its root."""
+
+MKE2FS = (
+    "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-L", "oomtrace", "-O", "^has_journal",
+    "-E", "lazy_itable_init=0,root_owner=0:0",
+)
+FREE_MIB = 1536
+"""Room left in the file system for what the guest writes; costs nothing while unused."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make the image of one kernel in one variant."""
+
+    kernel: Kernel
+    variant: str = "base"
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise VmError(f"no image variant {self.variant}", f"one of {', '.join(VARIANTS)}", STATUS_USAGE)
+
+    @property
+    def name(self) -> str:
+        """``6.1-base``."""
+        return f"{self.kernel.name}-{self.variant}"
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that decides what the image is, the mirror aside."""
+        data = [
+            FORMAT, self.kernel.suite, self.packages(), EXCLUDED, REMOVED, MKE2FS, FREE_MIB, initrd.MODULES,
+            self.kernel.kernel_suite,
+        ]
+        return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
+
+    def packages(self) -> list[str]:
+        """What to install on top of a minimal system, as apt-get takes it."""
+        at_suite = f"/{self.kernel.kernel_suite}" if self.kernel.kernel_suite else ""
+        packages = [*PACKAGES, self.kernel.kernel_package + at_suite]
+        if self.variant == "bench":
+            packages += [*BENCH_PACKAGES, self.kernel.headers_package + at_suite]
+        return packages
+
+    def mmdebstrap(self, root: Path, mirror: str, keyring: Path, apt_options: Sequence[str]) -> list[str]:
+        """The command that makes the tree of the image in the directory `root`."""
+        signed = f"[signed-by={keyring}] " if keyring.exists() else ""
+        suites = [self.kernel.suite] + ([self.kernel.kernel_suite] if self.kernel.kernel_suite else [])
+        return [
+            "mmdebstrap", "--mode=root", "--variant=minbase",
+            '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Retries "3"',
+            *(f"--aptopt={option.rstrip(';')}" for option in apt_options),
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
+            f"--include={','.join(self.packages())}",
+            self.kernel.suite, str(root), *(f"deb {signed}{mirror} {suite} main" for suite in suites),
+        ]
