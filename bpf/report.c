@@ -60,7 +60,7 @@ int stat_format(struct pt_regs *ctx)
 	return 0;
 }
 
-/* … and the next printk (6.5+: seq_buf_do_printk) prints them: the values are still those. */
+/* … and the next printk prints them: the values are still those. */
 int stat_print(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();

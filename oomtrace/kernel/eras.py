@@ -10,7 +10,7 @@ from oomtrace.kernel.symbols import Symbols
 
 
 def summed_rss(release: str) -> bool:
-    """Whether the OOM killer adds the CPUs' parts to a percpu rss counter (get_mm_counter_sum; between 6.19 and 7.1)."""
+    """Whether the OOM killer adds up the CPUs' parts of an rss counter (get_mm_counter_sum; between 6.19 and 7.1)."""
     return release_version(release) >= (7, 0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from typing import Any, Callable, List, Optional
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
@@ -30,6 +31,7 @@ class Tracer:
     def __init__(self, compiled: Compiled, cpus: int) -> None:
         self._bpf = compiled.bpf
         self._records: List[bytes] = []
+        self._cpus = cpus
         self.lost = 0
         self.pages = buffer_pages(cpus)
         self._table: Any = self._bpf["records"]
@@ -42,7 +44,8 @@ class Tracer:
         try:
             self._table.open_perf_buffer(self._take, page_cnt=self.pages, lost_cb=self._lose)
         except Exception as error:  # bcc raises bare Exception
-            raise OomtraceError(f"cannot open the perf buffers: {error}", "is the kernel locked down?", EXIT_LOCKDOWN) from error
+            message = f"cannot open the perf buffers: {error}"
+            raise OomtraceError(message, "is the kernel locked down?", EXIT_LOCKDOWN) from error
         for target in targets:
             reason = self._attach(target)
             if reason is None:
@@ -79,6 +82,10 @@ class Tracer:
 
     def close(self) -> None:
         """Detach everything."""
+        # bcc closes the maps first and then stumbles over its own buffers (PerfEventArray.__del__): close those here.
+        for cpu in range(self._cpus):
+            with suppress(KeyError):
+                del self._table[cpu]
         self._bpf.cleanup()
 
 
@@ -98,14 +105,10 @@ def _hint() -> str:
 
 def protect() -> None:
     """Keep this process out of the OOM killer's reach and its pages in memory, as far as it is allowed to."""
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("-1000")
-    except OSError:
-        pass  # without CAP_SYS_RESOURCE: a trace is still worth having
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT):
-        return
+    # Without CAP_SYS_RESOURCE and CAP_IPC_LOCK a trace is still worth having.
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("-1000")
+    ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
 
 
 def privileged() -> bool:

@@ -38,8 +38,8 @@ class Decoder:
         self._name_of = name_of
         self._page_kb = int(facts.get("page_kb", 4))
 
-    def event(self, oom: Oom, source: str = "live") -> OomEvent:
-        """The event that the records tell of."""
+    def event(self, oom: Oom, source: str = "live", lost: int = 0) -> OomEvent:
+        """The event that the records tell of. ``lost``: records known to be lost besides the gaps in the sequence."""
         by_kind: Dict[str, List[Any]] = {}
         for record in oom.records:
             by_kind.setdefault(record.kind, []).append(record.body)
@@ -72,7 +72,7 @@ class Decoder:
             unprinted_reason=_unprinted_reason(by_kind),
             begin_ns=oom.oom_id,
             times_ns=_times(oom.records),
-            records_lost=oom.lost,
+            records_lost=max(oom.lost, lost),
         )
 
     def _machine(self, captured: Any) -> Machine:
@@ -260,7 +260,7 @@ class _Paths:
 
     def chain(self, memcg: int) -> List[Any]:
         """From the memcg up to the root."""
-        found = []
+        found: List[Any] = []
         while memcg in self._records and len(found) <= len(self._records):
             found.append(self._records[memcg])
             memcg = self._records[memcg].parent
