@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Optional
 
-from . import accel, files, guest, host, image, matrix, payload, qemu
+from . import accel, files, guest, host, image, lastwords, matrix, payload, qemu
 from .errors import VmError
 from .guest import Command
 from .recipe import Recipe
@@ -22,7 +22,7 @@ from .spec import Result, RunSpec
 from .streams import Control, MarkedStream, Sink
 
 BOOT_TIMEOUT_S = 120.0
-CONSOLE_TAIL = 40
+CONSOLE_TAIL = 80
 PR_SET_PDEATHSIG = 1
 
 
@@ -38,7 +38,15 @@ def run(
     """
     host.ensure_qemu()
     built = image.ensure(Recipe(matrix.find(spec.kernel), spec.variant))
-    kvm = not spec.icount and accel.kvm_works(built)
+    kvm = not spec.icount and accel.kvm_works(lambda: _boots_under_kvm(built))
+    return _run(spec, command, built, kvm, stdout, stderr)
+
+
+def _run(
+    spec: RunSpec, command: Command, built: image.Image, kvm: bool, stdout: Optional[Sink] = None,
+    stderr: Optional[Sink] = None,
+) -> Result:
+    """`run` with the image and the accelerator decided."""
     with tempfile.TemporaryDirectory(prefix="oomtrace-vm-") as folder, ExitStack() as stack:
         session = _Session(stack, secrets.token_hex(8), stdout, stderr, stack.enter_context(tempfile.TemporaryFile()))
         machine = _prepare(spec, command, built, Path(folder), session, kvm)
@@ -46,6 +54,11 @@ def run(
         if result.status is not None:
             files.extract(session.archive, spec.get)
     return result
+
+
+def _boots_under_kvm(built: image.Image) -> bool:
+    """Try it. The kernel itself is irrelevant to `_run`, which is handed its image."""
+    return _run(RunSpec(memory=256 << 20, timeout=accel.PROBE_TIMEOUT_S), "true", built, kvm=True).status == 0
 
 
 class _Session:
@@ -67,10 +80,11 @@ class _Session:
         }
         self.selector = stack.enter_context(selectors.DefaultSelector())
         self.guest_ends: dict[str, socket.socket] = {}
-        for name in (*self.streams, "console"):
+        self.our_ends: dict[str, socket.socket] = {}
+        for name in (*self.streams, "console", "monitor"):
             ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
             self.selector.register(ours, selectors.EVENT_READ, name)
-            self.guest_ends[name] = theirs
+            self.our_ends[name], self.guest_ends[name] = ours, theirs
 
     @property
     def complete(self) -> bool:
@@ -86,7 +100,7 @@ class _Session:
                 self.selector.unregister(key.fileobj)
             elif key.data == "console":
                 self.console += data
-            else:
+            elif key.data in self.streams:
                 self.streams[key.data].feed(data)
         return bool(self.selector.get_map())
 
@@ -138,7 +152,10 @@ def _supervise(spec: RunSpec, machine: qemu.Machine, session: _Session) -> Resul
             if session.control.ready and not ready:
                 ready = now
             lost = _overdue(spec, now, session.control.ready)
-            if lost or not session.receive(min(1.0, max(0.01, spec.timeout - now))):
+            if lost:
+                lastwords.ask(session.our_ends["monitor"], session.our_ends["console"], session.receive)
+                break
+            if not session.receive(min(1.0, max(0.01, spec.timeout - now))):
                 break
     finally:
         process.kill()

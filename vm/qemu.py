@@ -11,10 +11,7 @@ from .errors import STATUS_USAGE, VmError
 from .host import QEMU
 from .spec import RunSpec
 
-PORTS = ("control", "out", "err", "files")
-"""The virtio-serial ports of a guest, there called ``vm.NAME``."""
-
-QUIET = "console=ttyS0 quiet loglevel=3 printk.time=1 panic=-1 rdinit=/init"
+QUIET = "console=ttyS0 quiet loglevel=3 printk.time=1 panic=-1 sysrq_always_enabled rdinit=/init"
 """A console that shows emergencies, alerts and critical messages alone: an OOM report is none of them, and a
 slow serial line must not become part of what is measured. A panic raises the level by itself and is seen whole."""
 
@@ -29,7 +26,7 @@ class Machine:
     payload: Path
     swap: Optional[Path]
     sockets: Mapping[str, int]
-    """File descriptor of QEMU's end by port name, ``console`` included."""
+    """File descriptor of QEMU's end by name: a port each, ``console``, ``monitor``."""
     kvm: bool
 
 
@@ -82,12 +79,14 @@ def disk(name: str, path: Path, options: str) -> list[str]:
 
 
 def serial(sockets: Mapping[str, int]) -> list[str]:
-    """The console on a serial line, everything else on virtio-serial ports, each over an inherited socket."""
+    """The console on a serial line, QMP, all other names as virtio-serial ports; each over an inherited socket."""
     arguments = ["-device", "virtio-serial-pci"]
     for name, descriptor in sockets.items():
         arguments += ["-chardev", f"socket,id={name},fd={descriptor}"]
         if name == "console":
             arguments += ["-serial", f"chardev:{name}"]
+        elif name == "monitor":
+            arguments += ["-mon", f"chardev={name},mode=control"]
         else:
             arguments += ["-device", f"virtserialport,chardev={name},name=vm.{name}"]
     return arguments
