@@ -43,16 +43,32 @@ struct oom_state {
 	u64 oom_id;
 	u64 oc;
 	u64 memcg;
+	u64 subject;	  /* what the part that is called next is to send: a task or a memcg */
+	u64 next_subject; /* the memcg whose ancestors come after it, 0 if none */
+	u32 kind;	  /* as what: enum record_kind */
 	u32 seq;
 	u32 stage;
+	u32 unused;
 };
 
 enum oom_stage {
-	PRINTING = 1,	 /* between dump_header and the kill */
-	FORMATTING = 2,	 /* the memcg's statistics have been formatted, and are about to be printed */
-	KILLING = 4,	 /* between __oom_kill_process and mark_oom_victim */
-	PRINTED = 8,	 /* the kernel has printed this report */
+	PRINTING = 1,	/* between dump_header and show_stack */
+	FORMATTING = 2, /* the memcg's statistics have been formatted, and are about to be printed */
+	PRINTED = 4,	/* the kernel prints this report */
+	SILENT = 8,	/* it does not: the parts follow one another */
 };
+
+/*
+ * The larger parts are programs of their own, tail-called with `subject` and `kind` set: bcc inlines every function,
+ * and compiling the same code a dozen times would make starting slow.
+ */
+enum part {
+	SEND_TASK,
+	SEND_MEMCGS,
+	SEND_STACK,
+	SEND_STATS,
+};
+BPF_PROG_ARRAY(parts, 4);
 
 BPF_PERF_OUTPUT(records);
 BPF_TABLE("lru_hash", u32, struct oom_state, ooms, 4096);
@@ -61,8 +77,6 @@ BPF_TABLE("lru_hash", u64, u64, seen, 8192); /* memcg -> oom_id that has sent it
 /* Records are too large for the 512 bytes of a BPF stack. One record a CPU: programs do not nest (bpf_prog_active). */
 union scratch {
 	struct rec_begin begin;
-	struct rec_candidate candidate;
-	struct rec_chosen chosen;
 	struct rec_report report;
 	struct rec_stack stack;
 	struct rec_stack_piece piece;
@@ -70,7 +84,6 @@ union scratch {
 	struct rec_stats stats;
 	struct rec_task task;
 	struct rec_summary summary;
-	struct rec_kill kill;
 };
 BPF_PERCPU_ARRAY(scratch, union scratch, 1);
 
@@ -96,6 +109,26 @@ static inline void stamp(struct rec_header *header, struct oom_state *oom, u32 k
 	header->time_ns = bpf_ktime_get_ns();
 }
 
+/* What oom_control holds. */
+static inline void submit_report(struct pt_regs *ctx, struct oom_state *oom, u32 kind)
+{
+	u64 nodemask = GET(oom->oc, oom_control, nodemask);
+	union scratch *s = get_scratch();
+
+	if (!s)
+		return;
+	s->report.totalpages = GET(oom->oc, oom_control, totalpages);
+	s->report.chosen_points = GET(oom->oc, oom_control, chosen_points);
+	s->report.memcg = oom->memcg;
+	s->report.gfp_mask = GET(oom->oc, oom_control, gfp_mask);
+	s->report.order = GET(oom->oc, oom_control, order);
+	s->report.constraint = GET(oom->oc, oom_control, constraint);
+	s->report.has_nodemask = nodemask != 0;
+	bpf_probe_read_kernel(s->report.nodemask, sizeof(s->report.nodemask), (void *)nodemask);
+	stamp(&s->report.header, oom, kind);
+	records.perf_submit(ctx, &s->report, sizeof(s->report));
+}
+
 /* A record that says no more than its kind and one number. */
 static inline void submit_group(struct pt_regs *ctx, struct oom_state *oom, u32 kind, u64 value)
 {
@@ -104,6 +137,18 @@ static inline void submit_group(struct pt_regs *ctx, struct oom_state *oom, u32 
 	stamp(&record.header, oom, kind);
 	record.memcg = value;
 	records.perf_submit(ctx, &record, sizeof(record));
+}
+
+/* Hand over to a part. Does not return, unless there is no OOM in hand. */
+static inline void send(struct pt_regs *ctx, u32 part, u32 kind, u64 subject)
+{
+	struct oom_state *oom = get_oom();
+
+	if (!oom)
+		return;
+	oom->kind = kind;
+	oom->subject = subject;
+	parts.call(ctx, part);
 }
 
 #endif

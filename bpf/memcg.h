@@ -43,7 +43,7 @@ static inline u64 memcg_parent(u64 memcg)
 	return GET(AT(memcg, mem_cgroup, css), cgroup_subsys_state, parent);
 }
 
-static inline void submit_memcg(struct pt_regs *ctx, struct oom_state *oom, u32 kind, u64 memcg)
+static inline void submit_memcg(struct pt_regs *ctx, struct oom_state *oom, u64 memcg)
 {
 	union scratch *s = get_scratch();
 	u64 cgroup, kn;
@@ -58,28 +58,8 @@ static inline void submit_memcg(struct pt_regs *ctx, struct oom_state *oom, u32 
 	fill_counters(&s->memcg, memcg);
 	s->memcg.name[0] = 0;
 	bpf_probe_read_kernel_str(s->memcg.name, NAME_LEN, (void *)GET(kn, kernfs_node, name));
-	stamp(&s->memcg.header, oom, kind);
+	stamp(&s->memcg.header, oom, oom->kind);
 	records.perf_submit(ctx, &s->memcg, sizeof(s->memcg));
-}
-
-/* The memcg and all its ancestors, each once an OOM. */
-static inline void submit_ancestry(struct pt_regs *ctx, struct oom_state *oom, u64 memcg)
-{
-	int i;
-
-#pragma nounroll
-	for (i = 0; i < MAX_DEPTH; i++) {
-		u64 key = memcg, id = oom->oom_id, *sent;
-
-		if (!memcg)
-			break;
-		sent = seen.lookup(&key);
-		if (sent && *sent == id)
-			break;
-		seen.update(&key, &id);
-		submit_memcg(ctx, oom, REC_MEMCG, memcg);
-		memcg = memcg_parent(memcg);
-	}
 }
 
 #ifdef HAVE_memcg_vmstats__state

@@ -25,7 +25,7 @@
 enum record_kind {
 	REC_BEGIN = 1,	     /* out_of_memory entered */
 	REC_CANDIDATE = 2,   /* oom_evaluate_task entered */
-	REC_CHOSEN = 3,	     /* oom_kill_process entered */
+	REC_CHOSEN = 3,	     /* oom_kill_process entered: the decision; its task follows as REC_VICTIM */
 	REC_HEADER = 4,	     /* dump_header entered: the kernel prints this one */
 	REC_STACK = 5,	     /* show_stack entered: registers, code, reliable frames */
 	REC_STACK_PIECE = 6, /* the raw stack, in pieces */
@@ -43,6 +43,7 @@ enum record_kind {
 	REC_WAIT = 18,	     /* mem_cgroup_oom_synchronize entered with an OOM pending: v1, OOM killing disabled */
 	REC_CHARGE = 19,     /* pages charged since the last record, by memcg and process */
 	REC_REAPED = 20,     /* the oom_reaper has finished with a victim */
+	REC_VICTIM = 21,     /* the task that was chosen */
 };
 
 struct rec_header {
@@ -101,29 +102,11 @@ struct rec_begin {
 	char comm[COMM_LEN];
 };
 
-struct rec_candidate {
-	struct rec_header header;
-	u64 totalpages;
-	u64 chosen;	   /* before this one is weighed */
-	s64 chosen_points; /* likewise */
-	struct task_row row;
-};
-
-struct rec_chosen {
-	struct rec_header header;
-	u64 totalpages;
-	s64 chosen_points;
-	u32 constraint;
-	u32 has_nodemask;
-	u64 nodemask[NODES_WORDS];
-	struct task_row row;
-	char message[MESSAGE_LEN];
-};
-
-/* dump_header and, without a chosen task, the report that ends in "no killable processes" */
+/* What oom_control holds at oom_kill_process (REC_CHOSEN) and at dump_header (REC_HEADER, REC_NO_VICTIM). */
 struct rec_report {
 	struct rec_header header;
 	u64 totalpages;
+	s64 chosen_points;
 	u64 memcg;
 	u32 gfp_mask;
 	s32 order;
@@ -192,9 +175,14 @@ struct rec_stats {
 	u8 events_index[INDEX_BYTES];
 };
 
+/* A task, for whatever reason: REC_CANDIDATE, REC_VICTIM, REC_TASK, REC_KILL, REC_KILLED. */
 struct rec_task {
 	struct rec_header header;
+	u64 totalpages;
+	u64 chosen;	   /* before this one is weighed (REC_CANDIDATE) */
+	s64 chosen_points; /* likewise */
 	struct task_row row;
+	char message[MESSAGE_LEN]; /* REC_KILL alone has it; the others are shorter by it */
 };
 
 struct rec_summary {
@@ -206,12 +194,6 @@ struct rec_summary {
 	u32 uid;
 	char comm[COMM_LEN];
 	char cpuset[NAME_LEN];
-};
-
-struct rec_kill {
-	struct rec_header header;
-	struct task_row row;
-	char message[MESSAGE_LEN];
 };
 
 struct rec_group {

@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The report: from dump_header to the summary, each value where the kernel reads it for printing. */
 #include "common.h"
-#include "memcg.h"
-#include "stack.h"
 #include "task.h"
 
 /* dump_header(oc[, p]): the rate limit lets this report pass. Also the start of a report without a victim. */
 int dump_header(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
-	union scratch *s = get_scratch();
-	u64 nodemask;
 
-	if (!s || !oom)
+	if (!oom)
 		return 0;
 	oom->stage |= PRINTING | PRINTED;
-	nodemask = GET(oom->oc, oom_control, nodemask);
-	s->report.totalpages = GET(oom->oc, oom_control, totalpages);
-	s->report.memcg = oom->memcg;
-	s->report.gfp_mask = GET(oom->oc, oom_control, gfp_mask);
-	s->report.order = GET(oom->oc, oom_control, order);
-	s->report.constraint = GET(oom->oc, oom_control, constraint);
-	s->report.has_nodemask = nodemask != 0;
-	bpf_probe_read_kernel(s->report.nodemask, sizeof(s->report.nodemask), (void *)nodemask);
-	stamp(&s->report.header, oom, GET(oom->oc, oom_control, chosen) ? REC_HEADER : REC_NO_VICTIM);
-	records.perf_submit(ctx, &s->report, sizeof(s->report));
+	submit_report(ctx, oom, GET(oom->oc, oom_control, chosen) ? REC_HEADER : REC_NO_VICTIM);
 	return 0;
 }
 
@@ -36,17 +23,14 @@ int show_stack(struct pt_regs *ctx)
 	if (!oom || !(oom->stage & PRINTING))
 		return 0;
 	oom->stage &= ~PRINTING;
-	submit_stack(ctx, oom);
+	parts.call(ctx, SEND_STACK);
 	return 0;
 }
 
 /* mem_cgroup_print_oom_meminfo(memcg): usage, limit and failcnt are read next. */
 int mem_cgroup_print_oom_meminfo(struct pt_regs *ctx)
 {
-	struct oom_state *oom = get_oom();
-
-	if (oom)
-		submit_memcg(ctx, oom, REC_COUNTERS, PT_REGS_PARM1(ctx));
+	send(ctx, SEND_MEMCGS, REC_COUNTERS, PT_REGS_PARM1(ctx));
 	return 0;
 }
 
@@ -68,7 +52,7 @@ int stat_print(struct pt_regs *ctx)
 	if (!oom || !(oom->stage & FORMATTING))
 		return 0;
 	oom->stage &= ~FORMATTING;
-	submit_stats(ctx, oom, oom->memcg);
+	parts.call(ctx, SEND_STATS);
 	return 0;
 }
 
@@ -84,21 +68,14 @@ int mem_cgroup_show_protected_memory(struct pt_regs *ctx)
 	if (!memcg)
 		memcg = PEEK(u64, KSYM(root_mem_cgroup));
 #endif
-	submit_memcg(ctx, oom, REC_PROTECTION, memcg);
+	send(ctx, SEND_MEMCGS, REC_PROTECTION, memcg);
 	return 0;
 }
 
 /* dump_task(p, oc): a row of the task table. */
 int dump_task(struct pt_regs *ctx)
 {
-	struct oom_state *oom = get_oom();
-	union scratch *s = get_scratch();
-
-	if (!s || !oom)
-		return 0;
-	fill_task(&s->task.row, PT_REGS_PARM1(ctx));
-	stamp(&s->task.header, oom, REC_TASK);
-	records.perf_submit(ctx, &s->task, sizeof(s->task));
+	send(ctx, SEND_TASK, REC_TASK, PT_REGS_PARM1(ctx));
 	return 0;
 }
 

@@ -137,7 +137,8 @@ LISTS: Dict[Tuple[int, int], Tuple[str, str]] = {
         "thp_swpout_fallback numa_pages_migrated numa_pte_updates numa_hint_faults",
     ),}
 
-# Enumerator of each state line (enum node_stat_item, enum memcg_stat_item) where it is not NR_<NAME>.
+# Enumerator of each state line (enum node_stat_item, enum memcg_stat_item) where it is not NR_<NAME>; the first that
+# the kernel has.
 _STATE = {
     "anon": "NR_ANON_MAPPED",
     "file": "NR_FILE_PAGES",
@@ -147,7 +148,7 @@ _STATE = {
     "sec_pagetables": "NR_SECONDARY_PAGETABLE",
     "percpu": "MEMCG_PERCPU_B",
     "sock": "MEMCG_SOCK",
-    "vmalloc": "MEMCG_VMALLOC",
+    "vmalloc": "MEMCG_VMALLOC NR_VMALLOC",  # a node counter by 7.2
     "zswap": "MEMCG_ZSWAP_B",
     "zswapped": "MEMCG_ZSWAPPED",
     "zswap_incomp": "MEMCG_ZSWAP_INCOMP",
@@ -182,6 +183,7 @@ _PLAIN = ("workingset_", "pgdemote_", "pgpromote_", "pgsteal", "pgscan", "pgrefi
 
 _PGSCAN = ("PGSCAN_KSWAPD", "PGSCAN_DIRECT", "PGSCAN_KHUGEPAGED", "PGSCAN_PROACTIVE")
 _SUMS = {"pgscan": _PGSCAN, "pgsteal": tuple(name.replace("SCAN", "STEAL") for name in _PGSCAN)}
+_EVENTS = {"numa_pages_migrated": "NUMA_PAGE_MIGRATE"}  # vmstat_text[] names it otherwise
 _SUMS_SINCE = {"PGSCAN_KHUGEPAGED": (6, 3), "PGSTEAL_KHUGEPAGED": (6, 3)}
 
 Row = Dict[str, object]
@@ -207,11 +209,8 @@ def _state_item(btf: Btf, name: str) -> Optional[int]:
     enumerator = _STATE.get(name, f"NR_{name.upper()}")
     if name.startswith(("pgdemote", "pgsteal", "pgscan", "pgrefill", "pgpromote")):
         enumerator = name.upper()
-    for enum in _STATE_ENUMS:
-        found = btf.enumerator_of(enum, enumerator)
-        if found is not None:
-            return found
-    return None
+    found = (btf.enumerator_of(enum, name) for name in enumerator.split() for enum in _STATE_ENUMS)
+    return next((item for item in found if item is not None), None)
 
 
 def _state_rows(btf: Btf, names: List[str], version: Tuple[int, int]) -> List[Row]:
@@ -232,7 +231,7 @@ def _state_rows(btf: Btf, names: List[str], version: Tuple[int, int]) -> List[Ro
 def _event_rows(btf: Btf, names: List[str], version: Tuple[int, int]) -> List[Row]:
     rows: List[Row] = []
     for name in names:
-        enumerators = _SUMS.get(name, (name.upper(),))
+        enumerators = _SUMS.get(name, (_EVENTS.get(name, name.upper()),))
         enumerators = tuple(e for e in enumerators if version >= _SUMS_SINCE.get(e, (0, 0)))
         items = [btf.enumerator_of("vm_event_item", enumerator) for enumerator in enumerators]
         array = "events"

@@ -17,7 +17,9 @@ from oomtrace.live import stubs
 
 # Headers before the programs that include them; bcc rewrites one text, so the #include lines are resolved here.
 HEADERS = ("records.h", "common.h", "memcg.h", "stack.h", "task.h")
-PROGRAMS = ("oom.c", "report.c")
+PROGRAMS = ("parts.c", "oom.c", "report.c")
+# In the order of enum part (bpf/common.h).
+PARTS = ("send_task", "send_memcgs", "send_stack", "send_stats")
 
 
 def bpf_folder() -> Path:

@@ -9,7 +9,7 @@ from typing import Any, Callable, List, Optional
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel.probes import Target
-from oomtrace.live.program import Compiled
+from oomtrace.live.program import PARTS, Compiled, import_bcc
 
 # For each CPU. A report of 5,000 tasks is about 2 MiB of records.
 BUFFER_BYTES = 4 << 20
@@ -30,6 +30,7 @@ class Tracer:
 
     def __init__(self, compiled: Compiled, cpus: int) -> None:
         self._bpf = compiled.bpf
+        self._kprobe = import_bcc().BPF.KPROBE
         self._records: List[bytes] = []
         self._cpus = cpus
         self.lost = 0
@@ -46,6 +47,9 @@ class Tracer:
         except Exception as error:  # bcc raises bare Exception
             message = f"cannot open the perf buffers: {error}"
             raise OomtraceError(message, "is the kernel locked down?", EXIT_LOCKDOWN) from error
+        parts = self._bpf["parts"]
+        for index, name in enumerate(PARTS):
+            parts[ctypes.c_int(index)] = ctypes.c_int(self._bpf.load_func(name, self._kprobe).fd)
         for target in targets:
             reason = self._attach(target)
             if reason is None:

@@ -39,9 +39,9 @@ class Oom:
         """Whether memory.oom.group applies, which adds kills after the first: from the victim's memcg up to the full
         one (mm/memcontrol.c, mem_cgroup_get_oom_group; the root of the hierarchy does not count)."""
         memcgs = {r.body.memcg: r.body for r in self.records if r.kind == "REC_MEMCG"}
-        chosen = [r.body for r in self.records if r.kind == "REC_CHOSEN"]
+        victims = [r.body for r in self.records if r.kind == "REC_VICTIM"]
         full = [r.body.memcg for r in self.records if r.kind == "REC_BEGIN"]
-        at = chosen[0].row.memcg if chosen else 0
+        at = victims[0].row.memcg if victims else 0
         while at in memcgs and memcgs[at].parent:
             if memcgs[at].oom_group > 0:
                 return True

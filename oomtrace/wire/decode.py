@@ -48,6 +48,7 @@ class Decoder:
         report = _first(by_kind, "REC_HEADER") or _first(by_kind, "REC_NO_VICTIM")
         captured = _first(by_kind, "REC_STACK")
         candidates = self._candidates(by_kind.get("REC_CANDIDATE", []), paths)
+        victim = _first(by_kind, "REC_VICTIM")
         rows = [r.row for r in by_kind.get("REC_TASK", [])]
         decision = chosen or report
         return OomEvent(
@@ -58,10 +59,10 @@ class Decoder:
             stack=self._stack(captured, by_kind.get("REC_STACK_PIECE", [])),
             memcg=self._memcg(begin, by_kind, paths),
             tasks=tuple(self._task(row, paths) for row in rows if self._printed(row)) if rows else None,
-            summary=self._summary(by_kind, decision, chosen, begin, paths),
+            summary=self._summary(by_kind, decision, victim, begin, paths),
             kills=self._kills(oom.records),
             oom_group=paths.of(by_kind["REC_GROUP"][0].memcg) if "REC_GROUP" in by_kind else None,
-            victim_memcg=paths.of(chosen.row.memcg) if chosen else None,
+            victim_memcg=paths.of(victim.row.memcg) if victim else None,
             no_killable="REC_NO_VICTIM" in by_kind,
             missing=_missing(by_kind, begin),
             oom_id=oom.oom_id,
@@ -209,9 +210,9 @@ class Decoder:
             return "no mm"
         return "oom_score_adj" if row.oom_score_adj == -1000 else None
 
-    def _summary(self, by_kind: Any, decision: Any, chosen: Any, begin: Any, paths: "_Paths") -> Optional[Summary]:
+    def _summary(self, by_kind: Any, decision: Any, victim: Any, begin: Any, paths: "_Paths") -> Optional[Summary]:
         printed = _first(by_kind, "REC_SUMMARY")
-        if decision is None or not (printed or chosen):
+        if decision is None or not (printed or victim):
             return None
         return Summary(
             constraint=_CONSTRAINTS[decision.constraint] if decision.constraint < len(_CONSTRAINTS) else None,
@@ -220,10 +221,10 @@ class Decoder:
             mems_allowed=node_list(printed.mems_allowed) if printed else None,
             global_oom=not begin.memcg if begin else None,
             oom_memcg=paths.of(begin.memcg) if begin and begin.memcg else None,
-            task_memcg=paths.of(printed.victim_memcg if printed else chosen.row.memcg),
-            task=text_of(printed.comm if printed else chosen.row.comm),
-            pid=printed.pid if printed else chosen.row.pid,
-            uid=printed.uid if printed else chosen.row.uid,
+            task_memcg=paths.of(printed.victim_memcg if printed else victim.row.memcg),
+            task=text_of(printed.comm if printed else victim.row.comm),
+            pid=printed.pid if printed else victim.row.pid,
+            uid=printed.uid if printed else victim.row.uid,
         )
 
     def _kills(self, records: List[Record]) -> Tuple[Kill, ...]:

@@ -63,13 +63,16 @@ class Layout:
 
     # Kinds that share a struct; every other REC_X has a struct rec_x.
     _SHARED = {
+        "REC_CHOSEN": "rec_report",
         "REC_HEADER": "rec_report",
         "REC_NO_VICTIM": "rec_report",
         "REC_COUNTERS": "rec_memcg",
         "REC_PROTECTION": "rec_memcg",
+        "REC_CANDIDATE": "rec_task",
+        "REC_VICTIM": "rec_task",
+        "REC_KILL": "rec_task",
         "REC_KILLED": "rec_task",
         "REC_DONE": "rec_group",
-        "REC_REAPED": "rec_task",
     }
 
     def _struct_of(self, kind: str) -> Tuple[str, Any]:
@@ -84,9 +87,11 @@ class Layout:
         name, struct = self._kinds.get(number, ("", None))
         if struct is None:
             raise ValueError(f"unknown record kind {number}")
-        if len(data) < ctypes.sizeof(struct):
+        whole = ctypes.sizeof(struct)
+        least = struct.message.offset if hasattr(struct, "message") else whole  # only a kill has its message
+        if len(data) < least:
             raise ValueError(f"record of kind {name} is cut off")
-        return Record(name, struct.from_buffer_copy(data))
+        return Record(name, struct.from_buffer_copy(data[:whole].ljust(whole, b"\0")))
 
 
 class Record:
