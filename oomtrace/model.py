@@ -49,6 +49,7 @@ class Trigger:
     workqueue: Optional[str] = None  # the text after "Workqueue: "
     memcg: Optional[str] = None  # path of current's memcg, live only
     oom_adj: Optional[int] = None  # 2.6.32
+    sched_ext: Optional[str] = None  # the text after "Sched_ext: "
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Frame:
     build_id: Optional[str] = None
     address: Optional[int] = None  # printed by 3.x and 4.x, known live
     reliable: bool = True
+    stack_pointer: Optional[int] = None  # powerpc
+    called: Optional[str] = None  # arm: the function that this one called
+    called_address: Optional[int] = None
+    source: Optional[str] = None  # arm64: "C", "P": where the address is from
 
 
 @dataclass(frozen=True)
@@ -340,6 +345,37 @@ class Reap:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """What one process charged to a memcg in the time before the OOM (live only)."""
+
+    pid: int
+    comm: str
+    charged_pages: int
+    memcg: Optional[str] = None
+    window_ns: Optional[int] = None  # how long before the OOM counting began
+
+
+@dataclass(frozen=True)
+class Reclaim:
+    """What the kernel tried before it gave up and killed (live only)."""
+
+    attempts: Optional[int] = None
+    scanned_pages: Optional[int] = None
+    reclaimed_pages: Optional[int] = None
+    time_ns: Optional[int] = None  # spent in it
+
+
+@dataclass(frozen=True)
+class Release:
+    """When a killed process had given its memory back, and how (live only)."""
+
+    pid: int
+    by: str  # "exit", "oom_reaper"
+    time_ns: int
+    freed_pages: Optional[int] = None
+
+
+@dataclass(frozen=True)
 class Line:
     """One line of a report that was read, at its place: the row that reads it and which item of the event it shows.
 
@@ -395,6 +431,9 @@ class OomEvent:
     begin_ns: Optional[int] = None  # boot clock, out_of_memory entered
     times_ns: Mapping[str, int] = field(default_factory=dict)  # sampling time by part: "header", "stack", "tasks", …
     records_lost: Optional[int] = None
+    growth: Tuple[Growth, ...] = ()
+    reclaim: Optional[Reclaim] = None
+    releases: Tuple[Release, ...] = ()
 
     @property
     def incomplete(self) -> bool:

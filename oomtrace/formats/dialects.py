@@ -30,11 +30,11 @@ def _one(*kinds: Kind) -> Step:
 # In the order in which the kernel prints: dump_header(), then __oom_kill_process(), then the reaper.
 ORDER: Tuple[Step, ...] = (
     _one(head.SYSRQ, head.SUPPRESSED, head.INVOKED, head.COMPACTION, head.CPUSET, head.CPU, head.TAINTS,
-         head.HARDWARE, head.WORKQUEUE),
+         head.HARDWARE, head.WORKQUEUE, head.SCHED_EXT),
     Step(((head.RAW_WORDS,),), "stack.raw_words"),
     _one(head.CALL_TRACE),
-    Step(((head.FRAME, head.FRAME_UNNAMED, head.MARKER), (head.RIP_KERNEL, head.RIP), (head.CODE,), (head.RSP,))
-         + tuple((kind,) for kind in head.GENERAL), "stack.flow"),
+    Step(((head.FRAME, head.FRAME_UNNAMED, head.MARKER), (head.RIP_KERNEL, head.RIP, head.EIP), (head.CODE,),
+          (head.RSP,)) + tuple((kind,) for kind in head.GENERAL + (head.SEGMENTS,)), "stack.flow"),
     _one(memory.TASK_IN, memory.LIMIT_OF, memory.USAGE_MEMORY, memory.USAGE_SWAP, memory.USAGE_MEMSW,
          memory.USAGE_KMEM),
     Step(((memory.STATS_LINE, memory.STATS_HEAD, memory.STAT_LINE, memory.STAT),), "memcg.stats_flow"),
@@ -104,6 +104,9 @@ def _all() -> Dict[str, Dialect]:
         _dialect("3.10-el7.8", "3.10", "el7", "3.10.1127"),
         _dialect("4.18-el8.1", "4.18", "el8", "4.18.147"),
         _dialect("4.18-el8", "4.18", "el8", "4.18.240"),
+        _dialect("4.18-el8.8", "4.18", "el8", "4.18.477"),
+        _dialect("5.14-el9", "5.14", "el9"),
+        _dialect("6.12-el10", "6.12", "el10"),
     ]
     return {dialect.name: dialect for dialect in made}
 
@@ -112,7 +115,7 @@ DIALECTS: Dict[str, Dialect] = _all()
 NEWEST: Dialect = max((d for d in DIALECTS.values() if not d.flavour), key=lambda d: d.at)
 
 _RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+))?")
-_FLAVOUR = re.compile(r"\.(el[678])|(debian|deb1\d|-\d+-(?:cloud-|rt-)?(?:amd64|arm64)\b)", re.IGNORECASE)
+_FLAVOUR = re.compile(r"\.(el(?:[6-9]|10))|(debian|deb1\d|-\d+-(?:cloud-|rt-)?(?:amd64|arm64)\b)", re.IGNORECASE)
 
 
 def choose(release: Optional[str], package: Optional[str] = None) -> Optional[Dialect]:

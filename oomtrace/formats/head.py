@@ -60,8 +60,8 @@ CPUSET = kind(
 )
 
 # lib/dump_stack.c, dump_stack_print_info()
-_TASK = ("trigger.cpu", "trigger.pid", "trigger.comm:comm")
-_UTS = ("machine.taint:taint", "machine.release:word", "machine.version:word")
+_TASK = ("trigger.cpu", "trigger.pid", "trigger.comm:comm_short")
+_UTS = ("machine.taint:taint", "machine.release:release", "machine.version:version")
 CPU = kind(
     "cpu", "stack", 4,
     line("2.6.32", "Pid: %d, comm: %.20s %s %s %.*s", *_TASK[1:], *_UTS),
@@ -70,8 +70,14 @@ CPU = kind(
          "machine.build_id:build_id"),
     line("3.10.862", "CPU: %d PID: %d Comm: %.20s %s%s %s %.*s", *_TASK, "machine.kdump_loaded:kdump", *_UTS,
          flavour="el7"),
-    # Distributions put their package's name and version behind the version token: Debian with one blank in 5.10 and
-    # with two from 6.1 on (debian/patches/debian/version.patch).
+    # Distributions put their package's name and version behind the version token: SUSE always, Debian with one blank
+    # up to 5.10 and with two from 6.1 on (debian/patches/debian/version.patch).
+    line("3.10", "CPU: %d PID: %d Comm: %.20s %s %s %.*s %s", *_TASK, *_UTS, "machine.package:package",
+         flavour="suse"),
+    line("4.17", "CPU: %d PID: %d Comm: %.20s %s%s %s %.*s %s", *_TASK, "machine.kdump_loaded:kdump", *_UTS,
+         "machine.package:package", flavour="suse"),
+    line("6.12", "CPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s %s", _TASK[0], "trigger.uid", *_TASK[1:],
+         "machine.kdump_loaded:kdump", *_UTS, "machine.package:package", flavour="suse"),
     line("4.19", "CPU: %d PID: %d Comm: %.20s %s%s %s %.*s{ %s}", *_TASK, "machine.kdump_loaded:kdump", *_UTS,
          "machine.package:package", flavour="debian"),
     line("6.1", "CPU: %d PID: %d Comm: %.20s %s%s %s %.*s{  %s}", *_TASK, "machine.kdump_loaded:kdump", *_UTS,
@@ -81,7 +87,7 @@ CPU = kind(
     line("6.12", "CPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s{  %s}", _TASK[0], "trigger.uid", *_TASK[1:],
          "machine.kdump_loaded:kdump", *_UTS, "machine.package:package", flavour="debian"),
     # The blank before the build id is printed without one too.
-    line("6.15", "CPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s{ %s} {%20phN}", _TASK[0], "trigger.uid",
+    line("6.15", "CPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s{ %s} { %20phN}", _TASK[0], "trigger.uid",
          *_TASK[1:], "machine.kdump_loaded:kdump", *_UTS, "machine.preempt:preempt", "machine.build_id:build_id"),
     line("6.15", "CPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s{ %s}{  %s} ", _TASK[0], "trigger.uid",
          *_TASK[1:], "machine.kdump_loaded:kdump", *_UTS, "machine.preempt:preempt", "machine.package:package",
@@ -100,6 +106,11 @@ WORKQUEUE = kind(
     line("3.10", "Workqueue: %s", "trigger.workqueue"),
 )
 
+SCHED_EXT = kind(
+    "sched_ext", "stack", 4,
+    line("6.12", "Sched_ext: %s", "trigger.sched_ext"),
+)
+
 # arch/x86/kernel/dumpstack.c
 RAW_WORDS = kind(
     "raw_words", "stack", 4,
@@ -111,6 +122,7 @@ RAW_WORDS = kind(
 CALL_TRACE = kind(
     "call_trace", "stack", 4,
     line("2.6.32", "Call Trace:", sets={"stack": PRESENT}),
+    line("3.10", "Call trace:", sets={"stack": PRESENT}, flavour="arm64"),
 )
 FRAME = kind(
     "frame", "stack", 4,
@@ -122,6 +134,20 @@ FRAME = kind(
          "build_id:build_id"),
     line("3.10", " {[<%p>] }%s%pB", "address", "reliable:unreliable", "symbol:symbol", "offset", "size",
          "module:module", flavour="el7"),
+    line("2.6.32", " [<%08lx>] %s%pB", "address", "reliable:unreliable", "symbol:symbol", "offset", "size",
+         "module:module", flavour="i386"),
+    # 6.13: where the address is from, (C) or (P) (arch/arm64/kernel/stacktrace.c, dump_backtrace_entry)
+    line("6.13", " %pB (%s)", "symbol:symbol", "offset", "size", "module:module", "source:source", flavour="arm64"),
+    # MIPS, LoongArch and RISC-V print no leading blank.
+    line("2.6.32", "[<%p>] %pS", "address", "symbol:symbol", "offset", "size", "module:module", flavour="riscv"),
+    # arch/powerpc/kernel/process.c, show_stack()
+    line("2.6.32", "[%p] [%p] %pS%s", "stack_pointer", "address", "symbol:symbol", "offset", "size", "module:module",
+         "reliable:unreliable_ppc", flavour="ppc"),
+    # arch/arm/kernel/traps.c, dump_backtrace_entry()
+    line("2.6.32", "[<%08lx>] (%ps) from [<%08lx>] (%pS)", "called_address", "called:symbol", "address",
+         "symbol:symbol", "offset", "size", "module:module", flavour="arm"),
+    line("5.17", " %ps from %pS", "called:symbol", "symbol:symbol", "offset", "size", "module:module",
+         flavour="arm"),
     scope="stack.flow",
 )
 FRAME_UNNAMED = kind(
@@ -133,6 +159,7 @@ FRAME_UNNAMED = kind(
 MARKER = kind(
     "marker", "stack", 4,
     line("4.10", " %s", ".:marker"),
+    line("2.6.32", "%s", ".:arm_words", flavour="arm"),  # arch/arm/kernel/traps.c, dump_mem()
     scope="stack.flow",
 )
 
@@ -147,17 +174,28 @@ RIP_KERNEL = kind(
     line("4.10", "RIP: %04x:%s", "cs", "ip_symbol:location"),
     scope="stack.flow",
 )
-CODE = kind("code", "stack", 4, line("4.18", "Code: %s", "code"), scope="stack.flow")
+CODE = kind("code", "stack", 4, line("4.18", "Code: %s", "code:code"), scope="stack.flow")
 RSP = kind(
     "rsp", "stack", 4,
     line("4.10", "RSP: %04x:%016lx EFLAGS: %08lx{ ORIG_RAX: %016lx}", "ss", "sp", "flags", "orig_ax"),
     scope="stack.flow",
 )
-_REGISTERS = (("RAX", "RBX", "RCX"), ("RDX", "RSI", "RDI"), ("RBP", "R08", "R09"), ("R10", "R11", "R12"),
-              ("R13", "R14", "R15"))
+_REGISTERS = (
+    ("%016lx", "RAX", "RBX", "RCX"), ("%016lx", "RDX", "RSI", "RDI"), ("%016lx", "RBP", "R08", "R09"),
+    ("%016lx", "R10", "R11", "R12"), ("%016lx", "R13", "R14", "R15"),
+    # process_32.c; the flags are there too
+    ("%08lx", "EAX", "EBX", "ECX", "EDX"), ("%08lx", "ESI", "EDI", "EBP", "ESP"),
+)
+EIP = kind("eip", "stack", 4, line("4.10", "EIP: 0x%lx", "general.EIP"), scope="stack.flow")
 GENERAL = tuple(
     kind("general_" + names[0].lower(), "stack", 4,
-         line("4.10", " ".join(name + ": %016lx" for name in names), *("general." + name for name in names)),
+         line("4.10", " ".join(name + ": " + width for name in names), *("general." + name for name in names)),
          scope="stack.flow")
-    for names in _REGISTERS
+    for width, *names in _REGISTERS
+)
+SEGMENTS = kind(
+    "segments", "stack", 4,
+    line("4.10", "DS: %04x ES: %04x FS: %04x GS: %04x SS: %04x EFLAGS: %08lx", "general.DS", "general.ES",
+         "general.FS", "general.GS", "general.SS", "general.EFLAGS"),
+    scope="stack.flow",
 )

@@ -108,18 +108,20 @@ COUNTERS = kind(
               " mapped:%lu shmem:%lu pagetables:%lu bounce:%lu\n free_cma:%lu"),
     _counters("3.10.0", _UNSTABLE + _FREE, "el7"),
     _counters("4.1", _UNSTABLE + _FREE),
+    # RHEL 8.8; these came between 8.3 and then.
+    _counters("4.18.477", _STABLE + " bounce:%lu\n" + _FREE, "el8"),
     _counters("5.8", _STABLE + " bounce:%lu\n" + _FREE),
     _counters("5.15", _STABLE + " bounce:%lu\n kernel_misc_reclaimable:%lu\n" + _FREE),
     _counters("6.1", _STABLE + "\n sec_pagetables:%lu bounce:%lu\n kernel_misc_reclaimable:%lu\n" + _FREE),
 )
 
 
-def _node(since: str, text: str) -> Any:
+def _node(since: str, text: str, flavour: str = "") -> Any:
     text = "Node %d " + text
     plain = text.replace(" all_unreclaimable? %s", " all_unreclaimable:%d")
     fields: Sequence[str] = ["all_unreclaimable:yesno" if path == "counters.all_unreclaimable" else path
                              for path in labels(plain, "counters")]
-    return line(since, text, "node", *fields)
+    return line(since, text, "node", *fields, flavour=flavour)
 
 
 _NODE = ("active_anon:%lukB inactive_anon:%lukB active_file:%lukB inactive_file:%lukB unevictable:%lukB "
@@ -135,10 +137,13 @@ NODE = kind(
     _node("5.8", _NODE + _THP_BLANK + " writeback_tmp:%lukB" + _HOPELESS),
     _node("5.9", _NODE + _THP_BLANK + " writeback_tmp:%lukB" + _STACK + _HOPELESS),
     _node("5.11", _NODE + _THP_BLANK + " writeback_tmp:%lukB" + _STACK + " pagetables:%lukB" + _HOPELESS),
+    _node("4.18.477", _NODE + _THP_BLANK + " writeback_tmp:%lukB" + _STACK + " pagetables:%lukB" + _HOPELESS, "el8"),
     _node("6.1", _NODE + _THP_BLANK + " writeback_tmp:%lukB" + _STACK + " pagetables:%lukB sec_pagetables:%lukB"
           + _HOPELESS),
     _node("6.8", _NODE + _THP + " writeback_tmp:%lukB" + _STACK + " pagetables:%lukB sec_pagetables:%lukB"
           + _HOPELESS),
+    _node("6.15", _NODE + _THP + " writeback_tmp:%lukB" + _STACK + " pagetables:%lukB sec_pagetables:%lukB"
+          + _HOPELESS + " Balloon:%lukB"),
     _node("6.18", _NODE + _THP + _STACK + " pagetables:%lukB sec_pagetables:%lukB" + _HOPELESS + " Balloon:%lukB"),
     _node("7.1", _NODE + _THP + _STACK + " pagetables:%lukB sec_pagetables:%lukB" + _HOPELESS
           + " Balloon:%lukB gpu_active:%lukB gpu_reclaim:%lukB"),
@@ -173,6 +178,7 @@ ZONE = kind(
     _zone("4.8", _MARKS + _LISTS + _PRESENT + "slab_reclaimable:%lukB slab_unreclaimable:%lukB "
           "kernel_stack:%lukB pagetables:%lukB bounce:%lukB " + _PCP),
     _zone("4.14", _MARKS + _LISTS + _PRESENT + "kernel_stack:%lukB pagetables:%lukB bounce:%lukB " + _PCP),
+    _zone("4.18.477", _MARKS + _LISTS + _PRESENT + "bounce:%lukB " + _PCP, "el8"),
     _zone("5.7", _MARKS + _ATOMIC + _LISTS + _PRESENT + "kernel_stack:%lukB pagetables:%lukB bounce:%lukB " + _PCP),
     _zone("5.8", _MARKS + _ATOMIC + _LISTS + _PRESENT
           + "kernel_stack:%lukB{ shadow_call_stack:%lukB} pagetables:%lukB bounce:%lukB " + _PCP),

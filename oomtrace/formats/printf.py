@@ -62,24 +62,38 @@ def _parse_node(text: str) -> Optional[int]:
 ADAPTERS: Dict[str, Adapter] = {
     # A comm has at most 15 bytes; util-linux's dmesg shows an odd one as \xNN, so four characters each.
     "comm": Adapter(r"(?s:.{0,60})", str, str),
-    "path": Adapter(r"(?:/.*|\(error\)|\(name too long\)|<[^>]*>)", str, str),
+    # Where words follow that could be a part of it, the shortest is meant.
+    "comm_short": Adapter(r"(?s:.{0,60}?)", str, str),
+    "path": Adapter(r"(?:/.*?|\(error\)|\(name too long\)|<[^>]*>)", str, str),
     "word": Adapter(r"\S+", str, str),
+    "release": Adapter(r"\d\S*", str, str),
+    "version": Adapter(r"#\S*", str, str),
     "message": Adapter(r"(?:Memory cgroup out of memory|Out of memory(?: \([\w ]+\))?)", str, str),
     "taint": Adapter(r"(?:Not tainted|Tainted: [A-Z\- a-z]+?)", str, str),
     # Debian's LINUX_PACKAGE_ID; some vendors put other text behind the version token.
-    "package": Adapter(r"[A-Z][A-Za-z]+ \S+", str, str),
+    "package": Adapter(r"(?!PREEMPT|VOLUNTARY|NONE|[0-9a-f]{40}$)[A-Za-z].*", str, str),
     "preempt": Adapter(r"(?:PREEMPT\S*|VOLUNTARY|NONE|LAZY)", str, str),
     "build_id": Adapter(r"[0-9a-f]{40}", str, str),
+    "source": Adapter(r"[A-Z]+", str, str),
     "kdump": _flag("Kdump: loaded "),
     "unreliable": Adapter(r"(?:\? )?", lambda text: not text, lambda reliable: "" if reliable else "? ", none=""),
+    # x86 and arm
+    "code": Adapter(r"(?:<?[0-9a-f]{2}>? ){63}<?[0-9a-f]{2}>?|(?:[0-9a-f]{8} ){3,7}\([0-9a-f]{8}\)"
+                    r"|Bad RIP value\.|Unable to access opcode bytes at (?:RIP )?0x[0-9a-f]+\.", str, str),
     "symbol": Adapter(r"[^\s+]+", str, str),
     "module": Adapter(r"[^\s\]]+", str, str),
     "location": Adapter(r"\S+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[[^\]]+\])?", str, str),
     "taint_flags": Adapter(r"\[.\]=\w+(?:, \[.\]=\w+)*", str, str),
-    "raw_words": Adapter(r" (?:[0-9a-f]{16}(?: [0-9a-f]{16}){0,3})", str, str),
+    # x86-64, x86-32, MIPS and LoongArch
+    "raw_words": Adapter(r"(?: [0-9a-f]{16}){1,4}|(?: [0-9a-f]{8}){1,8}"
+                         r"|(?:Stack :| {7,8})(?: ?[0-9a-f]{16}){1,4}| {7,8}\.\.\.", str, str),
+    "arm_words": Adapter(r"Exception stack\(0x[0-9a-f]{8} to 0x[0-9a-f]{8}\)|[0-9a-f]{4}: {1,80}(?:[0-9a-f]{8} ?){1,8}",
+                         str, str),
     "stat": Adapter(r"[a-z][a-z0-9_]*", str, str),
     "panic": Adapter(r"(?:Out of memory.*|System is deadlocked on memory)", str, str),
     "onoff": Adapter(r"(?:on|off)", lambda text: text == "on", lambda value: "on" if value else "off"),
+    "unreliable_ppc": Adapter(r"(?: \(unreliable\))?", lambda text: not text,
+                              lambda reliable: "" if reliable else " (unreliable)", none=""),
     "yesno": Adapter(r"(?:yes|no)", lambda text: text == "yes", lambda value: "yes" if value else "no"),
     "node": Adapter(r"(?:Node \d+ )?", _parse_node, lambda node: "Node %d " % node, none=""),
     "marker": Adapter(r"</?[A-Z#_a-z0-9]+>", str, str),
@@ -101,10 +115,11 @@ _TEXT = {
 _MACROS = {
     "%pBb": "%s+%#lx/%#lx{ [%s{ %s}]}",
     "%pB": "%s+%#lx/%#lx{ [%s]}",
+    "%pS": "%s+%#lx/%#lx{ [%s]}",
 }
 
 _HOLE = re.compile(r"%(?P<flags>[-+ #0]*)(?P<width>\d*)(?P<precision>\.(?:\d+|\*))?(?:hh|h|ll|l)?"
-                   r"(?P<conversion>[diuxsp](?:Gg|s)?|\*pbl)")
+                   r"(?P<conversion>[diuxs]|\*pbl|p(?:Gg|s|hN)?)")
 _LABEL = re.compile(r"(?:[,;]? ?)(?:[A-Za-z_][\w().+-]*)(?:[:=] ?| )$")
 _UNIT = re.compile(r"[kK]B")
 
@@ -145,7 +160,7 @@ def _hole(match: "re.Match[str]", spec: str) -> Hole:
         return Hole(field, "%s", adapter.pattern, adapter.parse, adapter.show, adapter.none, 0)
     if conversion in _TEXT:
         return Hole(field, "%s", _TEXT[conversion], str, None, None, 0)
-    if conversion == "p":  # ≤4.9: a plain address, zero-padded to the width of a pointer
+    if conversion == "p":  # up to 4.9: a plain address, zero-padded to the width of a pointer
         return Hole(field, "%016x", r"[0-9a-f]{16}", lambda text: int(text, 16), None, None, 0)
     if conversion == "x":
         pattern = ("0x" if "#" in flags else "") + "[0-9a-f]{%d,16}" % max(1, width)
@@ -160,6 +175,34 @@ def _hole(match: "re.Match[str]", spec: str) -> Hole:
     return Hole(field, "%%%s%sd" % (flags, width or ""), pattern, int, None, None, width)
 
 
+def _holes(tokens: Sequence[Token]) -> List[Hole]:
+    """All holes in order, those of groups too."""
+    found: List[Hole] = []
+    for token in tokens:
+        if isinstance(token, Hole):
+            found.append(token)
+        elif isinstance(token, Group):
+            found += _holes(token.tokens)
+    return found
+
+
+def _pattern(tokens: Sequence[Token]) -> str:
+    """The regular expression for tokens, a capturing group for each hole."""
+    parts = []
+    for token in tokens:
+        if isinstance(token, str):
+            parts.append(re.escape(token))
+        elif isinstance(token, Hole):
+            parts.append("(%s)" % token.pattern)
+        else:
+            parts.append("(?:%s)?" % _pattern(token.tokens))
+    return "".join(parts)
+
+
+_TELLING = 6  # a literal of that many characters tells the line of which it is a part
+_VERY_TELLING = 16  # and if nothing else of the line is there
+
+
 class Format:
     """A format with its fields: ``read`` text into values, ``show`` values as text."""
 
@@ -172,8 +215,9 @@ class Format:
         if rest or end != len(text):
             raise ValueError("fields and holes differ: %r %r" % (self.text, fields))
         self.tokens = tokens
-        self.holes: List[Hole] = []
-        self._regex = re.compile(self._pattern(tokens))
+        self.holes: List[Hole] = _holes(tokens)
+        self._regex = re.compile(_pattern(tokens))
+        self._cuts: Optional[List[Tuple["re.Pattern[str]", int]]] = None
         self._optional = [self._in_group(hole) for hole in self.holes]
         self._shapes: Dict[Tuple[bool, ...], Optional[Tuple[str, Tuple[int, ...]]]] = {}
         self._shows = [hole.show for hole in self.holes]
@@ -211,18 +255,6 @@ class Format:
             tokens.append(literal)
         return tuple(tokens), at
 
-    def _pattern(self, tokens: Tuple[Token, ...]) -> str:
-        parts = []
-        for token in tokens:
-            if isinstance(token, str):
-                parts.append(re.escape(token))
-            elif isinstance(token, Hole):
-                self.holes.append(token)
-                parts.append("(%s)" % token.pattern)
-            else:
-                parts.append("(?:%s)?" % self._pattern(token.tokens))
-        return "".join(parts)
-
     def _in_group(self, hole: Hole) -> bool:
         return not any(token is hole for token in self.tokens)
 
@@ -243,6 +275,46 @@ class Format:
         except ValueError:
             return None
         return values if self.show(values) == text else None
+
+    def read_cut(self, text: str) -> Optional[List[Any]]:
+        """The values in the beginning of a line: those that are there in full, None for the others.
+
+        None if ``text`` is no beginning of such a line, or one that says nothing.
+        """
+        if self._cuts is None:
+            self._cuts = self._cut_patterns()
+        for pattern, count in self._cuts:
+            match = pattern.fullmatch(text)
+            if match is None:
+                continue
+            try:
+                found = [None if part is None else parse(part)
+                         for parse, part in zip(self._parses, match.groups()[:count])]
+            except ValueError:
+                continue
+            return found + [None] * (len(self.holes) - len(found))
+        return None
+
+    def _cut_patterns(self) -> List[Tuple["re.Pattern[str]", int]]:
+        """Expressions for the line cut after each token, the longest first, with the number of full values."""
+        patterns = []
+        for end in range(len(self.tokens) - 1, 0, -1):
+            before, cut = self.tokens[:end], self.tokens[end]
+            telling = [token for token in before if isinstance(token, str) and len(token.strip()) >= _TELLING]
+            if not _holes(before) or not (telling or (isinstance(cut, str) and len(cut) > _VERY_TELLING)):
+                continue
+            count = len(_holes(before))
+            if isinstance(cut, str):  # some of it must be there, or the value before it may be cut too
+                sure = 1 if telling else _VERY_TELLING
+                tail = re.escape(cut[:sure]) + "".join("(?:" + re.escape(char) for char in cut[sure:-1])
+                patterns.append((re.compile(_pattern(before) + tail + ")?" * len(cut[sure:-1])), count))
+            if not telling:
+                continue
+            if isinstance(before[-1], str):
+                patterns.append((re.compile(_pattern(before) + (".*" if isinstance(cut, Hole) else "")), count))
+            elif isinstance(before[-1], Hole):
+                patterns.append((re.compile(_pattern(before)), count - 1))
+        return patterns
 
     # Printing.
 

@@ -8,6 +8,7 @@ TASKS_TITLE = kind(
     "tasks_title", "tasks", 6,
     # c3b78b11efbb "mm, oom: describe task memory unit, larger PID pad"
     line("4.19", "Tasks state (memory values in pages):", sets={"tasks": PRESENT}),
+    line("4.18.477", "Tasks state (memory values in pages):", sets={"tasks": PRESENT}, flavour="el8"),
 )
 _HAS_TASKS = {"tasks": PRESENT}
 TASKS_HEAD = kind(
@@ -17,6 +18,8 @@ TASKS_HEAD = kind(
     line("4.1", "[ pid ]   uid  tgid total_vm      rss nr_ptes nr_pmds swapents oom_score_adj name", sets=_HAS_TASKS),
     line("4.15", "[ pid ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name", sets=_HAS_TASKS),
     line("4.18.0", "[ pid ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
+         sets=_HAS_TASKS, flavour="el8"),
+    line("4.18.477", "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
          sets=_HAS_TASKS, flavour="el8"),
     line("4.19", "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
          sets=_HAS_TASKS),
@@ -35,6 +38,8 @@ TASK = kind(
     line("4.15", "[%5d] %5d %5d %8lu %8lu %8ld %8lu         %5hd %s", *_PIDS, "pgtables_bytes", "swapents_pages",
          "oom_score_adj", "comm:comm"),
     line("4.18.0", "[%5d] %5d %5d %8lu %8lu %8ld %8lu         %5hd %s", *_PIDS, "pgtables_bytes", "swapents_pages",
+         "oom_score_adj", "comm:comm", flavour="el8"),
+    line("4.18.477", "[%7d] %5d %5d %8lu %8lu %8ld %8lu         %5hd %s", *_PIDS, "pgtables_bytes", "swapents_pages",
          "oom_score_adj", "comm:comm", flavour="el8"),
     line("4.19", "[%7d] %5d %5d %8lu %8lu %8ld %8lu         %5hd %s", *_PIDS, "pgtables_bytes", "swapents_pages",
          "oom_score_adj", "comm:comm"),
@@ -89,6 +94,8 @@ KILLED = kind(
     line("4.18.0", "%s: Killed process %d (%s) " + _SIZES + ", shmem-rss:%lukB", *_MESSAGE, flavour="el8"),
     line("4.18.240", "%s: Killed process %d (%s) " + _SIZES + ", shmem-rss:%lukB, UID:%u", *_MESSAGE, "uid",
          flavour="el8"),
+    line("4.18.477", "%s: Killed process %d (%s) " + _SIZES + ", shmem-rss:%lukB, UID:%u pgtables:%lukB "
+         "oom_score_adj:%hd", *_MESSAGE, "uid", "pgtables_kb", "oom_score_adj", flavour="el8"),
     # 70cb6d267790 "mm/oom: add oom_score_adj and pgtables to Killed process message"
     line("5.4", "%s: Killed process %d (%s) " + _SIZES + ", shmem-rss:%lukB, UID:%u pgtables:%lukB oom_score_adj:%hd",
          *_MESSAGE, "uid", "pgtables_kb", "oom_score_adj"),
@@ -122,7 +129,9 @@ SYSRQ_IGNORED = kind(
 )
 REAPED = kind(
     "reaped", "reap", 6,
-    # aac453635549 "mm, oom: introduce oom reaper"
+    # aac453635549 "mm, oom: introduce oom reaper", which was misprinted in linux-next first.
+    line("4.5", "oom_reaper: reaped process :%d (%s) anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lulB", *_KILL,
+         "anon_rss_kb", "file_rss_kb", "shmem_rss_kb", sets={"reaped": True}, flavour="next"),
     line("4.6", "oom_reaper: reaped process %d (%s), now anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB", *_KILL,
          "anon_rss_kb", "file_rss_kb", "shmem_rss_kb", sets={"reaped": True}),
     scope="reaps",

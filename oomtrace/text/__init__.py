@@ -1,5 +1,7 @@
 """Log text ↔ OomEvent."""
 
+from .read import read
+from .source import opened
 from .write import Record, dialect_of, replay, text, write
 
-__all__ = ["Record", "dialect_of", "replay", "text", "write"]
+__all__ = ["Record", "dialect_of", "opened", "read", "replay", "text", "write"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from oomtrace import model
 from oomtrace.formats import FILLED, KINDS, PRESENT, Row
@@ -31,12 +31,18 @@ class Draft:
             elif value is not FILLED:
                 new[path] = value
         if not scope:
+            if not _REQUIRED.get(row.kind, frozenset()) <= new.keys():
+                raise Conflict(row.kind)
             self._add(self.values, new)
             return None
         items = self.items.setdefault(scope, [])
         index = _PLACES.get(row.kind, _append)(items, row.kind, new)
         if index == len(items):
             items.append({"row": row.kind})
+        if not _REQUIRED.get(row.kind, frozenset()) <= (items[index].keys() | new.keys()):
+            if len(items[index]) == 1:
+                items.pop()
+            raise Conflict(row.kind)
         self._add(items[index], new)
         return index
 
@@ -48,6 +54,31 @@ class Draft:
 
     def has(self, scope: str) -> bool:
         return bool(self.items.get(scope))
+
+
+# Without these a line says nothing of which it could be told what it is about: its beginning is cut.
+_REQUIRED: Mapping[str, FrozenSet[str]] = {
+    "task": frozenset(["pid", "comm"]),
+    "killed": frozenset(["pid", "comm"]),
+    "sharing": frozenset(["pid", "comm"]),
+    "reaped": frozenset(["pid", "comm"]),
+    "unreaped": frozenset(["pid", "comm"]),
+    "node": frozenset(["node"]),
+    "zone": frozenset(["name"]),
+    "lowmem_reserve": frozenset(["name"]),
+    "buddy": frozenset(["name"]),
+    "hugepages": frozenset(["total", "free", "surp", "size_kb"]),
+    "slab": frozenset(["name", "used_kb", "total_kb"]),
+    "allocation": frozenset(["size", "calls", "file", "line", "function"]),
+    "per_cpu": frozenset(["name"]),
+    "per_cpu_row": frozenset(["cpu", "hi", "btch", "usd"]),
+    "stats_line": frozenset(["path", "values"]),
+    "stats_head": frozenset(["path"]),
+    "stat": frozenset(["name", "value"]),
+    "stat_line": frozenset(["name", "value"]),
+    "verdict": frozenset(["verdict.message", "verdict.pid", "verdict.comm", "verdict.score"]),
+    "exiting": frozenset(["exiting.pid", "exiting.comm"]),
+}
 
 
 # Where a line's values go: the index of an item that is there, or the number of items for a new one.
@@ -78,11 +109,11 @@ def _to_registers(items: List[Item], kind: str, new: Item) -> int:
 
 
 _GENERAL = [name for name in KINDS if name.startswith("general_")]
-_REGISTER_ROWS = frozenset(["rip", "rip_kernel", "code", "rsp"] + _GENERAL)
+_REGISTER_ROWS = frozenset(["rip", "rip_kernel", "eip", "code", "rsp", "segments"] + _GENERAL)
 _PLACES: Mapping[str, Callable[[List[Item], str, Item], int]] = {
     "lowmem_reserve": _to_last_zone,
     "buddy": _to_named_zone,
-    **{name: _to_registers for name in _REGISTER_ROWS if not name.startswith("rip")},
+    **{name: _to_registers for name in _REGISTER_ROWS if not name.startswith(("rip", "eip"))},
 }
 
 

@@ -1,0 +1,111 @@
+"""Bytes → the lines worth reading.
+
+Most of a log is not about OOMs. Chunks are searched for a few words that every report has, and only the lines around
+such a place are split off; a gigabyte without one costs a search.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, Iterable, Iterator, NamedTuple, Optional
+
+MAX_LINE = 1 << 20  # a longer line is no line of a log; it is skipped
+LOOK_BACK = 64 << 10  # before a place that is not a report's first line: the report's head may be missing
+_HEAD_BACK = 512  # before a first line: "callbacks suppressed", "Manual OOM execution"
+
+_ANCHOR = re.compile(
+    rb"invoked oom-killer"
+    rb"|oom-kill:constraint"
+    rb"|oom_(?:score_adj name|reaper: |kill_process[+ ])"
+    rb"|Kill(?:ed)? process \d"
+    rb"|Memory cgroup (?:stats for|out of memory)"
+    rb"|out_of_memory[+ ]"
+    rb"|Out of memory(?: and no|:)"
+    rb"|killed as a result of limit"
+    rb"|memory\.oom\.group set"
+)
+_HEAD = (b"invoked oom-killer",)
+
+
+class Line(NamedTuple):
+    """A line and its number in the input, from 1. ``data`` None: nothing came for a while."""
+
+    number: int
+    data: Optional[bytes]
+
+
+def lines(chunks: Iterable[bytes], reading: Callable[[], bool]) -> Iterator[Line]:
+    """The lines around anchors, and those that follow as long as ``reading()`` says so.
+
+    An empty chunk says that the input is silent; it is passed on as a line without data.
+    """
+    scanner = _Scanner(reading)
+    for chunk in chunks:
+        if not chunk:
+            yield Line(scanner.number, None)
+            continue
+        yield from scanner.feed(chunk)
+    yield from scanner.feed(b"", last=True)
+
+
+class _Scanner:
+    """Holds what is not yet delivered: an unfinished line, and what was searched in vain but may be wanted."""
+
+    def __init__(self, reading: Callable[[], bool]) -> None:
+        self._reading = reading
+        self._data = b""
+        self._searched = 0  # up to here there is no anchor
+        self._wanted = 0  # lines that begin before this are delivered in any case: an anchor is among them
+        self._skipping = False  # within a line that is too long
+        self.number = 1  # of the line at the beginning of _data
+
+    def feed(self, chunk: bytes, last: bool = False) -> Iterator[Line]:
+        """The lines to read that end in ``chunk``; ``last``: the input is over."""
+        if self._skipping:
+            cut = chunk.find(b"\n")
+            if cut < 0:
+                return
+            self._skipping = False
+            self.number += 1
+            chunk = chunk[cut + 1:]
+        self._data += chunk
+        if last and self._data and not self._data.endswith(b"\n"):
+            self._data += b"\n"
+        end = self._data.rfind(b"\n") + 1
+        at = 0
+        while at < end:
+            if at >= self._wanted and not self._reading():
+                start = self._next(at, end)
+                if start is None:
+                    break
+                self.number += self._data.count(b"\n", at, start)
+                at = start
+            stop = self._data.find(b"\n", at)
+            number, self.number = self.number, self.number + 1
+            yield Line(number, self._data[at:stop])
+            at = stop + 1
+        self._keep(at, end)
+
+    def _next(self, at: int, end: int) -> Optional[int]:
+        """Where to start delivering: some lines before the next anchor. None: there is no anchor."""
+        found = _ANCHOR.search(self._data, max(at, self._searched), end)
+        if found is None:
+            self._searched = end
+            return None
+        line = self._data.rfind(b"\n", at, found.start()) + 1 or at
+        self._wanted = line + 1
+        back = max(at, line - (_HEAD_BACK if found.group() in _HEAD else LOOK_BACK))
+        return at if back == at else self._data.find(b"\n", back - 1, line) + 1
+
+    def _keep(self, at: int, end: int) -> None:
+        """Forgets what is delivered, and what was searched and is too far back."""
+        keep = at
+        if end - LOOK_BACK > at:  # searched in vain
+            keep = self._data.find(b"\n", end - LOOK_BACK - 1, end) + 1
+        self.number += self._data.count(b"\n", at, keep)
+        self._data = self._data[keep:]
+        self._searched = max(0, self._searched - keep)
+        self._wanted = 0
+        if len(self._data) - (end - keep) > MAX_LINE:
+            self._data = self._data[: end - keep]
+            self._skipping = True

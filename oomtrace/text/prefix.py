@@ -1,0 +1,198 @@
+"""What stands before the kernel's words in a log line, in all the forms in which logs have it.
+
+A prefix is made of layers (quote, date, host, tag, level, kernel time, caller), each of which may be absent. They are
+taken off from the left as long as one fits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, List, Optional, Tuple
+
+
+@dataclass(frozen=True)
+class Stripped:
+    """A line without its prefix."""
+
+    text: str
+    prefix: str = ""
+    time_ns: Optional[int] = None  # boot clock; wall clock times are only in the prefix
+    source: str = ""  # lines of different sources are of different reports: host and tag
+    caller: str = ""  # CONFIG_PRINTK_CALLER: "T123" or "C1"
+    kernel: bool = True  # False: the log says that another program wrote it
+
+
+_QUOTE = re.compile(r"[ \t]*(?:[>|][ \t]?)+(?:#+ )?|#+ (?=\[)|[ \t]+(?=\[[ \d]{4,}\.\d{3,6}\]|\t|[A-Z\d<])")
+_STAMP = re.compile(r"\[? *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ?")
+_STAMP_WITHIN = re.compile(r"(?<=[ :\w])\[ *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ")
+_WALL = re.compile(r"\[?[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,16}\] |\[ *[<+] *\d+\.\d+>?\] ")
+_KMSG = re.compile(r"(\d{1,4}),\d+,(\d+),[^;]{1,80};")
+_LEVEL = re.compile(r"<\d{1,4}>|(?:kern|user|mail|daemon|auth|syslog|local\d) *: *[a-z]+ *: ?")
+_ZONE = r"(?:Z|[+-]\d\d:?\d\d)?"
+_DATE = (
+    r"(?:"
+    r"\S{2,9} +\d{1,2}月? (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?"  # Jun 20 12:47:21, in any language
+    r"|\d{1,2}月 \d{1,2} \d\d:\d\d:\d\d"
+    r"|(?:\w{2,4} )?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?" + _ZONE + r"(?: [A-Z]{2,5})?"
+    r"|\d{10}\.\d{3,6}"  # journalctl -o short-unix
+    r")"
+)
+_CONTAINER = re.compile(_DATE + r" (?:stdout|stderr) [FP] ")
+_RFC5424 = re.compile(r"1 (?:" + _DATE + r"|-) (\S+) (\S+) \S+ \S+ (?:-|\[[^\]]*\]) ?")
+_SYSLOG = re.compile(_DATE + r" (?:([\w.:@%-]+) )?([\w./@()-]+)(?:\[\d+\])?: ?")
+_BARE_DATE = re.compile(_DATE + r"[ \t]+")
+_HOST = re.compile(r"([\w.:@%-]+) (kernel): ")  # behind a monotonic time (journalctl -o short-monotonic)
+_TAG = re.compile(r"(kernel): ?")
+
+_KERNEL_TAGS = frozenset(["kernel", "kern", "dmesg", "vmunix", "kmsg"])
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x0f")
+_KMSG_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
+
+
+def clean(line: str) -> str:
+    """Without carriage returns and terminal escape codes."""
+    line = line.rstrip("\r\n")
+    if "\x1b" in line or "\x0f" in line:
+        line = _ESCAPES.sub("", line)
+    return line.rsplit("\r", 1)[-1] if "\r" in line else line
+
+
+def strip(line: str) -> Stripped:
+    """Takes the prefix off a line of text."""
+    if line[:1].isalpha() and ":" not in line[:64]:  # nothing that a prefix could be: the usual case without one
+        return Stripped(line)
+    at, time_ns, caller, kernel = 0, None, "", True
+    source: List[str] = []
+    while True:
+        match = _QUOTE.match(line, at) if at == 0 else None
+        if match is not None and match.end() > at:
+            at = match.end()
+        kmsg = _KMSG.match(line, at)
+        if kmsg is not None:
+            text = _unescape(line[kmsg.end():])
+            return Stripped(text, line[: kmsg.end()], int(kmsg.group(2)) * 1000)
+        stamp = _STAMP.match(line, at)
+        if stamp is not None:
+            time_ns = int(stamp.group(1)) * 1000000000 + int(stamp.group(2)) * 1000
+            at, caller = stamp.end(), stamp.group(3) or ""
+            host = _HOST.match(line, at)
+            if host is not None:
+                at = host.end()
+                source.append(host.group(1))
+            kernel = True
+            break
+        step = _layer(line, at)
+        if step is None:
+            break
+        at, words, said = step
+        source += words
+        kernel = said and kernel
+    if not at or (time_ns is None and not line[:at].strip()):
+        return _behind_noise(line)
+    return Stripped(line[at:], line[:at], time_ns, " ".join(source), caller, kernel)
+
+
+def _behind_noise(line: str) -> Stripped:
+    """A line with the kernel's time somewhere in it: a serial console where something else was being written."""
+    found = _STAMP_WITHIN.search(line, 1, 200)
+    if found is None:
+        return Stripped(line)
+    time_ns = int(found.group(1)) * 1000000000 + int(found.group(2)) * 1000
+    return Stripped(line[found.end():], line[: found.end()], time_ns, "", found.group(3) or "")
+
+
+def _layer(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
+    """One layer at ``at``: where it ends, what it says of the source, whether the kernel may have written the line."""
+    for pattern in (_LEVEL, _WALL, _CONTAINER, _TAG):
+        match = pattern.match(line, at)
+        if match is not None:
+            return match.end(), [], True
+    for pattern in (_RFC5424, _SYSLOG):
+        match = pattern.match(line, at)
+        if match is not None:
+            host, tag = match.group(1) or "", match.group(2)
+            kernel = tag.lower() in _KERNEL_TAGS
+            return match.end(), [host] if kernel else [host, tag], kernel
+    match = _BARE_DATE.match(line, at)
+    return None if match is None else (match.end(), [], True)
+
+
+def _unescape(text: str) -> str:
+    r"""The text of a /dev/kmsg record: ``\xNN`` stands for each byte that is not printable ASCII."""
+    if "\\x" not in text:
+        return text
+    raw = _KMSG_ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), text)
+    try:
+        return raw.encode("latin-1").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # not a record of the kernel, which escapes everything above ASCII
+        return text
+
+
+# Logs that wrap the line in a structure.
+
+_JSON_KEYS = ("MESSAGE", "message", "msg", "log", "text", "line", "content", "body", "textPayload")
+_PRETTY = re.compile(r'\s*"(?:MESSAGE|message|msg|log)"\s*:\s*(".*"),?\s*$')
+_FIELD = re.compile(r"\s*(?:_{0,2}[A-Z][A-Z0-9_]*)=")
+_EXPORT = re.compile(r"\s*MESSAGE=")
+
+
+def unwrap(line: str) -> Optional[List[str]]:
+    """The lines of text in a structured record: JSON of journald, docker and others, journald's export format.
+
+    None if it is not one. An empty list if it is a part without text.
+    """
+    first = line[:1]
+    if first in "{d\x1e" and "{" in line:
+        return _from_json(line)
+    if first in ' "\t' and '"' in line:
+        pretty = _PRETTY.match(line)
+        if pretty is not None:
+            return _decoded(pretty.group(1))
+    if "=" in line[:40] and _FIELD.match(line):
+        export = _EXPORT.match(line)
+        return [] if export is None else [line[export.end():]]
+    return None
+
+
+def _from_json(line: str) -> Optional[List[str]]:
+    if line.startswith("data: "):
+        line = line[6:]
+    line = line.lstrip("\x1e")
+    if not line.startswith("{"):
+        return None
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return _message(record)
+
+
+def _decoded(text: str) -> Optional[List[str]]:
+    try:
+        return str(json.loads(text)).rstrip("\n").split("\n")
+    except ValueError:
+        return None
+
+
+def _message(record: Any) -> Optional[List[str]]:
+    """The message of a JSON record, with the kernel's time in front where the record has it."""
+    if not isinstance(record, dict):
+        return None
+    for key in _JSON_KEYS:
+        found = record.get(key)
+        if isinstance(found, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in found):
+            found = bytes(found).decode("utf-8", "surrogateescape")  # journald: not UTF-8, or with newlines
+        if isinstance(found, dict):
+            return _message(found)
+        if not isinstance(found, str):
+            continue
+        stamp = str(record.get("_SOURCE_MONOTONIC_TIMESTAMP", ""))
+        before = f"[{stamp[:-6] or 0:>5}.{stamp[-6:]:0>6}] " if stamp.isdigit() else ""
+        host = record.get("_HOSTNAME")
+        tag = record.get("SYSLOG_IDENTIFIER")
+        if before and isinstance(host, str) and tag == "kernel":
+            before += host + " kernel: "
+        return [before + part for part in found.rstrip("\n").split("\n")]
+    return None

@@ -1,0 +1,114 @@
+"""Log text → OomEvents, as the reports end."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, Callable, Iterable, Iterator, List, Union
+
+from oomtrace.model import OomEvent
+
+from .join import Joiner, Logical
+from .lines import Line, lines
+from .report import Report
+from .source import chunks
+
+_AFTER_END = 100  # lines of the log in which the reaper or more of a group may still come
+_WITHIN = 500  # lines of others within a report
+_DOUBTFUL = 3  # lines of others within what may be no OOM at all
+_SILENCES = 10  # of the input before an unfinished report is given up
+_REPORTS = 64  # open at a time
+
+
+def read(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[OomEvent]:
+    """The OOMs in a log, each as soon as its report is over.
+
+    ``stream`` is a binary file, or an iterable of pieces of any size; an empty piece says that nothing comes for the
+    moment, so that a report that could go on (more kills of a group, the reaper) is over.
+    """
+    reader = Reader()
+    for line in lines(chunks(stream), lambda: reader.reading):
+        yield from reader.feed(line)
+    yield from reader.finish()
+
+
+class Reader:
+    """The reports that are open, and the lines that come in."""
+
+    def __init__(self) -> None:
+        self._joiner = Joiner()
+        self._open: List[Report] = []
+        self._silent = 0
+
+    @property
+    def reading(self) -> bool:
+        """Is there a report for which the next line matters?"""
+        return bool(self._open) or self._joiner.holding
+
+    def feed(self, line: Line) -> Iterator[OomEvent]:
+        """The events that are over with this line."""
+        if line.data is None:
+            yield from self._silence()
+            return
+        self._silent = 0
+        for logical in self._joiner.add(line.number, line.data.decode("utf-8", "surrogateescape")):
+            self._take(logical)
+        yield from self._over()
+
+    def finish(self) -> Iterator[OomEvent]:
+        """The events that are left when the log is over."""
+        for logical in self._joiner.flush():
+            self._take(logical)
+        rest, self._open = self._open, []
+        yield from _events(rest)
+
+    def _silence(self) -> Iterator[OomEvent]:
+        self._silent += 1
+        for logical in self._joiner.flush():
+            self._take(logical)
+        over = [report for report in self._open if report.ended or self._silent >= _SILENCES]
+        yield from self._close(over)
+
+    def _take(self, logical: Logical) -> None:
+        """Gives a line to the report that it continues, or to a new one, or to the one that it interrupts."""
+        recent = sorted(self._open, key=lambda report: report.since)
+        if not any(report.take(logical) for report in recent) and not self._opens(logical, Report.take, recent):
+            going = [report for report in recent if not report.ended]
+            if not any(report.take_cut(logical) for report in going):
+                if going:
+                    going[0].hold(logical)
+                else:
+                    self._opens(logical, Report.take_cut, recent)
+        for report in self._open:
+            report.since += 1
+
+    def _opens(self, logical: Logical, take: Callable[[Report, Logical], bool], recent: List[Report]) -> bool:
+        """Is this the first line of a report? Not the trace of a panic for which the report before stands."""
+        report = Report(logical.number, logical.stripped.source, logical.stripped.caller)
+        if not take(report, logical) or (recent and recent[0].panicked and not report.telling):
+            return False
+        self._open.append(report)
+        return True
+
+    def _over(self) -> Iterator[OomEvent]:
+        """Reports to which nothing more can come."""
+        over = [report for report in self._open if report.since > _patience(report)]
+        if len(self._open) - len(over) > _REPORTS:
+            over = self._open[: -_REPORTS]
+        return self._close(over)
+
+    def _close(self, over: List[Report]) -> Iterator[OomEvent]:
+        if over:
+            self._open = [report for report in self._open if report not in over]
+        return _events(over)
+
+
+def _patience(report: Report) -> int:
+    if not report.telling:
+        return _DOUBTFUL
+    return _AFTER_END if report.ended else _WITHIN
+
+
+def _events(reports: List[Report]) -> Iterator[OomEvent]:
+    for report in sorted(reports, key=lambda report: report.number):
+        if report.telling:
+            yield report.event()
+

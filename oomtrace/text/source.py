@@ -1,0 +1,101 @@
+"""Where a log's bytes come from: files, pipes, compressed ones too."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import select
+import stat
+from functools import partial
+from typing import Any, BinaryIO, Callable, Dict, Iterable, Iterator, Optional, Union
+
+from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
+
+CHUNK = 1 << 20
+SILENCE_S = 0.2  # an input that gives nothing for so long is silent: what it said is over
+
+_MAGIC: Dict[bytes, str] = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ\x00": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+
+
+def chunks(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[bytes]:
+    """The pieces of a stream. An empty one for each time that a pipe or terminal is silent."""
+    reader = getattr(stream, "read", None)
+    if reader is None:
+        yield from stream
+        return
+    live = _live(stream)
+    if live is not None:
+        yield from _waiting(live)
+        return
+    while True:
+        chunk = reader(CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _live(stream: Any) -> Optional[int]:
+    """The descriptor of a pipe, a socket or a device: something that may be silent for a while."""
+    if isinstance(stream, (gzip.GzipFile, lzma.LZMAFile, bz2.BZ2File)):
+        return None
+    try:
+        descriptor = int(stream.fileno())
+        mode = os.fstat(descriptor).st_mode
+    except (AttributeError, OSError, ValueError):
+        return None
+    return None if stat.S_ISREG(mode) else descriptor
+
+
+def _waiting(descriptor: int) -> Iterator[bytes]:
+    while True:
+        ready, _, _ = select.select([descriptor], [], [], SILENCE_S)
+        if not ready:
+            yield b""
+            continue
+        chunk = os.read(descriptor, CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+def opened(path: str) -> BinaryIO:
+    """A log file, decompressed if it is compressed (gzip, bzip2, xz; zstd where Python or a library can)."""
+    try:
+        if os.path.isdir(path):
+            raise OomtraceError(f"{path} is a directory", "Name a log file, or - for standard input.", EXIT_UNREADABLE)
+        with open(path, "rb") as probe:
+            first = probe.read(8)
+    except OSError as error:
+        hint = "Check the name, or read as root." if error.errno else None
+        raise OomtraceError(f"cannot read {path}: {error.strerror}", hint, EXIT_UNREADABLE) from error
+    kind = next((kind for magic, kind in _MAGIC.items() if first.startswith(magic)), None)
+    stream: BinaryIO = _OPENERS[kind](path)
+    return stream
+
+
+def _zstd(path: str) -> BinaryIO:
+    for name in ("compression.zstd", "zstandard", "pyzstd", "backports.zstd"):
+        try:
+            module = __import__(name, fromlist=["open"])
+        except ImportError:
+            continue
+        found: BinaryIO = module.open(path, "rb")
+        return found
+    raise OomtraceError(f"{path} is compressed with zstd, which this Python cannot read",
+                        "Install python3-zstandard, or: zstdcat FILE | oomtrace read -", EXIT_UNREADABLE)
+
+
+_OPENERS: Dict[Optional[str], Callable[[str], Any]] = {
+    None: partial(open, mode="rb"),
+    "gzip": partial(gzip.open, mode="rb"),
+    "bzip2": partial(bz2.open, mode="rb"),
+    "xz": partial(lzma.open, mode="rb"),
+    "zstd": _zstd,
+}
