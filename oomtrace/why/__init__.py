@@ -1,0 +1,50 @@
+"""Why it happened: each cause a function of an OomEvent that gives a Finding, or None where it does not apply."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Tuple
+
+from oomtrace.model import OomEvent
+
+from .after import achieved
+from .charging import charging
+from .filled import filled
+from .finding import CERTAIN, LIKELY, UNKNOWN, Explanation, Fact, Finding, Ranked, Suggestion
+from .following import suggestions
+from .full import full
+from .headline import headline
+from .killed import killed
+from .pattern import Pattern, pattern
+from .pick import exempt, pick, swap_counted, without_adj
+from .ranking import ranked
+from .reclaim import reclaim
+from .source import missing, suppressed, unprinted
+from .table import tasks
+
+__all__ = [
+    "CAUSES", "CERTAIN", "LIKELY", "UNKNOWN", "Explanation", "Fact", "Finding", "Pattern", "Ranked", "Suggestion",
+    "explain", "pattern",
+]
+
+# In the order in which an engineer reads a report: which memcg is full, whose task was killed, what filled it and why
+# reclaim failed, the task table, the pick.
+CAUSES: Tuple[Callable[[OomEvent], Optional[Finding]], ...] = (
+    unprinted, suppressed, missing,
+    full, charging,
+    killed,
+    filled, reclaim,
+    tasks,
+    pick, swap_counted, without_adj, exempt,
+    achieved,
+)
+
+
+def explain(event: OomEvent) -> Explanation:
+    """All findings about one OOM."""
+    found = (cause(event) for cause in CAUSES)
+    return Explanation(
+        headline=headline(event),
+        findings=tuple(finding for finding in found if finding is not None),
+        ranking=ranked(event),
+        suggestions=suggestions(event),
+    )

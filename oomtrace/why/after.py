@@ -1,0 +1,66 @@
+"""What the kill achieved."""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+from oomtrace.model import Kill, OomEvent, Reap
+
+from . import look
+from .finding import CERTAIN, UNKNOWN, Finding, facts
+from .units import exact, human, plural, seconds
+
+_TITLE = "what the kill achieved"
+
+
+def achieved(event: OomEvent) -> Optional[Finding]:
+    """When the memory came back, and by whom."""
+    if not event.kills:
+        return None
+    said: List[str] = []
+    listed = _once(event.kills)
+    if len(listed) > 1:
+        held = sum(look.held_kb(kill) or 0 for kill in listed)
+        names = ", ".join(look.who(kill.pid, kill.comm) for kill in listed[:5])
+        more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+        said.append(f"{plural(len(listed), 'process', 'processes')} killed, resident {exact(held)}: {names}{more}")
+    said += [_released(event, release.pid) for release in event.releases]
+    said += [_reaped(event, reap) for reap in event.reaps]
+    evidence = facts(killed=len(listed), reaped=len([r for r in event.reaps if r.reaped]), released=len(event.releases))
+    if event.releases or event.reaps:
+        return Finding("achieved", 6, _TITLE, "; ".join(said) + ".", evidence)
+    sentence = "; ".join(said) + "." if said else "Not in the source: when its memory was freed."
+    return Finding("achieved", 6, _TITLE, sentence, evidence,
+                   "When the memory came back is unknown: no oom_reaper line followed." if said else None,
+                   UNKNOWN if not said else CERTAIN)
+
+
+def _once(kills: "tuple[Kill, ...]") -> List[Kill]:
+    """A group kill prints the first victim twice."""
+    found = {kill.pid: kill for kill in reversed(kills)}
+    return list(reversed(list(found.values())))
+
+
+def _released(event: OomEvent, pid: int) -> str:
+    release = next(release for release in event.releases if release.pid == pid)
+    kill = next((kill for kill in event.kills if kill.pid == pid), None)
+    said = look.who(pid, kill.comm if kill is not None else None) + " gave back "
+    said += human(release.freed_pages * look.page_kb(event)) if release.freed_pages is not None else "its memory"
+    said += f" by {release.by}"
+    if kill is not None and kill.time_ns is not None and release.time_ns >= kill.time_ns:
+        said += f" {seconds(release.time_ns - kill.time_ns)} after the kill"
+    return said
+
+
+def _reaped(event: OomEvent, reap: Reap) -> str:
+    name = look.who(reap.pid, reap.comm)
+    if not reap.reaped:
+        return f"the oom_reaper could not reap {name}"
+    left = reap.anon_rss_kb
+    said = f"the oom_reaper took {name}'s memory"
+    if left is not None:
+        said += f", {human(left)} anonymous left"
+    kill = next((kill for kill in event.kills if kill.pid == reap.pid), None)
+    if kill is not None and kill.time_ns is not None and reap.time_ns is not None and reap.time_ns >= kill.time_ns:
+        said += f", {seconds(reap.time_ns - kill.time_ns)} after the kill"
+    return said

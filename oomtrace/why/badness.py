@@ -1,0 +1,157 @@
+"""oom_badness() recomputed for every task of a report, by the formula of its kernel (mm/oom_kill.c).
+
+====================  ============================================================================================
+3.5 … 3.13            rss + nr_ptes + swapents + adj × (totalpages / 1000), at least 1; a7f638f999ff. The superuser's
+                      bonus (CAP_SYS_ADMIN) is 30 off adj
+3.14 … 4.16, RHEL 7   the bonus is 3 % of the points: 778c14affaf9 (which stable kernels before 3.14 have too)
+4.1                   + nr_pmds: dc6c9a35b66b
+4.15                  pgtables_bytes / PAGE_SIZE in place of nr_ptes + nr_pmds: af5b0f6a09e4
+4.17                  no bonus: d46078b28889
+5.9                   may be negative: 9066e5cfb73c
+====================  ============================================================================================
+
+Before 3.5 the points are per mille of totalpages, and the table shows neither swap nor page tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, List, Mapping, Optional, Tuple
+
+from oomtrace.model import OomEvent, Task
+
+from . import look
+from .totalpages import UNBOUNDED, Totalpages, totalpages
+
+OOM_SCORE_ADJ_MIN = -1000
+
+# The superuser's bonus: (pages without adj, totalpages) → pages off. Whether a task had CAP_SYS_ADMIN no report says.
+Bonus = Callable[[int, int], int]
+BONUSES: Mapping[str, Bonus] = {
+    "none": lambda pages, total: 0,
+    "3 %": lambda pages, total: pages * 3 // 100,
+    "30 off adj": lambda pages, total: 30 * (total // 1000),
+}
+
+
+@dataclass(frozen=True)
+class Formula:
+    """What differs between kernels besides the table's columns."""
+
+    root: Tuple[str, ...] = ("none",)  # the bonuses that a task of uid 0 may have had, the usual one first
+    floor: Optional[int] = None  # no points below this
+
+
+def formula(event: OomEvent) -> Optional[Formula]:
+    """The formula of the event's kernel, None if it is not known."""
+    version = look.version(event)
+    if version is None:
+        return _by_columns(event)
+    if version < (3, 5):
+        return None
+    if version >= (5, 9):
+        return Formula()
+    if version >= (4, 17):
+        return Formula(floor=1)
+    old = version < (3, 14) and ".el7" not in (event.machine.release or "")
+    return Formula(root=("3 %", "30 off adj", "none") if old else ("3 %", "none"), floor=1)
+
+
+def _by_columns(event: OomEvent) -> Optional[Formula]:
+    """Of a report without its kernel's release: the table's columns tell enough, if the floor does not matter."""
+    rows = event.tasks or ()
+    if any(task.nr_ptes is not None for task in rows):
+        return Formula(root=("3 %", "30 off adj", "none"), floor=1)
+    if any(task.pgtables_bytes is not None for task in rows):
+        # 4.15 and 4.16 have the bonus and these columns; from 5.0 on there is a summary line, up to 5.0 a verdict.
+        return Formula(floor=None) if event.summary is not None else Formula(root=("none", "3 %"), floor=1)
+    return None
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A task and its points, as far as they can be known: (least, most) with the least and the most totalpages."""
+
+    task: Task
+    pages: int  # rss, swap and page tables
+    low: Tuple[int, int]
+    high: Tuple[int, int]
+    floor: Optional[int]
+    exempt: Optional[str] = None
+
+    def surely_at_least(self, other: "Weighed") -> bool:
+        """Points are linear in totalpages (but for the floor), so both bounds decide for all between."""
+        return self.low[0] >= other.low[1] and self.high[0] >= other.high[1]
+
+    def surely_above(self, other: "Weighed") -> bool:
+        """The same, and by more than a tie at the floor."""
+        return self._floored(self.low[0]) > self._floored(other.low[1]) and self._floored(
+            self.high[0]
+        ) > self._floored(other.high[1])
+
+    def _floored(self, value: int) -> int:
+        return value if self.floor is None else max(value, self.floor)
+
+
+def exempt(task: Task) -> Optional[str]:
+    """Why the kernel could not choose the task, as far as the table tells."""
+    if task.pid == 1 or task.tgid == 1:
+        return "init"
+    return f"oom_score_adj {OOM_SCORE_ADJ_MIN}" if task.oom_score_adj == OOM_SCORE_ADJ_MIN else None
+
+
+def pages_of(task: Task, page_kb: int) -> Optional[int]:
+    """What the formula adds up, None if the table does not show all of it."""
+    if task.rss_pages is None or task.swapents_pages is None:
+        return None
+    if task.pgtables_bytes is not None:
+        return task.rss_pages + task.swapents_pages + task.pgtables_bytes // (page_kb * 1024)
+    if task.nr_ptes is not None:
+        return task.rss_pages + task.swapents_pages + task.nr_ptes + (task.nr_pmds or 0)
+    return None
+
+
+def points(pages: int, adj: int, total: int, bonus: str = "none") -> int:
+    """oom_badness() without its floor."""
+    return pages - BONUSES[bonus](pages, total) + adj * (total // 1000)
+
+
+def score(value: int, total: int) -> int:
+    """What kernels up to 5.0 print: per mille of totalpages."""
+    return value * 1000 // total if total else 0
+
+
+def bonuses(task: Task, rule: Formula) -> Tuple[str, ...]:
+    """The bonuses that the task may have had."""
+    return rule.root if task.uid == 0 else ("none",)
+
+
+def weigh(event: OomEvent, adj: Optional[int] = None) -> Tuple[Weighed, ...]:
+    """Every task that can be weighed, in the table's order; with ``adj``, as if all had that."""
+    rule = formula(event)
+    total = totalpages(event) or Totalpages(0, UNBOUNDED, "unknown")
+    if rule is None:
+        return ()
+    size = look.page_kb(event)
+    weighed: List[Weighed] = []
+    for task, skipped in tasks(event):
+        pages = pages_of(task, size)
+        own = task.oom_score_adj if adj is None else adj
+        if pages is None or own is None:
+            continue
+        reason = exempt(task) or skipped
+        if adj is not None and reason is not None and "oom_score_adj" in reason:
+            reason = None
+        ends = [
+            sorted(points(pages, own, bound, bonus) for bonus in bonuses(task, rule))
+            for bound in (total.low, total.high)
+        ]
+        low, high = ((end[0], end[-1]) for end in ends)
+        weighed.append(Weighed(task, pages, low, high, rule.floor, reason))
+    return tuple(weighed)
+
+
+def tasks(event: OomEvent) -> Tuple[Tuple[Task, Optional[str]], ...]:
+    """The tasks weighed and why one was skipped: as the kernel went through them, otherwise the table's rows."""
+    live = tuple((candidate.task, candidate.skipped) for candidate in event.candidates)
+    return live or tuple((task, None) for task in event.tasks or ())

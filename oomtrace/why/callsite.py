@@ -1,0 +1,90 @@
+"""What the trigger was doing, from the functions of its call trace."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, List, Optional, Tuple
+
+from oomtrace.model import Frame, OomEvent
+
+# What a function means. The first match from the innermost frame outwards counts; a later table counts only where the
+# ones before match nothing: a pipe also needs an inode.
+_PURPOSE: Tuple[Tuple[str, str], ...] = (
+    ("a write to memory.max (the limit was lowered)", "memory_max_write mem_cgroup_resize_max mem_cgroup_resize_limit"),
+    ("SysRq-f", "moom_callback sysrq_handle_moom"),
+    ("a huge page fault on anonymous memory", "do_huge_pmd_anonymous_page vma_alloc_anon_folio_pmd"),
+    ("a copy-on-write fault", "do_wp_page wp_page_copy do_cow_fault do_cow_page do_huge_pmd_wp_page"),
+    ("a swap-in fault", "do_swap_page"),
+    ("a page fault on anonymous memory", "do_anonymous_page alloc_anon_folio"),
+    ("a huge TLB page fault", "hugetlb_fault hugetlb_no_page"),
+    ("a page fault on tmpfs or shared memory", "shmem_fault"),
+    ("a write to tmpfs", "shmem_write_begin shmem_file_write_iter"),
+    ("fallocate on tmpfs", "shmem_fallocate"),
+    ("a page fault that reads a file", "filemap_fault ext4_filemap_fault xfs_filemap_fault do_read_fault"),
+    ("a write to a file's page cache", "generic_perform_write grab_cache_page_write_begin iomap_write_begin "
+     "iomap_file_buffered_write ext4_write_begin ext4_da_write_begin btrfs_buffered_write block_write_begin "
+     "nfs_write_begin cifs_write_begin generic_file_buffered_write"),
+    ("a read into the page cache", "filemap_read generic_file_read_iter generic_file_buffered_read "
+     "do_generic_file_read "
+     "page_cache_ra_unbounded page_cache_sync_ra page_cache_async_ra page_cache_ra_order __do_page_cache_readahead "
+     "ondemand_readahead force_page_cache_readahead read_pages mpage_readpages mpage_readahead"),
+    ("a pipe", "alloc_pipe_info create_pipe_files pipe_write pipe_resize_ring anon_pipe_write"),
+    ("a socket", "sock_alloc_send_pskb sk_stream_alloc_skb tcp_stream_alloc_skb tcp_sendmsg_locked tcp_sendmsg "
+     "unix_stream_sendmsg unix_dgram_sendmsg sk_alloc sock_alloc sock_alloc_inode sk_page_frag_refill "
+     "skb_page_frag_refill __sk_mem_raise_allocated mem_cgroup_charge_skmem mem_cgroup_sk_charge netlink_sendmsg "
+     "udp_sendmsg __netdev_alloc_skb napi_alloc_skb netlink_alloc_large_skb"),
+    ("fork", "copy_process _do_fork do_fork kernel_clone dup_mm dup_mmap copy_page_range dup_task_struct"),
+    ("exec", "bprm_execve do_execveat_common load_elf_binary setup_arg_pages copy_strings copy_string_kernel "
+     "begin_new_exec __do_execve_file"),
+    ("epoll or inotify", "ep_insert do_epoll_ctl do_inotify_init inotify_update_watch"),
+    ("a message queue", "do_msgsnd load_msg alloc_msg"),
+    ("a BPF map or program", "map_create htab_map_alloc bpf_prog_load"),
+    ("io_uring", "io_uring_setup io_uring_create io_sqe_buffers_register"),
+    ("kernel threads that balance memory", "balance_pgdat kcompactd khugepaged ksm_scan_thread"),
+)
+_MEANS: Tuple[Tuple[str, str], ...] = (
+    ("an allocation in tmpfs", "shmem_get_folio shmem_get_folio_gfp shmem_getpage shmem_getpage_gfp "
+     "shmem_read_mapping_page_gfp shmem_read_folio_gfp shmem_alloc_and_acct_page shmem_alloc_page"),
+    ("page tables", "pte_alloc_one __pte_alloc __pmd_alloc __pud_alloc __p4d_alloc __pte_alloc_kernel"),
+    ("pages that a driver or system call maps in (get_user_pages)", "populate_vma_page_range __mm_populate "
+     "faultin_page __get_user_pages pin_user_pages"),
+    ("a directory entry or inode", "d_alloc d_alloc_parallel d_alloc_name __d_alloc alloc_inode new_inode "
+     "new_inode_pseudo iget_locked iget5_locked"),
+    ("an open file", "alloc_empty_file alloc_file __alloc_file get_empty_filp"),
+    ("a memory map", "mmap_region __mmap_region vm_area_alloc do_brk_flags __split_vma"),
+    ("kernel memory (vmalloc)", "__vmalloc_node_range vmalloc __vmalloc_area_node kvmalloc_node __kvmalloc_node"),
+    ("per-CPU memory", "pcpu_alloc"),
+    ("a file system's metadata", "xfs_buf_get_map xfs_buf_read_map __getblk_gfp __getblk_slow bdev_getblk "
+     "grow_dev_page alloc_extent_buffer"),
+)
+_GENERAL: Tuple[Tuple[str, str], ...] = (
+    ("slab memory", "kmem_cache_alloc kmem_cache_alloc_node __kmalloc __kmalloc_node kmalloc_order "
+     "kmem_cache_alloc_trace kmem_cache_alloc_lru __kmem_cache_alloc_node new_slab allocate_slab cache_alloc_refill"),
+    ("a page fault", "handle_mm_fault __handle_mm_fault pagefault_out_of_memory mm_fault_error do_user_addr_fault "
+     "__do_page_fault do_page_fault exc_page_fault page_fault async_page_fault asm_exc_page_fault"),
+)
+
+
+def _table(rows: Tuple[Tuple[str, str], ...]) -> Dict[str, str]:
+    return {function: what for what, functions in rows for function in functions.split()}
+
+
+_TABLES: Tuple[Dict[str, str], ...] = (_table(_PURPOSE), _table(_MEANS), _table(_GENERAL))
+
+
+def functions(event: OomEvent) -> List[str]:
+    """The call chain, innermost first, without what the compiler or the allocation profiler appends to names."""
+    entries = event.stack.entries if event.stack is not None else ()
+    frames = [entry for entry in entries if isinstance(entry, Frame) and entry.symbol is not None]
+    sure = [frame for frame in frames if frame.reliable]
+    return [re.sub(r"(\.(isra|part|constprop|cold|llvm)(\.\d+)*)+$|_noprof$", "", frame.symbol or "") for frame in sure]
+
+
+def call_site(event: OomEvent) -> Optional[Tuple[str, str]]:
+    """What was being done and the function that tells, None if no function of the trace is known."""
+    chain = functions(event)
+    for table in _TABLES:
+        for function in chain:
+            if function in table:
+                return table[function], function
+    return None

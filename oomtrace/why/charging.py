@@ -1,0 +1,123 @@
+"""Step 1 as well: who asked for the memory, how, and doing what."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple
+
+from oomtrace.model import OomEvent
+
+from . import look
+from .callsite import call_site
+from .finding import CERTAIN, LIKELY, UNKNOWN, Finding, facts
+from .units import human, plural, seconds
+
+# gfp names for people (include/linux/gfp_types.h). A charge to a memcg is made with the mask of how to reclaim for it:
+# GFP_KERNEL does not tell that the page is the kernel's.
+_WORDS = {
+    "GFP_KERNEL": "all reclaim allowed",
+    "GFP_KERNEL_ACCOUNT": "charged to the memory cgroup, all reclaim allowed",
+    "GFP_USER": "for user space",
+    "GFP_HIGHUSER": "for user space",
+    "GFP_HIGHUSER_MOVABLE": "for user space, movable",
+    "GFP_TRANSHUGE": "a huge page for user space",
+    "GFP_TRANSHUGE_LIGHT": "a huge page for user space, without reclaim",
+    "GFP_NOFS": "may not enter file systems to reclaim",
+    "GFP_NOIO": "may not start I/O to reclaim",
+    "GFP_ATOMIC": "may not wait",
+    "GFP_NOWAIT": "may not wait",
+    "GFP_TEMPORARY": "for a short time",
+    "GFP_DMA": "from zone DMA",
+    "GFP_DMA32": "from the lowest 4 GiB",
+    "__GFP_ZERO": "zeroed",
+    "__GFP_ACCOUNT": "charged to the memory cgroup",
+    "__GFP_COMP": "compound",
+    "__GFP_NOFAIL": "must not fail",
+    "__GFP_NORETRY": "may fail early",
+    "__GFP_RETRY_MAYFAIL": "may fail after some tries",
+    "__GFP_REPEAT": "tries again",
+    "__GFP_THISNODE": "from one node only",
+    "__GFP_HARDWALL": "from the cpuset's nodes only",
+    "__GFP_WRITE": "for the page cache, to be written",
+    "__GFP_COLD": "for the page cache",
+    "__GFP_RECLAIMABLE": "reclaimable",
+}
+
+
+def charging(event: OomEvent) -> Optional[Finding]:
+    """The task that asked last, which need not be the one that filled the memory."""
+    trigger = event.trigger
+    if trigger.comm is None and trigger.pid is None and event.stack is None:
+        return Finding("charging", 1, "who asked", "Who asked for the memory is not in the report: it has no "
+                       "\"invoked oom-killer\" line.", confidence=UNKNOWN)
+    site = call_site(event)
+    doing = site[0] if site is not None else None
+    sentence = look.who(trigger.pid, trigger.comm)
+    if doing is not None:
+        sentence += f": {doing}"
+    sentence += "; " + asked(event) if asked(event) else ""
+    evidence = facts(
+        trigger__comm=trigger.comm, trigger__pid=trigger.pid, trigger__memcg=trigger.memcg,
+        trigger__gfp_mask=trigger.gfp_mask, trigger__gfp_flags=trigger.gfp_flags or None, trigger__order=trigger.order,
+        stack__function=site[1] if site is not None else None,
+    )
+    interpretation, confidence = _interpretation(event, doing)
+    return Finding("charging", 1, "who asked", sentence + ".", evidence, interpretation, confidence)
+
+
+def asked(event: OomEvent) -> str:
+    """The request in words: "4 kB of kernel memory, zeroed (GFP_KERNEL|__GFP_ZERO)"."""
+    trigger = event.trigger
+    if trigger.order == -1:
+        return ""
+    said: List[str] = []
+    if trigger.order is not None:
+        said.append(f"{plural(1 << trigger.order, 'page')} (order {trigger.order})")
+    if trigger.gfp_mask == 0:
+        said.append("gfp_mask 0")
+    elif trigger.gfp_flags:
+        words = [_WORDS[name] for name in trigger.gfp_flags.split("|") if name in _WORDS]
+        said.append(", ".join(words) + f" [{trigger.gfp_flags}]" if words else trigger.gfp_flags)
+    elif trigger.gfp_mask is not None:
+        said.append(f"gfp_mask {trigger.gfp_mask:#x}")
+    return ", ".join(said)
+
+
+def _interpretation(event: OomEvent, doing: Optional[str]) -> Tuple[Optional[str], str]:
+    """What the call trace leaves open, and whether the trigger is who filled the memory."""
+    said: List[str] = []
+    confidence = CERTAIN
+    if event.stack is None:
+        said.append("What it was doing is unknown: the report has no call trace.")
+        confidence = UNKNOWN
+    elif doing is None:
+        said.append("What it was doing is unknown: the call trace has no function that tells.")
+        confidence = UNKNOWN
+    elif doing == "a page fault":
+        said.append("On what kind of memory the fault was, the call trace does not tell.")
+        confidence = UNKNOWN
+    differs = _filler_differs(event)
+    if differs is not None:
+        said.append(differs)
+        confidence = confidence if confidence == UNKNOWN else LIKELY
+    return " ".join(said) or None, confidence
+
+
+def _filler_differs(event: OomEvent) -> Optional[str]:
+    """Who charged last is not who charged most: by growth if a trace has watched it, otherwise by what is held."""
+    trigger = event.trigger
+    if event.growth:
+        top = max(event.growth, key=lambda growth: growth.charged_pages)
+        charged = human(top.charged_pages * look.page_kb(event))
+        span = f" in the last {seconds(top.window_ns)}" if top.window_ns else ""
+        if top.pid in (trigger.pid, trigger.tgid):
+            return f"It also charged most: {charged}{span}."
+        return f"It was only the last: {look.who(top.pid, top.comm)} charged most, {charged}{span}."
+    rows = event.tasks or ()
+    if trigger.pid is None or not rows:
+        return None
+    top_row = max(rows, key=lambda task: task.rss_pages or 0)
+    known = [task for task in rows if trigger.pid in (task.pid, task.tgid)]
+    if not known or top_row is known[0]:
+        return None
+    held, own = (human((task.rss_pages or 0) * look.page_kb(event)) for task in (top_row, known[0]))
+    return f"It was only the last to ask: it holds {own}, {look.who(top_row.pid, top_row.comm)} {held}."

@@ -1,0 +1,132 @@
+"""Step 3, first half: what filled it."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple
+
+from oomtrace.model import MemcgStats, OomEvent
+
+from . import look
+from .account import (
+    ANON,
+    CACHE,
+    FILE,
+    FREE,
+    HUGETLB,
+    KERNEL,
+    SHMEM,
+    SLAB_RECLAIMABLE,
+    SLAB_UNRECLAIMABLE,
+    SOCK,
+    UNEVICTABLE,
+    Account,
+    Part,
+    account,
+)
+from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
+from .units import exact, human, percent, share
+
+_TITLE = "what filled it"
+_WHAT_IT_IS = {
+    ANON: "memory that processes wrote to: heaps, stacks, private mappings",
+    ANON + ", tmpfs and shared": "memory that processes wrote to, and files on tmpfs",
+    FILE: "pages of files",
+    CACHE: "pages of files, on disk or on tmpfs",
+    SHMEM: "files on tmpfs and shared memory, which no process needs to have mapped",
+    KERNEL: "memory that the kernel uses for these processes",
+    SOCK: "data in socket buffers",
+    SLAB_UNRECLAIMABLE: "kernel objects",
+    SLAB_RECLAIMABLE: "kernel caches such as directory entries and inodes",
+    UNEVICTABLE: "memory that is locked or otherwise may not be reclaimed",
+    HUGETLB: "memory set aside for huge pages, whether used or not",
+}
+
+
+def filled(event: OomEvent) -> Optional[Finding]:
+    """The parts of the full memory, largest first, and what is not accounted for."""
+    if look.scope(event) in (None, "sysrq") and account(event) is None:
+        return None
+    found = account(event)
+    if found is None:
+        what = "memory statistics" if look.scope(event) == "memcg" else "Mem-Info"
+        return Finding("filled", 3, _TITLE, f"What filled it is not in the source: no {what}.", confidence=UNKNOWN)
+    whole = found.total_kb or sum(part.kb for part in found.parts)
+    parts = sorted((part for part in found.parts if part.kb), key=lambda part: -part.kb)
+    said = [_said(part, whole) for part in parts[:4]]
+    rest = sum(part.kb for part in parts[4:])
+    if rest:
+        said.append(f"others {human(rest)}")
+    left = _left(event, found, whole)
+    sentence = "; ".join(said + ([left] if left else [])) or "all its counters are 0"
+    interpretation, confidence = _verdict(found, parts, whole)
+    return Finding("filled", 3, _TITLE, sentence + ".", _facts(event, found, whole), interpretation, confidence)
+
+
+def _said(part: Part, whole: int) -> str:
+    return f"{part.name} {exact(part.kb)} {share(part.kb, whole)}".rstrip()
+
+
+def _left(event: OomEvent, found: Account, whole: int) -> str:
+    """What no part accounts for, if it matters: 1 % or more."""
+    left = found.left_kb
+    if left is None or abs(left) * 100 < whole:
+        return ""
+    if left > 0:
+        return f"not accounted for {exact(left)} {share(left, whole)}"
+    return f"the statistics sum to {exact(-left)} more than the total: they are sampled apart and lag"
+
+
+def biggest(found: Account) -> Optional[Part]:
+    """The largest part that is in use."""
+    used = [part for part in found.parts if part.name != FREE and part.kb]
+    return max(used, key=lambda part: part.kb) if used else None
+
+
+def in_words(name: str) -> str:
+    """A part's name within a sentence."""
+    if name.startswith(ANON):
+        return name.replace(ANON, ANON + " memory", 1)
+    return name + " memory" if name == KERNEL else name
+
+
+def _verdict(found: Account, parts: List[Part], whole: int) -> Tuple[Optional[str], str]:
+    top = biggest(found)
+    left = found.left_kb or 0
+    if top is None or left > top.kb:
+        return "Most of it is in no statistics: what it is cannot be told.", UNKNOWN
+    if top.kb * 2 < whole:
+        return f"No kind of memory makes up half of it; the largest is {in_words(top.name)}.", CERTAIN
+    what = _WHAT_IT_IS.get(top.name)
+    said = f"Filled by {in_words(top.name)}" + (f": {what}." if what else ".")
+    return said, CERTAIN if abs(left) * 10 < whole else LIKELY
+
+
+def _facts(event: OomEvent, found: Account, whole: int) -> Tuple[Fact, ...]:
+    values = [Fact("total_kb", found.total_kb)] if found.total_kb is not None else []
+    for part in found.parts:
+        values.append(Fact(f"{part.name}.kb", part.kb))
+        values.append(Fact(f"{part.name}.percent", percent(part.kb, whole)))
+    if found.left_kb is not None:
+        values.append(Fact("not_accounted_for_kb", found.left_kb))
+    values += [Fact(name, value) for name, value in found.details.items()]
+    return tuple(values) + _swap_facts(event) + _largest_below(event)
+
+
+def _swap_facts(event: OomEvent) -> Tuple[Fact, ...]:
+    memcg = event.memcg
+    if memcg is None or memcg.swap is None:
+        return ()
+    return facts(swap__usage_kb=memcg.swap.usage_kb)
+
+
+def _largest_below(event: OomEvent) -> Tuple[Fact, ...]:
+    """Up to 5.2 every memcg below has its own line: the largest one."""
+    stats = [s for s in event.memcg.stats if s.unit == "KB"] if event.memcg is not None else []
+    if len(stats) < 2:
+        return ()
+    top = max(stats, key=_held)
+    return facts(largest__path=top.path, largest__kb=_held(top), memcgs=len(stats))
+
+
+def _held(stats: MemcgStats) -> int:
+    return stats.values.get("rss", 0) + stats.values.get("cache", 0)

@@ -1,0 +1,65 @@
+"""One sentence that a manager understands."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from oomtrace.model import OomEvent
+
+from . import look, names
+from .account import FREE, Account, account, managed_kb
+from .filled import biggest, in_words
+from .units import human, plural
+
+
+def headline(event: OomEvent) -> str:
+    """What was full, of what, and who paid for it."""
+    return f"{_full(event)}{_of(event)}{_end(event)}."
+
+
+def _full(event: OomEvent) -> str:
+    scope = look.scope(event)
+    if scope == "memcg":
+        path = look.full_path(event)
+        whose = names.short(path) if path is not None else "a memory cgroup"
+        whose = f"{whose[:1].upper()}{whose[1:]}" if not whose.startswith("/") else whose
+        limit = look.limit_kb(event.memcg.memory) if event.memcg is not None else None
+        return f"{whose} reached its memory limit" + (f" of {human(limit)}" if limit is not None else "")
+    if scope == "sysrq":
+        return "Someone asked the kernel for a kill (SysRq-f)"
+    if scope in ("cpuset", "mempolicy"):
+        return "The NUMA nodes that a task may use ran out of memory"
+    if scope == "global":
+        total = managed_kb(event)
+        return "The machine ran out of memory" + (f" ({human(total)} RAM)" if total is not None else "")
+    return "Memory ran out; of what the source does not tell"
+
+
+def _of(event: OomEvent) -> str:
+    """What most of it was, if one kind is more than half."""
+    found: Optional[Account] = account(event)
+    if look.scope(event) == "sysrq" or found is None or not found.total_kb:
+        return ""
+    top = biggest(found)
+    if top is None or top.name == FREE or top.kb * 2 < found.total_kb:
+        return ""
+    amount = "almost all" if top.kb * 20 >= found.total_kb * 19 else f"{100 * top.kb // found.total_kb} %"
+    return f", {amount} of it {in_words(top.name)}"
+
+
+def _end(event: OomEvent) -> str:
+    if event.kills:
+        victim = event.kills[0]
+        held = look.held_kb(victim)
+        said = f"; the kernel killed {look.who(victim.pid, victim.comm)}"
+        others = len({kill.pid for kill in event.kills}) - 1
+        if others:
+            said += f" and {plural(others, 'other process', 'other processes')}"
+        return said + (f", which held {human(held)}" if held is not None and not others else "")
+    if event.panic is not None:
+        return "; the kernel panicked"
+    if event.no_killable:
+        return "; there was nobody to kill"
+    if event.exiting is not None:
+        return f"; {look.who(event.exiting.pid, event.exiting.comm)} was already exiting"
+    return "; who was killed the source does not tell"

@@ -1,0 +1,109 @@
+"""Step 2: whose task was killed, and how its memcg stands to the full one and to the charger's."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple
+
+from oomtrace.model import OomEvent
+
+from . import look, names
+from .finding import CERTAIN, UNKNOWN, Finding, facts
+from .units import exact, plural
+
+_TITLE = "who was killed"
+
+
+def killed(event: OomEvent) -> Optional[Finding]:
+    """The victim, or why there is none."""
+    if not event.kills:
+        return _nobody(event)
+    victim = event.kills[0]
+    evidence = facts(
+        kill__pid=victim.pid, kill__comm=victim.comm, kill__uid=victim.uid, kill__total_vm_kb=victim.total_vm_kb,
+        kill__anon_rss_kb=victim.anon_rss_kb, kill__file_rss_kb=victim.file_rss_kb,
+        kill__shmem_rss_kb=victim.shmem_rss_kb, victim_memcg=look.victim_path(event),
+        memcg__path=look.full_path(event), trigger__memcg=charger_path(event),
+    )
+    held = look.held_kb(victim)
+    sentence = look.who(victim.pid, victim.comm)
+    if victim.uid is not None:
+        sentence += f" of uid {victim.uid}"
+    if held is not None:
+        sentence += f", resident {exact(held)}"
+    relation, confidence = _relation(event)
+    return Finding("killed", 2, _TITLE, f"{sentence}{relation}.", evidence, _more(event), confidence)
+
+
+def charger_path(event: OomEvent) -> Optional[str]:
+    """The charger's memcg: known live, and from a log if the charger is the victim itself."""
+    if event.trigger.memcg is not None:
+        return event.trigger.memcg
+    same = event.kills and event.trigger.pid == event.kills[0].pid
+    return look.victim_path(event) if same else None
+
+
+def relation(full: str, path: str) -> str:
+    """How a memcg stands to the full one, in words."""
+    levels = names.levels_between(full, path)
+    if levels == 0:
+        return "the full memory cgroup itself"
+    if levels is not None:
+        return f"{plural(levels, 'level')} below the full one"
+    return "not below the full one"
+
+
+def _relation(event: OomEvent) -> Tuple[str, str]:
+    """The three-memcg verdict."""
+    full, victim, charger = look.full_path(event), look.victim_path(event), charger_path(event)
+    if victim is None:
+        return ("; its memory cgroup is not in the report" if look.scope(event) == "memcg" else ""), CERTAIN
+    said = f", in {names.described(victim)}"
+    if look.scope(event) != "memcg" or full is None:
+        return said, CERTAIN
+    said += f": {relation(full, victim)}"
+    if charger is None:
+        return said + "; which memory cgroup the charger is in the source does not tell", CERTAIN
+    if charger == victim:
+        return said + "; the charger is in the same", CERTAIN
+    return said + f"; the charger is in {names.described(charger)}, {relation(full, charger)}", CERTAIN
+
+
+def _more(event: OomEvent) -> Optional[str]:
+    """A child in place of the chosen, a group, sharers of the memory."""
+    said: List[str] = []
+    verdict, victim = event.verdict, event.kills[0]
+    row = look.row_of(event, victim.pid)
+    same_group = row is not None and verdict is not None and row.tgid == verdict.pid
+    if verdict is not None and verdict.pid != victim.pid and not same_group:
+        said.append(f"The kernel had chosen {look.who(verdict.pid, verdict.comm)} and sacrificed this child of it.")
+    if event.oom_group is not None:
+        number = plural(_processes(event), "process", "processes")
+        said.append(f"memory.oom.group of {event.oom_group} is set: {number} were killed with it.")
+    elif len(event.kills) > 1:
+        others = ", ".join(look.who(kill.pid, kill.comm) for kill in event.kills[1:4])
+        said.append(f"{plural(_processes(event), 'process', 'processes')} were killed; the others: {others}.")
+    if event.sharing:
+        said.append(f"{plural(len(event.sharing), 'process', 'processes')} that shared its memory were killed too.")
+    return " ".join(said) or None
+
+
+def _processes(event: OomEvent) -> int:
+    """A group kill prints the first victim twice."""
+    return len({kill.pid for kill in event.kills})
+
+
+def _nobody(event: OomEvent) -> Finding:
+    if event.exiting is not None:
+        who = look.who(event.exiting.pid, event.exiting.comm)
+        return Finding("killed", 2, _TITLE, f"Nobody: the chosen {who} was already exiting.",
+                       facts(exiting__pid=event.exiting.pid, exiting__comm=event.exiting.comm))
+    if event.panic is not None:
+        return Finding("killed", 2, _TITLE, f"Nobody: the kernel panicked: {event.panic}", facts(panic=event.panic))
+    if event.no_killable or event.sysrq_ignored:
+        return Finding("killed", 2, _TITLE, "Nobody: there was no task that could be killed.",
+                       facts(no_killable=int(event.no_killable)))
+    found = look.chosen(event)
+    if found is not None:
+        return Finding("killed", 2, _TITLE, f"{look.who(*found)} was chosen; that it was killed is not in the source.",
+                       facts(chosen__pid=found[0], chosen__comm=found[1]), confidence=UNKNOWN)
+    return Finding("killed", 2, _TITLE, "Who was killed is not in the source.", confidence=UNKNOWN)

@@ -1,0 +1,103 @@
+"""Where an event has what the causes ask for: the same thing stands in other lines in other eras."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional, Tuple
+
+from oomtrace.model import Kill, OomEvent, PageCounter, Task
+
+# A limit of this much or more is none: PAGE_COUNTER_MAX is LONG_MAX / PAGE_SIZE pages, the res_counter of kernels
+# before 3.19 prints LLONG_MAX or ULLONG_MAX >> 10.
+_NO_LIMIT_KB = 1 << 52
+
+_CONSTRAINTS = {
+    "CONSTRAINT_MEMCG": "memcg",
+    "CONSTRAINT_CPUSET": "cpuset",
+    "CONSTRAINT_MEMORY_POLICY": "mempolicy",
+    "CONSTRAINT_NONE": "global",
+}
+
+
+def scope(event: OomEvent) -> Optional[str]:
+    """What had no memory left: "memcg", "global", "cpuset", "mempolicy", or "sysrq" when someone asked for a kill."""
+    if event.kind is not None:
+        return event.kind
+    if full_path(event) is not None or (event.memcg is not None and event.memcg.memory is not None):
+        return "memcg"
+    if event.trigger.order == -1:
+        return "sysrq"
+    if event.summary is not None and event.summary.constraint is not None:
+        return _CONSTRAINTS.get(event.summary.constraint)
+    return "global" if event.meminfo is not None else None
+
+
+def full_path(event: OomEvent) -> Optional[str]:
+    """The path of the memcg whose limit was hit."""
+    if event.memcg is not None and event.memcg.path is not None:
+        return event.memcg.path
+    return event.summary.oom_memcg if event.summary is not None else None
+
+
+def victim_path(event: OomEvent) -> Optional[str]:
+    """The path of the victim's memcg."""
+    return event.victim_memcg or (event.summary.task_memcg if event.summary is not None else None)
+
+
+def limit_kb(counter: Optional[PageCounter]) -> Optional[int]:
+    """The limit, None if there is none or it is not known (``unlimited`` tells the two apart)."""
+    if counter is None or counter.limit_kb is None or counter.limit_kb >= _NO_LIMIT_KB:
+        return None
+    return counter.limit_kb
+
+
+def unlimited(counter: Optional[PageCounter]) -> bool:
+    """Is it known that there is no limit?"""
+    return counter is not None and counter.limit_kb is not None and counter.limit_kb >= _NO_LIMIT_KB
+
+
+def chosen(event: OomEvent) -> Optional[Tuple[int, Optional[str]]]:
+    """The pid and name of the task that the kernel picked; up to 5.0 a child of it may be killed instead."""
+    if event.verdict is not None:
+        return event.verdict.pid, event.verdict.comm
+    if event.summary is not None and event.summary.pid is not None:
+        return event.summary.pid, event.summary.task
+    if event.exiting is not None:
+        return event.exiting.pid, event.exiting.comm
+    return (event.kills[0].pid, event.kills[0].comm) if event.kills else None
+
+
+def row_of(event: OomEvent, pid: int) -> Optional[Task]:
+    """The task's row. The table shows the first thread that has an mm, which need not be the leader."""
+    rows = event.tasks or tuple(candidate.task for candidate in event.candidates)
+    found = [task for task in rows if task.pid == pid] or [task for task in rows if task.tgid == pid]
+    return found[0] if found else None
+
+
+def page_kb(event: OomEvent) -> int:
+    """The page size: what the victim's row has in pages, its kill line has in kB."""
+    for kill in event.kills:
+        row = row_of(event, kill.pid)
+        if row is not None and row.total_vm_pages and kill.total_vm_kb:
+            size, rest = divmod(kill.total_vm_kb, row.total_vm_pages)
+            if rest == 0 and size in (4, 8, 16, 64):
+                return size
+    return event.machine.page_kb
+
+
+def held_kb(kill: Kill) -> Optional[int]:
+    """What was resident of a process when it was killed."""
+    known = [kb for kb in (kill.anon_rss_kb, kill.file_rss_kb, kill.shmem_rss_kb) if kb is not None]
+    return sum(known) if known else None
+
+
+def version(event: OomEvent) -> Optional[Tuple[int, int]]:
+    """The kernel's version, without what distributions append."""
+    match = re.match(r"(\d+)\.(\d+)", event.machine.release or "")
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def who(pid: Optional[int], comm: Optional[str]) -> str:
+    """ "python (1399)"."""
+    name = comm if comm is not None else "a task"
+    return name if pid is None else f"{name} ({pid})"

@@ -1,0 +1,109 @@
+"""Many OOMs: which memcgs, which victims, how often, and what grows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from oomtrace.model import OomEvent
+
+from . import look, names
+from .units import human, plural, seconds
+
+
+@dataclass(frozen=True)
+class Group:
+    """The OOMs of one place: a memcg, whatever its container's id is this time, or the machine."""
+
+    place: str
+    events: int
+    kills: int
+    victims: Tuple[Tuple[str, int], ...]  # comm and how often, the most frequent first
+    first_ns: Optional[int]
+    last_ns: Optional[int]
+    held_kb: Tuple[int, ...]  # what each first victim held, in order of time
+    growing: bool  # each victim held more than the one before
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What several OOMs have in common."""
+
+    events: int
+    kills: int
+    suppressed: int  # reports that the kernel's rate limit swallowed
+    groups: Tuple[Group, ...]
+    sentences: Tuple[str, ...]
+
+
+def pattern(events: Sequence[OomEvent]) -> Pattern:
+    """The summary of a log or of a long trace, the place with the most OOMs first."""
+    places: Dict[str, List[OomEvent]] = {}
+    for event in events:
+        places.setdefault(place(event), []).append(event)
+    groups = tuple(sorted((_group(name, found) for name, found in places.items()), key=lambda group: -group.events))
+    kills = sum(group.kills for group in groups)
+    suppressed = sum(event.callbacks_suppressed or 0 for event in events)
+    return Pattern(len(events), kills, suppressed, groups, _sentences(len(events), kills, suppressed, groups))
+
+
+def place(event: OomEvent) -> str:
+    """Where an OOM belongs: container ids and pod uids change with each restart, so they do not count."""
+    scope = look.scope(event)
+    path = look.full_path(event)
+    if scope == "memcg":
+        return _without_ids(path) if path is not None else "a memory cgroup not named"
+    return {"global": "the machine", "sysrq": "SysRq-f"}.get(scope or "", scope or "unknown")
+
+
+def _without_ids(path: str) -> str:
+    found = names.owner(path)
+    if found is None:
+        return path
+    if found.container_id is not None and found.runtime != "LXC":
+        path = path.replace(found.container_id, "*")
+    return re.sub(r"(?<=pod)[0-9a-f]{8}[-_0-9a-f]{28}", "*", path)
+
+
+def time_ns(event: OomEvent) -> Optional[int]:
+    """When it happened: live the boot clock, of a log the first stamped line."""
+    if event.begin_ns is not None:
+        return event.begin_ns
+    return next((line.time_ns for line in event.lines if line.time_ns is not None), None)
+
+
+def _group(name: str, events: List[OomEvent]) -> Group:
+    counts: Dict[str, int] = {}
+    for event in events:
+        for comm in {kill.pid: kill.comm for kill in event.kills}.values():
+            counts[comm] = counts.get(comm, 0) + 1
+    times = [ns for ns in (time_ns(event) for event in events) if ns is not None]
+    held = [look.held_kb(event.kills[0]) for event in events if event.kills]
+    known = tuple(kb for kb in held if kb is not None)
+    rising = len(known) >= 3 and all(a < b for a, b in zip(known, known[1:]))
+    victims = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return Group(name, len(events), sum(counts.values()), victims, min(times, default=None), max(times, default=None),
+                 known, rising)
+
+
+def _sentences(events: int, kills: int, suppressed: int, groups: Tuple[Group, ...]) -> Tuple[str, ...]:
+    places, processes = plural(len(groups), "place"), plural(kills, "process", "processes")
+    said = [f"{plural(events, 'OOM')} in {places}, {processes} killed."]
+    said += [_sentence(group) for group in groups if group.events > 1]
+    if suppressed:
+        said.append(f"The kernel's rate limit suppressed {plural(suppressed, 'more report')}.")
+    return tuple(said)
+
+
+def _sentence(group: Group) -> str:
+    said = f"{group.place}: {plural(group.events, 'OOM')}"
+    if group.first_ns is not None and group.last_ns is not None and group.last_ns > group.first_ns:
+        said += f" within {seconds(group.last_ns - group.first_ns)}"
+    if group.victims:
+        comm, times = group.victims[0]
+        every = times == group.kills
+        said += f", the victim was {comm} each time" if every else f", most often {comm} ({times} of {group.kills})"
+    if group.growing:
+        said += f"; each held more than the one before ({human(group.held_kb[0])} to {human(group.held_kb[-1])})"
+    return said + "."

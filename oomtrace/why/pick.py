@@ -1,0 +1,249 @@
+"""Step 5: why this victim. The badness of every candidate recomputed and compared with what the kernel did."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple
+
+from oomtrace.model import OomEvent
+
+from . import badness, look
+from .badness import Weighed
+from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
+from .ranking import Ranking, rank
+from .totalpages import totalpages
+from .units import exact, human, plural
+
+_TITLE = "the pick"
+
+
+def pick(event: OomEvent) -> Optional[Finding]:
+    """Was it the task with the most points?"""
+    chosen = look.chosen(event)
+    if chosen is None:
+        return None
+    name = look.who(*chosen)
+    if _allocating(event):
+        return Finding(
+            "pick", 5, _TITLE,
+            f"{name} was killed because it asked for the memory: vm.oom_kill_allocating_task is set.",
+            facts(kill__message=_message(event)), "No badness was compared.",
+        )
+    why_not = _unweighable(event, chosen[0])
+    ranking = rank(event)
+    if why_not is not None or ranking is None or ranking.chosen is None:
+        return Finding(
+            "pick", 5, _TITLE, f"The kernel picked {name}{_printed(event)}.", _printed_facts(event),
+            f"Whether its badness was the highest cannot be recomputed: {why_not or 'the table does not show enough'}.",
+            UNKNOWN,
+        )
+    interpretation, confidence = _judgement(event, ranking)
+    sentence = _sentence(event, ranking, name)
+    return Finding("pick", 5, _TITLE, sentence, _facts(event, ranking), interpretation, confidence)
+
+
+def _message(event: OomEvent) -> Optional[str]:
+    if event.verdict is not None:
+        return event.verdict.message
+    return event.kills[0].message if event.kills else None
+
+
+def _allocating(event: OomEvent) -> bool:
+    """vm.oom_kill_allocating_task puts itself into the message (mm/oom_kill.c, out_of_memory)."""
+    return "oom_kill_allocating_task" in (_message(event) or "")
+
+
+def _unweighable(event: OomEvent, pid: int) -> Optional[str]:
+    if not badness.tasks(event):
+        return "there is no task table"
+    version = look.version(event)
+    if version is not None and version < (3, 5):
+        return "this kernel's table shows neither swap nor page tables"
+    if badness.formula(event) is None:
+        return "the kernel's version is not known"
+    row = look.row_of(event, pid)
+    if row is None:
+        return "the task table has no row of it"
+    if badness.pages_of(row, look.page_kb(event)) is None or row.oom_score_adj is None:
+        return "its row lacks columns that count"
+    return None
+
+
+def _printed(event: OomEvent) -> str:
+    return f", score {event.verdict.score}" if event.verdict is not None else ""
+
+
+def _printed_facts(event: OomEvent) -> Tuple[Fact, ...]:
+    verdict = event.verdict
+    return facts(verdict__score=verdict.score if verdict else None, chosen_points=event.chosen_points)
+
+
+def _sentence(event: OomEvent, ranking: Ranking, name: str) -> str:
+    assert ranking.chosen is not None
+    points, score = ranking.points(ranking.chosen), ranking.score(ranking.chosen)
+    said = f"{name} has {plural(points, 'point')}"
+    if score is not None:
+        said += f", score {score}"
+        if event.verdict is not None:
+            printed = event.verdict.score
+            said += " as the kernel printed" if score == printed else f"; the kernel printed {printed}"
+    others = [w for w in ranking.candidates if w is not ranking.chosen]
+    if not others:
+        return said + "; no other task could be chosen."
+    best = others[0]
+    runner = f"{look.who(best.task.pid, best.task.comm)} with {plural(ranking.points(best), 'point')}"
+    place = ranking.candidates.index(ranking.chosen) + 1 if ranking.chosen in ranking.candidates else None
+    if place == 1:
+        return f"{said}: the most of {plural(len(ranking.candidates), 'candidate')}; next {runner}."
+    return f"{said}: number {place} of {plural(len(ranking.candidates), 'candidate')}, behind {runner}."
+
+
+def _judgement(event: OomEvent, ranking: Ranking) -> Tuple[str, str]:
+    """The interpretation and how sure it is."""
+    assert ranking.chosen is not None
+    if ranking.chosen.exempt is not None:
+        return f"The kernel's choice contradicts the table: {ranking.chosen.exempt} is exempt.", UNKNOWN
+    if ranking.above:
+        return _disagreement(ranking), UNKNOWN
+    if ranking.reading.fits is False:
+        return ("The recomputed ranking agrees with the kernel's choice, but the printed score does not follow from "
+                "the numbers in the report."), LIKELY
+    if ranking.unsure:
+        first = ranking.candidates[0] is ranking.chosen
+        doubt = _doubt(event, ranking)
+        said = "agrees" if first else "does not rule out the choice"
+        return f"The recomputed ranking {said}; its order depends on {doubt}, which the report does not tell.", LIKELY
+    wrong = _kernel_points_differ(event, ranking)
+    if wrong:
+        return f"The ranking agrees with the kernel's choice, but the points differ: {wrong}.", LIKELY
+    return "The recomputed ranking agrees with the kernel's choice.", CERTAIN
+
+
+def _disagreement(ranking: Ranking) -> str:
+    named = ", ".join(look.who(w.task.pid, w.task.comm) for w in ranking.above[:3])
+    more = f" and {len(ranking.above) - 3} more" if len(ranking.above) > 3 else ""
+    return (f"DISAGREEMENT: by the table {named}{more} had more points. Such a task may have been passed over (killed "
+            "before and not gone yet, within vfork), may have grown after the choice, or may not have been allowed; "
+            "the report does not say which.")
+
+
+def _doubt(event: OomEvent, ranking: Ranking) -> str:
+    adjs = {w.task.oom_score_adj for w in (*ranking.unsure, ranking.chosen) if w is not None}
+    total = totalpages(event)
+    if len(adjs) > 1 and (total is None or total.exact is None):
+        return "totalpages"
+    return "whether root's processes had CAP_SYS_ADMIN"
+
+
+def _kernel_points_differ(event: OomEvent, ranking: Ranking) -> Optional[str]:
+    """The points that a live trace saw, against ours. Up to 5.2 chosen_points are per mille."""
+    version = look.version(event)
+    if event.chosen_points is None or ranking.chosen is None or version is None or version < (5, 3):
+        return None
+    ours = ranking.points(ranking.chosen)
+    return None if ours == event.chosen_points else f"recomputed {ours}, the kernel's {event.chosen_points}"
+
+
+def _facts(event: OomEvent, ranking: Ranking) -> Tuple[Fact, ...]:
+    assert ranking.chosen is not None
+    task = ranking.chosen.task
+    reading = ranking.reading
+    bonus = reading.bonus if task.uid == 0 and len(ranking.rule.root) > 1 else None
+    return facts(
+        task__rss_pages=task.rss_pages,
+        task__swapents_pages=task.swapents_pages,
+        task__nr_ptes=task.nr_ptes,
+        task__nr_pmds=task.nr_pmds,
+        task__pgtables_bytes=task.pgtables_bytes,
+        task__oom_score_adj=task.oom_score_adj,
+        task__uid=task.uid,
+        root_bonus=bonus,
+        points=ranking.points(ranking.chosen),
+        totalpages=reading.total,
+        score=ranking.score(ranking.chosen),
+        candidates=len(ranking.candidates),
+        ranked_above=len(ranking.above),
+        ranked_perhaps_above=len(ranking.unsure),
+    ) + _printed_facts(event)
+
+
+def without_adj(event: OomEvent) -> Optional[Finding]:
+    """Which task would have been picked if every oom_score_adj were 0."""
+    ranking = rank(event)
+    if ranking is None or ranking.chosen is None or _allocating(event):
+        return None
+    everyone = (*ranking.candidates, *ranking.exempt)
+    adjusted = [w for w in everyone if w.task.oom_score_adj]
+    if not adjusted:
+        return None
+    title = "without oom_score_adj"
+    flat = [w for w in badness.weigh(event, adj=0) if w.exempt is None]
+    best = max(flat, key=lambda w: w.low[0])
+    rivals = [w for w in flat if w is not best and not best.surely_at_least(w)]
+    evidence = facts(tasks_with_adj=len(adjusted), chosen__oom_score_adj=ranking.chosen.task.oom_score_adj)
+    if rivals:
+        named = [look.who(w.task.pid, w.task.comm) for w in (best, *rivals[:2])]
+        return Finding("adj", 5, title, f"With every oom_score_adj at 0 it would have been one of {', '.join(named)}.",
+                       evidence, "Which one depends on whether root's processes had CAP_SYS_ADMIN.", UNKNOWN)
+    same = best.task.pid == ranking.chosen.task.pid
+    whom = "the same task" if same else look.who(best.task.pid, best.task.comm)
+    return Finding(
+        "adj", 5, title, f"With every oom_score_adj at 0 it would have been {whom}.",
+        evidence + facts(then__pid=best.task.pid, then__comm=best.task.comm, then__points=best.low[0]),
+        None if same else "oom_score_adj decided the pick.",
+    )
+
+
+def exempt(event: OomEvent) -> Optional[Finding]:
+    """Who could not be chosen, and why."""
+    ranking = rank(event)
+    if ranking is None or not ranking.exempt:
+        return None
+    size = look.page_kb(event)
+    held = sum((w.task.rss_pages or 0) * size for w in ranking.exempt)
+    named = [f"{look.who(w.task.pid, w.task.comm)}: {w.exempt}" for w in ranking.exempt[:2]]
+    more = f" and {len(ranking.exempt) - 2} more" if len(ranking.exempt) > 2 else ""
+    return Finding(
+        "exempt", 5, "exempt",
+        f"{plural(len(ranking.exempt), 'task')} could not be chosen, resident {exact(held)}: {'; '.join(named)}{more}.",
+        facts(exempt_tasks=len(ranking.exempt), exempt_rss_kb=held) + _reasons(ranking.exempt),
+    )
+
+
+def _reasons(weighed: Tuple[Weighed, ...]) -> Tuple[Fact, ...]:
+    counts: List[str] = [w.exempt or "" for w in weighed]
+    return tuple(Fact(f"exempt.{reason}", counts.count(reason)) for reason in sorted(set(counts)))
+
+
+def swap_counted(event: OomEvent) -> Optional[Finding]:
+    """What totalpages tell of swap, for a memcg: whether the kernel could count any."""
+    memcg = event.memcg
+    limit_kb = look.limit_kb(memcg.memory) if memcg is not None else None
+    if look.scope(event) != "memcg" or limit_kb is None:
+        return None
+    size = look.page_kb(event)
+    limit = limit_kb // size
+    ranking = rank(event)
+    reading = ranking.reading if ranking is not None else None
+    if event.totalpages is not None:
+        return _swap(limit, event.totalpages, event.totalpages, size, CERTAIN)
+    if reading is None or not reading.fits or reading.total_range is None or reading.total is None:
+        return None
+    if reading.total == limit:
+        return _swap(limit, limit, reading.total_range[1], size, LIKELY)
+    return _swap(limit, reading.total_range[0], reading.total_range[1], size, LIKELY)
+
+
+def _swap(limit: int, low: int, high: int, size: int, confidence: str) -> Finding:
+    evidence = facts(memory__limit_pages=limit, totalpages_low=low, totalpages_high=high)
+    known = "The kernel's totalpages" if confidence == CERTAIN else "The printed score fits totalpages that"
+    if low == limit:
+        return Finding(
+            "totalpages", 5, "totalpages", f"{known} equal the memory limit alone, {limit} pages.", evidence,
+            "There was no swap to count: none is on, or swappiness is 0, or the swap limit allows none.", confidence,
+        )
+    least, most = human((low - limit) * size), human((high - limit) * size)
+    amount = least if least == most else f"{least} to {most}"
+    return Finding(
+        "totalpages", 5, "totalpages", f"{known} exceed the memory limit of {limit} pages by {amount}.", evidence,
+        "So much swap could be counted for it.", confidence,
+    )

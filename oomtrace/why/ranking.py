@@ -1,0 +1,151 @@
+"""The candidates in the order of their badness, and whether that is the kernel's order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from oomtrace.model import OomEvent
+
+from . import badness, look
+from .badness import Formula, Weighed
+from .finding import Ranked
+from .totalpages import Totalpages, totalpages
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is taken for the two things that a log does not tell, totalpages and the superuser's bonus.
+
+    ``fits``: does the printed score follow from it? None: no score is printed.
+    """
+
+    total: Optional[int]
+    bonus: str
+    fits: Optional[bool] = None
+    total_range: Optional[Tuple[int, int]] = None  # all totalpages that give the printed score
+
+    def points(self, weighed: Weighed, rule: Formula) -> int:
+        bonus = self.bonus if weighed.task.uid == 0 else "none"
+        value = badness.points(weighed.pages, weighed.task.oom_score_adj or 0, self.total or 0, bonus)
+        return value if rule.floor is None else max(value, rule.floor)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The tasks by points under the likeliest reading, and how they stand to the kernel's choice."""
+
+    rule: Formula
+    reading: Reading
+    candidates: Tuple[Weighed, ...]  # best first, without the exempt
+    exempt: Tuple[Weighed, ...]
+    chosen: Optional[Weighed]
+    above: Tuple[Weighed, ...] = ()  # more points than the chosen one whatever is unknown
+    unsure: Tuple[Weighed, ...] = ()  # perhaps more points
+
+    def points(self, weighed: Weighed) -> int:
+        return self.reading.points(weighed, self.rule)
+
+    def score(self, weighed: Weighed) -> Optional[int]:
+        """Per mille of totalpages, where those are known or can be taken from the limit."""
+        return badness.score(self.points(weighed), self.reading.total) if self.reading.total else None
+
+
+def rank(event: OomEvent) -> Optional[Ranking]:
+    """The ranking, None if the source does not show enough for any."""
+    rule = badness.formula(event)
+    weighed = badness.weigh(event)
+    if rule is None or not weighed:
+        return None
+    chosen = _chosen(event, weighed)
+    reading = _reading(event, rule, chosen)
+    able = [w for w in weighed if w.exempt is None]
+    able.sort(key=lambda w: (-reading.points(w, rule), w is not chosen))
+    if chosen is None:
+        return Ranking(rule, reading, tuple(able), _exempt(weighed), None)
+    others = [w for w in able if w is not chosen]
+    above = tuple(w for w in others if w.surely_above(chosen))
+    unsure = tuple(w for w in others if not w.surely_above(chosen) and not chosen.surely_at_least(w))
+    return Ranking(rule, reading, tuple(able), _exempt(weighed), chosen, above, unsure)
+
+
+def _exempt(weighed: Tuple[Weighed, ...]) -> Tuple[Weighed, ...]:
+    return tuple(sorted((w for w in weighed if w.exempt is not None), key=lambda w: -w.pages))
+
+
+def _chosen(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
+    found = look.chosen(event)
+    if found is None:
+        return None
+    same = [w for w in weighed if w.task.pid == found[0]] or [w for w in weighed if w.task.tgid == found[0]]
+    return same[0] if same else None
+
+
+def _reading(event: OomEvent, rule: Formula, chosen: Optional[Weighed]) -> Reading:
+    """The reading under which the printed score comes out; the simplest one if none is printed."""
+    total = totalpages(event)
+    usual = rule.root[0]
+    start = total.low if total is not None else None
+    if event.verdict is None or chosen is None or total is None:
+        return Reading(start, usual)
+    printed = event.verdict.score
+    options = badness.bonuses(chosen.task, rule)
+    for bonus in options:
+        reading = Reading(total.low, bonus)
+        if badness.score(reading.points(chosen, rule), total.low) == printed:
+            fitting = _fitting(chosen, printed, bonus, total)
+            return Reading(total.low, bonus, True, fitting or (total.low, total.low))
+    for bonus in options:
+        fitting = _fitting(chosen, printed, bonus, total)
+        if fitting is not None:
+            return Reading(sum(fitting) // 2, bonus, True, fitting)
+    return Reading(total.low, usual, False)
+
+
+def _fitting(chosen: Weighed, printed: int, bonus: str, total: Totalpages) -> Optional[Tuple[int, int]]:
+    """All totalpages within the bounds that give the printed score (to 1000 pages where adj is not 0).
+
+    With u = totalpages / 1000 the score is (pages + adj × u) / u, so pages / u is what adj leaves of it.
+    """
+    adj = chosen.task.oom_score_adj or 0
+    pages = chosen.pages
+    if bonus == "30 off adj":
+        adj -= 30
+    else:
+        pages -= badness.BONUSES[bonus](pages, 0)
+    rest = printed - adj
+    if rest < 0:
+        return None
+    least = pages * 1000 // (rest + 1) + 1
+    most = pages * 1000 // rest if rest else total.high
+    if adj:
+        least, most = least - 1000, most + 1000
+    least, most = max(least, total.low), min(most, total.high)
+    return (least, most) if least <= most else None
+
+
+def ranked(event: OomEvent) -> Tuple[Ranked, ...]:
+    """The whole table as rows to show: by points, then those that could not be chosen."""
+    ranking = rank(event)
+    if ranking is None:
+        return ()
+    size = look.page_kb(event)
+    return tuple(_row(ranking, w, size) for w in ranking.candidates + ranking.exempt)
+
+
+def _row(ranking: Ranking, weighed: Weighed, size: int) -> Ranked:
+    task = weighed.task
+    rss, swap = task.rss_pages or 0, task.swapents_pages or 0
+    able = weighed.exempt is None
+    return Ranked(
+        pid=task.pid,
+        comm=task.comm,
+        rss_kb=rss * size,
+        swap_kb=swap * size,
+        pgtables_kb=(weighed.pages - rss - swap) * size,
+        oom_score_adj=task.oom_score_adj,
+        points=ranking.points(weighed) if able else None,
+        score_permille=ranking.score(weighed) if able else None,
+        exempt=weighed.exempt,
+        chosen=weighed is ranking.chosen,
+    )

@@ -1,0 +1,45 @@
+"""The report itself: what the kernel did not print, and what is missing."""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+from oomtrace.model import OomEvent
+
+from .finding import LIKELY, Finding, facts
+from .units import plural
+
+
+def unprinted(event: OomEvent) -> Optional[Finding]:
+    """The kernel was silent on this kill."""
+    if event.printed is not False:
+        return None
+    reason = event.unprinted_reason
+    return Finding("unprinted", 0, "not in the kernel log",
+                   "The kernel printed nothing for this kill" + (f": {reason}." if reason else "."),
+                   facts(unprinted_reason=reason))
+
+
+def suppressed(event: OomEvent) -> Optional[Finding]:
+    """Reports that the rate limit swallowed before this one (mm/oom_kill.c: 10 in 5 s)."""
+    number = event.callbacks_suppressed
+    if not number:
+        return None
+    return Finding("suppressed", 0, "before this",
+                   f"The kernel's rate limit suppressed {plural(number, 'report')} before this one.",
+                   facts(callbacks_suppressed=number),
+                   "There were more OOMs than reports.")
+
+
+def missing(event: OomEvent) -> Optional[Finding]:
+    """What should be there and is not."""
+    parts: List[str] = list(event.missing)
+    if event.records_lost:
+        parts.append(plural(event.records_lost, "record") + " of the trace")
+    if not parts:
+        return None
+    evidence = facts(missing=", ".join(event.missing) or None, records_lost=event.records_lost)
+    if event.source != "log":
+        return Finding("missing", 0, "incomplete", f"Not in the trace: {', '.join(parts)}.", evidence)
+    return Finding("missing", 0, "incomplete", f"Not in the log: {', '.join(parts)}.", evidence,
+                   "Cut off, filtered, or below the console's log level.", LIKELY)

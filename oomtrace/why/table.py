@@ -1,0 +1,81 @@
+"""Step 4: the task table: who holds the memory, and how much of it no task does."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple
+
+from oomtrace.model import OomEvent, Task
+
+from . import look
+from .account import ANON, Account, account
+from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
+from .units import exact, human, percent, plural, share
+
+_TITLE = "the task table"
+
+
+def tasks(event: OomEvent) -> Optional[Finding]:
+    """What the tasks hold, the largest first, and how much of the total that explains."""
+    rows = event.tasks
+    if rows is None or not rows:
+        if look.scope(event) is None and not event.kills:
+            return None
+        return _none(event)
+    size = look.page_kb(event)
+    found = account(event)
+    memory = event.memcg.memory if event.memcg is not None else None
+    whole = found.total_kb if found is not None else memory.usage_kb if memory is not None else None
+    top = sorted(rows, key=lambda task: -(task.rss_pages or 0))
+    held = sum(task.rss_pages or 0 for task in rows) * size
+    sentence = f"{plural(len(rows), 'task')}, resident {exact(held)}"
+    sentence += f", {share(held, whole)} of it" if whole else ""
+    sentence += ": " + "; ".join(_said(task, size, whole) for task in top[:3])
+    swapped = sum(task.swapents_pages or 0 for task in rows) * size
+    if swapped:
+        sentence += f"; swapped out {exact(swapped)}"
+    interpretation, confidence = _explains(rows, held, size, whole, found)
+    evidence = facts(tasks=len(rows), rss_kb=held, rss_percent=percent(held, whole), swapents_kb=swapped)
+    return Finding("tasks", 4, _TITLE, sentence + ".", evidence + _rows(top, size, whole), interpretation, confidence)
+
+
+def _none(event: OomEvent) -> Finding:
+    if event.tasks is not None:
+        return Finding("tasks", 4, _TITLE, "The task table is empty.", facts(tasks=0))
+    return Finding("tasks", 4, _TITLE, "Not in the source: task table.", confidence=UNKNOWN,
+                   interpretation="Without it who holds the memory is unknown.")
+
+
+def _said(task: Task, size: int, whole: Optional[int]) -> str:
+    kb = (task.rss_pages or 0) * size
+    return f"{look.who(task.pid, task.comm)} {human(kb)} {share(kb, whole)}".rstrip()
+
+
+def _rows(top: List[Task], size: int, whole: Optional[int]) -> Tuple[Fact, ...]:
+    values: List[Fact] = []
+    for task in top[:5]:
+        kb = (task.rss_pages or 0) * size
+        values.append(Fact(f"{look.who(task.pid, task.comm)} rss_kb", kb))
+        if whole:
+            values.append(Fact(f"{look.who(task.pid, task.comm)} percent", percent(kb, whole)))
+    return tuple(values)
+
+
+def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int],
+              found: Optional[Account]) -> Tuple[Optional[str], str]:
+    """How much of the memory is in tasks. Resident pages may be shared, or charged elsewhere: an upper bound."""
+    if not whole:
+        return None, CERTAIN
+    anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
+    if found is not None and len(anon_rows) == len(rows) and found.part(ANON):
+        anon = sum(anon_rows) * size
+        outside = whole - anon
+        said = f"The tasks' anonymous pages are {human(anon)} of {human(found.part(ANON))}."
+        if outside * 4 >= whole:
+            return f"{said} {human(outside)} is something else: file cache, tmpfs or kernel memory.", CERTAIN
+        return said, CERTAIN
+    if held >= whole:
+        return "The tasks account for all of it; pages that they share count for each.", LIKELY
+    if (whole - held) * 4 >= whole:
+        return (f"{exact(whole - held)} or more is in no listed task: file cache, tmpfs, kernel memory, or memory of "
+                "tasks that are not listed."), CERTAIN
+    return None, CERTAIN

@@ -1,0 +1,43 @@
+"""Numbers for people. The kernel's kB are 1024 bytes."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+_UNITS = ("MiB", "GiB", "TiB", "PiB")
+
+
+def human(kb: int) -> str:
+    """``1048576`` → "1.0 GiB"; below 1 MiB the kernel's own kB."""
+    if abs(kb) < 1024:
+        return f"{kb} kB"
+    value, step = kb / 1024, 0
+    while abs(value) >= 1023.95 and step < len(_UNITS) - 1:
+        value, step = value / 1024, step + 1
+    return f"{value:.1f} {_UNITS[step]}"
+
+
+def exact(kb: int) -> str:
+    """With the exact number beside: "1.0 GiB (1048576 kB)"."""
+    return human(kb) if abs(kb) < 1024 else f"{human(kb)} ({kb} kB)"
+
+
+def percent(part: int, whole: Optional[int]) -> Optional[float]:
+    """Per cent with one decimal, None of nothing."""
+    return round(100 * part / whole, 1) if whole else None
+
+
+def share(part: int, whole: Optional[int]) -> str:
+    """ "99.7 %", "" of nothing."""
+    value = percent(part, whole)
+    return "" if value is None else f"{value:.1f} %"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """ "1 task", "2 tasks"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def seconds(ns: int) -> str:
+    """A span: "1.204 s", "3.2 ms"."""
+    return f"{ns / 1e9:.3f} s" if ns >= 1e9 else f"{ns / 1e6:.1f} ms"

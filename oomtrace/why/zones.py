@@ -1,0 +1,112 @@
+"""Zones: free pages against watermarks and reserves, and fragmentation (mm/page_alloc.c, __zone_watermark_ok)."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Protocol, Sequence, Tuple
+
+from oomtrace.model import OomEvent, Zone
+
+from . import look
+from .finding import UNKNOWN
+from .units import human
+
+# The zones' numbers, by which lowmem_reserve is indexed, for the sets of zones that leave no doubt.
+_X86_64: Dict[str, int] = {"DMA": 0, "DMA32": 1, "Normal": 2, "Movable": 3, "Device": 4}
+_I386: Dict[str, int] = {"DMA": 0, "Normal": 1, "HighMem": 2, "Movable": 3}
+
+
+class Says(Protocol):
+    def __call__(self, clause: str, **values: Optional[int]) -> None: ...
+
+
+class Means(Protocol):
+    def __call__(self, conclusion: str, confidence: str = ...) -> None: ...
+
+
+def judge(event: OomEvent, says: Says, means: Means) -> None:
+    """Which zones could not serve the allocation, and why."""
+    zones = usable(event)
+    order = event.trigger.order
+    if not zones or order is None or order < 0:
+        return
+    size = look.page_kb(event)
+    below = {id(zone): _below_min(zone, _class(zones), size) for zone in zones}
+    low = [zone for zone in zones if below[id(zone)] is True]
+    unsure = [zone for zone in zones if below[id(zone)] is None]
+    for zone in sorted(zones, key=lambda zone: -zone.counters.get("present_kb", 0))[:1]:
+        free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
+        if free is not None and least is not None:
+            says(f"zone {_name(zone)} free {human(free)}, min watermark {human(least)}", free_kb=free, min_kb=least)
+    if len(low) == len(zones):
+        means("Every zone that it could use was below its min watermark or reserve.")
+    elif order > 0 and all(zone in low or has_block(zone, order) is False for zone in zones):
+        means(f"Memory was free but in pieces: no zone above its watermark had a free block of order {order}.")
+    elif not unsure:
+        above = ", ".join(_name(zone) for zone in zones if zone not in low)
+        means(f"Zone {above} was above its min watermark when this was printed, which is after the decision.", UNKNOWN)
+
+
+def _name(zone: Zone) -> str:
+    return zone.name if zone.node is None else f"{zone.name} of node {zone.node}"
+
+
+def usable(event: OomEvent) -> List[Zone]:
+    """The listed zones that the allocation could use, by its gfp mask. Zones without managed memory do not count."""
+    listed = [z for z in event.meminfo.zones if z.counters.get("managed_kb", 1)] if event.meminfo is not None else []
+    highest = highest_zone(event.trigger.gfp_flags)
+    if highest is None or "__GFP_THISNODE" in (event.trigger.gfp_flags or ""):
+        return []
+    order = ("DMA", "DMA32", "Normal", "HighMem", "Movable")
+    allowed = order[: order.index(highest) + 1]
+    return [zone for zone in listed if zone.name in allowed]
+
+
+def highest_zone(flags: Optional[str]) -> Optional[str]:
+    """gfp_zone(): None if the names of the flags are not known."""
+    if not flags:
+        return None
+    names = flags.split("|")
+    if "GFP_DMA" in names or "__GFP_DMA" in names:
+        return "DMA"
+    if "GFP_DMA32" in names or "__GFP_DMA32" in names:
+        return "DMA32"
+    if any("HIGHUSER_MOVABLE" in name or "TRANSHUGE" in name for name in names):
+        return "Movable"
+    if any("HIGHUSER" in name or "HIGHMEM" in name for name in names):
+        return "Movable" if "__GFP_MOVABLE" in names else "HighMem"
+    return "Normal"
+
+
+def _class(zones: Sequence[Zone]) -> Tuple[Optional[Dict[str, int]], Optional[int]]:
+    """The numbering of zones and the number of the highest usable one."""
+    names = {zone.name for zone in zones}
+    for numbers in (_X86_64, _I386):
+        if names <= set(numbers) and ("DMA32" in names or "HighMem" in names):
+            return numbers, max(numbers[name] for name in names)
+    return None, None
+
+
+def _below_min(zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int]], size: int) -> Optional[bool]:
+    """Is free at or below min plus what is reserved from the allocation? None if it depends on an unknown reserve."""
+    free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
+    if free is None or least is None:
+        return None
+    if free <= least:
+        return True
+    numbers, top = highest
+    reserve = zone.lowmem_reserve_pages
+    if not reserve:
+        return False
+    if numbers is not None and top is not None and top < len(reserve):
+        return free <= least + reserve[top] * size
+    return False if free > least + max(reserve) * size else None
+
+
+def has_block(zone: Zone, order: int) -> Optional[bool]:
+    """Has the zone a free block of ``order`` or more? None if its buddy list is not in the report.
+
+    Blocks that are only high-atomic (H) or isolated (I) are not for everyone.
+    """
+    if not zone.buddy:
+        return None
+    return any(count and (not letters or set(letters) - set("HI")) for count, _, letters in zone.buddy[order:])
