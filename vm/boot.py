@@ -23,7 +23,9 @@ from .streams import Control, MarkedStream, Sink
 
 BOOT_TIMEOUT_S = 120.0
 CONSOLE_TAIL = 80
+END_TIMEOUT_S = 10.0
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 
 
 def run(
@@ -71,12 +73,13 @@ class _Session:
         self.archive = archive
         self.control = Control()
         self.stdout, self.stderr, self.console = bytearray(), bytearray(), bytearray()
+        self.ready_after = 0.0
         mark = guest.end_mark(token)
         self.streams = {
             "control": MarkedStream(mark, self.control.feed),
             "out": MarkedStream(mark, _tee(self.stdout, stdout)),
             "err": MarkedStream(mark, _tee(self.stderr, stderr)),
-            "files": MarkedStream(mark, lambda data: void(archive.write(data))),
+            "files": MarkedStream(mark, self._keep),
         }
         self.selector = stack.enter_context(selectors.DefaultSelector())
         self.guest_ends: dict[str, socket.socket] = {}
@@ -85,6 +88,9 @@ class _Session:
             ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
             self.selector.register(ours, selectors.EVENT_READ, name)
             self.our_ends[name], self.guest_ends[name] = ours, theirs
+
+    def _keep(self, data: bytes) -> None:
+        self.archive.write(data)
 
     @property
     def complete(self) -> bool:
@@ -95,7 +101,10 @@ class _Session:
         """Pass on what comes within `wait` seconds; False once all sockets are closed."""
         for key, _ in self.selector.select(wait):
             assert isinstance(key.fileobj, socket.socket)
-            data = key.fileobj.recv(1 << 16)
+            try:
+                data = key.fileobj.recv(1 << 16)
+            except ConnectionResetError:  # QEMU went and left something of ours unread.
+                data = b""
             if not data:
                 self.selector.unregister(key.fileobj)
             elif key.data == "console":
@@ -103,10 +112,6 @@ class _Session:
             elif key.data in self.streams:
                 self.streams[key.data].feed(data)
         return bool(self.selector.get_map())
-
-
-def void(_: object) -> None:
-    """Make an expression a statement."""
 
 
 def _tee(store: bytearray, sink: Optional[Sink]) -> Sink:
@@ -144,34 +149,46 @@ def _supervise(spec: RunSpec, machine: qemu.Machine, session: _Session) -> Resul
     )
     for end in session.guest_ends.values():
         end.close()
-    ready = 0.0
-    lost = ""
     try:
-        while not session.complete:
-            now = time.monotonic() - start
-            if session.control.ready and not ready:
-                ready = now
-            lost = _overdue(spec, now, session.control.ready)
-            if lost:
-                lastwords.ask(session.our_ends["monitor"], session.our_ends["console"], session.receive)
-                break
-            if not session.receive(min(1.0, max(0.01, spec.timeout - now))):
-                break
+        lost = _watch(spec, session, start)
     finally:
-        process.kill()
-        _, messages = process.communicate()
+        messages = _end(process)
     ended = time.monotonic() - start
-    while session.receive(0.0) and session.selector.get_map():
+    while session.receive(0.0) and process.returncode is not None:
         pass
     for stream in session.streams.values():
         stream.flush()
     console = session.console.decode(errors="replace").replace("\r\n", "\n")
-    if not session.complete and not lost:
+    if not lost and (not session.complete or session.control.status is None):
         lost = _cause_of_end(console, messages.decode(errors="replace"))
     return Result(
         status=None if lost else session.control.status, stdout=bytes(session.stdout), stderr=bytes(session.stderr),
-        console=console, lost=lost, missing=session.control.missing, boot_seconds=ready, seconds=ended,
+        console=console, lost=lost, missing=session.control.missing, boot_seconds=session.ready_after, seconds=ended,
     )
+
+
+def _watch(spec: RunSpec, session: _Session, start: float) -> str:
+    """Read until the guest has said all or QEMU has gone, or until it is given up: returns why, then."""
+    while not session.complete:
+        seconds = time.monotonic() - start
+        if session.control.ready and not session.ready_after:
+            session.ready_after = seconds
+        lost = _overdue(spec, seconds, session.control.ready)
+        if lost:
+            lastwords.ask(session.our_ends["monitor"], session.our_ends["console"], session.receive)
+            return lost
+        if not session.receive(min(1.0, max(0.01, spec.timeout - seconds))):
+            break
+    return ""
+
+
+def _end(process: "subprocess.Popen[bytes]") -> bytes:
+    """Kill QEMU; returns what it wrote to its standard error."""
+    process.kill()
+    try:
+        return process.communicate(timeout=END_TIMEOUT_S)[1]
+    except subprocess.TimeoutExpired:  # A broken KVM can keep it in the kernel for a long time.
+        return b""
 
 
 def _overdue(spec: RunSpec, seconds: float, ready: bool) -> str:
@@ -193,7 +210,7 @@ def _cause_of_end(console: str, messages: str) -> str:
 
 def _die_with_parent() -> None:
     """In the child: be killed when the thread that started it ends, so that no VM outlives its user."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def console_tail(result: Result) -> str:

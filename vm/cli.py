@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,13 +26,23 @@ command succeeded and a file asked for with --get was not there
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run one command line; returns the exit status."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         return int(options.action(options))
     except VmError as error:
         say(f"error: {error}")
         return error.status
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read the output has gone. Without this, Python complains again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _terminated(*_: object) -> None:
+    """On SIGTERM, leave in order: QEMU ends and temporary files go."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,6 +111,8 @@ def _run(options: argparse.Namespace) -> int:
         environment=dict(_variable(text) for text in options.env),
     )
     words: list[str] = options.command
+    if sys.stderr.isatty():
+        say(f"booting kernel {wanted.kernel} …")
     result = boot.run(wanted, words[0] if len(words) == 1 else words, _to(1), _to(2))
     if options.times:
         say(f"ready after {result.boot_seconds:.1f} s, ended after {result.seconds:.1f} s")

@@ -36,7 +36,9 @@ EXCLUDED = (
     ),
 )
 """Left out when packages are unpacked."""
-REMOVED = ("boot", "usr/lib/udev/hwdb.bin", "var/cache/apt", "var/cache/debconf", "var/lib/apt/lists", "etc/resolv.conf")
+REMOVED = (
+    "boot", "usr/lib/udev/hwdb.bin", "var/cache/apt", "var/cache/debconf", "var/lib/apt/lists", "etc/resolv.conf",
+)
 """Taken out of the finished tree, relative to its root."""
 
 MKE2FS = (
