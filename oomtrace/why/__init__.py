@@ -8,13 +8,13 @@ from oomtrace.model import OomEvent
 
 from .after import achieved
 from .charging import charging
-from .filled import filled
-from .finding import CERTAIN, LIKELY, UNKNOWN, Explanation, Fact, Finding, Ranked, Suggestion
+from .filled import amounts, filled
+from .finding import CERTAIN, LIKELY, UNKNOWN, Amount, Explanation, Fact, Finding, Ranked, Suggestion
 from .following import suggestions
 from .full import full
 from .headline import headline
 from .killed import killed
-from .pattern import Pattern, pattern
+from .pattern import Group, Pattern, pattern
 from .pick import exempt, pick, swap_counted, without_adj
 from .ranking import ranked
 from .reclaim import reclaim
@@ -22,8 +22,8 @@ from .source import missing, suppressed, unprinted
 from .table import tasks
 
 __all__ = [
-    "CAUSES", "CERTAIN", "LIKELY", "UNKNOWN", "Explanation", "Fact", "Finding", "Pattern", "Ranked", "Suggestion",
-    "explain", "pattern",
+    "CAUSES", "CERTAIN", "LIKELY", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding", "Group", "Pattern", "Ranked",
+    "Suggestion", "explain", "pattern",
 ]
 
 # In the order in which an engineer reads a report: which memcg is full, whose task was killed, what filled it and why
@@ -45,6 +45,7 @@ def explain(event: OomEvent) -> Explanation:
     return Explanation(
         headline=headline(event),
         findings=tuple(finding for finding in found if finding is not None),
+        amounts=amounts(event),
         ranking=ranked(event),
         suggestions=suggestions(event),
     )

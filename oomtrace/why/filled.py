@@ -23,7 +23,7 @@ from .account import (
     Part,
     account,
 )
-from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
+from .finding import CERTAIN, LIKELY, UNKNOWN, Amount, Fact, Finding, facts
 from .units import exact, human, percent, share
 
 _TITLE = "what filled it"
@@ -99,6 +99,20 @@ def _verdict(found: Account, parts: List[Part], whole: int) -> Tuple[Optional[st
     what = _WHAT_IT_IS.get(top.name)
     said = f"Filled by {in_words(top.name)}" + (f": {what}." if what else ".")
     return said, CERTAIN if abs(left) * 10 < whole else LIKELY
+
+
+def amounts(event: OomEvent) -> Tuple[Amount, ...]:
+    """The same as rows to show."""
+    found = account(event)
+    if found is None:
+        return ()
+    whole = found.total_kb or sum(part.kb for part in found.parts)
+    rows = [Amount(part.name, part.kb, percent(part.kb, whole)) for part in found.parts if part.kb]
+    rows.sort(key=lambda row: -row.kb)
+    left = found.left_kb
+    if left is not None and left > 0:
+        rows.append(Amount("not accounted for", left, percent(left, whole)))
+    return tuple(rows)
 
 
 def _facts(event: OomEvent, found: Account, whole: int) -> Tuple[Fact, ...]:

@@ -62,11 +62,21 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class Amount:
+    """A kind of memory and how much of the full memory it was."""
+
+    name: str
+    kb: int
+    percent: Optional[float]
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Why one OOM happened."""
 
     headline: str
     findings: Tuple[Finding, ...] = ()
+    amounts: Tuple[Amount, ...] = ()  # what filled it, the largest first; "not accounted for" is one of them
     ranking: Tuple[Ranked, ...] = ()  # by points, then the exempt ones
     suggestions: Tuple[Suggestion, ...] = ()
 

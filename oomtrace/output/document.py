@@ -1,0 +1,128 @@
+"""An event and its findings as plain data, and the JSON Schema of that: both are made from the dataclasses.
+
+What is absent is null; numbers are numbers. Bytes that are no UTF-8, which no JSON string can hold, stand as ``\\x80``.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+from dataclasses import fields, is_dataclass
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union, get_args, get_origin, get_type_hints
+
+from oomtrace import why
+from oomtrace.model import OomEvent, Stack, Zone
+
+SCHEMA = "oomtrace/1"
+
+# How a log had its lines is the reader's business: row names are not stable. Lines that no row reads are in "unread".
+_LEFT_OUT = {(OomEvent, "lines")}
+# Names for the members of tuples that the model keeps short.
+_MEMBERS: Mapping[Tuple[type, str], Tuple[str, ...]] = {
+    (Zone, "buddy"): ("free_blocks", "size_kb", "types"),
+    (Stack, "inner"): ("entries_before", "registers"),
+    (why.Group, "victims"): ("comm", "kills"),
+}
+
+
+def entry(event: OomEvent, explanation: why.Explanation) -> Dict[str, Any]:
+    """One event: what is in ``events`` of a document, and a line of jsonl."""
+    unread = [{"number": line.number, "text": _text(line.text or "")} for line in event.lines if line.row is None]
+    return {"event": plain(event), "unread": unread, "explanation": plain(explanation)}
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, tuples and mappings as dicts and lists."""
+    if isinstance(value, str):
+        return _text(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _member(type(value), name, getattr(value, name)) for name, _ in _fields(type(value))}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, collections.abc.Mapping):
+        return {_text(name): plain(item) for name, item in value.items()}
+    return value
+
+
+def _fields(owner: Any) -> List[Tuple[str, Any]]:
+    hints = get_type_hints(owner)
+    return [(field.name, hints[field.name]) for field in fields(owner) if (owner, field.name) not in _LEFT_OUT]
+
+
+def _member(owner: type, name: str, value: Any) -> Any:
+    names = _MEMBERS.get((owner, name))
+    if names is None:
+        return plain(value)
+    return [{key: plain(part) for key, part in zip(names, item)} for item in value]
+
+
+def _text(text: str) -> str:
+    if not any("\udc80" <= c <= "\udcff" for c in text):
+        return text
+    return "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
+
+
+def schema() -> Dict[str, Any]:
+    """The JSON Schema of a document (json, yaml) and of a line (jsonl)."""
+    definitions: Dict[str, Any] = {}
+    unread = _object({"number": {"type": "integer"}, "text": {"type": "string"}})
+    one = {
+        "event": _schema(OomEvent, definitions),
+        "unread": {"type": "array", "items": unread, "description": "Lines of the report that nothing could read."},
+        "explanation": _schema(why.Explanation, definitions),
+    }
+    version = {"const": SCHEMA}
+    pattern = _schema(Optional[why.Pattern], definitions)
+    definitions["Entry"] = _object(one)
+    definitions["Line"] = dict(_object({"schema": version, **one}), description="A line of jsonl.")
+    events = {"type": "array", "items": {"$ref": "#/$defs/Entry"}}
+    definitions["Document"] = dict(
+        _object({"schema": version, "events": events, "pattern": pattern}), description="What json and yaml write."
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://oomtrace.invalid/schema/1",
+        "title": SCHEMA,
+        "oneOf": [{"$ref": "#/$defs/Document"}, {"$ref": "#/$defs/Line"}],
+        "$defs": definitions,
+    }
+
+
+def _object(properties: Mapping[str, Any]) -> Dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+_SCALARS: Mapping[Any, str] = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+
+
+def _schema(hint: Any, definitions: Dict[str, Any], names: Optional[Tuple[str, ...]] = None) -> Dict[str, Any]:
+    """The schema of a type; dataclasses go to ``definitions``."""
+    if hint in _SCALARS:
+        return {"type": _SCALARS[hint]}
+    if is_dataclass(hint):
+        return _dataclass(hint, definitions)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Union:
+        return {"anyOf": [_schema(one, definitions) for one in arguments]}
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return {"type": "array", "items": _schema(arguments[0], definitions, names)}
+    if origin is tuple and names is not None:
+        return _object({name: _schema(one, definitions) for name, one in zip(names, arguments)})
+    if origin is collections.abc.Mapping:
+        return {"type": "object", "additionalProperties": _schema(arguments[1], definitions)}
+    raise TypeError(f"no schema for {hint}")
+
+
+def _dataclass(owner: Any, definitions: Dict[str, Any]) -> Dict[str, Any]:
+    name = owner.__name__
+    if name not in definitions:
+        definitions[name] = {}  # its place, should it refer to itself
+        described = (inspect.getdoc(owner) or "").split("\n\n")[0].replace("\n", " ")
+        properties = {key: _schema(hint, definitions, _MEMBERS.get((owner, key))) for key, hint in _fields(owner)}
+        definitions[name] = {"description": described, **_object(properties)}
+    return {"$ref": f"#/$defs/{name}"}

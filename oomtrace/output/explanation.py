@@ -1,0 +1,123 @@
+"""The explanation as text: a headline, then the steps in which an engineer reads a report, at most a screen."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Callable, Dict, List, Optional
+
+from oomtrace import why
+from oomtrace.model import OomEvent
+from oomtrace.why import CERTAIN, Explanation, Finding, Pattern
+from oomtrace.why.units import human
+
+from .terminal import Style, escaped
+from .writer import Writer, with_names
+
+_INDENT = 23  # "1 why reclaim failed   "
+_AMOUNTS = 5
+_RANKS = 4
+
+
+class WhyWriter(Writer):
+    """The explanation alone."""
+
+    def write_event(self, event: OomEvent) -> None:
+        self.put("\n" if self.count else "")
+        self.put(explanation(why.explain(with_names(event)), self.style, self.width))
+
+    def write_end(self, pattern: Optional[Pattern]) -> None:
+        if pattern is not None and pattern.events > 1:
+            self.put("\n" + pattern_text(pattern, self.style, self.width))
+
+
+def explanation(found: Explanation, style: Style, width: int) -> str:
+    """All of it, each line ended by a newline."""
+    lines = [style("headline", line) for line in _wrapped(found.headline, width)] + [""]
+    step = 0
+    for finding in found.findings:
+        number = str(finding.step) if finding.step != step and finding.step in range(1, 6) else " "
+        step = finding.step
+        lines += _finding(finding, number, found, style, width)
+    for suggestion in found.suggestions:
+        lines += _entry(" ", "look at", suggestion.sentence, style, width)
+    return "".join(line.rstrip() + "\n" for line in lines)
+
+
+def pattern_text(pattern: Pattern, style: Style, width: int) -> str:
+    """The summary of many."""
+    lines: List[str] = []
+    for number, sentence in enumerate(pattern.sentences):
+        wrapped = _wrapped(sentence, width)
+        lines += [style("headline", line) for line in wrapped] if number == 0 else ["  " + line for line in wrapped]
+    return "".join(line + "\n" for line in lines)
+
+
+def _wrapped(text: str, width: int) -> List[str]:
+    return textwrap.wrap(escaped(text), width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _entry(number: str, title: str, text: str, style: Style, width: int) -> List[str]:
+    """A title and its text with a hanging indent."""
+    lines = _wrapped(text, width - _INDENT)
+    head = f"{style('step', number)} {style('title', title)}" + " " * (_INDENT - 2 - len(title))
+    return [head + lines[0]] + [" " * _INDENT + line for line in lines[1:]]
+
+
+def _finding(finding: Finding, number: str, found: Explanation, style: Style, width: int) -> List[str]:
+    rows = _TABLES.get(finding.id, _no_rows)(found, style)
+    if finding.id == "filled" and rows:
+        lines = _titled(number, finding.title, rows, style)
+    else:
+        lines = _entry(number, finding.title, finding.sentence, style, width)
+        lines += [" " * _INDENT + row for row in rows]
+    return lines + _interpretation(finding, style, width)
+
+
+def _titled(number: str, title: str, rows: List[str], style: Style) -> List[str]:
+    head = f"{style('step', number)} {style('title', title)}" + " " * (_INDENT - 2 - len(title))
+    return [head + rows[0]] + [" " * _INDENT + row for row in rows[1:]]
+
+
+def _interpretation(finding: Finding, style: Style, width: int) -> List[str]:
+    """What is concluded, apart from what is fact, and how surely."""
+    if finding.interpretation is None:
+        return []
+    sure = "" if finding.confidence == CERTAIN else f" [{finding.confidence}]"
+    lines = _wrapped(f"=> {finding.interpretation}{sure}", width - _INDENT)
+    meaning = "alarm" if "DISAGREEMENT" in finding.interpretation else "unknown" if sure else None
+    return [" " * _INDENT + (style(meaning, line) if meaning else line) for line in lines]
+
+
+def _no_rows(found: Explanation, style: Style) -> List[str]:
+    return []
+
+
+def _amounts(found: Explanation, style: Style) -> List[str]:
+    """What filled it, as a table: name, human and exact size, per cent."""
+    shown = list(found.amounts[:_AMOUNTS])
+    rest = found.amounts[_AMOUNTS:]
+    rows = [(amount.name, amount.kb, amount.percent) for amount in shown]
+    if rest:
+        shares = [amount.percent for amount in rest if amount.percent is not None]
+        rows.append(("others", sum(amount.kb for amount in rest), round(sum(shares), 1) if shares else None))
+    size = max((len(name) for name, _, _ in rows), default=0)
+    return [f"{name:{size}}  {human(kb):>10}  {kb:>12} kB" + (f"  {part:5.1f} %" if part is not None else "")
+            for name, kb, part in rows]
+
+
+def _ranking(found: Explanation, style: Style) -> List[str]:
+    """The best candidates and the chosen one."""
+    able = [(place, row) for place, row in enumerate(found.ranking, 1) if row.exempt is None or row.chosen]
+    shown = able[:_RANKS] + [pair for pair in able[_RANKS:] if pair[1].chosen]
+    if len(shown) < 2:
+        return []
+    lines = ["    #      pid        rss       swap     tables    adj     points  name"]
+    for place, row in shown:
+        cells = [f"{human(kb or 0):>10}" for kb in (row.rss_kb, row.swap_kb, row.pgtables_kb)]
+        points = "-" if row.points is None else str(row.points)
+        line = f"{place:>5} {row.pid:>8} {' '.join(cells)} {row.oom_score_adj:>6} {points:>10}  {escaped(row.comm)}"
+        lines.append(style("chosen", line + " <- killed") if row.chosen else line)
+    return lines
+
+
+_TABLES: Dict[str, Callable[[Explanation, Style], List[str]]] = {"filled": _amounts, "pick": _ranking}

@@ -1,0 +1,62 @@
+"""What may reach a terminal, and how it looks there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from typing import Any, Mapping
+
+WIDTH = 100  # where there is no terminal to ask
+
+# Characters that a terminal acts on, or that hide or reorder what is beside them: control, format (bidirectional
+# overrides among them), line and paragraph separators, and bytes that are no UTF-8.
+_UNSAFE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+def escaped(text: str) -> str:
+    r"""The text with unsafe characters as ``\x1b`` or ``\u202e``, bytes that are no UTF-8 as ``\x80``; tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c == "\t" or unicodedata.category(c) not in _UNSAFE else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte kept by surrogateescape
+        code -= 0xDC00
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def is_terminal(stream: Any) -> bool:
+    """Does the stream end at a terminal?"""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def colours(stream: Any, environment: Mapping[str, str] = os.environ) -> bool:
+    """May there be colour: a terminal that can, and no NO_COLOR (https://no-color.org)."""
+    return is_terminal(stream) and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def width(stream: Any) -> int:
+    """Columns to fill."""
+    return max(60, min(shutil.get_terminal_size((WIDTH, 24)).columns, 120)) if is_terminal(stream) else WIDTH
+
+
+class Style:
+    """Colours by meaning; without colour the text as it is."""
+
+    _CODES = {
+        "headline": "1", "step": "1;36", "title": "36", "unknown": "33", "alarm": "1;31", "chosen": "1", "dim": "2",
+    }
+
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def __call__(self, meaning: str, text: str) -> str:
+        return f"\x1b[{self._CODES[meaning]}m{text}\x1b[0m" if self._colour and text else text

@@ -1,0 +1,59 @@
+"""What all writers have in common: a stream that they are given, an event at a time, an end."""
+
+from __future__ import annotations
+
+from typing import IO, Any, Optional, Union
+
+from oomtrace.model import OomEvent
+from oomtrace.text import dialect_of
+from oomtrace.text.foreign import named
+from oomtrace.why import Pattern
+
+from . import terminal
+
+Stream = Union[IO[str], IO[bytes]]
+
+
+class Writer:
+    """Writes events to a stream. ``colour`` None: as the stream and the environment say."""
+
+    def __init__(self, stream: Stream, colour: Optional[bool] = None) -> None:
+        self._stream: Any = stream
+        self.terminal = terminal.is_terminal(stream)
+        self.style = terminal.Style(terminal.colours(stream) if colour is None else colour)
+        self.width = terminal.width(stream)
+        self.count = 0
+
+    def event(self, event: OomEvent) -> None:
+        """Writes one event, all of it: what comes after a crash of ours does not take it along."""
+        self.write_event(event)
+        self.count += 1
+        self._stream.flush()
+
+    def write_event(self, event: OomEvent) -> None:
+        raise NotImplementedError
+
+    def finish(self, pattern: Optional[Pattern] = None) -> None:
+        """Writes what comes after the last event."""
+        self.write_end(pattern)
+        self._stream.flush()
+
+    def write_end(self, pattern: Optional[Pattern]) -> None:
+        """Nothing, for most."""
+
+    def put(self, text: str) -> None:
+        """Text to the stream. Bytes that were no UTF-8 leave as they came (surrogateescape)."""
+        raw = getattr(self._stream, "buffer", None)
+        if raw is not None:
+            self._stream.flush()
+            raw.write(text.encode("utf-8", "surrogateescape"))
+            raw.flush()
+        elif "b" in getattr(self._stream, "mode", "") or not hasattr(self._stream, "encoding"):
+            self._stream.write(text.encode("utf-8", "surrogateescape"))
+        else:
+            self._stream.write(text)
+
+
+def with_names(event: OomEvent) -> OomEvent:
+    """With the gfp flags' names, which a live event and the kernels up to 4.5 have not."""
+    return named(event, dialect_of(event))
