@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 
@@ -24,8 +25,8 @@ class Adapter:
     """Text ↔ value for holes whose text is not the value itself. ``parse`` may raise ValueError: not that line."""
 
     pattern: str
-    parse: Callable[[str], Any]
-    show: Callable[[Any], str]
+    parse: Callable[[str], Any] = str
+    show: Optional[Callable[[Any], str]] = None  # None: the value is the text
     none: Optional[str] = None  # what is printed for an unknown value; None: the value is needed
 
 
@@ -61,42 +62,42 @@ def _parse_node(text: str) -> Optional[int]:
 
 ADAPTERS: Dict[str, Adapter] = {
     # A comm has at most 15 bytes; util-linux's dmesg shows an odd one as \xNN, so four characters each.
-    "comm": Adapter(r"(?s:.{0,60})", str, str),
+    "comm": Adapter(r"(?s:.{0,60})"),
     # Where words follow that could be a part of it, the shortest is meant.
-    "comm_short": Adapter(r"(?s:.{0,60}?)", str, str),
-    "path": Adapter(r"(?:/.*?|\(error\)|\(name too long\)|<[^>]*>)", str, str),
-    "word": Adapter(r"\S+", str, str),
-    "release": Adapter(r"\d\S*", str, str),
-    "version": Adapter(r"#\S*", str, str),
-    "message": Adapter(r"(?:Memory cgroup out of memory|Out of memory(?: \([\w ]+\))?)", str, str),
-    "taint": Adapter(r"(?:Not tainted|Tainted: [A-Z\- a-z]+?)", str, str),
+    "comm_short": Adapter(r"(?s:.{0,60}?)"),
+    "path": Adapter(r"(?:/.*?|\(error\)|\(name too long\)|<[^>]*>)"),
+    "word": Adapter(r"\S+"),
+    "release": Adapter(r"\d\S*"),
+    "version": Adapter(r"#\S*"),
+    "message": Adapter(r"(?:Memory cgroup out of memory|Out of memory(?: \([\w ]+\))?)"),
+    "taint": Adapter(r"(?:Not tainted|Tainted: [A-Z\- a-z]+?)"),
     # Debian's LINUX_PACKAGE_ID; some vendors put other text behind the version token.
-    "package": Adapter(r"(?!PREEMPT|VOLUNTARY|NONE|[0-9a-f]{40}$)[A-Za-z].*", str, str),
-    "preempt": Adapter(r"(?:PREEMPT\S*|VOLUNTARY|NONE|LAZY)", str, str),
-    "build_id": Adapter(r"[0-9a-f]{40}", str, str),
-    "source": Adapter(r"[A-Z]+", str, str),
+    "package": Adapter(r"(?!PREEMPT|VOLUNTARY|NONE|[0-9a-f]{40}$)[A-Za-z].*"),
+    "preempt": Adapter(r"(?:PREEMPT\S*|VOLUNTARY|NONE|LAZY)"),
+    "build_id": Adapter(r"[0-9a-f]{40}"),
+    "source": Adapter(r"[A-Z]+"),
     "kdump": _flag("Kdump: loaded "),
     "unreliable": Adapter(r"(?:\? )?", lambda text: not text, lambda reliable: "" if reliable else "? ", none=""),
     # x86 and arm
     "code": Adapter(r"(?:<?[0-9a-f]{2}>? ){63}<?[0-9a-f]{2}>?|(?:[0-9a-f]{8} ){3,7}\([0-9a-f]{8}\)"
-                    r"|Bad RIP value\.|Unable to access opcode bytes at (?:RIP )?0x[0-9a-f]+\.", str, str),
-    "symbol": Adapter(r"[^\s+]+", str, str),
-    "module": Adapter(r"[^\s\]]+", str, str),
-    "location": Adapter(r"\S+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[[^\]]+\])?", str, str),
-    "taint_flags": Adapter(r"\[.\]=\w+(?:, \[.\]=\w+)*", str, str),
+                    r"|Bad RIP value\.|Unable to access opcode bytes at (?:RIP )?0x[0-9a-f]+\."),
+    "symbol": Adapter(r"[^\s+]+"),
+    "module": Adapter(r"[^\s\]]+"),
+    "location": Adapter(r"\S+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[[^\]]+\])?"),
+    "taint_flags": Adapter(r"\[.\]=\w+(?:, \[.\]=\w+)*"),
     # x86-64, x86-32, MIPS and LoongArch
     "raw_words": Adapter(r"(?: [0-9a-f]{16}){1,4}|(?: [0-9a-f]{8}){1,8}"
-                         r"|(?:Stack :| {7,8})(?: ?[0-9a-f]{16}){1,4}| {7,8}\.\.\.", str, str),
-    "arm_words": Adapter(r"Exception stack\(0x[0-9a-f]{8} to 0x[0-9a-f]{8}\)|[0-9a-f]{4}: {1,80}(?:[0-9a-f]{8} ?){1,8}",
-                         str, str),
-    "stat": Adapter(r"[a-z][a-z0-9_]*", str, str),
-    "panic": Adapter(r"(?:Out of memory.*|System is deadlocked on memory)", str, str),
+                         r"|(?:Stack :| {7,8})(?: ?[0-9a-f]{16}){1,4}| {7,8}\.\.\."),
+    "arm_words": Adapter(r"Exception stack\(0x[0-9a-f]{8} to 0x[0-9a-f]{8}\)"
+                         r"|[0-9a-f]{4}: {1,80}(?:[0-9a-f]{8} ?){1,8}"),
+    "stat": Adapter(r"[a-z][a-z0-9_]*"),
+    "panic": Adapter(r"(?:Out of memory.*|System is deadlocked on memory)"),
     "onoff": Adapter(r"(?:on|off)", lambda text: text == "on", lambda value: "on" if value else "off"),
     "unreliable_ppc": Adapter(r"(?: \(unreliable\))?", lambda text: not text,
                               lambda reliable: "" if reliable else " (unreliable)", none=""),
     "yesno": Adapter(r"(?:yes|no)", lambda text: text == "yes", lambda value: "yes" if value else "no"),
     "node": Adapter(r"(?:Node \d+ )?", _parse_node, lambda node: "Node %d " % node, none=""),
-    "marker": Adapter(r"</?[A-Z#_a-z0-9]+>", str, str),
+    "marker": Adapter(r"</?[A-Z#_a-z0-9]+>"),
     "numbers": Adapter(r"(?: -?\d+)+", lambda text: tuple(map(int, text.split())),
                        lambda values: "".join(" %d" % value for value in values)),
     "kb_pairs": _pairs(r" ([^\s:]+):(\d+)KB", " %s:%dKB"),
@@ -199,6 +200,43 @@ def _pattern(tokens: Sequence[Token]) -> str:
     return "".join(parts)
 
 
+def _loose_pattern(tokens: Sequence[Token]) -> str:
+    """As _pattern, with any number of blanks where the format has some or pads a number."""
+    parts = []
+    for token in tokens:
+        if isinstance(token, str):
+            parts.append(r"\s+".join(re.escape(word) for word in re.split(" +", token)))
+        elif isinstance(token, Hole):
+            parts.append(r"\s*(%s)" % token.pattern if token.width else "(%s)" % token.pattern)
+        else:
+            parts.append("(?:%s)?" % _loose_pattern(token.tokens))
+    return "".join(parts)
+
+
+def _cut_at(before: Sequence[Token], cut: Token, needle: str) -> List[Tuple[str, str, int]]:
+    """Expressions for a line of which ``before`` is there in full, and the beginning of ``cut``."""
+    source, count = _pattern(before), len(_holes(before))
+    found = []
+    if isinstance(cut, str):  # some of it must be there, or the value before it may be cut too
+        found.append((needle, source + _beginning(cut, 1), count))
+    if isinstance(before[-1], str):
+        found.append((needle, source + (".*" if isinstance(cut, Hole) else ""), count))
+    elif isinstance(before[-1], Hole):
+        found.append((needle, source, count - 1))
+    return found
+
+
+def _beginning(text: str, least: int) -> str:
+    """The expression for the first ``least`` or more characters of a literal, but not all of it."""
+    rest = text[least:-1]
+    return re.escape(text[:least]) + "".join("(?:" + re.escape(char) for char in rest) + ")?" * len(rest)
+
+
+@lru_cache(maxsize=512)
+def _compiled(source: str) -> "re.Pattern[str]":
+    return re.compile(source)
+
+
 _TELLING = 6  # a literal of that many characters tells the line of which it is a part
 _VERY_TELLING = 16  # and if nothing else of the line is there
 
@@ -216,13 +254,13 @@ class Format:
             raise ValueError("fields and holes differ: %r %r" % (self.text, fields))
         self.tokens = tokens
         self.holes: List[Hole] = _holes(tokens)
-        self._regex = re.compile(_pattern(tokens))
-        self._cuts: Optional[List[Tuple["re.Pattern[str]", int]]] = None
-        self._optional = [self._in_group(hole) for hole in self.holes]
+        self._regex: Optional["re.Pattern[str]"] = None
+        self._loose: Optional["re.Pattern[str]"] = None
+        self._cuts: Optional[List[Tuple[str, str, int]]] = None
         self._shapes: Dict[Tuple[bool, ...], Optional[Tuple[str, Tuple[int, ...]]]] = {}
         self._shows = [hole.show for hole in self.holes]
         self._parses = [hole.parse for hole in self.holes]
-        self._adapted = any(hole.show for hole in self.holes) or any(self._optional)
+        self._adapted = any(hole.show for hole in self.holes)
         literals = [part for part in re.split(r"\x00", self._skeleton()) if part]
         self.literal = max(literals, key=len) if literals else ""  # a cheap test before the regular expression
         self._full = self._python([True] * len(self.holes))
@@ -255,9 +293,6 @@ class Format:
             tokens.append(literal)
         return tuple(tokens), at
 
-    def _in_group(self, hole: Hole) -> bool:
-        return not any(token is hole for token in self.tokens)
-
     def _skeleton(self) -> str:
         return "".join(token if isinstance(token, str) else "\x00" for token in self.tokens)
 
@@ -267,6 +302,8 @@ class Format:
         """The values in ``text`` in the order of ``fields``, or None if this format cannot have printed it."""
         if self.literal not in text:
             return None
+        if self._regex is None:  # compiled when first needed: most rows never are
+            self._regex = re.compile(_pattern(self.tokens))
         match = self._regex.fullmatch(text)
         if match is None:
             return None
@@ -276,6 +313,19 @@ class Format:
             return None
         return values if self.show(values) == text else None
 
+    def read_loose(self, text: str) -> Optional[List[Any]]:
+        """The values in a line that lost or gained blanks between its words, as web pages and mail do to columns."""
+        if self._loose is None:
+            self._loose = re.compile(_loose_pattern(self.tokens))
+        match = self._loose.fullmatch(text)
+        if match is None:
+            return None
+        try:
+            values = [None if found is None else parse(found) for parse, found in zip(self._parses, match.groups())]
+        except ValueError:
+            return None
+        return values if (self.show(values) or "").split() == text.split() else None
+
     def read_cut(self, text: str) -> Optional[List[Any]]:
         """The values in the beginning of a line: those that are there in full, None for the others.
 
@@ -283,8 +333,8 @@ class Format:
         """
         if self._cuts is None:
             self._cuts = self._cut_patterns()
-        for pattern, count in self._cuts:
-            match = pattern.fullmatch(text)
+        for needle, source, count in self._cuts:
+            match = _compiled(source).fullmatch(text) if needle in text else None
             if match is None:
                 continue
             try:
@@ -295,25 +345,20 @@ class Format:
             return found + [None] * (len(self.holes) - len(found))
         return None
 
-    def _cut_patterns(self) -> List[Tuple["re.Pattern[str]", int]]:
-        """Expressions for the line cut after each token, the longest first, with the number of full values."""
-        patterns = []
+    def _cut_patterns(self) -> List[Tuple[str, str, int]]:
+        """Expressions for the line cut after each token, the longest first: what it must contain, the source, and the
+        number of values that are there in full."""
+        patterns: List[Tuple[str, str, int]] = []
         for end in range(len(self.tokens) - 1, 0, -1):
             before, cut = self.tokens[:end], self.tokens[end]
-            telling = [token for token in before if isinstance(token, str) and len(token.strip()) >= _TELLING]
-            if not _holes(before) or not (telling or (isinstance(cut, str) and len(cut) > _VERY_TELLING)):
+            if not _holes(before):
                 continue
-            count = len(_holes(before))
-            if isinstance(cut, str):  # some of it must be there, or the value before it may be cut too
-                sure = 1 if telling else _VERY_TELLING
-                tail = re.escape(cut[:sure]) + "".join("(?:" + re.escape(char) for char in cut[sure:-1])
-                patterns.append((re.compile(_pattern(before) + tail + ")?" * len(cut[sure:-1])), count))
-            if not telling:
-                continue
-            if isinstance(before[-1], str):
-                patterns.append((re.compile(_pattern(before) + (".*" if isinstance(cut, Hole) else "")), count))
-            elif isinstance(before[-1], Hole):
-                patterns.append((re.compile(_pattern(before)), count - 1))
+            telling = max((token for token in before if isinstance(token, str)), key=len, default="")
+            if len(telling.strip()) >= _TELLING:
+                patterns += _cut_at(before, cut, telling)
+            elif isinstance(cut, str) and len(cut) > _VERY_TELLING:
+                sure = cut[:_VERY_TELLING]
+                patterns.append((sure, _pattern(before) + _beginning(cut, _VERY_TELLING), len(_holes(before))))
         return patterns
 
     # Printing.

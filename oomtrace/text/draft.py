@@ -31,7 +31,7 @@ class Draft:
             elif value is not FILLED:
                 new[path] = value
         if not scope:
-            if not _REQUIRED.get(row.kind, frozenset()) <= new.keys():
+            if not all(path in new for path in _REQUIRED.get(row.kind, ())):
                 raise Conflict(row.kind)
             self._add(self.values, new)
             return None
@@ -39,11 +39,12 @@ class Draft:
         index = _PLACES.get(row.kind, _append)(items, row.kind, new)
         if index == len(items):
             items.append({"row": row.kind})
-        if not _REQUIRED.get(row.kind, frozenset()) <= (items[index].keys() | new.keys()):
-            if len(items[index]) == 1:
+        item = items[index]
+        if not all(path in new or path in item for path in _REQUIRED.get(row.kind, ())):
+            if len(item) == 1:
                 items.pop()
             raise Conflict(row.kind)
-        self._add(items[index], new)
+        self._add(item, new)
         return index
 
     def _add(self, values: Item, new: Item) -> None:
@@ -135,7 +136,9 @@ def _tree(values: Item) -> Item:
 
 
 def _clean(item: Item) -> Item:
-    return _tree({path: value for path, value in item.items() if path != "row"})
+    values = dict(item)
+    del values["row"]
+    return _tree(values) if "." in "".join(values) else values
 
 
 def _made(make: Callable[..., Any], items: Sequence[Item]) -> Tuple[Any, ...]:

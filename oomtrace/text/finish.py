@@ -38,7 +38,7 @@ def _exact(event: OomEvent, lines: Tuple[Line, ...]) -> Tuple[Line, ...]:
         if row is None:
             exact.append(line)
         elif show(row, items, line.index) == line.text:
-            exact.append(replace(line, text=None))
+            exact.append(Line(line.number, line.row, line.index, None, line.time_ns, line.prefix))
         else:
             exact.append(replace(line, row=None, index=None))
     return tuple(exact)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+from dataclasses import fields, is_dataclass
+from operator import attrgetter
+from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from oomtrace.formats import FILLED, PRESENT
 from oomtrace.model import OomEvent, Stack
@@ -82,9 +84,12 @@ def value(item: Any, path: Tuple[str, ...]) -> Any:
     if not path:
         return item if isinstance(item, str) else None
     for name in path:
-        if item is None:
+        if isinstance(item, dict):
+            item = item.get(name)
+        elif item is None:
             return None
-        item = item.get(name) if isinstance(item, Mapping) else getattr(item, name, None)
+        else:
+            item = getattr(item, name, None)
     return item
 
 
@@ -99,9 +104,24 @@ def steps(path: str) -> Tuple[str, ...]:
     return found
 
 
-def values(item: Any, paths: Sequence[str]) -> List[Any]:
+def values(item: Any, paths: Tuple[str, ...]) -> Sequence[Any]:
     """The values at ``paths``."""
-    return [value(item, steps(path)) for path in paths]
+    key = (type(item), paths)
+    if key not in _GETTERS:
+        _GETTERS[key] = _getter(type(item), paths)
+    get = _GETTERS[key]
+    found: Sequence[Any] = get(item) if get is not None else [value(item, steps(path)) for path in paths]
+    return found
+
+
+_Getter = Callable[[Any], Tuple[Any, ...]]
+_GETTERS: Dict[Tuple[type, Tuple[str, ...]], Optional[_Getter]] = {}
+
+
+def _getter(kind: Any, paths: Tuple[str, ...]) -> Optional[_Getter]:
+    """The fast way, for the many items that have all of the values themselves."""
+    names = {field.name for field in fields(kind)} if is_dataclass(kind) else set()
+    return attrgetter(*paths) if len(paths) > 1 and names >= set(paths) else None
 
 
 def holds(item: Any, sets: Mapping[str, Any]) -> bool:

@@ -7,12 +7,15 @@ such a place are split off; a gigabyte without one costs a search.
 from __future__ import annotations
 
 import re
-from typing import Callable, Iterable, Iterator, NamedTuple, Optional
+from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional
 
 MAX_LINE = 1 << 20  # a longer line is no line of a log; it is skipped
 LOOK_BACK = 64 << 10  # before a place that is not a report's first line: the report's head may be missing
 _HEAD_BACK = 512  # before a first line: "callbacks suppressed", "Manual OOM execution"
 
+# Each line of _ANCHOR has one of these; bytes.find is ten times as fast as a regular expression of them all.
+_NEEDLES = (b"oom-kill", b"oom_", b"out_of_memory", b"as a result of limit", b".oom.group", b"Kill", b"Memory cgroup ",
+            b"Out of memory")
 _ANCHOR = re.compile(
     rb"invoked oom-killer"
     rb"|oom-kill:constraint"
@@ -25,6 +28,7 @@ _ANCHOR = re.compile(
     rb"|memory\.oom\.group set"
 )
 _HEAD = (b"invoked oom-killer",)
+_BEFORE = 20  # at most so far before its needle an anchor begins
 
 
 class Line(NamedTuple):
@@ -57,6 +61,7 @@ class _Scanner:
         self._searched = 0  # up to here there is no anchor
         self._wanted = 0  # lines that begin before this are delivered in any case: an anchor is among them
         self._skipping = False  # within a line that is too long
+        self._ahead: Dict[bytes, int] = {}  # where each needle is next in _data
         self.number = 1  # of the line at the beginning of _data
 
     def feed(self, chunk: bytes, last: bool = False) -> Iterator[Line]:
@@ -69,6 +74,7 @@ class _Scanner:
             self.number += 1
             chunk = chunk[cut + 1:]
         self._data += chunk
+        self._ahead = {}
         if last and self._data and not self._data.endswith(b"\n"):
             self._data += b"\n"
         end = self._data.rfind(b"\n") + 1
@@ -88,7 +94,7 @@ class _Scanner:
 
     def _next(self, at: int, end: int) -> Optional[int]:
         """Where to start delivering: some lines before the next anchor. None: there is no anchor."""
-        found = _ANCHOR.search(self._data, max(at, self._searched), end)
+        found = self._anchor(max(at, self._searched), end)
         if found is None:
             self._searched = end
             return None
@@ -96,6 +102,25 @@ class _Scanner:
         self._wanted = line + 1
         back = max(at, line - (_HEAD_BACK if found.group() in _HEAD else LOOK_BACK))
         return at if back == at else self._data.find(b"\n", back - 1, line) + 1
+
+    def _anchor(self, at: int, end: int) -> "Optional[re.Match[bytes]]":
+        """The first anchor from ``at`` on."""
+        while at < end:
+            at = min(self._needle(needle, at, end) for needle in _NEEDLES)
+            stop = self._data.find(b"\n", at, end) + 1
+            found = _ANCHOR.search(self._data, max(0, at - _BEFORE), stop)
+            if found is not None:
+                return found
+            at = stop or end
+        return None
+
+    def _needle(self, needle: bytes, at: int, end: int) -> int:
+        """Where a needle is next; ``end`` if it is not there."""
+        known = self._ahead.get(needle, -1)
+        if known < at:
+            known = self._data.find(needle, at, end)
+            self._ahead[needle] = known = end if known < 0 else known
+        return known
 
     def _keep(self, at: int, end: int) -> None:
         """Forgets what is delivered, and what was searched and is too far back."""

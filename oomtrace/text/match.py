@@ -6,6 +6,7 @@ matters where several rows print the same text: the kernel's own dialect goes fi
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -61,11 +62,35 @@ def readings(text: str, dialect: Optional[Dialect] = None, first: Optional[Row] 
         if row is first:
             continue
         values = row.format.read(text)
-        if values is not None:
+        if values is not None and _exact(row, values):
             found = True
             yield Reading(row, values, text)
     if not found:
+        yield from _spaced(text, first)
         yield from _mended(text)
+
+
+def _spaced(text: str, last: Optional[Row]) -> Iterator[Reading]:
+    """A line of the task table with other blanks between the columns. Its format is that of the table's head."""
+    heads = text.split()[:2] == ["[", "pid"] if last is None or last.kind != "task" else False
+    rows = _kind_rows("tasks_head") if heads else (last,) if last is not None and last.kind == "task" else ()
+    for row in rows:
+        values = row.format.read_loose(text)
+        shown = row.format.show(values) if values is not None else None
+        if values is not None and shown is not None:
+            yield Reading(row, values, shown)
+
+
+def _kind_rows(name: str) -> Tuple[Row, ...]:
+    return tuple(row for variant in KINDS[name].variants for row in variant.rows)
+
+
+def companion(row: Row) -> Row:
+    """The row to expect after this one: a table's rows have the format of its head."""
+    if row.kind != "tasks_head":
+        return row
+    key = row.key.replace("tasks_head", "task")
+    return ROWS.get(key, row)
 
 
 def _mended(text: str) -> Iterator[Reading]:
@@ -74,7 +99,7 @@ def _mended(text: str) -> Iterator[Reading]:
     for row in _ordered(None):
         if bare != text:
             values = row.format.read(bare)
-            if values is not None:
+            if values is not None and _exact(row, values):
                 yield Reading(row, values, bare)
         shape = row.format.text
         if bare and not bare.startswith(" ") and (shape.startswith(" ") or row.kind == "raw_words"):
@@ -83,13 +108,45 @@ def _mended(text: str) -> Iterator[Reading]:
                 yield Reading(row, values, " " + bare)
         elif shape.endswith(" "):
             values = row.format.read(bare + " ")
-            if values is not None:
+            if values is not None and _exact(row, values):
                 yield Reading(row, values, bare + " ")
 
 
 def is_read(text: str) -> bool:
     """Does any row that leaves no doubt read it as it is?"""
-    return any(row.kind not in LOOSE and row.format.read(text) is not None for row in _ordered(None))
+    for row in _ordered(None):
+        values = row.format.read(text) if row.kind not in LOOSE else None
+        if values is not None and _exact(row, values):
+            return True
+    return False
+
+
+def loose(text: str) -> Optional[Reading]:
+    """A CPU line whose blanks are lost: how many there were behind the taint flags cannot be known.
+
+    What it says is known nevertheless; ``text`` of the reading is the line as it is.
+    """
+    if _CPU_LINE.match(text) is None:
+        return None
+    for row in _ordered(None):
+        if row.kind != "cpu":
+            continue
+        values = row.format.read_loose(text) or row.format.read_loose(text + " ")
+        if values is not None:
+            return Reading(row, values, text)
+    return None
+
+
+_CPU_LINE = re.compile(r"(?:CPU: \d+ |Pid: \d+, comm: )")
+_TAINT_FLAGS = 12  # in the oldest kernel; an unset one is a blank
+
+
+def _exact(row: Row, values: Sequence[Any]) -> bool:
+    """The taint flags are a field of fixed width: one that is too short lost blanks."""
+    if row.kind != "cpu":
+        return True
+    taint = values[row.fields.index("machine.taint")]
+    return taint is None or not taint.startswith("Tainted: ") or len(taint) >= len("Tainted: ") + _TAINT_FLAGS
 
 
 class Cut(NamedTuple):
@@ -104,10 +161,11 @@ def cut(text: str) -> Optional[Cut]:
     best: Optional[Cut] = None
     for row in ROWS.values():
         values = row.format.read_cut(text)
-        if values is not None and (best is None or _known(values) > _known(best.values)):
+        if values is not None and (best is None or known(values) > known(best.values)):
             best = Cut(row, values)
     return best
 
 
-def _known(values: Sequence[Any]) -> int:
+def known(values: Sequence[Any]) -> int:
+    """How many of the values are there."""
     return sum(value is not None for value in values)

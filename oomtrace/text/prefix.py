@@ -35,17 +35,20 @@ _DATE = (
     r"(?:"
     r"\S{2,9} +\d{1,2}月? (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?"  # Jun 20 12:47:21, in any language
     r"|\d{1,2}月 \d{1,2} \d\d:\d\d:\d\d"
-    r"|(?:\w{2,4} )?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?" + _ZONE + r"(?: [A-Z]{2,5})?"
+    r"|(?:\w{2,4} )?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?" + _ZONE +
     r"|\d{10}\.\d{3,6}"  # journalctl -o short-unix
     r")"
 )
 _CONTAINER = re.compile(_DATE + r" (?:stdout|stderr) [FP] ")
 _RFC5424 = re.compile(r"1 (?:" + _DATE + r"|-) (\S+) (\S+) \S+ \S+ (?:-|\[[^\]]*\]) ?")
-_SYSLOG = re.compile(_DATE + r" (?:([\w.:@%-]+) )?([\w./@()-]+)(?:\[\d+\])?: ?")
+_SYSLOG = re.compile(_DATE + r"(?: [A-Z]{2,5})? (?:([\w.:@%-]+) )?"
+                     r"(?:(kernel|kern|vmunix): ?|([\w./@()-]+)(\[\d+\])?: )")
 _BARE_DATE = re.compile(_DATE + r"[ \t]+")
 _HOST = re.compile(r"([\w.:@%-]+) (kernel): ")  # behind a monotonic time (journalctl -o short-monotonic)
 _TAG = re.compile(r"(kernel): ?")
 
+# What the kernel's own lines begin with, behind a date without host and tag.
+_NOT_A_TAG = frozenset(["Hardware name", "Call Trace", "Call trace"])
 _KERNEL_TAGS = frozenset(["kernel", "kern", "dmesg", "vmunix", "kmsg"])
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x0f")
 _KMSG_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
@@ -109,12 +112,17 @@ def _layer(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
         match = pattern.match(line, at)
         if match is not None:
             return match.end(), [], True
-    for pattern in (_RFC5424, _SYSLOG):
-        match = pattern.match(line, at)
-        if match is not None:
-            host, tag = match.group(1) or "", match.group(2)
-            kernel = tag.lower() in _KERNEL_TAGS
-            return match.end(), [host] if kernel else [host, tag], kernel
+    match = _RFC5424.match(line, at)
+    if match is not None:
+        kernel = match.group(2).lower() in _KERNEL_TAGS
+        return match.end(), [match.group(1)] if kernel else [match.group(1), match.group(2)], kernel
+    match = _SYSLOG.match(line, at)
+    if match is not None:
+        host, tag, other, pid = match.groups("")
+        if tag:
+            return match.end(), [host], True
+        if pid or (host and f"{host} {other}" not in _NOT_A_TAG):
+            return match.end(), [host, other], False
     match = _BARE_DATE.match(line, at)
     return None if match is None else (match.end(), [], True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 from oomtrace.formats import KINDS, Dialect, choose
 from oomtrace.model import Line, OomEvent
@@ -11,7 +11,7 @@ from oomtrace.model import Line, OomEvent
 from .draft import Conflict, Draft
 from .finish import finished
 from .join import Logical
-from .match import LOOSE, RANK, Reading, cut, readings
+from .match import LOOSE, RANK, Reading, companion, cut, loose, readings
 
 # Kinds that open a report, and those that only an OOM's report has: a trace and Mem-Info have other reasons too.
 _OPENING = frozenset(["sysrq", "suppressed", "invoked"])
@@ -54,16 +54,12 @@ class Report:
         self.kinds: Dict[str, int] = {}  # lines by kind
         self.since = 0  # lines of the log since the last one of the report
         self.telling = False  # certainly an OOM
+        self.ended = False  # its last line has come; more may follow: a group's kills, the reaper
         self._own: List[_Own] = []
         self._pending: List[Logical] = []  # lines that no row reads, since the last one that one did
         self._rank = (-1, 0)
         self._last: Optional[Reading] = None
         self._dialect: Optional[Dialect] = None
-
-    @property
-    def ended(self) -> bool:
-        """Has its last line come? More may follow: a group's kills, the reaper."""
-        return any(kind in self.kinds for kind in _ENDING)
 
     @property
     def panicked(self) -> bool:
@@ -74,22 +70,16 @@ class Report:
         """Adds a line if it is this report's next."""
         if not self._same_source(logical):
             return False
-        first = self._last.row if self._last is not None else None
-        for reading in readings(logical.text, self._dialect, self._companion(first)):
+        first = companion(self._last.row) if self._last is not None else None
+        for reading in readings(logical.text, self._dialect, first):
             if self.fits(reading.row.kind, logical) and self._add(logical, reading):
                 return True
-        return False
+        found = loose(logical.text)
+        return found is not None and self._take_values(logical, found)
 
     def _same_source(self, logical: Logical) -> bool:
         stripped = logical.stripped
         return logical.bare or stripped.source == self.source
-
-    def _companion(self, last: Any) -> Any:
-        """The rows of a table follow its head's format, which other formats may resemble."""
-        if last is not None and last.kind == "tasks_head":
-            key = last.key.replace("tasks_head", "task")
-            return next((row for v in KINDS["task"].variants for row in v.rows if row.key == key), last)
-        return last
 
     def fits(self, kind: str, logical: Logical) -> bool:
         """Can a line of that kind come next?"""
@@ -127,6 +117,7 @@ class Report:
     def _noted(self, kind: str, reading: Reading) -> None:
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         self.since = 0
+        self.ended = self.ended or kind in _ENDING
         self._last = reading
         if kind not in _LATE and not (kind == "panic" and len(self.kinds) == 1):
             self._rank = max(self._rank, RANK[kind])
@@ -146,7 +137,11 @@ class Report:
     def take_cut(self, logical: Logical) -> bool:
         """Adds a line whose end is missing: kept as it is, but what it says is known."""
         found = cut(logical.text) if self._same_source(logical) else None
-        if found is None or not self.fits(found.row.kind, logical):
+        return found is not None and self._take_values(logical, Reading(found.row, found.values, logical.text))
+
+    def _take_values(self, logical: Logical, found: Reading) -> bool:
+        """Adds a damaged line: what it says is known, but it is kept as it is."""
+        if not self.fits(found.row.kind, logical):
             return False
         try:
             self.draft.take(found.row, found.values)
@@ -154,7 +149,7 @@ class Report:
             return False
         self._settle(logical)
         self._own.append(_Own(logical))
-        self._noted(found.row.kind, Reading(found.row, found.values, logical.text))
+        self._noted(found.row.kind, found)
         return True
 
     def _settle(self, logical: Logical) -> None:

@@ -1,0 +1,64 @@
+"""How much of a log's reports is read by rows, and how much is kept as it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterable, Iterator, List, Optional, Tuple
+
+from oomtrace.formats import choose
+from oomtrace.model import OomEvent
+
+from .read import read
+from .source import opened
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The counts of one file: lines that belong to reports, and how many of them a row reads."""
+
+    file: str
+    reports: int
+    lines: int
+    read: int
+    events: Tuple[OomEvent, ...] = ()
+
+    @property
+    def kept(self) -> int:
+        """Lines that are kept verbatim."""
+        return self.lines - self.read
+
+    @property
+    def share(self) -> float:
+        """The part that rows read, of 1."""
+        return self.read / self.lines if self.lines else 1.0
+
+
+def survey(paths: Iterable[str]) -> Iterator[Tally]:
+    """The tally of each file in turn."""
+    for path in paths:
+        with opened(path) as stream:
+            events = tuple(read(stream))
+        lines = [line for event in events for line in event.lines]
+        yield Tally(path, len(events), len(lines), sum(line.row is not None for line in lines), events)
+
+
+def table(tallies: Iterable[Tally]) -> Iterator[str]:
+    """The lines of a table: a file each, then the sum."""
+    found: List[Tally] = []
+    yield f"{'reports':>7} {'lines':>7} {'read':>7} {'kept':>5} {'share':>7}  file"
+    for tally in tallies:
+        found.append(tally)
+        yield _row(tally)
+    yield _row(Tally(f"{len(found)} files", sum(tally.reports for tally in found), sum(tally.lines for tally in found),
+                     sum(tally.read for tally in found)))
+
+
+def _row(tally: Tally) -> str:
+    return (f"{tally.reports:7} {tally.lines:7} {tally.read:7} {tally.kept:5} {tally.share:7.2%}  "
+            + tally.file.rpartition("/")[2])
+
+
+def series(event: OomEvent) -> Optional[str]:
+    """The kernel series of an event: by its release, otherwise by the rows that read it."""
+    dialect = choose(event.machine.release, event.machine.package)
+    return dialect.name if dialect is not None else None

@@ -1,0 +1,150 @@
+"""Wrapped lines: pieces of one line on several, broken by a mail program or at the width of a terminal.
+
+Pieces are joined only with certainty: a row reads what comes of it and reads none of the pieces after the first. Where
+both ways of joining give a line that some row reads, the way is taken in which other lines of the log were broken.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from oomtrace.formats import Row
+
+from .match import companion, cut, is_read, known, loose, readings
+
+_PIECES = 16  # of one line
+_MAIL, _CUT = "mail", "cut"  # at a blank, which is gone then, or behind a hyphen; at a column
+_MAIL_WIDTH = 80  # no mail program leaves longer lines, if it finds a blank
+# These rows take any text at their end.
+_OPEN = frozenset(["hardware", "workqueue", "sched_ext", "task_in", "stats_head", "panic", "task"])
+
+
+class Piece(NamedTuple):
+    """A line of the log that may be a piece of one of the kernel's."""
+
+    text: str
+    width: int  # of the whole line in the log
+    read: bool  # a row reads it as it is
+
+
+class Wrapping:
+    """How a log's lines are broken, learned from those that can have been broken in one way only."""
+
+    def __init__(self) -> None:
+        self._joins: Dict[str, int] = {_MAIL: 0, _CUT: 0}
+        self._widths: Dict[int, int] = {}  # of lines that were cut
+        self._table: Optional[Row] = None  # the row of the task table that was begun
+
+    def join(self, pieces: Sequence[Piece]) -> List[Tuple[str, int]]:
+        """The lines that the pieces make, each with the number of its pieces."""
+        found: List[Tuple[str, int]] = []
+        at = 0
+        while at < len(pieces):
+            text, count = self._longest(pieces, at)
+            self.note(text)
+            found.append((text, count))
+            at += count
+        return found
+
+    def note(self, text: str) -> None:
+        """Remembers the head of a task table, whose rows have its columns."""
+        if text.startswith("[") and "oom_score_adj" in text:
+            self._table_row(text)
+
+    def _longest(self, pieces: Sequence[Piece], at: int) -> Tuple[str, int]:
+        end = at + 1
+        while end < len(pieces) and not pieces[end].read and pieces[end].text.strip() and end - at < _PIECES:
+            end += 1
+        for stop in range(end, at + 1, -1):
+            text = self._certain(pieces[at:stop])
+            if text is not None:
+                return text, stop - at
+        texts = [piece.text for piece in pieces[at:end]]
+        if len(texts) > 1 and not pieces[at].read and _tells_more(texts[0], _joined(texts, _MAIL)):
+            return _joined(texts, _MAIL), end - at
+        return pieces[at].text, 1
+
+    def _certain(self, pieces: Sequence[Piece]) -> Optional[str]:
+        """The one line that the pieces can be, if there is one."""
+        texts = [piece.text for piece in pieces]
+        ways = {}
+        for way in (_MAIL, _CUT):
+            whole = _whole(_joined(texts, way))
+            if whole is not None:
+                ways[way] = whole
+        if not ways:
+            return self._blanks_lost(texts)
+        usual = self._usual(pieces)
+        if len(set(ways.values())) == 1 and not (pieces[0].read and self._is_open(next(iter(ways.values())))):
+            if len(ways) == 1:
+                self._learn(next(iter(ways)), pieces)
+            elif usual == _CUT:
+                self._learn(_CUT, pieces)
+            return next(iter(ways.values()))
+        return ways.get(usual or "")
+
+    def _blanks_lost(self, texts: Sequence[str]) -> Optional[str]:
+        """Lines whose blanks tell nothing: those between the columns of a table, or behind the taint flags."""
+        text = _joined(texts, _MAIL)
+        row = self._table_row(text)
+        if row is not None:
+            self._joins[_MAIL] += 1
+            return row
+        return text if loose(text) is not None else None
+
+    def _table_row(self, text: str) -> Optional[str]:
+        if not text.startswith("["):
+            return None
+        for reading in readings(text, first=self._table):
+            if reading.row.kind in ("task", "tasks_head"):
+                self._table = companion(reading.row)
+                return reading.text
+        return None
+
+    def _is_open(self, text: str) -> bool:
+        return any(reading.row.kind in _OPEN for reading in readings(text))
+
+    def _usual(self, pieces: Sequence[Piece]) -> Optional[str]:
+        """In which way these pieces will have been broken. None: there is nothing to tell."""
+        widths = {piece.width for piece in pieces[:-1]}
+        if len(widths) == 1 and self._widths.get(next(iter(widths)), 0):
+            return _CUT
+        if any(piece.text.startswith(" ") for piece in pieces[1:]):
+            return _CUT
+        if self._joins[_MAIL] != self._joins[_CUT]:
+            return _MAIL if self._joins[_MAIL] > self._joins[_CUT] else _CUT
+        if max(widths) > _MAIL_WIDTH + 20:
+            return _CUT
+        return None if pieces[0].read else _MAIL
+
+    def _learn(self, way: str, pieces: Sequence[Piece]) -> None:
+        self._joins[way] += 1
+        if way == _CUT:
+            for piece in pieces[:-1]:
+                self._widths[piece.width] = self._widths.get(piece.width, 0) + 1
+
+
+def _joined(texts: Sequence[str], way: str) -> str:
+    line = texts[0]
+    for text in texts[1:]:
+        line += text if way == _CUT or line.endswith((" ", "-")) else " " + text.lstrip(" ")
+    return line
+
+
+def paragraph(texts: Sequence[str]) -> str:
+    """Lines as one, as a mail program had broken them."""
+    return _joined(texts, _MAIL)
+
+
+def _whole(text: str) -> Optional[str]:
+    """The text as a row reads it; the blank at the end of the CPU line (6.15+) is lost where lines are broken."""
+    for guess in (text, text + " "):
+        if is_read(guess):
+            return guess
+    return None
+
+
+def _tells_more(text: str, joined: str) -> bool:
+    """Is ``joined`` the beginning of a line, and more of it than ``text``?"""
+    before, after = cut(text), cut(joined)
+    return after is not None and known(after.values) > 1 + (known(before.values) if before is not None else 0)
