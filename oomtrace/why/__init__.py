@@ -8,6 +8,7 @@ from oomtrace.model import OomEvent
 
 from .after import achieved
 from .charging import charging
+from .counted import swap_counted
 from .filled import amounts, filled
 from .finding import CERTAIN, LIKELY, UNKNOWN, Amount, Explanation, Fact, Finding, Ranked, Suggestion
 from .following import suggestions
@@ -15,10 +16,11 @@ from .full import full
 from .headline import headline
 from .killed import killed
 from .pattern import Group, Pattern, pattern
-from .pick import exempt, pick, swap_counted, without_adj
+from .pick import exempt, pick, without_adj
 from .ranking import ranked
 from .reclaim import reclaim
 from .source import missing, suppressed, unprinted
+from .swap import swap
 from .table import tasks
 
 __all__ = [
@@ -32,7 +34,7 @@ CAUSES: Tuple[Callable[[OomEvent], Optional[Finding]], ...] = (
     unprinted, suppressed, missing,
     full, charging,
     killed,
-    filled, reclaim,
+    filled, reclaim, swap,
     tasks,
     pick, swap_counted, without_adj, exempt,
     achieved,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from oomtrace.model import Kill, OomEvent, Reap
 
@@ -35,10 +35,12 @@ def achieved(event: OomEvent) -> Optional[Finding]:
                    UNKNOWN if not said else CERTAIN)
 
 
-def _once(kills: "tuple[Kill, ...]") -> List[Kill]:
+def _once(kills: Tuple[Kill, ...]) -> List[Kill]:
     """A group kill prints the first victim twice."""
-    found = {kill.pid: kill for kill in reversed(kills)}
-    return list(reversed(list(found.values())))
+    found: Dict[int, Kill] = {}
+    for kill in kills:
+        found.setdefault(kill.pid, kill)
+    return list(found.values())
 
 
 def _released(event: OomEvent, pid: int) -> str:

@@ -40,7 +40,7 @@ _PURPOSE: Tuple[Tuple[str, str], ...] = (
     ("a message queue", "do_msgsnd load_msg alloc_msg"),
     ("a BPF map or program", "map_create htab_map_alloc bpf_prog_load"),
     ("io_uring", "io_uring_setup io_uring_create io_sqe_buffers_register"),
-    ("kernel threads that balance memory", "balance_pgdat kcompactd khugepaged ksm_scan_thread"),
+    ("a kernel thread that balances memory", "balance_pgdat kcompactd khugepaged ksm_scan_thread"),
 )
 _MEANS: Tuple[Tuple[str, str], ...] = (
     ("an allocation in tmpfs", "shmem_get_folio shmem_get_folio_gfp shmem_getpage shmem_getpage_gfp "
@@ -62,6 +62,7 @@ _GENERAL: Tuple[Tuple[str, str], ...] = (
      "kmem_cache_alloc_trace kmem_cache_alloc_lru __kmem_cache_alloc_node new_slab allocate_slab cache_alloc_refill"),
     ("a page fault", "handle_mm_fault __handle_mm_fault pagefault_out_of_memory mm_fault_error do_user_addr_fault "
      "__do_page_fault do_page_fault exc_page_fault page_fault async_page_fault asm_exc_page_fault"),
+    ("a kernel thread", "kthread kernel_init"),
 )
 
 
@@ -80,11 +81,38 @@ def functions(event: OomEvent) -> List[str]:
     return [re.sub(r"(\.(isra|part|constprop|cold|llvm)(\.\d+)*)+$|_noprof$", "", frame.symbol or "") for frame in sure]
 
 
+# do_anonymous_page(), wp_page_copy(), do_cow_fault() and do_swap_page() are often inlined into their caller; faults on
+# files allocate and charge in functions of their own. So what the caller calls directly tells.
+_FAULT_CALLS = frozenset(
+    "mem_cgroup_charge __mem_cgroup_charge mem_cgroup_try_charge mem_cgroup_try_charge_delay mem_cgroup_newpage_charge "
+    "mem_cgroup_charge_anon mem_cgroup_swapin_charge_page mem_cgroup_swapin_charge_folio "
+    "alloc_pages_vma alloc_page_vma vma_alloc_folio".split()
+)
+_FAULT_HANDLERS = frozenset("handle_mm_fault __handle_mm_fault handle_pte_fault".split())
+_ANONYMOUS = "a page fault on anonymous memory (new page, copy on write or swap-in)"
+_SYSCALL = re.compile(r"(?:__(?:x64|ia32|arm64|s390x|riscv)_|__se_|__do_)?(?:sys|SyS|ksys)_(\w+)")
+
+
 def call_site(event: OomEvent) -> Optional[Tuple[str, str]]:
     """What was being done and the function that tells, None if no function of the trace is known."""
     chain = functions(event)
+    for called, caller in zip(chain, chain[1:]):
+        if caller in _FAULT_HANDLERS and called in _FAULT_CALLS:
+            return _ANONYMOUS, caller
     for table in _TABLES:
         for function in chain:
             if function in table:
-                return table[function], function
-    return None
+                return table[function] + _within(chain, table), function
+    system_call = _system_call(chain)
+    return (f"system call {system_call}", chain[-1]) if system_call is not None else None
+
+
+def _within(chain: List[str], table: Dict[str, str]) -> str:
+    """What the general answer is part of."""
+    system_call = _system_call(chain) if table is _TABLES[-1] else None
+    return f" in system call {system_call}" if system_call is not None else ""
+
+
+def _system_call(chain: List[str]) -> Optional[str]:
+    found = [match[1] for match in map(_SYSCALL.fullmatch, chain) if match]
+    return found[-1] if found else None

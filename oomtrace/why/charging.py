@@ -7,6 +7,7 @@ from typing import List, Optional, Tuple
 from oomtrace.model import OomEvent
 
 from . import look
+from .account import account
 from .callsite import call_site
 from .finding import CERTAIN, LIKELY, UNKNOWN, Finding, facts
 from .units import human, plural, seconds
@@ -115,9 +116,13 @@ def _filler_differs(event: OomEvent) -> Optional[str]:
     rows = event.tasks or ()
     if trigger.pid is None or not rows:
         return None
+    found = account(event)
     top_row = max(rows, key=lambda task: task.rss_pages or 0)
+    size = look.page_kb(event)
+    if found is None or not found.total_kb or (top_row.rss_pages or 0) * size * 4 < found.total_kb:
+        return None  # no task holds a good part of it
     known = [task for task in rows if trigger.pid in (task.pid, task.tgid)]
-    if not known or top_row is known[0]:
+    if not known or (known[0].rss_pages or 0) * 2 > (top_row.rss_pages or 0):
         return None
-    held, own = (human((task.rss_pages or 0) * look.page_kb(event)) for task in (top_row, known[0]))
+    held, own = (human((task.rss_pages or 0) * size) for task in (top_row, known[0]))
     return f"It was only the last to ask: it holds {own}, {look.who(top_row.pid, top_row.comm)} {held}."

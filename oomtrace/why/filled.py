@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
 from oomtrace.model import MemcgStats, OomEvent
 
@@ -10,7 +10,6 @@ from . import look
 from .account import (
     ANON,
     CACHE,
-    FILE,
     FREE,
     HUGETLB,
     KERNEL,
@@ -28,17 +27,16 @@ from .units import exact, human, percent, share
 
 _TITLE = "what filled it"
 _WHAT_IT_IS = {
-    ANON: "memory that processes wrote to: heaps, stacks, private mappings",
-    ANON + ", tmpfs and shared": "memory that processes wrote to, and files on tmpfs",
-    FILE: "pages of files",
+    ANON: "heaps, stacks, private mappings",
+    ANON + ", tmpfs and shared": "what processes have written, and files on tmpfs",
     CACHE: "pages of files, on disk or on tmpfs",
-    SHMEM: "files on tmpfs and shared memory, which no process needs to have mapped",
-    KERNEL: "memory that the kernel uses for these processes",
+    SHMEM: "which no process needs to have mapped",
+    KERNEL: "used by the kernel for these processes",
     SOCK: "data in socket buffers",
     SLAB_UNRECLAIMABLE: "kernel objects",
     SLAB_RECLAIMABLE: "kernel caches such as directory entries and inodes",
-    UNEVICTABLE: "memory that is locked or otherwise may not be reclaimed",
-    HUGETLB: "memory set aside for huge pages, whether used or not",
+    UNEVICTABLE: "locked, or otherwise never reclaimed",
+    HUGETLB: "set aside, whether used or not",
 }
 
 
@@ -50,26 +48,26 @@ def filled(event: OomEvent) -> Optional[Finding]:
     if found is None:
         what = "memory statistics" if look.scope(event) == "memcg" else "Mem-Info"
         return Finding("filled", 3, _TITLE, f"What filled it is not in the source: no {what}.", confidence=UNKNOWN)
-    whole = found.total_kb or sum(part.kb for part in found.parts)
+    whole = found.total_kb
     parts = sorted((part for part in found.parts if part.kb), key=lambda part: -part.kb)
     said = [_said(part, whole) for part in parts[:4]]
     rest = sum(part.kb for part in parts[4:])
     if rest:
         said.append(f"others {human(rest)}")
-    left = _left(event, found, whole)
+    left = _left(found, whole)
     sentence = "; ".join(said + ([left] if left else [])) or "all its counters are 0"
-    interpretation, confidence = _verdict(found, parts, whole)
+    interpretation, confidence = _verdict(found, whole)
     return Finding("filled", 3, _TITLE, sentence + ".", _facts(event, found, whole), interpretation, confidence)
 
 
-def _said(part: Part, whole: int) -> str:
+def _said(part: Part, whole: Optional[int]) -> str:
     return f"{part.name} {exact(part.kb)} {share(part.kb, whole)}".rstrip()
 
 
-def _left(event: OomEvent, found: Account, whole: int) -> str:
+def _left(found: Account, whole: Optional[int]) -> str:
     """What no part accounts for, if it matters: 1 % or more."""
     left = found.left_kb
-    if left is None or abs(left) * 100 < whole:
+    if left is None or not whole or abs(left) * 100 < whole:
         return ""
     if left > 0:
         return f"not accounted for {exact(left)} {share(left, whole)}"
@@ -89,15 +87,19 @@ def in_words(name: str) -> str:
     return name + " memory" if name == KERNEL else name
 
 
-def _verdict(found: Account, parts: List[Part], whole: int) -> Tuple[Optional[str], str]:
+def _verdict(found: Account, whole: Optional[int]) -> Tuple[Optional[str], str]:
     top = biggest(found)
     left = found.left_kb or 0
+    if not whole:
+        return "What part of the whole that is the source does not tell.", UNKNOWN
+    if found.part(FREE) * 2 >= whole:
+        return f"Most of it was free; of what was used, most was {in_words(top.name)}." if top else None, CERTAIN
     if top is None or left > top.kb:
         return "Most of it is in no statistics: what it is cannot be told.", UNKNOWN
     if top.kb * 2 < whole:
         return f"No kind of memory makes up half of it; the largest is {in_words(top.name)}.", CERTAIN
     what = _WHAT_IT_IS.get(top.name)
-    said = f"Filled by {in_words(top.name)}" + (f": {what}." if what else ".")
+    said = f"Filled by {in_words(top.name)}" + (f" ({what})." if what else ".")
     return said, CERTAIN if abs(left) * 10 < whole else LIKELY
 
 
@@ -106,7 +108,7 @@ def amounts(event: OomEvent) -> Tuple[Amount, ...]:
     found = account(event)
     if found is None:
         return ()
-    whole = found.total_kb or sum(part.kb for part in found.parts)
+    whole = found.total_kb
     rows = [Amount(part.name, part.kb, percent(part.kb, whole)) for part in found.parts if part.kb]
     rows.sort(key=lambda row: -row.kb)
     left = found.left_kb
@@ -115,11 +117,12 @@ def amounts(event: OomEvent) -> Tuple[Amount, ...]:
     return tuple(rows)
 
 
-def _facts(event: OomEvent, found: Account, whole: int) -> Tuple[Fact, ...]:
+def _facts(event: OomEvent, found: Account, whole: Optional[int]) -> Tuple[Fact, ...]:
     values = [Fact("total_kb", found.total_kb)] if found.total_kb is not None else []
     for part in found.parts:
         values.append(Fact(f"{part.name}.kb", part.kb))
-        values.append(Fact(f"{part.name}.percent", percent(part.kb, whole)))
+        if whole:
+            values.append(Fact(f"{part.name}.percent", percent(part.kb, whole)))
     if found.left_kb is not None:
         values.append(Fact("not_accounted_for_kb", found.left_kb))
     values += [Fact(name, value) for name, value in found.details.items()]

@@ -9,9 +9,10 @@ from oomtrace.model import MemcgLevel, OomEvent, PageCounter
 from . import look, names
 from .account import managed_kb
 from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
-from .units import exact, human, plural
+from .units import exact, human
 
 _TITLE = "what was full"
+LABELS = {"memory": "memory limit", "memsw": "memory+swap limit", "kmem": "kernel memory limit"}
 
 
 def full(event: OomEvent) -> Optional[Finding]:
@@ -35,26 +36,24 @@ def _memcg(event: OomEvent) -> Finding:
     if memcg is None or memcg.memory is None or memcg.memory.usage_kb is None:
         return Finding("full", 1, _TITLE, f"{where} was full; its usage is not in the report.", facts(memcg__path=path))
     evidence = facts(memcg__path=path) + _counters(event) + _level_facts(memcg.levels)
-    name, counter = _hit(event)
+    name, counter = hit(event)
     limit_kb = look.limit_kb(counter)
     if name is None or counter is None or limit_kb is None or counter.usage_kb is None:
         return _below_limit(event, where, evidence)
-    label = {"memory": "memory limit", "memsw": "memory+swap limit", "kmem": "kernel memory limit"}[name]
-    sentence = f"{where} was at its {label} of {exact(limit_kb)}"
+    sentence = f"{where} was at its {LABELS[name]} of {exact(limit_kb)}"
     if counter.usage_kb != limit_kb:
         sentence += f", usage {exact(counter.usage_kb)}"
     if counter.failcnt is not None:
-        sentence += f", hit {plural(counter.failcnt, 'time')}"
+        sentence += f", failcnt {counter.failcnt}"
     return Finding("full", 1, _TITLE, sentence + ".", evidence, _context(event))
 
 
-def _hit(event: OomEvent) -> Tuple[Optional[str], Optional[PageCounter]]:
+def hit(event: OomEvent) -> Tuple[Optional[str], Optional[PageCounter]]:
     """The counter with no room for the charge: memory, on v1 also memory+swap or kernel memory."""
     order = event.trigger.order
     need_kb = look.page_kb(event) << order if order is not None and order > 0 else look.page_kb(event)
-    memcg = event.memcg
-    for name in ("memory", "memsw", "kmem"):
-        counter = getattr(memcg, name)
+    for name in ("memory", "memsw", "kmem") if event.memcg is not None else ():
+        counter = getattr(event.memcg, name)
         limit_kb = look.limit_kb(counter)
         if limit_kb is not None and counter.usage_kb is not None and counter.usage_kb + need_kb > limit_kb:
             return name, counter
@@ -134,10 +133,11 @@ def _machine(event: OomEvent, scope: str) -> Finding:
         what = "The machine as a whole"
     else:
         by = "cpuset" if scope == "cpuset" else "memory policy"
-        what = f"NUMA node {nodes or '?'}, all that the task's {by} allows,"
+        what = f"NUMA node {nodes}, all that the task's {by} allows," if nodes else f"What the task's {by} allows"
     size = f" ({_size(total_kb, swap_kb)})" if total_kb is not None else ""
-    return Finding("full", 1, _TITLE, f"{what}{size} had no memory left for this allocation; no memory cgroup's limit "
-                   "was hit.", evidence, _lost_context(event), UNKNOWN if _lost_context(event) else CERTAIN)
+    lost = _lost_context(event)
+    return Finding("full", 1, _TITLE, f"{what}{size} had no memory that this allocation could use; no memory cgroup's "
+                   "limit was hit.", evidence, lost, UNKNOWN if lost else CERTAIN)
 
 
 def _size(total_kb: int, swap_kb: Optional[int]) -> str:

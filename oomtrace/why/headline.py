@@ -9,6 +9,7 @@ from oomtrace.model import OomEvent
 from . import look, names
 from .account import FREE, Account, account, managed_kb
 from .filled import biggest, in_words
+from .full import LABELS, hit
 from .units import human, plural
 
 
@@ -23,16 +24,26 @@ def _full(event: OomEvent) -> str:
         path = look.full_path(event)
         whose = names.short(path) if path is not None else "a memory cgroup"
         whose = f"{whose[:1].upper()}{whose[1:]}" if not whose.startswith("/") else whose
-        limit = look.limit_kb(event.memcg.memory) if event.memcg is not None else None
-        return f"{whose} reached its memory limit" + (f" of {human(limit)}" if limit is not None else "")
+        name, counter = hit(event)
+        if name is None and event.memcg is not None:
+            counter = event.memcg.memory
+        limit = look.limit_kb(counter)
+        return f"{whose} reached its {LABELS[name or 'memory']}" + (f" of {human(limit)}" if limit is not None else "")
     if scope == "sysrq":
         return "Someone asked the kernel for a kill (SysRq-f)"
-    if scope in ("cpuset", "mempolicy"):
-        return "The NUMA nodes that a task may use ran out of memory"
-    if scope == "global":
-        total = managed_kb(event)
-        return "The machine ran out of memory" + (f" ({human(total)} RAM)" if total is not None else "")
+    if scope in ("global", "cpuset", "mempolicy"):
+        return _machine(event, scope)
     return "Memory ran out; of what the source does not tell"
+
+
+def _machine(event: OomEvent, scope: str) -> str:
+    """With much free, it is not the machine that ran out: the allocation could not use what there was."""
+    total, found = managed_kb(event), account(event)
+    free = found.part(FREE) if found is not None else 0
+    where = "the machine" if scope == "global" else "the NUMA nodes that the task may use"
+    if total and free * 10 >= total:
+        return f"An allocation found no memory that it could use, with {human(free)} of {human(total)} free in {where}"
+    return f"{where[:1].upper()}{where[1:]} ran out of memory" + (f" ({human(total)} RAM)" if total else "")
 
 
 def _of(event: OomEvent) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from oomtrace.model import OomEvent
+from oomtrace.model import Kill, OomEvent, Verdict
 
 from . import look, names
 from .finding import CERTAIN, UNKNOWN, Finding, facts
@@ -57,10 +57,10 @@ def _relation(event: OomEvent) -> Tuple[str, str]:
     full, victim, charger = look.full_path(event), look.victim_path(event), charger_path(event)
     if victim is None:
         return ("; its memory cgroup is not in the report" if look.scope(event) == "memcg" else ""), CERTAIN
-    said = f", in {names.described(victim)}"
     if look.scope(event) != "memcg" or full is None:
-        return said, CERTAIN
-    said += f": {relation(full, victim)}"
+        return f", in {names.described(victim)}", CERTAIN
+    same = victim == full
+    said = ", in the full memory cgroup itself" if same else f", in {names.described(victim)}: {relation(full, victim)}"
     if charger is None:
         return said + "; which memory cgroup the charger is in the source does not tell", CERTAIN
     if charger == victim:
@@ -72,19 +72,34 @@ def _more(event: OomEvent) -> Optional[str]:
     """A child in place of the chosen, a group, sharers of the memory."""
     said: List[str] = []
     verdict, victim = event.verdict, event.kills[0]
-    row = look.row_of(event, victim.pid)
-    same_group = row is not None and verdict is not None and row.tgid == verdict.pid
-    if verdict is not None and verdict.pid != victim.pid and not same_group:
-        said.append(f"The kernel had chosen {look.who(verdict.pid, verdict.comm)} and sacrificed this child of it.")
+    if verdict is not None and verdict.pid != victim.pid:
+        said.append(_other_than_chosen(event, verdict, victim))
     if event.oom_group is not None:
-        number = plural(_processes(event), "process", "processes")
-        said.append(f"memory.oom.group of {event.oom_group} is set: {number} were killed with it.")
+        number = plural(_processes(event), "process was killed", "processes were killed")
+        said.append(f"memory.oom.group is set for {_shown(event, event.oom_group)}: {number} in all.")
     elif len(event.kills) > 1:
         others = ", ".join(look.who(kill.pid, kill.comm) for kill in event.kills[1:4])
-        said.append(f"{plural(_processes(event), 'process', 'processes')} were killed; the others: {others}.")
+        said.append(f"{plural(_processes(event), 'process was', 'processes were')} killed; the others: {others}.")
     if event.sharing:
         said.append(f"{plural(len(event.sharing), 'process', 'processes')} that shared its memory were killed too.")
     return " ".join(said) or None
+
+
+def _other_than_chosen(event: OomEvent, verdict: Verdict, victim: Kill) -> str:
+    """Up to 5.0 a child may die for the chosen task, and up to 4.8 threads are weighed, so that the chosen one may be
+    a thread of the victim. A row of its own tells that it is a process."""
+    name = look.who(verdict.pid, verdict.comm)
+    rows = {task.pid for task in event.tasks or ()}
+    if verdict.pid in rows and victim.pid in rows:
+        return f"The kernel had chosen {name} and sacrificed this child of it."
+    return f"The kernel had chosen {name}: a thread of the same process, or its parent; the report does not tell."
+
+
+def _shown(event: OomEvent, path: str) -> str:
+    """A path, short where the sentence before has it."""
+    if path == look.full_path(event):
+        return "the full memory cgroup"
+    return "the victim's memory cgroup" if path == look.victim_path(event) else names.described(path)
 
 
 def _processes(event: OomEvent) -> int:
@@ -102,6 +117,11 @@ def _nobody(event: OomEvent) -> Finding:
     if event.no_killable or event.sysrq_ignored:
         return Finding("killed", 2, _TITLE, "Nobody: there was no task that could be killed.",
                        facts(no_killable=int(event.no_killable)))
+    reaped = [reap for reap in event.reaps if reap.reaped]
+    if reaped:
+        first = reaped[0]
+        return Finding("killed", 2, _TITLE, f"{look.who(first.pid, first.comm)}: its kill is not in the source, but "
+                       "the oom_reaper took its memory.", facts(reap__pid=first.pid, reap__comm=first.comm))
     found = look.chosen(event)
     if found is not None:
         return Finding("killed", 2, _TITLE, f"{look.who(*found)} was chosen; that it was killed is not in the source.",

@@ -11,6 +11,8 @@ from oomtrace.model import Kill, OomEvent, PageCounter, Task
 # before 3.19 prints LLONG_MAX or ULLONG_MAX >> 10.
 _NO_LIMIT_KB = 1 << 52
 
+_PAGE_SIZES = (4, 8, 16, 64)
+
 _CONSTRAINTS = {
     "CONSTRAINT_MEMCG": "memcg",
     "CONSTRAINT_CPUSET": "cpuset",
@@ -75,14 +77,27 @@ def row_of(event: OomEvent, pid: int) -> Optional[Task]:
 
 
 def page_kb(event: OomEvent) -> int:
-    """The page size: what the victim's row has in pages, its kill line has in kB."""
+    """The page size, where the report shows it: in a counter without a limit (PAGE_COUNTER_MAX), in the smallest free
+    block, or in the victim, whose row is in pages and whose kill line is in kB."""
+    memcg = event.memcg
+    for counter in (memcg.memory, memcg.swap, memcg.memsw, memcg.kmem) if memcg is not None else ():
+        for size in _PAGE_SIZES:
+            if counter is not None and counter.limit_kb == ((1 << 63) - 1) // (size * 1024) * size:
+                return size
+    for zone in event.meminfo.zones if event.meminfo is not None else ():
+        if zone.buddy and zone.buddy[0][1] in _PAGE_SIZES:
+            return zone.buddy[0][1]
+    return _of_victim(event) or event.machine.page_kb
+
+
+def _of_victim(event: OomEvent) -> Optional[int]:
     for kill in event.kills:
         row = row_of(event, kill.pid)
         if row is not None and row.total_vm_pages and kill.total_vm_kb:
             size, rest = divmod(kill.total_vm_kb, row.total_vm_pages)
-            if rest == 0 and size in (4, 8, 16, 64):
+            if rest == 0 and size in _PAGE_SIZES:
                 return size
-    return event.machine.page_kb
+    return None
 
 
 def held_kb(kill: Kill) -> Optional[int]:

@@ -11,7 +11,7 @@ from .badness import Weighed
 from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
 from .ranking import Ranking, rank
 from .totalpages import totalpages
-from .units import exact, human, plural
+from .units import exact, plural
 
 _TITLE = "the pick"
 
@@ -60,7 +60,11 @@ def _unweighable(event: OomEvent, pid: int) -> Optional[str]:
         return "this kernel's table shows neither swap nor page tables"
     if badness.formula(event) is None:
         return "the kernel's version is not known"
+    ranking = rank(event)
     row = look.row_of(event, pid)
+    if row is None and (ranking is None or ranking.chosen is None or not ranking.reading.fits):
+        return "the task table has no row of it"
+    row = row or (ranking.chosen.task if ranking is not None and ranking.chosen is not None else None)
     if row is None:
         return "the task table has no row of it"
     if badness.pages_of(row, look.page_kb(event)) is None or row.oom_score_adj is None:
@@ -81,20 +85,33 @@ def _sentence(event: OomEvent, ranking: Ranking, name: str) -> str:
     assert ranking.chosen is not None
     points, score = ranking.points(ranking.chosen), ranking.score(ranking.chosen)
     said = f"{name} has {plural(points, 'point')}"
-    if score is not None:
-        said += f", score {score}"
-        if event.verdict is not None:
-            printed = event.verdict.score
-            said += " as the kernel printed" if score == printed else f"; the kernel printed {printed}"
+    said += _score(event, ranking, score)
     others = [w for w in ranking.candidates if w is not ranking.chosen]
     if not others:
-        return said + "; no other task could be chosen."
+        return said + "; no other task is listed that could be chosen."
     best = others[0]
-    runner = f"{look.who(best.task.pid, best.task.comm)} with {plural(ranking.points(best), 'point')}"
+    name, listed = look.who(best.task.pid, best.task.comm), plural(len(ranking.candidates), "listed candidate")
+    if ranking.points(best) == ranking.points(ranking.chosen):
+        return f"{said}, as many as {name}: the most of {listed}."
+    runner = f"{name} with {plural(ranking.points(best), 'point')}"
     place = ranking.candidates.index(ranking.chosen) + 1 if ranking.chosen in ranking.candidates else None
     if place == 1:
-        return f"{said}: the most of {plural(len(ranking.candidates), 'candidate')}; next {runner}."
-    return f"{said}: number {place} of {plural(len(ranking.candidates), 'candidate')}, behind {runner}."
+        return f"{said}: the most of {listed}; next {runner}."
+    return f"{said}: number {place} of {listed}, behind {runner}."
+
+
+def _score(event: OomEvent, ranking: Ranking, score: Optional[int]) -> str:
+    """The recomputed score beside the printed one."""
+    verdict, reading = event.verdict, ranking.reading
+    if verdict is None:
+        return f", score {score}" if score is not None else ""
+    if reading.fitted and reading.total_range is not None:
+        low, high = reading.total_range
+        return f"; the kernel's score {verdict.score} follows from them if totalpages are {low} to {high}"
+    if score is None:
+        return f"; the kernel printed score {verdict.score}"
+    said = " as the kernel printed" if score == verdict.score else f"; the kernel printed {verdict.score}"
+    return f", score {score}{said}"
 
 
 def _judgement(event: OomEvent, ranking: Ranking) -> Tuple[str, str]:
@@ -212,38 +229,3 @@ def exempt(event: OomEvent) -> Optional[Finding]:
 def _reasons(weighed: Tuple[Weighed, ...]) -> Tuple[Fact, ...]:
     counts: List[str] = [w.exempt or "" for w in weighed]
     return tuple(Fact(f"exempt.{reason}", counts.count(reason)) for reason in sorted(set(counts)))
-
-
-def swap_counted(event: OomEvent) -> Optional[Finding]:
-    """What totalpages tell of swap, for a memcg: whether the kernel could count any."""
-    memcg = event.memcg
-    limit_kb = look.limit_kb(memcg.memory) if memcg is not None else None
-    if look.scope(event) != "memcg" or limit_kb is None:
-        return None
-    size = look.page_kb(event)
-    limit = limit_kb // size
-    ranking = rank(event)
-    reading = ranking.reading if ranking is not None else None
-    if event.totalpages is not None:
-        return _swap(limit, event.totalpages, event.totalpages, size, CERTAIN)
-    if reading is None or not reading.fits or reading.total_range is None or reading.total is None:
-        return None
-    if reading.total == limit:
-        return _swap(limit, limit, reading.total_range[1], size, LIKELY)
-    return _swap(limit, reading.total_range[0], reading.total_range[1], size, LIKELY)
-
-
-def _swap(limit: int, low: int, high: int, size: int, confidence: str) -> Finding:
-    evidence = facts(memory__limit_pages=limit, totalpages_low=low, totalpages_high=high)
-    known = "The kernel's totalpages" if confidence == CERTAIN else "The printed score fits totalpages that"
-    if low == limit:
-        return Finding(
-            "totalpages", 5, "totalpages", f"{known} equal the memory limit alone, {limit} pages.", evidence,
-            "There was no swap to count: none is on, or swappiness is 0, or the swap limit allows none.", confidence,
-        )
-    least, most = human((low - limit) * size), human((high - limit) * size)
-    amount = least if least == most else f"{least} to {most}"
-    return Finding(
-        "totalpages", 5, "totalpages", f"{known} exceed the memory limit of {limit} pages by {amount}.", evidence,
-        "So much swap could be counted for it.", confidence,
-    )

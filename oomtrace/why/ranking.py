@@ -17,12 +17,14 @@ from .totalpages import Totalpages, totalpages
 class Reading:
     """What is taken for the two things that a log does not tell, totalpages and the superuser's bonus.
 
-    ``fits``: does the printed score follow from it? None: no score is printed.
+    ``fits``: does the printed score follow from it? None: no score is printed. ``fitted``: totalpages were chosen so.
     """
 
     total: Optional[int]
     bonus: str
     fits: Optional[bool] = None
+    exact: bool = False  # totalpages are known without the score
+    fitted: bool = False
     total_range: Optional[Tuple[int, int]] = None  # all totalpages that give the printed score
 
     def points(self, weighed: Weighed, rule: Formula) -> int:
@@ -47,8 +49,10 @@ class Ranking:
         return self.reading.points(weighed, self.rule)
 
     def score(self, weighed: Weighed) -> Optional[int]:
-        """Per mille of totalpages, where those are known or can be taken from the limit."""
-        return badness.score(self.points(weighed), self.reading.total) if self.reading.total else None
+        """Per mille of totalpages, where those are known or the printed score tells."""
+        if not self.reading.total or not (self.reading.exact or self.reading.fits):
+            return None
+        return badness.score(self.points(weighed), self.reading.total)
 
 
 def rank(event: OomEvent) -> Optional[Ranking]:
@@ -78,7 +82,15 @@ def _chosen(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
     if found is None:
         return None
     same = [w for w in weighed if w.task.pid == found[0]] or [w for w in weighed if w.task.tgid == found[0]]
-    return same[0] if same else None
+    return same[0] if same else _of_thread(event, weighed)
+
+
+def _of_thread(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
+    """Up to 4.8 a thread may be chosen, which has no row of its own; its process is killed. That the printed score is
+    that of the killed process tells it from a child that died for its parent."""
+    if event.verdict is None or not event.kills or event.verdict.comm != event.kills[0].comm:
+        return None
+    return next((w for w in weighed if w.task.pid == event.kills[0].pid), None)
 
 
 def _reading(event: OomEvent, rule: Formula, chosen: Optional[Weighed]) -> Reading:
@@ -86,20 +98,21 @@ def _reading(event: OomEvent, rule: Formula, chosen: Optional[Weighed]) -> Readi
     total = totalpages(event)
     usual = rule.root[0]
     start = total.low if total is not None else None
+    exact = total is not None and total.exact is not None
     if event.verdict is None or chosen is None or total is None:
-        return Reading(start, usual)
+        return Reading(start, usual, exact=exact)
     printed = event.verdict.score
     options = badness.bonuses(chosen.task, rule)
     for bonus in options:
-        reading = Reading(total.low, bonus)
+        reading = Reading(total.low, bonus, exact=exact)
         if badness.score(reading.points(chosen, rule), total.low) == printed:
             fitting = _fitting(chosen, printed, bonus, total)
-            return Reading(total.low, bonus, True, fitting or (total.low, total.low))
+            return Reading(total.low, bonus, True, exact, total_range=fitting or (total.low, total.low))
     for bonus in options:
         fitting = _fitting(chosen, printed, bonus, total)
         if fitting is not None:
-            return Reading(sum(fitting) // 2, bonus, True, fitting)
-    return Reading(total.low, usual, False)
+            return Reading(sum(fitting) // 2, bonus, True, exact, fitted=True, total_range=fitting)
+    return Reading(total.low, usual, False, exact)
 
 
 def _fitting(chosen: Weighed, printed: int, bonus: str, total: Totalpages) -> Optional[Tuple[int, int]]:

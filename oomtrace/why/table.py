@@ -33,7 +33,7 @@ def tasks(event: OomEvent) -> Optional[Finding]:
     swapped = sum(task.swapents_pages or 0 for task in rows) * size
     if swapped:
         sentence += f"; swapped out {exact(swapped)}"
-    interpretation, confidence = _explains(rows, held, size, whole, found)
+    interpretation, confidence = _explains(rows, held, size, whole, found, _cut(event))
     evidence = facts(tasks=len(rows), rss_kb=held, rss_percent=percent(held, whole), swapents_kb=swapped)
     return Finding("tasks", 4, _TITLE, sentence + ".", evidence + _rows(top, size, whole), interpretation, confidence)
 
@@ -43,6 +43,10 @@ def _none(event: OomEvent) -> Finding:
         return Finding("tasks", 4, _TITLE, "The task table is empty.", facts(tasks=0))
     return Finding("tasks", 4, _TITLE, "Not in the source: task table.", confidence=UNKNOWN,
                    interpretation="Without it who holds the memory is unknown.")
+
+
+def _cut(event: OomEvent) -> bool:
+    return any("task table" in part for part in event.missing)
 
 
 def _said(task: Task, size: int, whole: Optional[int]) -> str:
@@ -61,10 +65,12 @@ def _rows(top: List[Task], size: int, whole: Optional[int]) -> Tuple[Fact, ...]:
 
 
 def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int],
-              found: Optional[Account]) -> Tuple[Optional[str], str]:
+              found: Optional[Account], incomplete: bool) -> Tuple[Optional[str], str]:
     """How much of the memory is in tasks. Resident pages may be shared, or charged elsewhere: an upper bound."""
     if not whole:
         return None, CERTAIN
+    if incomplete:
+        return "The table is not complete.", UNKNOWN
     anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
     if found is not None and len(anon_rows) == len(rows) and found.part(ANON):
         anon = sum(anon_rows) * size
@@ -74,7 +80,7 @@ def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int]
             return f"{said} {human(outside)} is something else: file cache, tmpfs or kernel memory.", CERTAIN
         return said, CERTAIN
     if held >= whole:
-        return "The tasks account for all of it; pages that they share count for each.", LIKELY
+        return "That is all of it; pages that tasks share count for each of them.", LIKELY
     if (whole - held) * 4 >= whole:
         return (f"{exact(whole - held)} or more is in no listed task: file cache, tmpfs, kernel memory, or memory of "
                 "tasks that are not listed."), CERTAIN

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from oomtrace.model import OomEvent, Zone
 
 from . import look
-from .finding import UNKNOWN
+from .account import managed_kb
+from .case import Case
 from .units import human
 
 # The zones' numbers, by which lowmem_reserve is indexed, for the sets of zones that leave no doubt.
@@ -15,17 +16,9 @@ _X86_64: Dict[str, int] = {"DMA": 0, "DMA32": 1, "Normal": 2, "Movable": 3, "Dev
 _I386: Dict[str, int] = {"DMA": 0, "Normal": 1, "HighMem": 2, "Movable": 3}
 
 
-class Says(Protocol):
-    def __call__(self, clause: str, **values: Optional[int]) -> None: ...
-
-
-class Means(Protocol):
-    def __call__(self, conclusion: str, confidence: str = ...) -> None: ...
-
-
-def judge(event: OomEvent, says: Says, means: Means) -> None:
+def judge(event: OomEvent, case: Case) -> None:
     """Which zones could not serve the allocation, and why."""
-    zones = usable(event)
+    zones = usable(event) if complete(event) else []
     order = event.trigger.order
     if not zones or order is None or order < 0:
         return
@@ -36,18 +29,29 @@ def judge(event: OomEvent, says: Says, means: Means) -> None:
     for zone in sorted(zones, key=lambda zone: -zone.counters.get("present_kb", 0))[:1]:
         free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
         if free is not None and least is not None:
-            says(f"zone {_name(zone)} free {human(free)}, min watermark {human(least)}", free_kb=free, min_kb=least)
+            said = f"zone {_name(zone)} free {human(free)}, min watermark {human(least)}"
+            case.says(said, free_kb=free, min_kb=least)
     if len(low) == len(zones):
-        means("Every zone that it could use was below its min watermark or reserve.")
+        case.means("Every zone that it could use was below its min watermark or reserve.")
     elif order > 0 and all(zone in low or has_block(zone, order) is False for zone in zones):
-        means(f"Memory was free but in pieces: no zone above its watermark had a free block of order {order}.")
+        case.means(f"Memory was free but in pieces: no zone above its watermark had a free block of order {order}.")
     elif not unsure:
         above = ", ".join(_name(zone) for zone in zones if zone not in low)
-        means(f"Zone {above} was above its min watermark when this was printed, which is after the decision.", UNKNOWN)
+        case.says(f"zone {above} was above its min watermark when this was printed, which is after the decision")
 
 
 def _name(zone: Zone) -> str:
     return zone.name if zone.node is None else f"{zone.name} of node {zone.node}"
+
+
+def complete(event: OomEvent) -> bool:
+    """Are all zones in the report? What follows them is, and they make up what is managed."""
+    meminfo = event.meminfo
+    if meminfo is None or "ram_pages" not in meminfo.tail or any(not zone.buddy for zone in meminfo.zones):
+        return False
+    managed = [zone.counters.get("managed_kb", 0) for zone in meminfo.zones]
+    total = managed_kb(event)
+    return total is not None and sum(managed) * 50 >= total * 49
 
 
 def usable(event: OomEvent) -> List[Zone]:
