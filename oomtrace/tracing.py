@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass, field
-from typing import Callable, Dict, Iterator, List, Optional
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from oomtrace.kernel import btf, eras, machine, probes, statistics
-from oomtrace.kernel.symbols import Resolver, Symbols
-from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NOT_ROOT, OomtraceError
+from oomtrace import plan
+from oomtrace.errors import EXIT_NOT_ROOT, OomtraceError
+from oomtrace.kernel import machine, probes
+from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import program, tracer
 from oomtrace.model import OomEvent
-from oomtrace.wire.assemble import Assembler
+from oomtrace.wire import capture
+from oomtrace.wire.assemble import Assembler, Oom
 from oomtrace.wire.decode import Decoder
 from oomtrace.wire.layout import Layout
 
@@ -21,103 +23,107 @@ _PENDING_MS = 20  # while an OOM is in hand
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass
+@dataclass(frozen=True)
+class Traced:
+    """An OOM: the event, and the bytes of a capture file of it."""
+
+    event: OomEvent
+    capture: bytes
+
+
 class Trace:
     """A running trace. ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel."""
 
-    say: Callable[[str], None]
-    warn: Callable[[str], None]
-    stopping: bool = False
-    facts: Dict[str, object] = field(default_factory=dict)
-    raw: List[bytes] = field(default_factory=list)
+    def __init__(self, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+        self._say = say
+        self._warn = warn
+        self._stopping = False
+        self._before: Dict[signal.Signals, Any] = {}
+        self.probes = 0
 
     def start(self) -> None:
         """Compile and attach. Raises OomtraceError with what a person can do about it."""
         if not tracer.privileged():
             raise OomtraceError("tracing the OOM killer needs root", "run it with sudo", EXIT_NOT_ROOT)
-        program.import_bcc()
-        symbols = _symbols()
-        targets = probes.resolve(symbols)
-        release = os.uname().release
-        compiled = program.compile_programs(symbols, eras.summed_rss(release))
-        self.say(f"kernel structures from {compiled.types_from}")
-        self._tracer = tracer.Tracer(compiled, machine.possible_cpus())
-        self._tracer.attach(targets, lambda t, why: self.warn(f"without {t.probe.functions[0]} ({why}): {t.probe.loses}"))
+        self._plan, base = plan.get(self._say)
+        targets = [probes.Target(probe, symbol) for probe, symbol in zip(probes.PROBES, self._plan.targets)]
+        self._tracer = tracer.Tracer(self._plan.image, self._plan.at(base), machine.online_cpus())
+        self._tracer.attach(targets, self._skipped)
+        self.probes = sum(target.symbol is not None for target in targets)
         for target in targets:
-            self.say(f"probe {target.probe.program}: {target.symbol or 'none'}")
-        types = btf.load()
-        self.facts = {
-            **machine.facts(symbols),
-            **eras.facts(types, symbols, release),
-            "statistics": statistics.rows(types, release),
-        }
+            self._say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}")
+        # A signal may fall just before the wait for records; the byte that it leaves in the pipe ends that wait.
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._tracer.wake_on(self._wake_read)
+        signal.set_wakeup_fd(self._wake_write)
+        for number in _STOP_SIGNALS:
+            self._before[number] = signal.signal(number, lambda *_: self.stop())
+
+    def _skipped(self, target: probes.Target, why: str) -> None:
+        self._warn(f"oomtrace: without {target.probe.functions[0]} ({why}): {target.probe.loses}")
+
+    def _prepare(self) -> None:
+        """What decoding needs and being ready does not. Protects the process once all its memory is in use."""
+        symbols = Symbols.load()
+        self._facts = {**machine.facts(symbols), **self._plan.facts}
         self._layout = Layout((program.bpf_folder() / "records.h").read_text())
         self._resolver = symbols.resolver()
-        self._decoder = Decoder(self._layout, self.facts, self._name_of)
         self._assembler = Assembler()
         tracer.protect()
-        for number in _STOP_SIGNALS:
-            signal.signal(number, self._stop)
 
-    def _stop(self, _number: int, _frame: object) -> None:
-        self.stopping = True
-        # The signal may fall just before the wait for records: then nothing would end that wait but another signal.
-        signal.signal(signal.SIGALRM, lambda *_: None)
-        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
-
-    def _name_of(self, address: int) -> Optional[str]:
-        if not self._resolver.is_text(address):
-            return None
-        return self._resolver.name(address) or f"0x{address:x}"
+    def stop(self) -> None:
+        """End ``events`` after the event in hand."""
+        self._stopping = True
 
     @property
     def lost(self) -> int:
         """Records that found the buffers full."""
         return self._tracer.lost
 
-    def events(self, deadline: Optional[float] = None) -> Iterator[OomEvent]:
+    def events(self, deadline: Optional[float] = None) -> Iterator[Traced]:
         """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand."""
-        while not self.stopping:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                break
+        self._prepare()
+        while not self._stopping:
             wait_ms = _PENDING_MS if self._assembler.pending else -1
-            if left is not None:
-                wait_ms = int(left * 1000) + 1 if wait_ms < 0 else min(wait_ms, int(left * 1000) + 1)
-            self._read(wait_ms)
-            for oom in self._assembler.ready(time.monotonic_ns()):
-                yield self._decoder.event(oom)
-        yield from self._finish()
-
-    def _finish(self) -> Iterator[OomEvent]:
-        """The event in hand when the trace is stopped."""
+            if deadline is not None:
+                left_ms = int((deadline - time.monotonic()) * 1000) + 1
+                if left_ms <= 0:
+                    break
+                wait_ms = left_ms if wait_ms < 0 else min(wait_ms, left_ms)
+            yield from self._read(wait_ms)
+        yield from self._read(0)  # what came before the stop
         patience = time.monotonic() + 1
         while self._assembler.pending and time.monotonic() < patience:
-            self._read(_PENDING_MS)
-            for oom in self._assembler.ready(time.monotonic_ns()):
-                yield self._decoder.event(oom)
+            yield from self._read(_PENDING_MS)
         for oom in self._assembler.flush():
-            yield self._decoder.event(oom)
+            yield self._traced(oom)
 
-    def _read(self, timeout_ms: int) -> None:
-        now = time.monotonic_ns()
-        for data in self._tracer.poll(timeout_ms):
-            now = time.monotonic_ns()
-            self._assembler.add(self._layout.decode(data), now)
+    def _read(self, timeout_ms: int) -> Iterator[Traced]:
+        for data in self._tracer.wait(timeout_ms):
+            self._assembler.add(self._layout.decode(data), time.monotonic_ns())
+        for oom in self._assembler.ready(time.monotonic_ns()):
+            yield self._traced(oom)
+
+    def _traced(self, oom: Oom) -> Traced:
+        met: Dict[int, str] = {}
+
+        def name_of(address: int) -> Optional[str]:
+            if not self._resolver.is_text(address):
+                return None
+            met[address] = self._resolver.name(address) or f"0x{address:x}"
+            return met[address]
+
+        event = Decoder(self._layout, self._facts, name_of).event(oom)
+        records: List[bytes] = [record.raw for record in oom.records]
+        return Traced(event, capture.dump(self._layout.text, self._facts, records, met, oom.lost))
 
     def close(self) -> None:
-        """Detach."""
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        """Detach, and give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
         self._tracer.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
-
-def _symbols() -> Symbols:
-    try:
-        symbols = Symbols.load()
-    except OSError as error:
-        raise OomtraceError(f"cannot read /proc/kallsyms: {error.strerror}", "is CONFIG_KALLSYMS set?", EXIT_LOCKDOWN) from error
-    if not symbols.readable:
-        raise OomtraceError(
-            "the kernel hides its symbols' addresses", "sysctl kernel.kptr_restrict=1 and CAP_SYSLOG show them", EXIT_LOCKDOWN
-        )
-    return symbols

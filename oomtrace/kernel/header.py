@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols
@@ -23,9 +23,10 @@ _SIZEOF = re.compile(r"\bSIZEOF_(\w+)")
 
 @dataclass(frozen=True)
 class Header:
-    """The header's text, and what was asked for and is not there."""
+    """The header's text, the symbols in the order of their marks, and what was asked for and is not there."""
 
     text: str
+    symbols: Tuple[str, ...]
     missing: Tuple[str, ...]
 
 
@@ -115,20 +116,26 @@ def type_lines(btf: Btf, asked: Questions) -> Tuple[List[str], List[str]]:
     return lines, missing
 
 
-def symbol_lines(symbols: Symbols, asked: Questions) -> Tuple[List[str], List[str]]:
-    """The part that changes with each boot (address space randomisation): (lines, what is missing)."""
+def symbol_lines(
+    symbols: Symbols, asked: Questions, mark: Callable[[int], int]
+) -> Tuple[List[str], List[str], List[str]]:
+    """The symbols' part: (lines, symbols found, what is missing).
+
+    In place of the i-th found symbol's address, which changes with each boot, stands ``mark(i)``.
+    """
     lines: List[str] = []
+    found: List[str] = []
     missing: List[str] = []
     for name in asked.symbols:
-        address = symbols.address(name)
-        if address is None:
+        if symbols.address(name) is None:
             missing.append(f"symbol {name}")
             continue
-        lines += [f"#define HAVE_KSYM_{name} 1", f"#define KSYM_{name} {address:#x}ULL"]
+        lines += [f"#define HAVE_KSYM_{name} 1", f"#define KSYM_{name} {mark(len(found)):#x}ULL"]
+        found.append(name)
         size = symbols.size_bytes(name)
         if size is not None:
             lines.append(f"#define KSYM_SIZE_{name} {size}")
-    return lines, missing
+    return lines, found, missing
 
 
 def features(btf: Btf, summed_rss: bool) -> Dict[str, bool]:
@@ -138,16 +145,14 @@ def features(btf: Btf, summed_rss: bool) -> Dict[str, bool]:
     return {"PERCPU_RSS": percpu, "SUMMED_RSS": percpu and summed_rss}
 
 
-def generate(source: str, btf: Btf, symbols: Symbols, nr_cpus: int, summed_rss: bool) -> Header:
-    """The header for the BPF source on this kernel."""
+def generate(
+    source: str, btf: Btf, symbols: Symbols, nr_cpus: int, summed_rss: bool, mark: Callable[[int], int]
+) -> Header:
+    """The header for the BPF source on this kernel; ``mark`` gives what stands for the i-th symbol's address."""
     asked = questions(source)
     types, missing_types = type_lines(btf, asked)
-    addresses, missing_symbols = symbol_lines(symbols, asked)
+    addresses, found, missing_symbols = symbol_lines(symbols, asked, mark)
     flags = [f"#define HAVE_{name} 1" for name, there in features(btf, summed_rss).items() if there]
     head = ["/* generated for the running kernel */", f"#define NR_CPUS {nr_cpus}"]
-    return Header("\n".join(head + flags + types + addresses) + "\n", tuple(missing_types + missing_symbols))
-
-
-def guarded(source: str) -> Set[str]:
-    """What the sources can do without: the names that stand after HAVE_."""
-    return set(re.findall(r"\bHAVE_(\w+)", source))
+    text = "\n".join(head + flags + types + addresses) + "\n"
+    return Header(text, tuple(found), tuple(missing_types + missing_symbols))

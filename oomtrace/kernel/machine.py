@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from oomtrace.kernel.symbols import Symbols
 
@@ -21,6 +21,15 @@ def possible_cpus() -> int:
     """One more than the highest CPU number that can ever come online (nr_cpu_ids)."""
     numbers = re.findall(r"\d+", _text("/sys/devices/system/cpu/possible"))
     return int(numbers[-1]) + 1 if numbers else os.cpu_count() or 1
+
+
+def online_cpus() -> List[int]:
+    """The numbers of the CPUs that are online."""
+    cpus: List[int] = []
+    for part in filter(None, _text("/sys/devices/system/cpu/online").strip().split(",")):
+        first, _, last = part.partition("-")
+        cpus += range(int(first), int(last or first) + 1)
+    return cpus or list(range(os.cpu_count() or 1))
 
 
 def preempt_model(version: str, debugfs_mode: str) -> str:

@@ -59,9 +59,27 @@ class Symbols:
                 return match.group(1).decode()
         return None
 
+    def base(self) -> Optional[int]:
+        """Address of ``_stext``: by how much it differs between boots, all symbols of the core kernel do."""
+        return self.address("_stext")
+
     def resolver(self) -> "Resolver":
         """Names for addresses. Takes some tenths of a second to make; keep it."""
         return Resolver(self._text)
+
+
+def base_address(path: Path = KALLSYMS) -> Optional[int]:
+    """Address of ``_stext``, None if it is hidden. Reads only as far as needed. Raises OSError."""
+    with path.open("rb") as file:
+        text = b"\n"
+        while True:
+            found = re.search(rb"\n([0-9a-f]+) . _stext\n", text)
+            if found:
+                return int(found.group(1), 16) or None
+            more = file.read(1 << 16)
+            if not more:
+                return None
+            text += more
 
 
 class Resolver:

@@ -1,15 +1,19 @@
-"""Attach the programs, read their records. The only state is bcc's; what comes out is bytes."""
+"""Load the programs, attach them, read their records. What comes out is bytes."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 from contextlib import suppress
-from typing import Any, Callable, List, Optional
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel.probes import Target
-from oomtrace.live.program import PARTS, Compiled, import_bcc
+from oomtrace.live import bpf
+from oomtrace.live.image import Image
+from oomtrace.live.program import PARTS
+from oomtrace.live.ring import Rings
 
 # For each CPU. A report of 5,000 tasks is about 2 MiB of records.
 BUFFER_BYTES = 4 << 20
@@ -26,92 +30,102 @@ def buffer_pages(cpus: int) -> int:
 
 
 class Tracer:
-    """The running probes. ``lost`` counts records that found the buffer full."""
+    """The running probes."""
 
-    def __init__(self, compiled: Compiled, cpus: int) -> None:
-        self._bpf = compiled.bpf
-        self._kprobe = import_bcc().BPF.KPROBE
-        self._records: List[bytes] = []
-        self._cpus = cpus
-        self.lost = 0
-        self.pages = buffer_pages(cpus)
-        self._table: Any = self._bpf["records"]
+    def __init__(self, image: Image, addresses: Sequence[int], cpus: List[int]) -> None:
+        """Create the maps and open the buffers. Raises OomtraceError."""
+        self._image = {program.name: program for program in image.programs}
+        self._addresses = addresses
+        self._fds: List[int] = []
+        self._rings: Optional[Rings] = None
+        try:
+            self._maps: Dict[str, int] = {spec.name: self._keep(bpf.create_map(spec)) for spec in image.maps}
+            self._rings = Rings(self._maps["records"], cpus, buffer_pages(len(cpus)))
+        except OSError as error:
+            self.close()
+            raise OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status()) from error
 
-    def attach(self, targets: List[Target], skipped: Callable[[Target, str], None]) -> None:
-        """Open the buffers and attach every program that has a function to enter.
+    def _keep(self, fd: int) -> int:
+        self._fds.append(fd)
+        return fd
+
+    def _load(self, name: str) -> int:
+        return self._keep(bpf.load_program(name, self._image[name].linked(self._maps, self._addresses)))
+
+    def attach(self, targets: Sequence[Target], skipped: Callable[[Target, str], None]) -> None:
+        """Load every program that has a function to enter, and enter it.
 
         ``skipped`` hears of each probe that the report can do without. Raises OomtraceError for one that it cannot.
         """
         try:
-            self._table.open_perf_buffer(self._take, page_cnt=self.pages, lost_cb=self._lose)
-        except Exception as error:  # bcc raises bare Exception
-            message = f"cannot open the perf buffers: {error}"
-            raise OomtraceError(message, "is the kernel locked down?", EXIT_LOCKDOWN) from error
-        parts = self._bpf["parts"]
-        for index, name in enumerate(PARTS):
-            parts[ctypes.c_int(index)] = ctypes.c_int(self._bpf.load_func(name, self._kprobe).fd)
+            for index, name in enumerate(PARTS):
+                bpf.update_map(self._maps["parts"], index, self._load(name))
+        except (OSError, bpf.VerifierError) as error:
+            raise OomtraceError(f"the kernel refuses the BPF programs: {error}", _hint(), _status()) from error
         for target in targets:
             reason = self._attach(target)
-            if reason is None:
+            if reason is None or (target.probe.optional and target.symbol is None):
                 continue
             if target.probe.loses is None:
-                raise OomtraceError(
-                    f"cannot probe {target.symbol or target.probe.functions[0]}: {reason}",
-                    _hint(),
-                    EXIT_LOCKDOWN if _locked_down() else EXIT_NO_PROBE,
-                )
-            if not (target.probe.optional and target.symbol is None):
-                skipped(target, reason)
+                name = target.symbol or target.probe.functions[0]
+                raise OomtraceError(f"cannot probe {name}: {reason}", _hint(), _status())
+            skipped(target, reason)
 
     def _attach(self, target: Target) -> Optional[str]:
         if target.symbol is None:
             return "this kernel has no such function"
         try:
-            self._bpf.attach_kprobe(event=target.symbol, fn_name=target.probe.program)
-        except Exception as error:  # bcc raises bare Exception
+            self._keep(bpf.attach_kprobe(target.symbol, self._load(target.probe.program)))
+        except OSError as error:
+            return f"{error.strerror}: inlined, notrace or on the kprobe blacklist"
+        except bpf.VerifierError as error:
             return str(error)
         return None
 
-    def _take(self, _cpu: int, data: Any, size: int) -> None:
-        self._records.append(ctypes.string_at(data, size))
+    @property
+    def lost(self) -> int:
+        """Records that found the buffers full."""
+        return self._rings.lost if self._rings else 0
 
-    def _lose(self, count: int) -> None:
-        self.lost += count
+    def wake_on(self, fd: int) -> None:
+        """Let ``wait`` end when the descriptor can be read, too."""
+        if self._rings:
+            self._rings.wake_on(fd)
 
-    def poll(self, timeout_ms: int) -> List[bytes]:
-        """The records that have come; waits for some up to the time (-1: until a record or a signal)."""
-        self._bpf.perf_buffer_poll(timeout=timeout_ms)
-        taken, self._records = self._records, []
-        return taken
+    def wait(self, timeout_ms: int) -> List[bytes]:
+        """The records that have come; waits for some up to the time (-1: until some come, or a wake)."""
+        return self._rings.wait(timeout_ms) if self._rings else []
 
     def close(self) -> None:
         """Detach everything."""
-        # bcc closes the maps first and then stumbles over its own buffers (PerfEventArray.__del__): close those here.
-        for cpu in range(self._cpus):
-            with suppress(KeyError):
-                del self._table[cpu]
-        self._bpf.cleanup()
+        for fd in reversed(self._fds):
+            os.close(fd)
+        self._fds.clear()
+        if self._rings:
+            self._rings.close()
 
 
 def _locked_down() -> bool:
-    try:
-        with open("/sys/kernel/security/lockdown") as file:
-            return "[confidentiality]" in file.read()
-    except OSError:
-        return False
+    with suppress(OSError):
+        return "[confidentiality]" in Path("/sys/kernel/security/lockdown").read_text()
+    return False
+
+
+def _status() -> int:
+    return EXIT_LOCKDOWN if _locked_down() else EXIT_NO_PROBE
 
 
 def _hint() -> str:
     if _locked_down():
         return "the kernel is in lockdown=confidentiality, which forbids BPF to read kernel memory"
-    return "see /sys/kernel/debug/kprobes/blacklist and /proc/sys/debug/kprobes-optimization, and dmesg for the reason"
+    return "the kernel needs CONFIG_BPF_EVENTS and CONFIG_KPROBES; dmesg may tell the reason"
 
 
 def protect() -> None:
     """Keep this process out of the OOM killer's reach and its pages in memory, as far as it is allowed to."""
     # Without CAP_SYS_RESOURCE and CAP_IPC_LOCK a trace is still worth having.
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("-1000")
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("-1000")
     ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
 
 

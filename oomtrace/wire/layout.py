@@ -91,16 +91,18 @@ class Layout:
         least = struct.message.offset if hasattr(struct, "message") else whole  # only a kill has its message
         if len(data) < least:
             raise ValueError(f"record of kind {name} is cut off")
-        return Record(name, struct.from_buffer_copy(data[:whole].ljust(whole, b"\0")))
+        return Record(name, struct.from_buffer_copy(data[:whole].ljust(whole, b"\0")), data)
 
 
 class Record:
-    """A decoded record: ``kind`` is the name in records.h, ``body`` the struct with its members as attributes."""
+    """A decoded record: ``kind`` is the name in records.h, ``body`` the struct with its members as attributes,
+    ``raw`` the bytes as they came."""
 
-    __slots__ = ("kind", "body", "seq", "oom_id", "time_ns")
+    __slots__ = ("kind", "body", "raw", "seq", "oom_id", "time_ns")
 
-    def __init__(self, kind: str, body: Any) -> None:
+    def __init__(self, kind: str, body: Any, raw: bytes) -> None:
         self.kind = kind
+        self.raw = raw
         self.body = body
         self.seq: int = body.header.seq
         self.oom_id: int = body.header.oom_id

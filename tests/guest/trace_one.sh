@@ -4,10 +4,10 @@ out=$1; shift
 mkdir -p "$out"
 dmesg -C
 cd /root/oomtrace || exit 1
-oomtrace >"$out/ours" 2>"$out/err" &
+oomtrace --verbose --format kernel >"$out/ours" 2>"$out/err" &
 pid=$!
 n=0
-until grep -q ready "$out/err"; do
+until grep -q 'ready (' "$out/err"; do
 	kill -0 $pid 2>/dev/null || { cat "$out/err"; exit 1; }
 	sleep 0.1
 done

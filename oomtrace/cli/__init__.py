@@ -1,0 +1,81 @@
+"""The command line: joins the rooms, holds no logic. One module a command, imported when it is called.
+
+``oomtrace`` without a command is ``oomtrace trace``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Any, List, Optional
+
+import click
+
+from oomtrace import __version__
+from oomtrace.errors import EXIT_FAILURE, OomtraceError
+
+# Name of each command's module and function, in the order of --help.
+COMMANDS = ("trace", "read", "run", "repro", "check", "schema")
+DEFAULT = "trace"
+
+
+class _Commands(click.Group):
+    """Imports a command's module when it is needed: starting to trace must not wait for the log reader."""
+
+    def list_commands(self, _context: click.Context) -> List[str]:
+        return [name for name in COMMANDS if importlib.util.find_spec(f"oomtrace.cli.{name}")]
+
+    def get_command(self, _context: click.Context, name: str) -> Optional[click.Command]:
+        if name not in COMMANDS or not importlib.util.find_spec(f"oomtrace.cli.{name}"):
+            return None
+        command: click.Command = importlib.import_module(f"oomtrace.cli.{name}").command
+        return command
+
+    def parse_args(self, context: click.Context, args: List[str]) -> List[str]:
+        first = next((arg for arg in args if arg != "--debug"), None)
+        if first is None or (first.startswith("-") and first not in ("--help", "-h", "--version")):
+            at = args.index(first) if first else len(args)
+            args = [*args[:at], DEFAULT, *args[at:]]
+        return super().parse_args(context, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(__version__, message="oomtrace %(version)s")
+def group(debug: bool) -> None:
+    """Trace the Linux OOM killer: the kernel's own report, byte for byte, and why it happened.
+
+    Without a command, trace until Ctrl-C.
+    """
+
+
+def main(args: Optional[List[str]] = None) -> None:
+    """The console command. Errors are one sentence and a hint on stderr; tracebacks only with --debug."""
+    arguments = sys.argv[1:] if args is None else args
+    try:
+        status: Any = group.main(arguments, prog_name="oomtrace", standalone_mode=False)
+    except OomtraceError as error:
+        if "--debug" in arguments:
+            raise
+        _complain(error.message, error.hint)
+        status = error.status
+    except click.exceptions.Abort:
+        status = 130
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone: nothing left to say, and nothing to flush at exit either.
+        sys.stdout = None
+        status = 141
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        _complain(f"unexpected {type(error).__name__}: {error}", "please report this, with the output of --debug")
+        status = EXIT_FAILURE
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(message: str, hint: Optional[str]) -> None:
+    click.echo(f"oomtrace: {message}" + (f"\n  hint: {hint}" if hint else ""), err=True)

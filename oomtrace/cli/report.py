@@ -1,0 +1,65 @@
+"""Where a command's events go: standard output in a format, and capture files."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Callable, Optional, TextIO
+
+from oomtrace import output
+from oomtrace.errors import OomtraceError
+from oomtrace.model import OomEvent
+from oomtrace.tracing import Traced
+from oomtrace.wire import capture
+
+
+class Sink:
+    """Takes events as they come. ``status`` is what the command should exit with so far."""
+
+    def __init__(
+        self, stream: TextIO, form: str, quiet: bool, target: Optional[str], warn: Callable[[str], None]
+    ) -> None:
+        self._writer = None if quiet else output.writer(form, stream)
+        self._target = target
+        self._warn = warn
+        self._taken = 0
+        self.status = 0
+
+    def take(self, traced: Traced) -> None:
+        """Write the event."""
+        self._taken += 1
+        if self._target is not None:
+            self._save(traced)
+        if self._writer is not None:
+            self._writer.event(traced.event)
+
+    def _save(self, traced: Traced) -> None:
+        path = capture_path(str(self._target), traced.event, self._taken)
+        try:
+            capture.save(path, traced.capture)
+        except OSError as error:
+            if self._taken == 1:
+                raise OomtraceError(f"cannot write {path}: {error.strerror}") from error
+            self._warn(f"oomtrace: cannot write {path}: {error.strerror}")
+
+    def close(self) -> None:
+        """Finish the output (closing brackets, summaries)."""
+        if self._writer is not None:
+            self._writer.finish()
+
+
+def capture_path(target: str, event: OomEvent, number: int) -> Path:
+    """Where a capture goes: the file itself (later ones with a number), or a name of its own in a folder.
+
+    Names of memcgs and processes are reduced to letters and digits, so that none can lead out of the folder.
+    """
+    path = Path(target)
+    if not target.endswith("/") and not path.is_dir():
+        return path if number == 1 else path.with_name(f"{path.stem}.{number}{path.suffix}")
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    where = event.memcg.path if event.memcg and event.memcg.path else event.kind or "oom"
+    victim = event.victim.comm if event.victim else ""
+    words = [time.strftime("%Y%m%dT%H%M%S"), str(event.oom_id or number), where, victim]
+    plain = (re.sub(r"[^A-Za-z0-9]+", "_", word).strip("_")[:64] for word in words)
+    return path / ("-".join(filter(None, plain)) + ".oom")

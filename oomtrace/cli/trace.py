@@ -1,0 +1,82 @@
+"""``oomtrace trace``: probes in, reports out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Optional, TextIO
+
+import click
+
+from oomtrace import tracing
+from oomtrace.cli import notify
+from oomtrace.errors import EXIT_TIMEOUT
+from oomtrace.select import Selection
+
+
+@click.command("trace")
+@click.option("--once", is_flag=True, help="Stop after the first OOM.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N OOMs.")
+@click.option("--timeout", type=click.FloatRange(0), metavar="S", help="Stop after S seconds; 124 if no OOM came.")
+@click.option("--cgroup", metavar="PATTERN", help="Only OOMs whose limit or victim is in a memcg that matches.")
+@click.option("--comm", metavar="PATTERN", help="Only OOMs whose victim or trigger has a name that matches.")
+@click.option("--pid", type=int, metavar="PID", help="Only OOMs whose victim or trigger is PID.")
+@click.option("--global-only", is_flag=True, help="Only OOMs of the whole machine.")
+@click.option("--memcg-only", is_flag=True, help="Only OOMs of a memory cgroup.")
+@click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM.")
+@click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
+@click.option("--verify", is_flag=True, help="Compare each report with the kernel's own log.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
+@click.option("-v", "--verbose", is_flag=True, help="Say how the kernel's structures were learnt and what is probed.")
+@click.option("--pid-file", type=click.Path(path_type=Path), help="Write the process id here once ready.")
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Create this file once ready.")
+def command(
+    once: bool,
+    count: Optional[int],
+    timeout: Optional[float],
+    output: Optional[str],
+    form: str,
+    verify: bool,
+    quiet: bool,
+    verbose: bool,
+    pid_file: Optional[Path],
+    ready_file: Optional[Path],
+    **wanted: Any,
+) -> int:
+    """Trace until Ctrl-C, and print each OOM as it ends."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    trace = tracing.Trace(_say if verbose else _nothing, _say)
+    with ExitStack() as stack:
+        trace.start()
+        stack.callback(trace.close)
+        _say(f"oomtrace: ready ({trace.probes} probes)")
+        stack.enter_context(notify.ready(pid_file, ready_file))
+        from oomtrace.cli import report  # not needed to be ready
+
+        sink = report.Sink(sys.stdout, form, quiet, output, _say)
+        seen = 0
+        for traced in trace.events(deadline):
+            if not Selection(**wanted).accepts(traced.event):
+                continue
+            sink.take(traced)
+            seen += 1
+            if once or seen == count:
+                break
+        sink.close()
+    _closing(sys.stderr, seen, trace.lost)
+    return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
+
+
+def _closing(stream: TextIO, seen: int, lost: int) -> None:
+    lost_text = f", {lost} records lost: some reports are incomplete" if lost else ""
+    stream.write(f"oomtrace: {seen} OOM{'' if seen == 1 else 's'}{lost_text}\n")
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _nothing(_message: str) -> None:
+    pass

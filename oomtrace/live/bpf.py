@@ -1,0 +1,157 @@
+"""bpf(2) and perf_event_open(2), as far as a trace needs them.
+
+bcc can load and attach as well, but only in the process that holds its compiler: 110 MB of LLVM that have to be
+loaded at every start and stay. The compiler runs in a process of its own (compiler.py); what it makes is loaded here.
+Knowledge: include/uapi/linux/bpf.h, include/uapi/linux/perf_event.h; both are stable ABI.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from struct import pack
+
+_SYS = {"x86_64": (321, 298), "aarch64": (280, 241)}
+_MAP_CREATE, _MAP_UPDATE_ELEM, _PROG_LOAD, _OBJ_GET_INFO_BY_FD = 0, 2, 5, 15
+_PROG_TYPE_KPROBE = 2
+_LOG_BYTES = 1 << 20
+
+_PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_BPF_OUTPUT, _PERF_SAMPLE_RAW = 1, 10, 1 << 10
+_PERF_FLAG_FD_CLOEXEC = 8
+_IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
+
+_KPROBE_TYPE = Path("/sys/bus/event_source/devices/kprobe/type")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _syscall(which: int, *arguments: object) -> int:
+    number = _SYS[os.uname().machine][which]
+    result: int = _libc.syscall(number, *arguments)
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result
+
+
+def _bpf(command: int, attributes: bytes) -> int:
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    return _syscall(0, command, ctypes.byref(buffer), len(attributes))
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """What a map is created from; sizes in bytes."""
+
+    name: str
+    kind: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
+
+
+def map_spec(name: str, fd: int) -> MapSpec:
+    """The description of an open map. Raises OSError."""
+    info = ctypes.create_string_buffer(80)
+    _bpf(_OBJ_GET_INFO_BY_FD, pack("<IIQ", fd, len(info), ctypes.addressof(info)))
+    kind, _, key, value, entries, flags = (int.from_bytes(info.raw[4 * i : 4 * i + 4], "little") for i in range(6))
+    return MapSpec(name, kind, key, value, entries, flags)
+
+
+def create_map(spec: MapSpec) -> int:
+    """A new map's file descriptor. Raises OSError."""
+    attributes = pack("<IIIII", spec.kind, spec.key_size, spec.value_size, spec.max_entries, spec.flags)
+    name = spec.name.encode()[:15]
+    return _bpf(_MAP_CREATE, attributes + pack("<II", 0, 0) + name.ljust(16, b"\0"))
+
+
+def update_map(fd: int, key: int, value: int) -> None:
+    """Set an element of a map whose keys and values are 32-bit numbers. Raises OSError."""
+    key_buffer, value_buffer = ctypes.c_uint32(key), ctypes.c_uint32(value)
+    _bpf(_MAP_UPDATE_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
+
+
+class VerifierError(Exception):
+    """The kernel refused a program; the text is the end of the verifier's log, or the system's error."""
+
+
+def load_program(name: str, instructions: bytes) -> int:
+    """A kprobe program's file descriptor. Raises VerifierError."""
+    code = ctypes.create_string_buffer(instructions, len(instructions))
+    license_text = ctypes.create_string_buffer(b"GPL")
+
+    def attributes(log: int, log_bytes: int) -> bytes:
+        head = pack("<IIQQ", _PROG_TYPE_KPROBE, len(instructions) // 8, ctypes.addressof(code),
+                    ctypes.addressof(license_text))
+        # kern_version: kernels before 5.0 want their own for kprobes; those have no BTF and are not supported.
+        return head + pack("<IIQII", 1 if log else 0, log_bytes, log, 0, 0) + name.encode()[:15].ljust(16, b"\0")
+
+    try:
+        return _bpf(_PROG_LOAD, attributes(0, 0))
+    except OSError as error:
+        log = ctypes.create_string_buffer(_LOG_BYTES)
+        try:
+            return _bpf(_PROG_LOAD, attributes(ctypes.addressof(log), _LOG_BYTES))
+        except OSError:
+            said = log.value.decode("utf-8", "replace").strip().splitlines()[-6:]
+            raise VerifierError("; ".join(said) or error.strerror) from error
+
+
+class _PerfEventAttr(ctypes.Structure):
+    _fields_ = [
+        ("type", ctypes.c_uint32),
+        ("size", ctypes.c_uint32),
+        ("config", ctypes.c_uint64),
+        ("sample_period", ctypes.c_uint64),
+        ("sample_type", ctypes.c_uint64),
+        ("read_format", ctypes.c_uint64),
+        ("flags", ctypes.c_uint64),
+        ("wakeup_events", ctypes.c_uint32),
+        ("bp_type", ctypes.c_uint32),
+        ("config1", ctypes.c_uint64),
+        ("config2", ctypes.c_uint64),
+        ("rest", ctypes.c_uint64 * 6),
+    ]
+
+
+def _perf_event_open(attr: _PerfEventAttr, pid: int, cpu: int) -> int:
+    attr.size = ctypes.sizeof(attr)
+    return _syscall(1, ctypes.byref(attr), pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
+
+
+def open_output(cpu: int) -> int:
+    """A CPU's event for bpf_perf_event_output; to be mapped and put into the perf array. Raises OSError."""
+    attr = _PerfEventAttr(
+        type=_PERF_TYPE_SOFTWARE,
+        config=_PERF_COUNT_SW_BPF_OUTPUT,
+        sample_type=_PERF_SAMPLE_RAW,
+        sample_period=1,
+        wakeup_events=1,
+    )
+    fd = _perf_event_open(attr, -1, cpu)
+    fcntl.ioctl(fd, _IOC_ENABLE, 0)
+    return fd
+
+
+def attach_kprobe(symbol: str, program_fd: int) -> int:
+    """Run the program at the entry of a kernel function; closing the descriptor detaches it. Raises OSError."""
+    name = ctypes.create_string_buffer(symbol.encode())
+    attr = _PerfEventAttr(
+        type=int(_KPROBE_TYPE.read_text()),
+        sample_period=1,
+        wakeup_events=1,
+        config1=ctypes.addressof(name),
+        config2=0,
+    )
+    fd = _perf_event_open(attr, -1, 0)
+    try:
+        fcntl.ioctl(fd, _IOC_SET_BPF, program_fd)
+        fcntl.ioctl(fd, _IOC_ENABLE, 0)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd

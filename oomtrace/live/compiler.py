@@ -1,0 +1,147 @@
+"""Compile the BPF sources with bcc, in a process of its own: the only importer of bcc.
+
+The compiler (clang and LLVM, inside libbcc) takes seconds to load on a slow machine and 110 MB; the process that
+traces needs neither. So it is forked off, loads while its parent reads the kernel's types, gets the source through a
+pipe, answers with bytecode, and is gone. The answer does not depend on where the kernel lies in memory (see
+``image.py``), so it is worth keeping.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
+from oomtrace.live import bpf, stubs
+from oomtrace.live.image import Image, Program
+
+_PSEUDO_MAP_FD = 1
+_LD_IMM64 = 0x18
+
+
+class Compiler:
+    """The compiling process. Ask it once; ``close`` in any case."""
+
+    def __init__(self) -> None:
+        request_read, self._request = os.pipe()
+        self._answer, answer_write = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            os.close(self._request)
+            os.close(self._answer)
+            _serve(request_read, answer_write)
+        os.close(request_read)
+        os.close(answer_write)
+
+    def compile(self, text: str, missing: List[str]) -> Image:
+        """Bytecode for the source. Raises OomtraceError if bcc is missing or the source does not compile."""
+        with os.fdopen(self._request, "w") as request:
+            self._request = -1
+            request.write(text)
+        with os.fdopen(self._answer, "rb") as answer:
+            self._answer = -1
+            said = answer.read()
+        reply: Dict[str, Any] = json.loads(said) if said else {"error": "the compiling process died"}
+        if "no_bcc" in reply:
+            raise _no_bcc(reply["no_bcc"])
+        if "error" in reply:
+            raise OomtraceError(
+                f"the BPF programs do not compile for this kernel ({reply['error']})",
+                "not in this kernel: " + (", ".join(missing) or "nothing that was asked for"),
+                EXIT_NO_PROBE,
+            )
+        return Image.from_plain(reply)
+
+    def close(self) -> None:
+        """End the process if it has not ended."""
+        for fd in (self._request, self._answer):
+            if fd >= 0:
+                os.close(fd)
+        os.waitpid(self._pid, 0)
+
+
+def _no_bcc(reason: Optional[str]) -> OomtraceError:
+    if reason is None:
+        return OomtraceError(
+            "the Python module bcc that is installed is not the BPF Compiler Collection",
+            "remove PyPI's bcc (pip uninstall bcc) and install the distribution's python3-bpfcc or python3-bcc",
+            EXIT_NO_BCC,
+        )
+    return OomtraceError(
+        f"the Python module bcc cannot be imported: {reason}",
+        "install the distribution's package (Debian, Ubuntu: python3-bpfcc; Fedora: python3-bcc); "
+        "PyPI's bcc is another thing",
+        EXIT_NO_BCC,
+    )
+
+
+def _serve(request: int, answer: int) -> None:
+    """The life of the compiling process."""
+    status = 1
+    try:
+        reply = _reply(request)
+        with os.fdopen(answer, "w") as stream:
+            json.dump(reply, stream)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _reply(request: int) -> Dict[str, Any]:
+    try:
+        import bcc
+    except ImportError as error:
+        return {"no_bcc": str(error)}
+    if not hasattr(bcc, "BPF"):
+        return {"no_bcc": None}
+    with os.fdopen(request) as stream:
+        text = stream.read()
+    if not text:
+        return {"error": "nothing to compile"}
+    try:
+        return _compile(bcc, text).to_plain()
+    except Exception as error:  # bcc raises bare Exception
+        return {"error": str(error)}
+
+
+def _compile(bcc: Any, text: str) -> Image:
+    with tempfile.TemporaryDirectory(prefix="oomtrace-") as folder:
+        stubs.write(Path(folder))
+        os.environ["BCC_KERNEL_SOURCE"] = folder
+        module = bcc.BPF(text=text, cflags=["-Wno-unused-function"])
+    fds = {_map_fd(module[name.decode()]): name.decode() for name in _map_names(bcc, module)}
+    specs = tuple(bpf.map_spec(name, fd) for fd, name in fds.items())
+    programs = []
+    for index in range(bcc.lib.bpf_num_functions(module.module)):
+        name = bcc.lib.bpf_function_name(module.module, index)
+        code = bytearray(module.dump_func(name))
+        programs.append(Program(name.decode(), bytes(code), _map_uses(code, fds)))
+    return Image(specs, tuple(programs))
+
+
+def _map_names(bcc: Any, module: Any) -> List[bytes]:
+    # libbcc's C interface has these two; bcc's Python does not declare them.
+    count, name = bcc.lib.bpf_num_tables, bcc.lib.bpf_table_name
+    count.argtypes, count.restype = [ctypes.c_void_p], ctypes.c_size_t
+    name.argtypes, name.restype = [ctypes.c_void_p, ctypes.c_size_t], ctypes.c_char_p
+    return [name(module.module, index) for index in range(count(module.module))]
+
+
+def _map_fd(table: Any) -> int:
+    fd: int = table.map_fd
+    return fd
+
+
+def _map_uses(code: bytearray, names: Dict[int, str]) -> Dict[int, str]:
+    """Which instruction loads which map."""
+    uses = {}
+    for at in range(0, len(code), 8):
+        if code[at] == _LD_IMM64 and code[at + 1] >> 4 == _PSEUDO_MAP_FD:
+            uses[at // 8] = names[int.from_bytes(code[at + 4 : at + 8], "little")]
+    return uses
+
+

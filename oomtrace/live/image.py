@@ -1,0 +1,79 @@
+"""Compiled programs that can be kept: they know neither map descriptors nor where the kernel lies in memory.
+
+The sources are compiled with a mark in place of each kernel symbol's address (``mark``), and maps by name; loading
+puts in what this boot has.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Mapping, Sequence, Tuple
+
+from oomtrace.live.bpf import MapSpec
+
+# No kernel address begins like this: the upper half of a canonical x86-64 or arm64 address is all ones.
+_MARK_BASE = 0x4F4F4D00 << 32
+_MARK_STEP = 1 << 24
+_LD_IMM64 = 0x18
+
+
+def mark(index: int) -> int:
+    """The number that stands for the index-th symbol's address."""
+    return _MARK_BASE + index * _MARK_STEP
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program's instructions, and which of them (by index) load which map."""
+
+    name: str
+    code: bytes
+    maps: Mapping[int, str]
+
+    def linked(self, map_fds: Mapping[str, int], addresses: Sequence[int]) -> bytes:
+        """The instructions with this process's maps and this boot's symbol addresses."""
+        code = bytearray(self.code)
+        for index, name in self.maps.items():
+            code[8 * index + 4 : 8 * index + 8] = map_fds[name].to_bytes(4, "little")
+        at = 0
+        while at < len(code):
+            if code[at] != _LD_IMM64:
+                at += 8
+                continue
+            value = int.from_bytes(code[at + 4 : at + 8] + code[at + 12 : at + 16], "little")
+            which, offset = divmod(value - _MARK_BASE, _MARK_STEP)
+            if code[at + 1] >> 4 == 0 and 0 <= which < len(addresses):
+                real = (addresses[which] + offset).to_bytes(8, "little")
+                code[at + 4 : at + 8], code[at + 12 : at + 16] = real[:4], real[4:]
+            at += 16
+        return bytes(code)
+
+
+@dataclass(frozen=True)
+class Image:
+    """All programs and the maps that they use."""
+
+    maps: Tuple[MapSpec, ...]
+    programs: Tuple[Program, ...]
+
+    def to_plain(self) -> Dict[str, Any]:
+        """As values that JSON can hold."""
+        programs = [
+            {
+                "name": program.name,
+                "code": base64.b64encode(program.code).decode(),
+                "maps": {str(index): name for index, name in program.maps.items()},
+            }
+            for program in self.programs
+        ]
+        return {"maps": [asdict(spec) for spec in self.maps], "programs": programs}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Image":
+        """What ``to_plain`` made. Raises KeyError, TypeError or ValueError if it is something else."""
+        programs = tuple(
+            Program(row["name"], base64.b64decode(row["code"]), {int(at): name for at, name in row["maps"].items()})
+            for row in plain["programs"]
+        )
+        return cls(tuple(MapSpec(**row) for row in plain["maps"]), programs)

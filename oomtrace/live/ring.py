@@ -1,0 +1,98 @@
+"""The perf buffers: one ring a CPU, written by bpf_perf_event_output, read here (include/uapi/linux/perf_event.h)."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+from struct import Struct
+from typing import Dict, List, Tuple
+
+from oomtrace.live import bpf
+
+PAGE_BYTES = mmap.PAGESIZE
+# struct perf_event_mmap_page
+_DATA_HEAD, _DATA_TAIL = 1024, 1032
+_WORD = Struct("<Q")
+_EVENT = Struct("<IHH")  # struct perf_event_header
+_SAMPLE, _LOST = 9, 2
+
+
+class Ring:
+    """One CPU's buffer of ``pages`` pages, a power of two. Raises OSError if it cannot be had."""
+
+    def __init__(self, cpu: int, pages: int) -> None:
+        self.fd = bpf.open_output(cpu)
+        self._size = pages * PAGE_BYTES
+        try:
+            self._map = mmap.mmap(self.fd, PAGE_BYTES + self._size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def drain(self) -> Tuple[List[bytes], int]:
+        """(the records since the last call, how many found the buffer full)."""
+        # x86 keeps the order of loads and of stores, so the head that is read vouches for the data before it.
+        (head,) = _WORD.unpack_from(self._map, _DATA_HEAD)
+        (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
+        records: List[bytes] = []
+        lost = 0
+        while tail < head:
+            kind, _, size = _EVENT.unpack(self._bytes(tail, 8))
+            if kind == _SAMPLE:
+                length = int.from_bytes(self._bytes(tail + 8, 4), "little")
+                records.append(self._bytes(tail + 12, length))
+            elif kind == _LOST:
+                lost += int.from_bytes(self._bytes(tail + 16, 8), "little")
+            tail += size
+        _WORD.pack_into(self._map, _DATA_TAIL, tail)
+        return records, lost
+
+    def _bytes(self, position: int, length: int) -> bytes:
+        start = position % self._size
+        first = self._map[PAGE_BYTES + start : PAGE_BYTES + min(start + length, self._size)]
+        return first if len(first) == length else first + self._map[PAGE_BYTES : PAGE_BYTES + length - len(first)]
+
+    def close(self) -> None:
+        """Unmap and close."""
+        self._map.close()
+        os.close(self.fd)
+
+
+class Rings:
+    """The buffers of all CPUs that are online. ``lost`` counts records that found theirs full."""
+
+    def __init__(self, array_fd: int, cpus: List[int], pages: int) -> None:
+        self.lost = 0
+        self._rings: Dict[int, Ring] = {}
+        self._poll = select.poll()
+        try:
+            for cpu in cpus:
+                ring = Ring(cpu, pages)
+                self._rings[ring.fd] = ring
+                bpf.update_map(array_fd, cpu, ring.fd)
+                self._poll.register(ring.fd, select.POLLIN)
+        except OSError:
+            self.close()
+            raise
+
+    def wake_on(self, fd: int) -> None:
+        """Let ``wait`` end when the descriptor can be read, too."""
+        self._poll.register(fd, select.POLLIN)
+
+    def wait(self, timeout_ms: int) -> List[bytes]:
+        """The records that have come; waits for some up to the time (-1: until some come, or a wake)."""
+        records: List[bytes] = []
+        for fd, _ in self._poll.poll(timeout_ms):
+            if fd not in self._rings:
+                continue
+            taken, lost = self._rings[fd].drain()
+            records += taken
+            self.lost += lost
+        return records
+
+    def close(self) -> None:
+        """Give the buffers back."""
+        for ring in self._rings.values():
+            ring.close()
+        self._rings.clear()

@@ -1,0 +1,145 @@
+"""What there is to load and to attach on this kernel: made once for a kernel build, and kept.
+
+Making it takes the compiler, the kernel's types and all its symbols. None of that changes until another kernel boots,
+but for where the kernel lies in memory; so a kept plan needs one symbol's address, and starts in a fraction of the
+time and of the memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from oomtrace import __version__
+from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
+from oomtrace.kernel import btf, eras, header, machine, probes, statistics
+from oomtrace.kernel.symbols import Symbols, base_address
+from oomtrace.live import program
+from oomtrace.live.image import Image, mark
+
+FOLDER = Path("/var/cache/oomtrace")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The programs, the functions that they enter, the symbols that they read, and what decoding must know.
+
+    ``addresses`` are those of a kernel whose ``_stext`` is at ``base``.
+    """
+
+    image: Image
+    targets: Tuple[Optional[str], ...]  # in the order of probes.PROBES
+    addresses: Tuple[int, ...]  # in the order of the image's marks
+    base: int
+    facts: Dict[str, Any]
+    missing: Tuple[str, ...]
+
+    def at(self, base: int) -> Tuple[int, ...]:
+        """The symbols' addresses where ``_stext`` is at ``base``."""
+        return tuple(address + base - self.base for address in self.addresses)
+
+
+def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
+    """The plan for the running kernel, and where its ``_stext`` is. Raises OomtraceError."""
+    base = _base()
+    path = _path()
+    plan = _load(path)
+    if plan is not None:
+        say(f"oomtrace: compiled programs from {path}")
+        return plan, base
+    plan = _make(base)
+    say("oomtrace: kernel structures from BTF")
+    for name in plan.missing:
+        say(f"oomtrace: this kernel has no {name}")
+    _save(path, plan)
+    return plan, base
+
+
+def _base() -> int:
+    try:
+        base = base_address()
+    except OSError as error:
+        message = f"cannot read /proc/kallsyms: {error.strerror}"
+        raise OomtraceError(message, "is CONFIG_KALLSYMS set?", EXIT_LOCKDOWN) from error
+    if base is None:
+        hint = "sysctl kernel.kptr_restrict=1 and CAP_SYSLOG show them"
+        raise OomtraceError("the kernel hides its symbols' addresses", hint, EXIT_LOCKDOWN)
+    return base
+
+
+def _make(base: int) -> Plan:
+    from oomtrace.live.compiler import Compiler
+
+    compiler = Compiler()  # loads bcc while this process reads symbols and types
+    try:
+        symbols, types, release = Symbols.load(), btf.load(), os.uname().release
+        targets = probes.resolve(symbols)
+        text = program.source()
+        made = header.generate(text, types, symbols, machine.possible_cpus(), eras.summed_rss(release), mark)
+        image = compiler.compile(made.text + text, list(made.missing))
+    finally:
+        compiler.close()
+    return Plan(
+        image=image,
+        targets=tuple(target.symbol for target in targets),
+        addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
+        base=base,
+        facts={**eras.facts(types, symbols, release), "statistics": statistics.rows(types, release)},
+        missing=made.missing,
+    )
+
+
+def _path() -> Path:
+    """Where the plan for this kernel and these sources is kept."""
+    folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
+    digest = hashlib.sha256()
+    with suppress(OSError):
+        digest.update(Path("/sys/kernel/notes").read_bytes())  # holds the build id
+    for part in (str(os.uname()), __version__, str(machine.possible_cpus()), program.source(), _sources()):
+        digest.update(part.encode() + b"\0")
+    return folder / f"{os.uname().release}-{digest.hexdigest()[:16]}.json"
+
+
+def _sources() -> str:
+    """The code that makes a plan; a change of it makes older plans void."""
+    package = Path(__file__).resolve().parent
+    return "".join(path.read_text() for name in ("kernel", "live") for path in sorted((package / name).glob("*.py")))
+
+
+def _trusted(path: Path) -> bool:
+    """Whether nobody but this user can have written it: what it holds is loaded into the kernel."""
+    return all(
+        status.st_uid == os.geteuid() and not status.st_mode & 0o022 for status in (path.stat(), path.parent.stat())
+    )
+
+
+def _load(path: Path) -> Optional[Plan]:
+    try:
+        if not _trusted(path):
+            return None
+        kept = json.loads(path.read_text())
+        return Plan(
+            Image.from_plain(kept["image"]),
+            tuple(kept["targets"]),
+            tuple(kept["addresses"]),
+            kept["base"],
+            kept["facts"],
+            tuple(kept["missing"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none yet, or not readable: it is made anew
+
+
+def _save(path: Path, plan: Plan) -> None:
+    plain = {**plan.__dict__, "image": plan.image.to_plain()}
+    with suppress(OSError):  # a read-only system can do without
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(plain))
+        temporary.chmod(0o600)
+        temporary.replace(path)

@@ -1,0 +1,38 @@
+"""Which events a person asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Optional
+
+from oomtrace.model import OomEvent
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Conditions that an event must meet, all of them. Patterns are shell patterns (fnmatch)."""
+
+    cgroup: Optional[str] = None
+    comm: Optional[str] = None
+    pid: Optional[int] = None
+    global_only: bool = False
+    memcg_only: bool = False
+
+    def accepts(self, event: OomEvent) -> bool:
+        """Whether the event is wanted. An event that does not tell what is asked about is not."""
+        is_memcg = event.kind == "memcg"
+        if (self.global_only and is_memcg) or (self.memcg_only and not is_memcg):
+            return False
+        paths = [event.memcg.path if event.memcg else None, event.victim_memcg, event.trigger.memcg]
+        if self.cgroup is not None and not _any(paths, self.cgroup):
+            return False
+        names = [event.trigger.comm, *(kill.comm for kill in event.kills)]
+        if self.comm is not None and not _any(names, self.comm):
+            return False
+        pids = [event.trigger.pid, event.trigger.tgid, *(kill.pid for kill in event.kills)]
+        return self.pid is None or self.pid in pids
+
+
+def _any(values: "list[Optional[str]]", pattern: str) -> bool:
+    return any(value is not None and fnmatchcase(value, pattern) for value in values)

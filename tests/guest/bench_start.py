@@ -1,0 +1,61 @@
+"""Run in a guest of the bench variant: seconds from start to attached, and resident memory, of oomtrace and its peers.
+
+Attached means: the kernel lists a kprobe on oom_kill_process (/sys/kernel/debug/kprobes/list), the same for all.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+COMMANDS = {
+    "oomtrace": ["oomtrace"],
+    "bpftrace oomkill.bt": ["bpftrace", "/usr/sbin/oomkill.bt"],
+    "oomkill-bpfcc": ["oomkill-bpfcc"],
+}
+
+
+def attached():
+    with open("/sys/kernel/debug/kprobes/list") as file:
+        return any("oom_kill_process" in line.split()[2] and "__oom" not in line.split()[2] for line in file)
+
+
+def resident_kb(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
+def once(command):
+    begin = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while not attached():
+        if process.poll() is not None:
+            sys.exit(f"{command[0]} ended with {process.returncode}: {process.stderr.read().decode()}")
+        time.sleep(0.02)
+    seconds = time.monotonic() - begin
+    time.sleep(1.5)
+    kilobytes = resident_kb(process.pid)
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    while attached():
+        time.sleep(0.02)
+    print(f"{command[0]}: {seconds:.2f} s, {kilobytes} kB", file=sys.stderr)
+    return seconds, kilobytes
+
+
+def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    results = {name: [once(command) for _ in range(rounds)] for name, command in COMMANDS.items()}
+    json.dump(results, sys.stdout)
+    print()
+
+
+if __name__ == "__main__":
+    os.chdir("/root/oomtrace")
+    main()
