@@ -8,6 +8,7 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 from . import gfp, head, memory, tail
 from .rows import Kind, Row, Version, version
+from .statistics import statistics
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ ORDER: Tuple[Step, ...] = (
     Step(((memory.SLAB,),), "slab"),
     _one(memory.PROTECTION, tail.TASKS_TITLE, tail.TASKS_HEAD),
     Step(((tail.TASK,),), "tasks"),
-    Step(((tail.SUMMARY_GLOBAL, tail.SUMMARY_MEMCG),)),
+    Step(((tail.SUMMARY_GLOBAL, tail.SUMMARY_MEMCG, tail.SUMMARY_PLAIN),)),
     _one(tail.NO_KILLABLE, tail.VERDICT),
     Step(((tail.KILLED,),), "kills", last=1),
     _one(tail.EXITING),
@@ -77,6 +78,7 @@ class Dialect:
     flavour_at: Version = ()
     rows: Mapping[str, Tuple[Row, ...]] = field(default_factory=dict, compare=False, repr=False)
     gfp: gfp.Table = field(default=(), compare=False, repr=False)
+    statistics: Tuple[str, ...] = field(default=(), compare=False, repr=False)  # names in printed order
 
     def gfp_names(self, mask: int) -> str:
         """``mask`` as this kernel's ``%pGg`` prints it."""
@@ -87,7 +89,8 @@ def _dialect(name: str, at: str, flavour: str = "", flavour_at: str = "") -> Dia
     main, own = version(at), version(flavour_at) if flavour_at else ()
     found = {name: kind.variant(main, flavour, own) for name, kind in KINDS.items()}
     rows = {name: variant.rows for name, variant in found.items() if variant is not None}
-    return Dialect(name, main, flavour, own, rows, gfp.layout(main))
+    listed = (5, 3) if flavour == "el8" and own >= (4, 18, 240) else main  # RHEL 8.3 has 5.3's list
+    return Dialect(name, main, flavour, own, rows, gfp.layout(main), statistics(listed))
 
 
 def _all() -> Dict[str, Dialect]:

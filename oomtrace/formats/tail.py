@@ -53,17 +53,22 @@ _SUMMARY = "oom-kill:constraint=%s,nodemask=%*pbl{,cpuset=%s,mems_allowed=%*pbl}
 _WHO = "{,task_memcg=%s},task=%s,pid=%d,uid=%d"
 _CONSTRAINT = ("summary.constraint:word", "summary.nodemask", "summary.cpuset", "summary.mems_allowed")
 _VICTIM = ("summary.task_memcg:path", "summary.task:comm", "summary.pid", "summary.uid")
+_IN_MEMCG = {"summary.oom_memcg": PRESENT}
 SUMMARY_MEMCG = kind(
     "summary_memcg", "summary", 6,
-    line("5.0", _SUMMARY + "{,oom_memcg=%s}" + _WHO, *_CONSTRAINT, "summary.oom_memcg:path", *_VICTIM),
-    line("4.18.240", _SUMMARY + "{,oom_memcg=%s}" + _WHO, *_CONSTRAINT, "summary.oom_memcg:path", *_VICTIM,
-         flavour="el8"),
+    line("5.0", _SUMMARY + ",oom_memcg=%s" + _WHO, *_CONSTRAINT, "summary.oom_memcg:path", *_VICTIM, sets=_IN_MEMCG),
+    line("4.18.240", _SUMMARY + ",oom_memcg=%s" + _WHO, *_CONSTRAINT, "summary.oom_memcg:path", *_VICTIM,
+         sets=_IN_MEMCG, flavour="el8"),
 )
 SUMMARY_GLOBAL = kind(
     "summary_global", "summary", 6,
     line("5.0", _SUMMARY + ",global_oom" + _WHO, *_CONSTRAINT, *_VICTIM, sets={"summary.global_oom": True}),
     line("4.18.240", _SUMMARY + ",global_oom" + _WHO, *_CONSTRAINT, *_VICTIM, sets={"summary.global_oom": True},
          flavour="el8"),
+)
+SUMMARY_PLAIN = kind(
+    "summary_plain", "summary", 6,  # without CONFIG_MEMCG
+    line("5.0", _SUMMARY + ",task=%s,pid=%d,uid=%d", *_CONSTRAINT, *_VICTIM[1:]),
 )
 
 VERDICT = kind(

@@ -24,37 +24,56 @@ class Draft:
     def take(self, row: Row, found: Sequence[Any]) -> Optional[int]:
         """Adds what ``row`` read, and returns the index of the item that it belongs to."""
         scope = KINDS[row.kind].scope
-        new = {path: value for path, value in zip(row.fields, found) if value is not None}
-        for path, value in row.sets.items():
-            if value is PRESENT:
-                new.setdefault(path, {})
-            elif value is not FILLED:
-                new[path] = value
+        new = _new(row, found)
         if not scope:
-            if not all(path in new for path in _REQUIRED.get(row.kind, ())):
-                raise Conflict(row.kind)
-            self._add(self.values, new)
+            _check(row, self.values, new)
+            self.values.update(new)
             return None
         items = self.items.setdefault(scope, [])
         index = _PLACES.get(row.kind, _append)(items, row.kind, new)
+        item = items[index] if index < len(items) else {"row": row.kind}
+        _check(row, item, new)
+        item.update(new)
         if index == len(items):
-            items.append({"row": row.kind})
-        item = items[index]
-        if not all(path in new or path in item for path in _REQUIRED.get(row.kind, ())):
-            if len(item) == 1:
-                items.pop()
-            raise Conflict(row.kind)
-        self._add(item, new)
+            items.append(item)
         return index
 
-    def _add(self, values: Item, new: Item) -> None:
-        for path, value in new.items():
-            if path in values and values[path] != value:
-                raise Conflict(path)
-        values.update(new)
+    def agrees(self, row: Row, found: Sequence[Any]) -> bool:
+        """Could ``take`` add it?"""
+        if KINDS[row.kind].scope and row.kind not in _REQUIRED and row.kind not in _PLACES:
+            return True
+        new = _new(row, found)
+        try:
+            if not KINDS[row.kind].scope:
+                _check(row, self.values, new)
+            else:
+                items = self.items.get(KINDS[row.kind].scope, [])
+                index = _PLACES.get(row.kind, _append)(items, row.kind, new)
+                _check(row, items[index] if index < len(items) else {}, new)
+        except Conflict:
+            return False
+        return True
 
-    def has(self, scope: str) -> bool:
-        return bool(self.items.get(scope))
+
+def _new(row: Row, found: Sequence[Any]) -> Item:
+    new = {path: value for path, value in zip(row.fields, found) if value is not None}
+    for path, value in row.sets.items():
+        if value is PRESENT:
+            new.setdefault(path, {})
+        elif value is not FILLED:
+            new[path] = value
+    return new
+
+
+def _check(row: Row, item: Item, new: Item) -> None:
+    """A line must not contradict those before it, and must say what it is about."""
+    for path in _REQUIRED.get(row.kind, ()):
+        if path not in new and path not in item:
+            raise Conflict(path)
+    if item:
+        for path, value in new.items():
+            if path in item and item[path] != value:
+                raise Conflict(path)
 
 
 # Without these a line says nothing of which it could be told what it is about: its beginning is cut.

@@ -104,7 +104,7 @@ _PARTS: Tuple[Tuple[str, FrozenSet[str]], ...] = (
     ("memory cgroup statistics", frozenset(["stats_line", "stat", "stat_line"])),
     ("Mem-Info", frozenset(["counters"])),
     ("task table", frozenset(["task", "tasks_head"])),
-    ("oom-kill line", frozenset(["summary_memcg", "summary_global"])),
+    ("oom-kill line", frozenset(["summary_memcg", "summary_global", "summary_plain"])),
     ("Kill process line", frozenset(["verdict"])),
     ("Killed process line", frozenset(["killed", "exiting"])),
 )
@@ -147,7 +147,9 @@ def _victims(event: OomEvent) -> Set[int]:
 _BEFORE_TABLE = frozenset([
     "stats_line", "stat", "stat_line", "protection", "slab", "hwpoisoned", "cma", "reserved", "allocation",
 ])
-_AFTER_TABLE = frozenset(["summary_memcg", "summary_global", "verdict", "killed", "no_killable", "panic"])
+_AFTER_TABLE = frozenset([
+    "summary_memcg", "summary_global", "summary_plain", "verdict", "killed", "no_killable", "panic",
+])
 
 
 def _table_switched_off(event: OomEvent) -> bool:

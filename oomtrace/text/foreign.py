@@ -35,7 +35,7 @@ def translated(event: OomEvent, own: Dialect, dialect: Dialect) -> OomEvent:
     return replace(
         event,
         trigger=_trigger(event.trigger, summary, own, dialect),
-        memcg=_memcg(event.memcg, summary),
+        memcg=_memcg(event.memcg, summary, dialect),
         victim_memcg=event.victim_memcg or summary.task_memcg,
         summary=_summary(event),
         kills=tuple(replace(kill, message=kill.message or _message(event)) for kill in event.kills),
@@ -55,10 +55,15 @@ def _trigger(trigger: Trigger, summary: Summary, own: Dialect, dialect: Dialect)
     )
 
 
-def _memcg(memcg: Optional[Memcg], summary: Summary) -> Optional[Memcg]:
-    if memcg is None or memcg.path is not None:
-        return memcg
-    return replace(memcg, path=summary.oom_memcg)
+def _memcg(memcg: Optional[Memcg], summary: Summary, dialect: Dialect) -> Optional[Memcg]:
+    """The statistics are those that the other kernel has too, in its order. Other names have other meanings."""
+    if memcg is None:
+        return None
+    stats = tuple(
+        replace(one, values={name: one.values[name] for name in dialect.statistics if name in one.values})
+        for one in memcg.stats
+    )
+    return replace(memcg, path=memcg.path or summary.oom_memcg, stats=stats)
 
 
 def _summary(event: OomEvent) -> Optional[Summary]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Callable, Iterable, Iterator, List, Union
+from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Union
 
 from oomtrace.model import OomEvent
 
 from .join import Joiner, Logical
 from .lines import Line, lines
-from .report import Report
+from .report import Offer, Report
 from .source import chunks
 
 _AFTER_END = 100  # lines of the log in which the reaper or more of a group may still come
@@ -28,6 +28,9 @@ def read(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[OomEvent]:
     for line in lines(chunks(stream), lambda: reader.reading):
         yield from reader.feed(line)
     yield from reader.finish()
+
+
+_Offered = Callable[[Report, Logical], Optional[Offer]]
 
 
 class Reader:
@@ -69,21 +72,21 @@ class Reader:
 
     def _take(self, logical: Logical) -> None:
         """Gives a line to the report that it continues, or to a new one, or to the one that it interrupts."""
-        recent = sorted(self._open, key=lambda report: report.since)
-        if not any(report.take(logical) for report in recent) and not self._opens(logical, Report.take, recent):
+        recent = sorted(self._open, key=lambda report: report.since) if len(self._open) > 1 else self._open
+        if not (_given(logical, recent, Report.offer) or self._opens(logical, Report.offer, recent)):
             going = [report for report in recent if not report.ended]
-            if not any(report.take_cut(logical) for report in going):
+            if not _given(logical, going, Report.offer_cut):
                 if going:
                     going[0].hold(logical)
                 else:
-                    self._opens(logical, Report.take_cut, recent)
+                    self._opens(logical, Report.offer_cut, recent)
         for report in self._open:
             report.since += 1
 
-    def _opens(self, logical: Logical, take: Callable[[Report, Logical], bool], recent: List[Report]) -> bool:
+    def _opens(self, logical: Logical, offered: _Offered, recent: List[Report]) -> bool:
         """Is this the first line of a report? Not the trace of a panic for which the report before stands."""
         report = Report(logical.number, logical.stripped.source, logical.stripped.caller)
-        if not take(report, logical) or (recent and recent[0].panicked and not report.telling):
+        if not _given(logical, [report], offered) or (recent and recent[0].panicked and not report.telling):
             return False
         self._open.append(report)
         return True
@@ -99,6 +102,16 @@ class Reader:
         if over:
             self._open = [report for report in self._open if report not in over]
         return _events(over)
+
+
+def _given(logical: Logical, reports: List[Report], offered: _Offered) -> bool:
+    """Gives a line to the report that it continues best; the most recent one if several do equally."""
+    offers = [(offer.cost, number, report, offer) for number, report in enumerate(reports)
+              for offer in (offered(report, logical),) if offer is not None]
+    if not offers:
+        return False
+    _, _, report, offer = min(offers, key=lambda item: item[:2])
+    return report.take(logical, offer)
 
 
 def _patience(report: Report) -> int:

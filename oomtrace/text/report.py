@@ -11,28 +11,21 @@ from oomtrace.model import Line, OomEvent
 from .draft import Conflict, Draft
 from .finish import finished
 from .join import Logical
-from .match import LOOSE, RANK, Reading, companion, cut, loose, readings
+from .match import Reading, companion, cut, loose, readings
+from .others import is_foreign
+from .place import DOUBT, ENDING, LATE, Place
 
-# Kinds that open a report, and those that only an OOM's report has: a trace and Mem-Info have other reasons too.
-_OPENING = frozenset(["sysrq", "suppressed", "invoked"])
+# Lines that only an OOM's report has: a trace and Mem-Info have other reasons too.
 _TELLING = frozenset([
-    "invoked", "task_in", "limit_of", "tasks_title", "tasks_head", "task", "summary_memcg", "summary_global", "verdict",
+    "invoked", "task_in", "limit_of", "tasks_title", "tasks_head", "task", "summary_memcg", "summary_global",
+    "summary_plain", "verdict",
     "killed", "oom_group", "no_killable", "reaped", "unreaped", "stats_line", "stats_head", "usage_memory", "exiting",
     "sharing", "panic",
 ])
 _TELLING_SYMBOLS = frozenset(["out_of_memory", "oom_kill_process", "mem_cgroup_out_of_memory", "dump_header"])
-_ENDING = frozenset(["killed", "no_killable", "panic", "exiting", "sysrq_ignored"])
-_AFTER_STATS = frozenset(["stats_head", "stat", "stat_line"])
-_AFTER_CPU = frozenset(["cpu", "taints", "hardware", "workqueue", "raw_words", "call_trace"])
-_LATE = frozenset(["reaped", "unreaped"])
+_AFTER_END = re.compile(r"oom_reaper: |Kill|memory\.oom\.group|panic|sysrq|exiting")
 
-_FOREIGN = re.compile(
-    r"(?!(?:Hardware name|Call [Tt]race|Code|RIP|EIP|PC|LR|pc|lr|sp|psr|NIP|REGS|MSR|CFAR|GPR\d+|Node|Mem-Info|DMA"
-    r"|Normal|Workqueue|Sched_ext|Memory|memory|kmem|swap|Tasks|Out of memory|oom_reaper|oom-kill|Stack|Exception stack"
-    r"|CPU|Comm|Process|Modules linked in|Tainted|Backtrace|Killed process|r\d+|x\d+|era?|ra|tp|a0|t0|s0|\$\s*\d+)\b)"
-    r"[A-Za-z][\w./()\[\]-]*(?: [\w.:()\[\]/-]+){0,4}: ?\S"
-)
-_EDITED = re.compile(r"[\s\W]*(?:snip(?:ped)?|\.\.\.|…|--|abridged|omitted|cut)?[\s\W]*")
+_FLOOD = 3  # a line that comes so often between two of a report is not of it
 
 
 class _Own(NamedTuple):
@@ -43,6 +36,14 @@ class _Own(NamedTuple):
     item: Optional[int] = None
 
 
+class Offer(NamedTuple):
+    """How a line would continue a report."""
+
+    cost: int  # 0: it is what comes next
+    reading: Reading
+    exact: bool  # False: the line is damaged
+
+
 class Report:
     """What is known of one report so far."""
 
@@ -51,76 +52,83 @@ class Report:
         self.source = source
         self.caller = caller
         self.draft = Draft()
-        self.kinds: Dict[str, int] = {}  # lines by kind
+        self.place = Place()
         self.since = 0  # lines of the log since the last one of the report
         self.telling = False  # certainly an OOM
         self.ended = False  # its last line has come; more may follow: a group's kills, the reaper
         self._own: List[_Own] = []
         self._pending: List[Logical] = []  # lines that no row reads, since the last one that one did
-        self._rank = (-1, 0)
-        self._last: Optional[Reading] = None
         self._dialect: Optional[Dialect] = None
 
     @property
     def panicked(self) -> bool:
         """Was a panic its last line? Its trace follows, which tells nothing new."""
-        return "panic" in self.kinds and len(self.kinds) > 1
+        return "panic" in self.place.kinds and len(self.place.kinds) > 1
 
-    def take(self, logical: Logical) -> bool:
-        """Adds a line if it is this report's next."""
-        if not self._same_source(logical):
-            return False
-        first = companion(self._last.row) if self._last is not None else None
-        for reading in readings(logical.text, self._dialect, first):
-            if self.fits(reading.row.kind, logical) and self._add(logical, reading):
-                return True
+    def offer(self, logical: Logical) -> Optional[Offer]:
+        """How the line would continue this report. None: it does not."""
+        if not self._same_source(logical) or (self.ended and _AFTER_END.search(logical.text) is None):
+            return None
+        last = self.place.last
+        for reading in readings(logical.text, self._dialect, companion(last) if last is not None else None):
+            if self._fits(reading, logical):
+                return Offer(self._cost(reading), reading, True)
         found = loose(logical.text)
-        return found is not None and self._take_values(logical, found)
+        return Offer(0, found, False) if found is not None and self._fits(found, logical) else None
+
+    def offer_cut(self, logical: Logical) -> Optional[Offer]:
+        """The same for a line whose end is missing: it is kept as it is, but what it says is known."""
+        found = cut(logical.text) if self._same_source(logical) else None
+        if found is None:
+            return None
+        reading = Reading(found.row, found.values, logical.text)
+        return Offer(0, reading, False) if self._fits(reading, logical) else None
+
+    def take(self, logical: Logical, offer: Offer) -> bool:
+        """Adds the line."""
+        reading = offer.reading
+        try:
+            index = self.draft.take(reading.row, reading.values)
+        except Conflict:
+            return False
+        self._settle()
+        if offer.exact:
+            self._own.append(_Own(logical, reading, index))
+            self._stamp(reading.row.kind, index, logical)
+        else:
+            self._own.append(_Own(logical))
+        self._note(reading)
+        return True
 
     def _same_source(self, logical: Logical) -> bool:
         stripped = logical.stripped
         return logical.bare or stripped.source == self.source
 
-    def fits(self, kind: str, logical: Logical) -> bool:
-        """Can a line of that kind come next?"""
-        last = self._last.row.kind if self._last is not None else ""
-        if kind in LOOSE:
-            wanted = _AFTER_STATS if kind != "raw_words" else _AFTER_CPU
-            if last not in wanted or (kind == "raw_words" and "call_trace" in self.kinds):
-                return False
-        if kind in _LATE:
+    def _fits(self, reading: Reading, logical: Logical) -> bool:
+        kind = reading.row.kind
+        if not self.place.allows(kind) or not self.draft.agrees(reading.row, reading.values):
+            return False
+        if kind in LATE:
             return True
-        if kind == "killed" and kind in self.kinds:
-            return "oom_group" in self.kinds
-        if kind in _OPENING and self.kinds and not set(self.kinds) <= {"sysrq", "suppressed"}:
-            return False
-        if logical.stripped.caller != self.caller and self.caller and logical.stripped.caller:
-            return False
-        rank = RANK[kind]
-        if kind == last and (KINDS[kind].scope or kind == "counters"):
-            return True
-        return rank > self._rank or (rank == self._rank and bool(KINDS[kind].scope))
+        caller = logical.stripped.caller
+        return not (self.caller and caller and caller != self.caller)
 
-    def _add(self, logical: Logical, reading: Reading) -> bool:
-        row = reading.row
-        try:
-            index = self.draft.take(row, reading.values)
-        except Conflict:
-            return False
-        if KINDS[row.kind].scope in ("kills", "reaps") and index is not None and logical.stripped.time_ns is not None:
-            self.draft.items[KINDS[row.kind].scope][index]["time_ns"] = logical.stripped.time_ns
-        self._settle(logical)
-        self._own.append(_Own(logical, reading, index))
-        self._noted(row.kind, reading)
-        return True
+    def _cost(self, reading: Reading) -> int:
+        if reading.row.kind in LATE:  # is it this report's victim that the reaper speaks of?
+            pids = {item.get("pid") for item in self.draft.items.get("kills", ())}
+            return 0 if reading.values[reading.row.fields.index("pid")] in pids else DOUBT
+        return self.place.cost(reading.row, reading.values)
 
-    def _noted(self, kind: str, reading: Reading) -> None:
-        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+    def _stamp(self, kind: str, index: Optional[int], logical: Logical) -> None:
+        scope = KINDS[kind].scope
+        if scope in ("kills", "reaps") and index is not None and logical.stripped.time_ns is not None:
+            self.draft.items[scope][index]["time_ns"] = logical.stripped.time_ns
+
+    def _note(self, reading: Reading) -> None:
+        kind = reading.row.kind
+        self.place.note(reading.row, reading.values)
         self.since = 0
-        self.ended = self.ended or kind in _ENDING
-        self._last = reading
-        if kind not in _LATE and not (kind == "panic" and len(self.kinds) == 1):
-            self._rank = max(self._rank, RANK[kind])
+        self.ended = self.ended or (kind in ENDING and not self.place.panic_first)
         if kind in _TELLING or (kind == "frame" and not _TELLING_SYMBOLS.isdisjoint(map(str, reading.values))):
             self.telling = True
         if kind == "cpu":
@@ -134,31 +142,13 @@ class Report:
         if self._same_source(logical):
             self._pending.append(logical)
 
-    def take_cut(self, logical: Logical) -> bool:
-        """Adds a line whose end is missing: kept as it is, but what it says is known."""
-        found = cut(logical.text) if self._same_source(logical) else None
-        return found is not None and self._take_values(logical, Reading(found.row, found.values, logical.text))
-
-    def _take_values(self, logical: Logical, found: Reading) -> bool:
-        """Adds a damaged line: what it says is known, but it is kept as it is."""
-        if not self.fits(found.row.kind, logical):
-            return False
-        try:
-            self.draft.take(found.row, found.values)
-        except Conflict:
-            return False
-        self._settle(logical)
-        self._own.append(_Own(logical))
-        self._noted(found.row.kind, found)
-        return True
-
-    def _settle(self, logical: Logical) -> None:
+    def _settle(self) -> None:
         """The lines before this one are inside the report: its own, if nothing shows that they are another's."""
         counts: Dict[str, int] = {}
         for pending in self._pending:
             counts[pending.text] = counts.get(pending.text, 0) + 1
         for pending in self._pending:
-            if counts[pending.text] < 3 and not self._foreign(pending):
+            if counts[pending.text] < _FLOOD and not self._foreign(pending):
                 self._own.append(_Own(pending))
         self._pending = []
 
@@ -166,7 +156,7 @@ class Report:
         stripped = logical.stripped
         if not stripped.kernel or (self.caller and stripped.caller and stripped.caller != self.caller):
             return True
-        return bool(_EDITED.fullmatch(logical.text) or _FOREIGN.match(logical.text))
+        return is_foreign(logical.text)
 
     # The end.
 
@@ -181,4 +171,4 @@ class Report:
             )
             for line in own
         )
-        return finished(self.draft, lines, frozenset(self.kinds))
+        return finished(self.draft, lines, frozenset(self.place.kinds))

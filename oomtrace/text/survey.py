@@ -10,6 +10,7 @@ from oomtrace.model import OomEvent
 
 from .read import read
 from .source import opened
+from .write import dialects_of
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,13 @@ def _row(tally: Tally) -> str:
 
 
 def series(event: OomEvent) -> Optional[str]:
-    """The kernel series of an event: by its release, otherwise by the rows that read it."""
+    """The kernel series of an event: by its release, otherwise the range of those that print its lines."""
     dialect = choose(event.machine.release, event.machine.package)
-    return dialect.name if dialect is not None else None
+    if dialect is not None:
+        return dialect.name
+    fitting = dialects_of(event)
+    mainline = [one for one in fitting if not one.flavour] or fitting
+    if not mainline:
+        return None
+    first, last = mainline[0].name, mainline[-1].name
+    return first if first == last else f"{first} to {last}"

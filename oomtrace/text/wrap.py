@@ -78,8 +78,8 @@ class Wrapping:
         if len(set(ways.values())) == 1 and not (pieces[0].read and self._is_open(next(iter(ways.values())))):
             if len(ways) == 1:
                 self._learn(next(iter(ways)), pieces)
-            elif usual == _CUT:
-                self._learn(_CUT, pieces)
+            elif usual == _CUT or texts[0].endswith(" "):
+                self._learn(usual or _MAIL, pieces)
             return next(iter(ways.values()))
         return ways.get(usual or "")
 
@@ -115,7 +115,7 @@ class Wrapping:
             return _MAIL if self._joins[_MAIL] > self._joins[_CUT] else _CUT
         if max(widths) > _MAIL_WIDTH + 20:
             return _CUT
-        return None if pieces[0].read else _MAIL
+        return _MAIL if not pieces[0].read or pieces[0].text.endswith(" ") else None
 
     def _learn(self, way: str, pieces: Sequence[Piece]) -> None:
         self._joins[way] += 1

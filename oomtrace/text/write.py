@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from oomtrace.formats import KINDS, NEWEST, ORDER, ROWS, Dialect, Kind, Row, choose
+from oomtrace.formats import DIALECTS, KINDS, NEWEST, ORDER, ROWS, Dialect, Kind, Row, choose
 from oomtrace.model import OomEvent
 
 from . import foreign
@@ -25,8 +25,22 @@ class Record(NamedTuple):
 
 
 def dialect_of(event: OomEvent) -> Dialect:
-    """The dialect of the kernel that the event is from, the newest one if that is not known."""
-    return choose(event.machine.release, event.machine.package) or NEWEST
+    """The dialect of the kernel that the event is from: by its release, or by its lines, or the newest one."""
+    known = choose(event.machine.release, event.machine.package)
+    return known or next(reversed(dialects_of(event)), NEWEST)
+
+
+def dialects_of(event: OomEvent) -> List[Dialect]:
+    """The dialects that print the event's lines as the log has them, the oldest first."""
+    items = Items(event)
+    seen = {line.row: line for line in event.lines
+            if line.row in ROWS and KINDS[ROWS[line.row].kind].part != "stack"}.values()  # that is architecture
+    texts = [(KINDS[ROWS[line.row or ""].kind], line.index, show(ROWS[line.row or ""], items, line.index))
+             for line in seen]
+    fitting = [dialect for dialect in DIALECTS.values() if texts and all(
+        any(show(row, items, index) == text for row in dialect.rows.get(kind.name, ()))
+        for kind, index, text in texts)]
+    return sorted(fitting, key=lambda dialect: (not dialect.flavour, dialect.at, dialect.flavour_at))
 
 
 def write(event: OomEvent, dialect: Optional[Dialect] = None) -> List[Record]:

@@ -1,0 +1,39 @@
+"""Lines between those of a report that are not of it: other CPUs', other subsystems', and people's own.
+
+What is not known to be foreign stays in the report: a new kernel may print a line that no row knows yet.
+"""
+
+from __future__ import annotations
+
+import re
+
+# What the lines of a report begin with, on any architecture; whatever else stands before a colon is a subsystem, a
+# driver, a device or a program.
+_OURS = (
+    r"Hardware name|Call [Tt]race|Code|[ER]IP|PC|LR|pc|lr|sp|psr|pstate|NIP|REGS|MSR|CFAR|IRQMASK|GPR\d+|Node|Mem-Info"
+    r"|DMA|DMA32|Normal|HighMem|Movable|Workqueue|Sched_ext|Stopper|Memory|memory|memory\+swap|kmem|swap|Tasks"
+    "|Out of memory|oom_reaper|oom-kill|Stack|Exception stack|CPU|Comm|Process|Pid|Modules linked in|Tainted|Backtrace"
+    r"|Killed process|Kernel panic|COMPACTION|Unreclaimable|Krnl (?:PSW|GPRS|Code)|epc|status|badaddr|cause|[xr]\d+|era?|ra|tp|[at]\d"
+    r"|s\d|PRMD|EUEN|ECFG|ESTAT|BADV|PRID|CRMD|[ER][A-DS][XIP]|[DEFG]S|CR\d|\$ *\d+"
+)
+_SUBSYSTEM = re.compile(
+    rf"(?!(?:{_OURS})\b)(?:<\d>)?\[?[A-Za-z0-9][\w./()\[\]@#-]*(?: [\w.:()\[\]/#-]+){{0,4}}: ?\S"
+)
+_SIZES = re.compile(r"\b\d+ ?[kK]B\b|\bpages\b")  # rather a new line of Mem-Info
+_SENTENCES = re.compile(
+    r"device \S+ (?:entered|left) promiscuous mode|.*\bIN=\S* OUT=|\[[A-Za-z][\w :]*\] |Adding \d+k swap on "
+    r"|(?:perf|hrtimer|NMI)\S* interrupt took|Process accounting |vm direct limit must|warning: `|BUG: |INFO: "
+    r"|WARNING: |-+\[ (?:cut here|end trace)|\w+ uses? (?:32-bit|wireless|obsolete)|process `|Bridge firewalling"
+)
+# What people put where they left lines out.
+_EDITED = re.compile(r"[\s\W_]*(?:(?:lines )?(?:snip(?:ped)?|skipp?(?:ed|ing)|abridged|omitted|cut|deleted)"
+                     r"(?: lines?)?)?[\s\W_]*")
+
+
+def is_foreign(text: str) -> bool:
+    """Is the line, which no row reads, certainly not the kernel's on an OOM?"""
+    if _EDITED.fullmatch(text):
+        return True
+    if _SENTENCES.match(text):
+        return True
+    return _SUBSYSTEM.match(text) is not None and _SIZES.search(text) is None
