@@ -1,0 +1,146 @@
+"""``oomtrace repro``: a reproduction that YAML describes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Dict, List, Optional, TextIO, Tuple
+
+import click
+
+from oomtrace.errors import OomtraceError
+from oomtrace.repro import cgroups, needs, parse
+from oomtrace.repro.judge import EXIT_UNEXPECTED, EXIT_UNMET, kernel_text
+from oomtrace.repro.recorder import Recorder
+from oomtrace.repro.reproduce import Outcome, reproduce
+from oomtrace.repro.spec import Scenario
+
+
+@click.command("repro")
+@click.argument("files", nargs=-1, required=True, metavar="FILE.yaml…", type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Only say whether the files are right, and where they are not.")
+@click.option("--i-mean-it", "mean_it", is_flag=True, help="Run also what endangers this machine.")
+@click.option("--no-trace", is_flag=True, help="Only make it happen; something else is watching.")
+@click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM.")
+@click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
+@click.option("--results", type=click.File("w"), metavar="FILE",
+              help="A line of JSON for each: what came of it, or with --check what it describes.")
+@click.option("--mark", is_flag=True, help="Write into the kernel's log where each begins.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is probed.")
+def command(
+    files: Tuple[Path, ...],
+    check: bool,
+    mean_it: bool,
+    no_trace: bool,
+    output: Optional[str],
+    form: str,
+    quiet: bool,
+    results: Optional[TextIO],
+    mark: bool,
+    verbose: bool,
+) -> int:
+    """Make OOMs that YAML files describe, trace them, and say whether they came as expected."""
+    scenarios = _load(files)
+    if check:
+        for file, scenario in zip(files, scenarios):
+            _write(results, {"file": str(file), **asdict(scenario)})
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    hierarchy = cgroups.find()
+    status = 0
+    with ExitStack() as stack:
+        recorder = None if no_trace else Recorder(_say if verbose else _nothing, _say)
+        if recorder:
+            stack.callback(recorder.stop)
+            recorder.start()
+        sink = _sink(form, quiet or no_trace, output)
+        for scenario in scenarios:
+            reasons = needs.unmet(scenario, hierarchy, mean_it)
+            if reasons:
+                _say(f"{scenario.name}: skipped: {'; '.join(reasons)}")
+                _write(results, {"scenario": scenario.name, "outcome": "skipped", "reasons": reasons})
+                status = status or EXIT_UNMET
+                continue
+            if mark:
+                _mark(scenario.name)
+            outcome = reproduce(scenario, hierarchy, recorder)
+            for traced in outcome.events:
+                sink.take(traced)
+            _say(_line(outcome))
+            _write(results, _document(outcome, recorder))
+            status = EXIT_UNEXPECTED if outcome.problems else status
+        sink.close()
+    return status
+
+
+def _load(files: Tuple[Path, ...]) -> List[Scenario]:
+    """All files, or the complaints about all of them."""
+    scenarios, complaints = [], []
+    for file in files:
+        try:
+            scenarios.append(parse.load(file))
+        except OomtraceError as error:
+            complaints.append(error)
+    if complaints:
+        raise OomtraceError("\n".join(error.message for error in complaints), None, complaints[0].status)
+    return scenarios
+
+
+def _mark(name: str) -> None:
+    with open("/dev/kmsg", "w") as log:
+        log.write(f"oomtrace repro: {name}\n")
+
+
+def _sink(form: str, quiet: bool, output: Optional[str]) -> Any:
+    from oomtrace.cli import report
+
+    return report.Sink(sys.stdout, form, quiet, output, _say)
+
+
+def _line(outcome: Outcome) -> str:
+    kills = sum(len(traced.event.kills) for traced in outcome.events)
+    seconds = (outcome.end_ns - outcome.begin_ns) / 1e9
+    found = f"{outcome.scenario.name}: {len(outcome.events)} OOMs, {kills} kills in {seconds:.1f} s"
+    return found + "".join(f"\n  {problem}" for problem in outcome.problems)
+
+
+def _document(outcome: Outcome, recorder: Optional[Recorder]) -> Dict[str, Any]:
+    return {
+        "scenario": outcome.scenario.name,
+        "outcome": "unexpected" if outcome.problems else "expected",
+        "problems": outcome.problems,
+        "begin_ns": outcome.begin_ns,
+        "end_ns": outcome.end_ns,
+        "lost": recorder.lost if recorder else None,
+        "events": [_event(traced.event) for traced in outcome.events],
+    }
+
+
+def _event(event: Any) -> Dict[str, Any]:
+    return {
+        "kind": event.kind,
+        "printed": event.printed,
+        "unprinted_reason": event.unprinted_reason,
+        "missing": list(event.missing),
+        "records_lost": event.records_lost,
+        "text": kernel_text(event),
+    }
+
+
+def _write(stream: Optional[TextIO], document: Dict[str, Any]) -> None:
+    if stream is not None:
+        stream.write(json.dumps(document) + "\n")
+        stream.flush()
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _nothing(_message: str) -> None:
+    pass

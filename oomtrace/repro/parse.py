@@ -1,0 +1,231 @@
+"""YAML → Scenario, validated as a whole."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Set, Tuple, Union
+
+import yaml
+
+from oomtrace.errors import OomtraceError
+
+from . import reader
+from .cgroups import KNOBS, split
+from .reader import Invalid, Reader, Wrong, number
+from .spec import ANY_END, KILLED, Cgroup, Expect, Needs, Process, Scalar, Scenario, Step
+from .workloads import Bytes, Parameter, Seconds, parameters, registry
+
+_COMM_BYTES = 15
+_SIZES = ("memory.max", "memory.high", "memory.low", "memory.min", "memory.swap.max", "memory.kmem.limit_in_bytes")
+_MANY = number(0, 1 << 31)
+
+
+def load(path: Path) -> Scenario:
+    """Read a file. Raises Invalid with everything that is wrong in it."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise OomtraceError(f"cannot read {path}: {reason}") from error
+    return parse(content, str(path), path.stem)
+
+
+def parse(content: str, file: str, name: str) -> Scenario:
+    """Read a description. ``file`` is for messages, ``name`` is what the scenario is called if it does not say."""
+    root = reader.compose(content, file)
+    parser = _Parser()
+    scenario = parser.scenario(root, name)
+    if parser.problems:
+        raise Invalid(file, parser.problems)
+    return scenario
+
+
+class _Parser(Reader):
+    """One method for each part of the description."""
+
+    def scenario(self, root: yaml.Node, name: str) -> Scenario:
+        known = ("name", "about", "item", "needs", "dangerous", "timeout", "sysctl", "cgroups", "processes", "expect")
+        at = self.fields(root, "reproduction", known, ("about", "processes"))
+        needs = self.needs(at["needs"]) if "needs" in at else Needs()
+        groups = self.cgroups(at["cgroups"], needs.cgroup) if "cgroups" in at else ()
+        return Scenario(
+            name=self.value(at.get("name"), "name", reader.text, name),
+            about=" ".join(self.value(at.get("about"), "about", reader.text, "").split()),
+            item=self.value(at.get("item"), "item", number(1, 99), None),
+            needs=needs,
+            dangerous=self.value(at.get("dangerous"), "dangerous", reader.text, ""),
+            timeout_seconds=self.value(at.get("timeout"), "timeout", reader.seconds, 30.0),
+            sysctls=self.sysctls(at["sysctl"]) if "sysctl" in at else {},
+            cgroups=groups,
+            processes=self.processes(at["processes"], groups, needs.cgroup) if "processes" in at else (),
+            expect=self.expect(at["expect"]) if "expect" in at else Expect(),
+        )
+
+    def needs(self, node: yaml.Node) -> Needs:
+        at = self.fields(node, "needs", ("cgroup", "memory", "swap", "numa", "cpus", "boot", "not_on"))
+        versions = self.items(at["cgroup"], "needs.cgroup") if "cgroup" in at else []
+        reasons = self.pairs(at["not_on"], "needs.not_on") if "not_on" in at else []
+        return Needs(
+            cgroup=tuple(self.value(item, "needs.cgroup", number(1, 2), 2) for item in versions) or (1, 2),
+            memory_bytes=self.value(at.get("memory"), "needs.memory", reader.size, None),
+            swap_bytes=self.value(at.get("swap"), "needs.swap", reader.size, 0),
+            numa_nodes=self.value(at.get("numa"), "needs.numa", number(1, 64), 1),
+            cpus=self.value(at.get("cpus"), "needs.cpus", number(1, 1024), None),
+            boot=self.value(at.get("boot"), "needs.boot", reader.text, ""),
+            not_on={key: self.value(value, f"needs.not_on.{key}", reader.text, "") for _, key, value in reasons},
+        )
+
+    def sysctls(self, node: yaml.Node) -> Dict[str, str]:
+        found = {}
+        for key, name, value in self.pairs(node, "sysctl"):
+            if not all(part.replace("_", "a").replace("-", "a").isalnum() for part in name.split(".")):
+                self.wrong(key, f"sysctl: expected a name such as vm.oom_dump_tasks, not {name!r}")
+            found[name] = self.value(value, name, reader.text, "")
+        return found
+
+    def cgroups(self, node: yaml.Node, versions: Tuple[int, ...]) -> Tuple[Cgroup, ...]:
+        found: List[Cgroup] = []
+        for key, path, value in self.pairs(node, "cgroups"):
+            self._path(key, path)
+            count = 1
+            files: Dict[str, str] = {}
+            for knob_node, knob, setting in self.pairs(value, path):
+                if knob == "count":
+                    count = self.value(setting, f"{path}: count", number(1, 10000), 1)
+                elif self._has_knob(knob_node, knob, versions, files):
+                    files[knob] = self.value(setting, knob, partial(_knob_value, knob), "")
+            found += [Cgroup(path.replace("{n}", str(n)), files) for n in range(count)]
+            if count > 1 and "{n}" not in path:
+                self.wrong(key, f"cgroups: {path} has a count, so its path needs a {{n}}")
+        return tuple(found)
+
+    def _path(self, node: yaml.Node, path: str) -> None:
+        try:
+            if not split(path):
+                self.wrong(node, "cgroups: the root is not made")
+        except ValueError as error:
+            self.wrong(node, f"cgroups: {error}, not {path!r}")
+
+    def _has_knob(self, node: yaml.Node, name: str, versions: Tuple[int, ...], before: Dict[str, str]) -> bool:
+        knob = KNOBS.get(name)
+        if knob is None:
+            self.wrong(node, f"there is no {name}; known are count, {', '.join(KNOBS)}")
+            return False
+        for version in versions:
+            if not (knob.v1 if version == 1 else knob.v2):
+                self.wrong(node, f"cgroup v{version} has no {name}; needs: cgroup: [{3 - version}] leaves it out")
+        if name == "memory.swap.max" and 1 in versions and "memory.max" not in before:
+            self.wrong(node, "memory.swap.max needs memory.max before it: cgroup v1 limits their sum")
+        return True
+
+    def processes(self, node: yaml.Node, groups: Tuple[Cgroup, ...], versions: Tuple[int, ...]) -> Tuple[Process, ...]:
+        paths = {group.path for group in groups} | {"/"}
+        inner = {path for path in paths if 2 in versions and any(other.startswith(path + "/") for other in paths)}
+        found = tuple(self.process(item, paths, inner) for item in self.items(node, "processes"))
+        if isinstance(node, yaml.SequenceNode) and not found:
+            self.wrong(node, "processes: expected at least one")
+        return found
+
+    def process(self, node: yaml.Node, paths: Set[str], inner: Set[str]) -> Process:
+        known = ("name", "do", "cgroup", "uid", "oom_score_adj", "count", "times", "delay", "ends")
+        at = self.fields(node, "process", known, ("name", "do"))
+        count = self.value(at.get("count"), "count", number(1, 10000), 1)
+        group = self.value(at.get("cgroup"), "cgroup", reader.text, "/")
+        own = [group.replace("{n}", str(n)) for n in range(count)]
+        if "cgroup" in at and not paths.issuperset(own):
+            self.wrong(at["cgroup"], f"cgroup: {group} is not among the cgroups of this file")
+        if not inner.isdisjoint(own):
+            self.wrong(at["cgroup"], f"cgroup: in cgroup v2 {group} has no room for processes: it has cgroups below it")
+        return Process(
+            name=self.value(at.get("name"), "name", _comm, ""),
+            steps=tuple(self.step(item) for item in self.items(at["do"], "do")) if "do" in at else (),
+            cgroup=group,
+            uid=self.value(at.get("uid"), "uid", number(0, (1 << 32) - 2), 0),
+            oom_score_adj=self.value(at.get("oom_score_adj"), "oom_score_adj", number(-1000, 1000), 0),
+            count=count,
+            times=self.value(at.get("times"), "times", number(1, 1000000), 1),
+            delay_seconds=self.value(at.get("delay"), "delay", reader.seconds, 0.0),
+            ends=self.value(at.get("ends"), "ends", _end, None),
+        )
+
+    def step(self, node: yaml.Node) -> Step:
+        """``name``, ``name: VALUE`` or ``name: {PARAMETER: VALUE, …}``."""
+        name_node, value = node, None
+        if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
+            name_node, value = node.value[0]
+        if not isinstance(name_node, yaml.ScalarNode):
+            self.wrong(node, "do: expected the name of a workload, with its arguments after a colon")
+            return Step("")
+        name = name_node.value
+        if name not in registry():
+            self.wrong(name_node, f"do: there is no workload {name}; known are {', '.join(sorted(registry()))}")
+            return Step(name)
+        wanted = parameters(registry()[name])
+        return Step(name, self.arguments(name, wanted, name_node, value))
+
+    def arguments(
+        self, name: str, wanted: List[Parameter], at: yaml.Node, node: Optional[yaml.Node]
+    ) -> Dict[str, Scalar]:
+        given: Dict[str, yaml.Node] = {}
+        if isinstance(node, yaml.MappingNode):
+            given = self.fields(node, name, tuple(parameter.name for parameter in wanted))
+        elif node is not None and not wanted:
+            self.wrong(node, f"{name}: takes no arguments")
+        elif node is not None:
+            given = {wanted[0].name: node}
+        for parameter in wanted:
+            if parameter.needed and parameter.name not in given:
+                self.wrong(node or at, f"{name}: {parameter.name} is missing")
+        kinds = {parameter.name: parameter.kind for parameter in wanted}
+        read = {key: self.value(value, f"{name}: {key}", _converter(kinds[key]), None) for key, value in given.items()}
+        return {key: value for key, value in read.items() if value is not None}
+
+    def expect(self, node: yaml.Node) -> Expect:
+        known = ("events", "min_events", "victims", "kills", "min_kills", "report", "printed")
+        at = self.fields(node, "expect", known)
+        texts = {key: self.items(at[key], key) if key in at else [] for key in ("victims", "report")}
+        return Expect(
+            events=self.value(at.get("events"), "events", _MANY, None),
+            min_events=self.value(at.get("min_events"), "min_events", _MANY, None),
+            kills=self.value(at.get("kills"), "kills", _MANY, None),
+            min_kills=self.value(at.get("min_kills"), "min_kills", _MANY, None),
+            victims=tuple(self.value(item, "victims", _comm, "") for item in texts["victims"]),
+            report=tuple(self.value(item, "report", _pattern, "") for item in texts["report"]),
+            printed=self.value(at.get("printed"), "printed", reader.truth, None),
+        )
+
+
+def _converter(kind: Any) -> Any:
+    """What reads an argument of a workload, by its annotation."""
+    return {Bytes: reader.size, Seconds: reader.seconds, int: _MANY, bool: reader.truth, str: reader.text}[kind]
+
+
+def _knob_value(knob: str, value: str) -> str:
+    if knob not in _SIZES or value == "max":
+        return reader.text(value)
+    return str(reader.size(value))
+
+
+def _comm(value: str) -> str:
+    if not 0 < len(value.encode()) <= _COMM_BYTES:
+        raise Wrong(f"expected a process name of 1 to {_COMM_BYTES} bytes")
+    return value
+
+
+def _end(value: str) -> Optional[Union[str, int]]:
+    if value in (KILLED, ANY_END):
+        return value
+    try:
+        return number(0, 255)(value)
+    except Wrong:
+        raise Wrong("expected killed, any or an exit status") from None
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise Wrong(f"expected a regular expression ({error})") from error
+    return value

@@ -1,0 +1,140 @@
+"""The live trace in a process of its own, its events handed over by a pipe.
+
+The process that makes cgroups and forks what is to be killed stays small that way, and free of bcc: whatever it forks
+shows up in the kernel's task table with its size.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import pickle
+import select
+import signal
+import struct
+import time
+from typing import TYPE_CHECKING, Any, Callable, List
+
+from oomtrace.errors import OomtraceError
+
+if TYPE_CHECKING:  # importing it for real would bring in what the trace needs
+    from oomtrace.tracing import Traced
+
+_PR_SET_PDEATHSIG = 1
+_LENGTH = struct.Struct("<Q")
+_F_SETPIPE_SZ = 1031
+_PIPE_BYTES = 1 << 20
+STOP_SECONDS = 20.0
+
+Say = Callable[[str], None]
+
+
+class Recorder:
+    """A trace that is running elsewhere. ``events`` are those that have come."""
+
+    def __init__(self, say: Say, warn: Say) -> None:
+        self._tell = {"say": say, "warn": warn}
+        self.events: "List[Traced]" = []
+        self.lost = 0
+        self.probes = 0
+        self.descriptor = -1
+        self._pid = 0
+        self._buffer = bytearray()
+
+    def start(self) -> None:
+        """Fork the trace, and wait until its probes are in place. Raises the OomtraceError that it met."""
+        self.descriptor, write = os.pipe()
+        parent = os.getpid()
+        self._pid = os.fork()
+        if not self._pid:
+            os.close(self.descriptor)
+            _trace(parent, write)
+        os.close(write)
+        while not self.probes:
+            if not self.receive():
+                raise OomtraceError("the trace ended before it was ready")
+
+    def receive(self) -> bool:
+        """Take what has come, waiting for something if nothing has; False at its end."""
+        data = os.read(self.descriptor, _PIPE_BYTES)
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if len(self._buffer) < _LENGTH.size + length:
+                break
+            self._take(*pickle.loads(bytes(self._buffer[_LENGTH.size:_LENGTH.size + length])))
+            del self._buffer[:_LENGTH.size + length]
+        return bool(data)
+
+    def _take(self, kind: str, what: Any) -> None:
+        if kind == "event":
+            self.events.append(what)
+        elif kind == "error":
+            raise what
+        elif kind == "probes":
+            self.probes = what
+        elif kind == "lost":
+            self.lost = what
+        else:
+            self._tell[kind](what)
+
+    def settle(self, seconds: float, enough: Callable[[], bool]) -> None:
+        """Receive until there is enough, or for so long."""
+        deadline = time.monotonic() + seconds
+        while not enough():
+            left = deadline - time.monotonic()
+            if left <= 0 or (select.select([self.descriptor], [], [], left)[0] and not self.receive()):
+                break
+
+    def stop(self) -> None:
+        """End the trace and take what it still had in hand."""
+        if not self._pid:
+            return
+        os.kill(self._pid, signal.SIGTERM)
+        self.settle(STOP_SECONDS, lambda: False)
+        os.close(self.descriptor)
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self._pid = 0
+
+
+def _trace(parent: int, write: int) -> None:
+    """The life of the trace's process."""
+    status = 1
+    try:
+        os.setsid()  # Ctrl-C is for the command
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() == parent:
+            _record(write)
+            status = 0
+    except OomtraceError as error:
+        _send(write, "error", error)
+    except BaseException as error:
+        _send(write, "error", OomtraceError(f"the trace failed: {type(error).__name__}: {error}"))
+    finally:
+        os._exit(status)
+
+
+def _record(write: int) -> None:
+    # Imported here: bcc and what comes with it must not be part of the process that forks.
+    from oomtrace import tracing
+
+    fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
+    trace = tracing.Trace(lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text))
+    trace.start()
+    try:
+        _send(write, "probes", trace.probes)
+        for traced in trace.events():
+            _send(write, "event", traced)
+        _send(write, "lost", trace.lost)
+    finally:
+        trace.close()
+
+
+def _send(write: int, kind: str, what: Any) -> None:
+    data = pickle.dumps((kind, what))
+    view = memoryview(_LENGTH.pack(len(data)) + data)
+    while view:
+        view = view[os.write(write, view):]
+

@@ -1,0 +1,66 @@
+"""One reproduction from beginning to end: staged, recorded, cleaned up, judged."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, List, Optional
+
+from oomtrace.errors import OomtraceError
+
+from . import cgroups, judge
+from .journal import Journal
+from .recorder import Recorder
+from .spec import Scenario
+from .stage import Stage
+
+if TYPE_CHECKING:
+    from oomtrace.model import OomEvent
+    from oomtrace.tracing import Traced
+
+# How long events that are expected may come after the processes have ended, and those that are not.
+LATE_SECONDS = 5.0
+SURPLUS_SECONDS = 0.3
+
+
+@dataclass
+class Outcome:
+    """What came of a scenario. Times are of the monotonic clock, which kernel records are near to."""
+
+    scenario: Scenario
+    begin_ns: int
+    end_ns: int = 0
+    problems: List[str] = field(default_factory=list)
+    events: "List[Traced]" = field(default_factory=list)
+
+
+def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Optional[Recorder]) -> Outcome:
+    """Make it happen. Without a recorder nothing is traced, and nothing judged but the processes' ends."""
+    first = len(recorder.events) if recorder else 0
+    outcome = Outcome(scenario, time.monotonic_ns())
+    journal = Journal()
+    try:
+        stage = Stage(scenario, hierarchy, journal)
+        if recorder:
+            outcome.problems += stage.run([recorder.descriptor], lambda: void(recorder.receive())).problems
+            recorder.settle(LATE_SECONDS, lambda: judge.enough(scenario.expect, _events(recorder, first)))
+        else:
+            outcome.problems += stage.run().problems
+    except OomtraceError as error:
+        outcome.problems.append(error.message)
+    finally:
+        outcome.problems += journal.close()
+    if recorder:
+        recorder.settle(SURPLUS_SECONDS, lambda: False)
+        outcome.events = recorder.events[first:]
+        outcome.problems += judge.disagreements(scenario.expect, _events(recorder, first))
+    outcome.end_ns = time.monotonic_ns()
+    return outcome
+
+
+def void(_: object) -> None:
+    """Make a call one for its effect."""
+
+
+def _events(recorder: Recorder, first: int) -> "List[OomEvent]":
+    return [traced.event for traced in recorder.events[first:]]

@@ -1,0 +1,221 @@
+"""Makes a reproduction happen: cgroups and sysctls, then the processes in their order, then waiting for their ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from oomtrace.errors import OomtraceError
+
+from . import cgroups, child
+from .journal import Journal
+from .spec import ANY_END, KILLED, Process, Scenario
+from .workloads import BROKEN, Self, registry
+
+SYSCTLS = Path("/proc/sys")
+
+
+@dataclass
+class Result:
+    """How it went. ``problems`` says in words what did not go as described; ``pids`` by process name."""
+
+    problems: List[str] = field(default_factory=list)
+    pids: Dict[str, List[int]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass
+class _Running:
+    """A process that has been started and has not ended."""
+
+    process: Process
+    name: str
+    number: int
+    ready: Optional[int]  # the pipe, until the process has said so
+    run: int = 1
+
+
+class Stage:
+    """One run of a scenario. ``poll`` is called with a time in seconds whenever there is nothing to do but wait."""
+
+    def __init__(self, scenario: Scenario, hierarchy: cgroups.Hierarchy, journal: Journal) -> None:
+        self._scenario = scenario
+        self._hierarchy = hierarchy
+        self._journal = journal
+        self._running: Dict[int, _Running] = {}
+        self._group = 0
+        self._deadline = time.monotonic() + scenario.timeout_seconds
+        self._wake: Tuple[int, int] = (-1, -1)
+        self.result = Result()
+
+    def run(self, streams: Sequence[int] = (), receive: Callable[[], None] = lambda: None) -> Result:
+        """All of it, until the processes that are waited for have ended. The journal's keeper ends the others.
+
+        ``receive`` is called whenever one of the descriptors ``streams`` can be read.
+        """
+        start = time.monotonic()
+        registry()  # no import after the fork: what is read then is charged to the memcg
+        with ExitStack() as stack:
+            self._wake = _child_wakeup(stack)
+            self._others = list(streams)
+            self._receive = receive
+            self._folder = tempfile.mkdtemp(prefix="oomtrace-repro-")
+            self._journal.note("folder", self._folder)
+            os.chmod(self._folder, 0o777)
+            self._make_cgroups()
+            self._set_sysctls()
+            self._start_all()
+            while self._awaited() and self._wait("the end of " + ", ".join(self._awaited())):
+                pass
+        self.result.seconds = time.monotonic() - start
+        return self.result
+
+    def _make_cgroups(self) -> None:
+        for cgroup in self._scenario.cgroups:
+            controllers = self._controllers(cgroup.path)
+            for controller in controllers:
+                root = self._hierarchy.roots[controller]
+                folder = self._hierarchy.folder(controller, cgroup.path)
+                for at in cgroups.ancestors(folder, root):
+                    if not at.exists():
+                        self._journal.note("cgroup", str(at))
+                        at.mkdir()
+                if self._hierarchy.version == 2:
+                    cgroups.enable(root, folder, controllers)
+                elif controller == "cpuset":
+                    cgroups.inherit_cpuset(root, folder)
+            for knob, value in cgroup.files.items():
+                self._write_knob(cgroup.path, knob, cgroups.value_for(self._hierarchy, knob, value, cgroup.files))
+
+    def _write_knob(self, path: str, knob: str, value: str) -> None:
+        file = self._hierarchy.file(path, knob)
+        try:
+            file.write_text(value)
+        except OSError as error:
+            raise OomtraceError(f"cannot write {value} to {file}: {error.strerror}") from error
+
+    def _controllers(self, path: str) -> List[str]:
+        """Those that serve a cgroup: memory, and what it or one above or below it sets."""
+        related = [
+            knob
+            for cgroup in self._scenario.cgroups
+            if f"{path}/".startswith(f"{cgroup.path}/") or f"{cgroup.path}/".startswith(f"{path}/")
+            for knob in cgroup.files
+        ]
+        used = {cgroups.KNOBS[knob].controller for knob in related} | {"memory"}
+        return [name for name in cgroups.CONTROLLERS if name in used and name in self._hierarchy.roots]
+
+    def _set_sysctls(self) -> None:
+        for name, value in self._scenario.sysctls.items():
+            file = SYSCTLS / name.replace(".", "/")
+            try:
+                self._journal.note("restore", str(file), file.read_text())
+                file.write_text(value)
+            except OSError as error:
+                raise OomtraceError(f"cannot set the sysctl {name} to {value}: {error.strerror}") from error
+
+    def _start_all(self) -> None:
+        for process in self._scenario.processes:
+            self._pause(process.delay_seconds)
+            for number in range(process.count):
+                self._start(process, number)
+            names = f"{process.name} to be ready"
+            while any(one.ready is not None and one.process is process for one in self._running.values()):
+                if not self._wait(names):
+                    return
+
+    def _start(self, process: Process, number: int, run: int = 1) -> None:
+        name = process.name.replace("{n}", str(number))
+        path = process.cgroup.replace("{n}", str(number))
+        folders = self._hierarchy.folders(path, self._controllers(path)) if cgroups.split(path) else []
+        view = partial(Self, name, file_of=self._file_of, folder=self._folder)
+        pid, ready = child.fork(process, name, folders, self._group, view)
+        if not self._group:
+            self._group = pid
+            self._journal.note("kill", pid)
+        self._running[pid] = _Running(process, name, number, ready, run)
+        self.result.pids.setdefault(name, []).append(pid)
+
+    def _file_of(self, path: str, knob: str) -> str:
+        return str(self._hierarchy.file(path, knob))
+
+    def _awaited(self) -> List[str]:
+        return sorted({one.name for one in self._running.values() if one.process.ends is not None})
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._attend(until - time.monotonic())
+
+    def _wait(self, what: str) -> bool:
+        """Attend to what comes next; False once the time is over, which is a problem."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            self.result.problems.append(f"no end after {self._scenario.timeout_seconds:g} s: waiting for {what}")
+            return False
+        self._attend(left)
+        return True
+
+    def _attend(self, seconds: float) -> None:
+        """Wait for one of: a process is ready, a process ended, a stream has something."""
+        pipes = {one.ready: one for one in self._running.values() if one.ready is not None}
+        readable, _, _ = select.select([self._wake[0], *pipes, *self._others], [], [], seconds)
+        for descriptor in readable:
+            if descriptor in pipes:
+                os.close(descriptor)  # a byte, or the end of a process that was not ready yet
+                pipes[descriptor].ready = None
+            elif descriptor in self._others:
+                self._receive()
+        with suppress(BlockingIOError):
+            os.read(self._wake[0], 4096)
+        for pid in list(self._running):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._ended(pid, status)
+
+    def _ended(self, pid: int, status: int) -> None:
+        one = self._running.pop(pid)
+        if one.ready is not None:
+            os.close(one.ready)
+        problem = judge_end(one.process, status)
+        if problem:
+            self.result.problems.append(f"{one.name} ({pid}) {problem}")
+        elif one.run < one.process.times:
+            self._start(one.process, one.number, one.run + 1)
+
+
+def _child_wakeup(stack: ExitStack) -> Tuple[int, int]:
+    """A pipe that can be read whenever a child has ended."""
+    pair = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    for descriptor in pair:
+        stack.callback(os.close, descriptor)
+    stack.callback(signal.signal, signal.SIGCHLD, signal.signal(signal.SIGCHLD, lambda *_: None))
+    stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(pair[1], warn_on_full_buffer=False))
+    return pair
+
+
+def judge_end(process: Process, status: int) -> str:
+    """What is wrong with the way in which a process ended; empty if nothing is."""
+    code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+    if code == BROKEN:
+        return "could not be set up or has a defect"
+    if process.ends == KILLED and code != -signal.SIGKILL:
+        return f"ended with {_words(code)} instead of being killed"
+    if isinstance(process.ends, int) and code != process.ends:
+        return f"ended with {_words(code)} instead of status {process.ends}"
+    if process.ends is None and code not in (0, -signal.SIGKILL):
+        return f"ended with {_words(code)}"
+    assert process.ends in (KILLED, ANY_END, None) or isinstance(process.ends, int)
+    return ""
+
+
+def _words(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"status {code}"

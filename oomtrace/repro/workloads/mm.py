@@ -1,0 +1,58 @@
+"""Processes that share an mm without sharing a thread group, and thread groups without their leader."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import platform
+import signal
+import threading
+import time
+
+from . import FOR_EVER, Self, workload
+
+_CLONE_VM, _CLONE_VFORK = 0x100, 0x4000
+_STACK_BYTES = 1 << 16
+_SYS_EXIT = {"x86_64": 60, "aarch64": 93}
+
+
+def _clone_pausing(me: Self, flags: int) -> int:
+    """A child that shares our mm and sits in pause(2); it runs no Python, which two processes cannot share."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    stack = mmap.mmap(-1, _STACK_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    me.kept.append(stack)
+    top = ctypes.addressof(ctypes.c_char.from_buffer(stack)) + _STACK_BYTES
+    pid: int = libc.clone(libc.pause, ctypes.c_void_p(top), _CLONE_VM | flags | signal.SIGCHLD, None)
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), "clone")
+    return pid
+
+
+@workload
+def share_mm(me: Self, count: int = 1) -> None:
+    """Children made with CLONE_VM: processes of their own with this one's memory."""
+    for _ in range(count):
+        _clone_pausing(me, 0)
+
+
+@workload
+def vfork(me: Self) -> None:
+    """A child made with vfork that never calls exec; the thread that made it waits, the others go on."""
+    threading.Thread(target=_clone_pausing, args=(me, _CLONE_VFORK), daemon=True).start()
+    time.sleep(0.1)  # nothing tells that the thread is inside clone(2): it returns when the child is gone
+
+
+@workload
+def threads(me: Self, count: int) -> None:
+    """Threads that sleep."""
+    threading.stack_size(1 << 16)
+    for _ in range(count):
+        threading.Thread(target=time.sleep, args=(FOR_EVER,), daemon=True).start()
+
+
+@workload
+def leader_exits(me: Self) -> None:
+    """The thread-group leader exits as by pthread_exit; what follows runs in the thread that is left."""
+    threading.Thread(target=me.run).start()
+    # The system call and not the C library's function, which would unwind Python's frames.
+    ctypes.CDLL(None).syscall(_SYS_EXIT[platform.machine()], 0)

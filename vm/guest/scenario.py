@@ -1,0 +1,74 @@
+"""Runs in a guest: scenarios one after the other under one trace; sends what came and the kernel's log as JSON lines.
+
+    scenario.py FILE.yaml…
+
+Lines on standard output: {"result": …} as `oomtrace repro` writes it, {"kmsg": RECORD}, {"note": TEXT}. They are
+written as they come, so that all up to a crash of the guest is known.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+RECORD_BYTES = 8192
+lock = threading.Lock()
+
+
+def send(kind, what):
+    """One line."""
+    with lock:
+        sys.stdout.write(json.dumps({kind: what}) + "\n")
+        sys.stdout.flush()
+
+
+def follow_log(log, stop):
+    """Send records until stop is set and none are left."""
+    while True:
+        last = stop.is_set()
+        try:
+            while True:
+                send("kmsg", os.read(log, RECORD_BYTES).decode(errors="surrogateescape"))
+        except BlockingIOError:
+            if last:
+                return
+        except BrokenPipeError:
+            send("note", "records of the kernel's log were overwritten before they could be read")
+        stop.wait(0.2)
+
+
+def run(files):
+    """One trace for these files; returns how many of them it came through."""
+    read, write = os.pipe()
+    command = ["oomtrace", "repro", "--i-mean-it", "--quiet", "--mark", "--results", f"/dev/fd/{write}", *files]
+    process = subprocess.Popen(command, pass_fds=[write], stdin=subprocess.DEVNULL)
+    os.close(write)
+    done = 0
+    with os.fdopen(read) as results:
+        for line in results:
+            send("result", json.loads(line))
+            done += 1
+    status = process.wait()
+    if done < len(files):
+        send("note", f"oomtrace repro ended with status {status} in {files[done]}")
+    return done
+
+
+def main():
+    """All files, with a new trace after each failure."""
+    with open("/proc/sys/kernel/printk_devkmsg", "w") as setting:
+        setting.write("on\n")  # without the newline it is refused
+    log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    os.lseek(log, 0, os.SEEK_END)
+    stop = threading.Event()
+    follower = threading.Thread(target=follow_log, args=(log, stop))
+    follower.start()
+    left = sys.argv[1:]
+    while left:
+        left = left[run(left) + 1:]
+    stop.set()
+    follower.join()
+
+
+main()
