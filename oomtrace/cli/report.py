@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Callable, Optional, TextIO
 
 from oomtrace import output
-from oomtrace.errors import OomtraceError
+from oomtrace.errors import EXIT_FAILURE, OomtraceError
 from oomtrace.model import OomEvent
+from oomtrace.output.terminal import escaped
 from oomtrace.tracing import Traced
+from oomtrace.verify import KernelLog
 from oomtrace.wire import capture
 
 
@@ -18,9 +20,18 @@ class Sink:
     """Takes events as they come. ``status`` is what the command should exit with so far."""
 
     def __init__(
-        self, stream: TextIO, form: str, quiet: bool, target: Optional[str], warn: Callable[[str], None]
+        self,
+        stream: TextIO,
+        form: str,
+        quiet: bool,
+        target: Optional[str],
+        warn: Callable[[str], None],
+        log: Optional[KernelLog] = None,
+        color: str = "auto",
     ) -> None:
-        self._writer = None if quiet else output.writer(form, stream)
+        colour = {"auto": None, "always": True, "never": False}[color]
+        self._writer = None if quiet else output.writer(form, stream, colour)
+        self._log = log
         self._target = target
         self._warn = warn
         self._taken = 0
@@ -33,6 +44,21 @@ class Sink:
             self._save(traced)
         if self._writer is not None:
             self._writer.event(traced.event)
+        if self._log is not None:
+            self._verify(self._log, traced.event)
+
+    def _verify(self, log: KernelLog, event: OomEvent) -> None:
+        found = log.check(event)
+        if not found.kernel_lines:
+            why = event.unprinted_reason or "not found"
+            self._warn(f"oomtrace: verify: the kernel's log has no report of this OOM ({why})")
+            return
+        self._warn(f"oomtrace: verify: {found.identical} of {found.kernel_lines} lines identical to the kernel's log")
+        for theirs, ours in found.differing:
+            self._warn(f"  kernel: {escaped(theirs) if theirs is not None else '(no such line)'}")
+            self._warn(f"  ours:   {escaped(ours) if ours is not None else '(no such line)'}")
+        if not found.exact:
+            self.status = EXIT_FAILURE
 
     def _save(self, traced: Traced) -> None:
         path = capture_path(str(self._target), traced.event, self._taken)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 import click
 
@@ -14,6 +14,9 @@ from oomtrace import tracing
 from oomtrace.cli import notify
 from oomtrace.errors import EXIT_TIMEOUT
 from oomtrace.select import Selection
+
+if TYPE_CHECKING:
+    from oomtrace.verify import KernelLog
 
 
 @click.command("trace")
@@ -30,6 +33,7 @@ from oomtrace.select import Selection
 @click.option("--verify", is_flag=True, help="Compare each report with the kernel's own log.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True, help="Say how the kernel's structures were learnt and what is probed.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Write the process id here once ready.")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Create this file once ready.")
 def command(
@@ -41,6 +45,7 @@ def command(
     verify: bool,
     quiet: bool,
     verbose: bool,
+    color: str,
     pid_file: Optional[Path],
     ready_file: Optional[Path],
     **wanted: Any,
@@ -49,13 +54,14 @@ def command(
     deadline = None if timeout is None else time.monotonic() + timeout
     trace = tracing.Trace(_say if verbose else _nothing, _say)
     with ExitStack() as stack:
+        log = stack.enter_context(closing(_kernel_log())) if verify else None
         trace.start()
         stack.callback(trace.close)
         _say(f"oomtrace: ready ({trace.probes} probes)")
         stack.enter_context(notify.ready(pid_file, ready_file))
-        from oomtrace.cli import report  # not needed to be ready
+        from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
-        sink = report.Sink(sys.stdout, form, quiet, output, _say)
+        sink = report.Sink(sys.stdout, form, quiet, output, _say, log, color)
         seen = 0
         for traced in trace.events(deadline):
             if not Selection(**wanted).accepts(traced.event):
@@ -67,6 +73,12 @@ def command(
         sink.close()
     _closing(sys.stderr, seen, trace.lost)
     return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
+
+
+def _kernel_log() -> "KernelLog":
+    from oomtrace.verify import KernelLog
+
+    return KernelLog()
 
 
 def _closing(stream: TextIO, seen: int, lost: int) -> None:

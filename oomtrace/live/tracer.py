@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
@@ -38,6 +39,8 @@ class Tracer:
         self._addresses = addresses
         self._fds: List[int] = []
         self._rings: Optional[Rings] = None
+        with suppress(OSError, ValueError):  # up to 5.10 maps count against RLIMIT_MEMLOCK
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         try:
             self._maps: Dict[str, int] = {spec.name: self._keep(bpf.create_map(spec)) for spec in image.maps}
             self._rings = Rings(self._maps["records"], cpus, buffer_pages(len(cpus)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Dict, Optional, Type
 
 from oomtrace.errors import EXIT_USAGE, OomtraceError
+from oomtrace.formats import Dialect
 
 from .document import SCHEMA, schema
 from .explanation import WhyWriter
@@ -24,8 +25,10 @@ FORMATS: Dict[str, Type[Writer]] = {
 }
 
 
-def writer(format: str, stream: Stream, colour: Optional[bool] = None) -> Writer:
+def writer(
+    format: str, stream: Stream, colour: Optional[bool] = None, dialect: Optional[Dialect] = None
+) -> Writer:
     """The writer of a format."""
     if format not in FORMATS:
         raise OomtraceError(f"there is no format {format}", f"Choose one of {', '.join(FORMATS)}.", EXIT_USAGE)
-    return FORMATS[format](stream, colour)
+    return FORMATS[format](stream, colour, dialect)

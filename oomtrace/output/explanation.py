@@ -13,8 +13,10 @@ from oomtrace.why.units import human
 from .terminal import Style, escaped
 from .writer import Writer, with_names
 
-_INDENT = 23  # "1 why reclaim failed   "
+_INDENT = 15  # "5 without adj   "
+_TABLE_INDENT = 6
 _AMOUNTS = 5
+_LEVELS = 6
 _RANKS = 4
 
 
@@ -69,7 +71,7 @@ def _finding(finding: Finding, number: str, found: Explanation, style: Style, wi
         lines = _titled(number, finding.title, rows, style)
     else:
         lines = _entry(number, finding.title, finding.sentence, style, width)
-        lines += [" " * _INDENT + row for row in rows]
+        lines += [" " * _TABLE_INDENT + row for row in rows]
     return lines + _interpretation(finding, style, width)
 
 
@@ -92,10 +94,22 @@ def _no_rows(found: Explanation, style: Style) -> List[str]:
     return []
 
 
+def _levels(found: Explanation, style: Style) -> List[str]:
+    """The hierarchy above the full memcg, if a level above has a limit or protection."""
+    if not any(level.limit_kb is not None or level.min_kb or level.low_kb for level in found.levels[1:]):
+        return []
+    lines = ["     usage      limit        min        low       high  memory cgroup"]
+    for level in found.levels[:_LEVELS]:
+        limit, high = ("max" if kb is None else human(kb) for kb in (level.limit_kb, level.high_kb))
+        cells = (human(level.usage_kb or 0), limit, human(level.min_kb or 0), human(level.low_kb or 0), high)
+        lines.append(" ".join(f"{cell:>10}" for cell in cells) + "  " + escaped(level.path))
+    return lines
+
+
 def _amounts(found: Explanation, style: Style) -> List[str]:
     """What filled it, as a table: name, human and exact size, per cent."""
-    shown = list(found.amounts[:_AMOUNTS])
-    rest = found.amounts[_AMOUNTS:]
+    shown = [row for place, row in enumerate(found.amounts[:_AMOUNTS]) if place < 3 or row.percent != 0]
+    rest = [row for row in found.amounts if row not in shown and row.percent != 0]
     rows = [(amount.name, amount.kb, amount.percent) for amount in shown]
     if rest:
         shares = [amount.percent for amount in rest if amount.percent is not None]
@@ -111,13 +125,15 @@ def _ranking(found: Explanation, style: Style) -> List[str]:
     shown = able[:_RANKS] + [pair for pair in able[_RANKS:] if pair[1].chosen]
     if len(shown) < 2:
         return []
-    lines = ["    #      pid        rss       swap     tables    adj     points  name"]
+    lines = ["   #      pid        rss       swap     tables   adj     points  name"]
     for place, row in shown:
         cells = [f"{human(kb or 0):>10}" for kb in (row.rss_kb, row.swap_kb, row.pgtables_kb)]
         points = "-" if row.points is None else str(row.points)
-        line = f"{place:>5} {row.pid:>8} {' '.join(cells)} {row.oom_score_adj:>6} {points:>10}  {escaped(row.comm)}"
+        line = f"{place:>4} {row.pid:>8} {' '.join(cells)} {row.oom_score_adj:>5} {points:>10}  {escaped(row.comm)}"
         lines.append(style("chosen", line + " <- killed") if row.chosen else line)
     return lines
 
 
-_TABLES: Dict[str, Callable[[Explanation, Style], List[str]]] = {"filled": _amounts, "pick": _ranking}
+_TABLES: Dict[str, Callable[[Explanation, Style], List[str]]] = {
+    "full": _levels, "filled": _amounts, "pick": _ranking,
+}

@@ -16,7 +16,7 @@ class KernelWriter(Writer):
     """The lines that the kernel printed or would have printed, without prefixes."""
 
     def write_event(self, event: OomEvent) -> None:
-        self._put_lines(text.text(text.replay(event)))
+        self._put_lines(text.text(self.records(event)))
 
     def _put_lines(self, lines: str) -> None:
         """As they are, but to a terminal only what it does not act on."""
@@ -29,7 +29,7 @@ class TextWriter(KernelWriter):
     """The report with timestamps where they are known, then the explanation, clearly set apart."""
 
     def write_event(self, event: OomEvent) -> None:
-        records = text.replay(event)
+        records = self.records(event)
         stamped = any(record.time_ns is not None for record in records)
         self.put("\n" if self.count else "")
         self._put_lines(text.text(records, timestamps=stamped))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, Optional, Union
+from typing import IO, Any, List, Optional, Union
 
+from oomtrace.formats import Dialect
 from oomtrace.model import OomEvent
-from oomtrace.text import dialect_of
+from oomtrace.text import Record, dialect_of, replay, write
 from oomtrace.text.foreign import named
 from oomtrace.why import Pattern
 
@@ -15,9 +16,11 @@ Stream = Union[IO[str], IO[bytes]]
 
 
 class Writer:
-    """Writes events to a stream. ``colour`` None: as the stream and the environment say."""
+    """Writes events to a stream. ``colour`` None: as the stream and the environment say; ``dialect``: which kernel's
+    words the report is printed in, None for its own."""
 
-    def __init__(self, stream: Stream, colour: Optional[bool] = None) -> None:
+    def __init__(self, stream: Stream, colour: Optional[bool] = None, dialect: Optional[Dialect] = None) -> None:
+        self.dialect = dialect
         self._stream: Any = stream
         self.terminal = terminal.is_terminal(stream)
         self.style = terminal.Style(terminal.colours(stream) if colour is None else colour)
@@ -40,6 +43,10 @@ class Writer:
 
     def write_end(self, pattern: Optional[Pattern]) -> None:
         """Nothing, for most."""
+
+    def records(self, event: OomEvent) -> List[Record]:
+        """The report's records, in the kernel's words or in the dialect's."""
+        return write(event, self.dialect) if self.dialect else replay(event)
 
     def put(self, text: str) -> None:
         """Text to the stream. Bytes that were no UTF-8 leave as they came (surrogateescape)."""

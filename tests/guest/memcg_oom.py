@@ -63,9 +63,13 @@ def child(cgroup, uid, adj, name, body):
     os._exit(0)
 
 
+def anonymous(size):
+    return mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
 def sleeper(mib):
     def steps():
-        area = mmap.mmap(-1, max(mib, 1) << 20)
+        area = anonymous(max(mib, 1) << 20)
         for at in range(0, mib << 20, 4096):
             area[at] = 1
         yield
@@ -80,7 +84,7 @@ def hog():
     time.sleep(0.05)
     areas = []
     while True:
-        areas.append(mmap.mmap(-1, 1 << 20))
+        areas.append(anonymous(1 << 20))
         for at in range(0, 1 << 20, 4096):
             areas[-1][at] = 1
 

@@ -1,0 +1,43 @@
+# make demo   a real OOM in a test VM, traced
+# make test   everything the project tests, with its own set-up
+# (more: README)
+.PHONY: demo test lint unit vm-test fixtures bench fidelity clean
+
+KERNEL ?= 6.1
+PYTHON ?= python3
+VENV := .venv
+COLOR := $(shell test -t 1 && test -z "$$NO_COLOR" && echo always || echo never)
+
+demo:
+	@$(PYTHON) -m vm run --kernel $(KERNEL) --timeout 240 -- sh /root/oomtrace/vm/demo.sh $(COLOR)
+
+test: lint unit vm-test
+
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff check oomtrace vm tests
+	$(VENV)/bin/mypy oomtrace vm
+
+unit: $(VENV)/ready
+	$(VENV)/bin/pytest -m "not vm"
+
+vm-test: $(VENV)/ready
+	$(VENV)/bin/pytest -m vm
+
+# Captures of one OOM on every kernel, with the kernel's own log beside each.
+fixtures: $(VENV)/ready
+	$(VENV)/bin/python -m tests.fixtures.record
+
+bench:
+	$(PYTHON) -m vm.bench
+
+fidelity:
+	$(PYTHON) -m vm fidelity
+
+$(VENV)/ready: setup.cfg
+	$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || apt-get install -y -q python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q --disable-pip-version-check -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,70 @@
+"""``oomtrace read``: saved logs and captures in, reports and explanations out."""
+
+from __future__ import annotations
+
+import sys
+from typing import BinaryIO, Iterator, List, Optional, Tuple
+
+import click
+
+from oomtrace import output, text
+from oomtrace.errors import EXIT_NO_REPORT, OomtraceError
+from oomtrace.formats import DIALECTS, Dialect
+from oomtrace.model import OomEvent
+from oomtrace.why import pattern
+from oomtrace.wire import capture
+
+
+@click.command("read")
+@click.argument("files", nargs=-1, metavar="[FILE…|-]")
+@click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
+@click.option("--dialect", metavar="NAME", help="Print reports as that kernel would have.")
+@click.option("--list-dialects", is_flag=True, help="Name the dialects.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
+def command(files: Tuple[str, ...], form: str, dialect: Optional[str], list_dialects: bool, color: str) -> int:
+    """Find every OOM report in logs (dmesg, journalctl, syslog, … also compressed) and in captures; explain each.
+
+    Exit status: 0 if there was a report, 3 if there was none.
+    """
+    if list_dialects:
+        for name in DIALECTS:
+            click.echo(name)
+        return 0
+    chosen = _dialect(dialect)
+    colour = {"auto": None, "always": True, "never": False}[color]
+    writer = output.writer(form, sys.stdout, colour, chosen)
+    seen: List[OomEvent] = []
+    for event in _events(files or ("-",)):
+        writer.event(event)
+        seen.append(event)
+    writer.finish(pattern(seen) if len(seen) > 1 else None)
+    if not seen:
+        click.echo("oomtrace: no OOM report found", err=True)
+        return EXIT_NO_REPORT
+    return 0
+
+
+def _dialect(name: Optional[str]) -> Optional[Dialect]:
+    if name is None:
+        return None
+    if name not in DIALECTS:
+        raise OomtraceError(f"there is no dialect {name}", "oomtrace read --list-dialects names them", 2)
+    return DIALECTS[name]
+
+
+def _events(files: Tuple[str, ...]) -> Iterator[OomEvent]:
+    for name in files:
+        if name == "-":
+            yield from text.read(sys.stdin.buffer)
+            continue
+        with text.opened(name) as stream:
+            head = stream.read(len(capture.MAGIC))
+            stream.seek(0)
+            yield from _captured(name, stream) if capture.is_capture(head) else text.read(stream)
+
+
+def _captured(name: str, stream: BinaryIO) -> Iterator[OomEvent]:
+    found = capture.load(stream)
+    for problem in found.problems:
+        click.echo(f"oomtrace: {name}: {problem}", err=True)
+    yield from capture.events(found)

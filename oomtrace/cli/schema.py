@@ -1,0 +1,16 @@
+"""``oomtrace schema``: the JSON Schema of the JSON and YAML output."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from oomtrace import output
+
+
+@click.command("schema")
+def command() -> int:
+    """Print the JSON Schema of --format json."""
+    click.echo(json.dumps(output.schema(), indent=2))
+    return 0

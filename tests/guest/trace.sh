@@ -1,0 +1,29 @@
+#!/bin/sh
+# Run in a guest: trace what the OOM killer does while a command runs.
+#
+#   trace.sh FOLDER COMMAND…
+#
+# Leaves in FOLDER: ours (the reports, kernel format), err (stderr), captures/, kmsg (the kernel's own log).
+out=$1; shift
+mkdir -p "$out"
+dmesg -C
+mkfifo "$out/ready"
+cd /root/oomtrace || exit 1
+# The ready file is a fifo: opening it waits for the other side, so nothing has to poll. A trace that has ended well
+# has removed it; one that dies before it is ready has not, and nobody else would ever answer.
+(
+	oomtrace -v --format kernel -o "$out/captures/" --ready-file "$out/ready" >"$out/ours" 2>"$out/err"
+	[ ! -p "$out/ready" ] || echo dead >"$out/ready"
+) &
+read -r pid <"$out/ready"
+if [ "$pid" = dead ]; then
+	cat "$out/err" >&2
+	exit 1
+fi
+"$@"
+status=$?
+kill -TERM "$pid"
+wait
+timeout 1 cat /dev/kmsg >"$out/kmsg"
+cat "$out/err" >&2
+exit $status
