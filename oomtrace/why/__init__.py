@@ -47,6 +47,7 @@ def explain(event: OomEvent) -> Explanation:
     return Explanation(
         headline=headline(event),
         findings=tuple(finding for finding in found if finding is not None),
+        levels=event.memcg.levels if event.memcg is not None else (),
         amounts=amounts(event),
         ranking=ranked(event),
         suggestions=suggestions(event),

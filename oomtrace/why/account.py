@@ -29,7 +29,7 @@ class Account:
     total_kb: Optional[int]
     parts: Tuple[Part, ...]
     details: Mapping[str, int]  # "shmem_kb", "file_dirty_kb", "swap_kb", … by name with unit
-    raw: Mapping[str, int]  # the counters as printed, that the parts were made of
+    kernel_listed: bool = True  # False: kernels that list only slab, stacks and the like of their own memory
 
     @property
     def left_kb(self) -> Optional[int]:
@@ -107,7 +107,7 @@ def _version1(usage: Optional[int], kmem: Optional[int], kb: Mapping[str, int]) 
     if kmem is not None:
         parts.append(Part(KERNEL, kmem))
     details = {f"{_NAMES_2.get(name, name)}_kb": value for name, value in kb.items() if name in _DETAILS_1}
-    return Account(usage, tuple(parts), details, {f"{name}_kb": value for name, value in kb.items()})
+    return Account(usage, tuple(parts), details)
 
 
 _LISTS = ("inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable")
@@ -142,8 +142,7 @@ def _version2(usage: Optional[int], kmem: Optional[int], stat: Mapping[str, int]
     if kb.get("hugetlb"):
         parts.append(Part(HUGETLB, kb["hugetlb"]))
     details = {f"{name}_kb": kb[name] for name in _DETAILS_2 if name in kb}
-    used = ("anon", "file", "shmem", "swapcached", "kernel", "sock", "hugetlb", *components)
-    return Account(usage, tuple(parts), details, {f"{name}_bytes": stat[name] for name in used if name in stat})
+    return Account(usage, tuple(parts), details, kernel_listed="kernel" in kb or kmem is not None)
 
 
 def _sum(zones: Tuple[Zone, ...], name: str) -> Optional[int]:
@@ -155,10 +154,8 @@ def _machine(event: OomEvent, meminfo: MemInfo) -> Account:
     """The machine from the first counters; the allowed nodes from their own lines, where there are any (4.8+)."""
     size = look.page_kb(event)
     kb = {name[: -len("_pages")]: value * size for name, value in meminfo.counters.items() if name.endswith("_pages")}
-    raw: Dict[str, int] = dict(meminfo.counters)
     if look.scope(event) in ("cpuset", "mempolicy"):
         kb = _nodes(meminfo)
-        raw = {f"{name}_kb": value for name, value in kb.items()}
 
     def of(*names: str) -> int:
         return sum(kb.get(name, 0) for name in names)
@@ -179,7 +176,7 @@ def _machine(event: OomEvent, meminfo: MemInfo) -> Account:
     ]
     details = {f"{name}_kb": kb[name] for name in ("shmem", "mapped", "dirty", "writeback", "free") if name in kb}
     details.update({f"{name}_kb": kb[name] for name in _LISTS if name in kb})
-    return Account(managed_kb(event), tuple(part for part in parts if part.kb), details, raw)
+    return Account(managed_kb(event), tuple(part for part in parts if part.kb), details)
 
 
 _OF_NODES: Tuple[str, ...] = (

@@ -10,7 +10,7 @@ from . import look
 from .finding import CERTAIN, UNKNOWN, Finding, facts
 from .units import exact, human, plural, seconds
 
-_TITLE = "after the kill"
+_TITLE = "afterwards"
 
 
 def achieved(event: OomEvent) -> Optional[Finding]:

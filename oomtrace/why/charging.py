@@ -48,7 +48,7 @@ def charging(event: OomEvent) -> Optional[Finding]:
     """The task that asked last, which need not be the one that filled the memory."""
     trigger = event.trigger
     if trigger.comm is None and trigger.pid is None and event.stack is None:
-        return Finding("charging", 1, "who asked", "Who asked for the memory is not in the report: it has no "
+        return Finding("charging", 1, "asked by", "Who asked for the memory is not in the report: it has no "
                        "\"invoked oom-killer\" line.", confidence=UNKNOWN)
     site = call_site(event)
     doing = site[0] if site is not None else None
@@ -62,7 +62,7 @@ def charging(event: OomEvent) -> Optional[Finding]:
         stack__function=site[1] if site is not None else None,
     )
     interpretation, confidence = _interpretation(event, doing)
-    return Finding("charging", 1, "who asked", sentence + ".", evidence, interpretation, confidence)
+    return Finding("charging", 1, "asked by", sentence + ".", evidence, interpretation, confidence)
 
 
 def asked(event: OomEvent) -> str:

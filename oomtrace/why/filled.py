@@ -25,7 +25,7 @@ from .account import (
 from .finding import CERTAIN, LIKELY, UNKNOWN, Amount, Fact, Finding, facts
 from .units import exact, human, percent, share
 
-_TITLE = "what filled it"
+_TITLE = "filled by"
 _WHAT_IT_IS = {
     ANON: "heaps, stacks, private mappings",
     ANON + ", tmpfs and shared": "what processes have written, and files on tmpfs",
@@ -95,7 +95,10 @@ def _verdict(found: Account, whole: Optional[int]) -> Tuple[Optional[str], str]:
     if found.part(FREE) * 2 >= whole:
         return f"Most of it was free; of what was used, most was {in_words(top.name)}." if top else None, CERTAIN
     if top is None or left > top.kb:
-        return "Most of it is in no statistics: what it is cannot be told.", UNKNOWN
+        if found.kernel_listed:
+            return "Most of it is in no statistics: what it is cannot be told.", UNKNOWN
+        return ("Most of it is in no statistics: on this kernel that is usually kernel memory without a counter of its "
+                "own, such as pipe buffers."), LIKELY
     if top.kb * 2 < whole:
         return f"No kind of memory makes up half of it; the largest is {in_words(top.name)}.", CERTAIN
     what = _WHAT_IT_IS.get(top.name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Tuple, Union
 
+from oomtrace.model import MemcgLevel
+
 CERTAIN = "certain"  # follows from the facts and the kernel's source
 LIKELY = "likely"  # the usual reading; the facts allow another one
 UNKNOWN = "unknown"  # the source cannot tell
@@ -76,6 +78,7 @@ class Explanation:
 
     headline: str
     findings: Tuple[Finding, ...] = ()
+    levels: Tuple[MemcgLevel, ...] = ()  # from the full memcg up to the root, where a live trace saw them
     amounts: Tuple[Amount, ...] = ()  # what filled it, the largest first; "not accounted for" is one of them
     ranking: Tuple[Ranked, ...] = ()  # by points, then the exempt ones
     suggestions: Tuple[Suggestion, ...] = ()

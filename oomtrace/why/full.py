@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Optional, Tuple
 
 from oomtrace.model import MemcgLevel, OomEvent, PageCounter
 
 from . import look, names
 from .account import managed_kb
+from .callsite import LIMIT_LOWERED, call_site
 from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
 from .units import exact, human
 
-_TITLE = "what was full"
+_TITLE = "full"
 LABELS = {"memory": "memory limit", "memsw": "memory+swap limit", "kmem": "kernel memory limit"}
 
 
@@ -45,7 +47,28 @@ def _memcg(event: OomEvent) -> Finding:
         sentence += f", usage {exact(counter.usage_kb)}"
     if counter.failcnt is not None:
         sentence += f", failcnt {counter.failcnt}"
-    return Finding("full", 1, _TITLE, sentence + ".", evidence, _context(event))
+    return _lowered(event, Finding("full", 1, _TITLE, sentence + ".", evidence, _context(event)))
+
+
+def beyond(event: OomEvent) -> bool:
+    """Was there far more in it than its limit? Charges that must not fail go a little beyond."""
+    name, counter = hit(event)
+    limit_kb = look.limit_kb(counter)
+    if name != "memory" or counter is None or counter.usage_kb is None or limit_kb is None:
+        return False
+    return counter.usage_kb - limit_kb > max(limit_kb // 10, 1024)
+
+
+def _lowered(event: OomEvent, finding: Finding) -> Finding:
+    if not beyond(event):
+        return finding
+    written = call_site(event)
+    if written is not None and written[0] == LIMIT_LOWERED:
+        said, confidence = "The limit is being lowered below what is in it: nothing had to grow.", CERTAIN
+    else:
+        said, confidence = "There is far more in it than its limit: the limit had just been lowered.", LIKELY
+    context = f" {finding.interpretation}" if finding.interpretation else ""
+    return replace(finding, interpretation=said + context, confidence=confidence)
 
 
 def hit(event: OomEvent) -> Tuple[Optional[str], Optional[PageCounter]]:

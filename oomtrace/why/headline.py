@@ -9,7 +9,7 @@ from oomtrace.model import OomEvent
 from . import look, names
 from .account import FREE, Account, account, managed_kb
 from .filled import biggest, in_words
-from .full import LABELS, hit
+from .full import LABELS, beyond, hit
 from .units import human, plural
 
 
@@ -28,6 +28,8 @@ def _full(event: OomEvent) -> str:
         if name is None and event.memcg is not None:
             counter = event.memcg.memory
         limit = look.limit_kb(counter)
+        if beyond(event) and limit is not None:
+            return f"{whose} held more than its memory limit, lowered to {human(limit)}"
         return f"{whose} reached its {LABELS[name or 'memory']}" + (f" of {human(limit)}" if limit is not None else "")
     if scope == "sysrq":
         return "Someone asked the kernel for a kill (SysRq-f)"

@@ -10,7 +10,7 @@ from . import look, names
 from .finding import CERTAIN, UNKNOWN, Finding, facts
 from .units import exact, plural
 
-_TITLE = "who was killed"
+_TITLE = "killed"
 
 
 def killed(event: OomEvent) -> Optional[Finding]:
@@ -81,7 +81,8 @@ def _more(event: OomEvent) -> Optional[str]:
         others = ", ".join(look.who(kill.pid, kill.comm) for kill in event.kills[1:4])
         said.append(f"{plural(_processes(event), 'process was', 'processes were')} killed; the others: {others}.")
     if event.sharing:
-        said.append(f"{plural(len(event.sharing), 'process', 'processes')} that shared its memory were killed too.")
+        were = "were" if len(event.sharing) > 1 else "was"
+        said.append(f"{plural(len(event.sharing), 'process', 'processes')} that shared its memory {were} killed too.")
     return " ".join(said) or None
 
 

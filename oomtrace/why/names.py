@@ -55,11 +55,11 @@ def _pod(parts: List[str]) -> Tuple[Optional[str], Optional[str]]:
     uid = qos = None
     kube = False
     for part in parts:
-        kube = kube or part.startswith("kubepods")
+        kube = kube or part.startswith(("kubepods", "kubelet-kubepods"))  # the latter: Kubernetes in Docker
         if not kube:
             continue
         for name in ("burstable", "besteffort"):
-            if part == name or part.startswith(f"kubepods-{name}"):
+            if part == name or f"kubepods-{name}" in part:
                 qos = name
         match = _POD.match(part)
         if match:
@@ -68,7 +68,7 @@ def _pod(parts: List[str]) -> Tuple[Optional[str], Optional[str]]:
     return uid, qos
 
 
-_POD = re.compile(rf"(?:kubepods-(?:burstable-|besteffort-)?)?pod{_UID}(?:\.slice)?(?=$|:)")
+_POD = re.compile(rf"(?:(?:kubelet-)?kubepods-(?:burstable-|besteffort-)?)?pod{_UID}(?:\.slice)?(?=$|:)")
 _Maker = Callable[[Match[str], List[str], Optional[str], Optional[str]], Optional[Owner]]
 
 
@@ -161,9 +161,12 @@ _RULES: Tuple[Tuple[Pattern[str], _Maker], ...] = tuple(
 
 
 def described(path: str) -> str:
-    """The path, and whose it is: "/system.slice/x.service (service x.service)"."""
+    """The path, ids shortened, and whose it is: "/docker/0123456789ab... (container 0123456789ab (docker))"."""
     found = owner(path)
-    return path if found is None else f"{path} ({found.text})"
+    if found is None or found.unit == path.rsplit("/", 1)[-1]:  # a unit's name says it already
+        return path
+    short_id = re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1...", path)
+    return f"{short_id} ({found.text})"
 
 
 def short(path: str) -> str:

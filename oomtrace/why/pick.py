@@ -13,7 +13,7 @@ from .ranking import Ranking, rank
 from .totalpages import totalpages
 from .units import exact, plural
 
-_TITLE = "the pick"
+_TITLE = "pick"
 
 
 def pick(event: OomEvent) -> Optional[Finding]:
@@ -192,7 +192,7 @@ def without_adj(event: OomEvent) -> Optional[Finding]:
     adjusted = [w for w in everyone if w.task.oom_score_adj]
     if not adjusted:
         return None
-    title = "without oom_score_adj"
+    title = "without adj"
     flat = [w for w in badness.weigh(event, adj=0) if w.exempt is None]
     best = max(flat, key=lambda w: w.low[0])
     rivals = [w for w in flat if w is not best and not best.surely_at_least(w)]

@@ -19,7 +19,7 @@ def reclaim(event: OomEvent) -> Optional[Finding]:
     """What there was to reclaim besides what needs swap, and what stood in the way."""
     if look.scope(event) in (None, "sysrq"):
         return None
-    case = Case("reclaim", 3, "why reclaim failed")
+    case = Case("reclaim", 3, "reclaim")
     order = event.trigger.order
     if order is not None and order > 0:
         case.says(f"{1 << order} contiguous pages were asked for", trigger__order=order)
@@ -32,7 +32,7 @@ def reclaim(event: OomEvent) -> Optional[Finding]:
             _kernel(found, case)
     _protection(event, case)
     _effort(event, case)
-    nothing = Finding("reclaim", 3, "why reclaim failed", "The source does not show what could have been reclaimed.",
+    nothing = Finding("reclaim", 3, "reclaim", "The source does not show what could have been reclaimed.",
                       confidence=UNKNOWN)
     return case.finding() or nothing
 

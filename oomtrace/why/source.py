@@ -15,7 +15,7 @@ def unprinted(event: OomEvent) -> Optional[Finding]:
     if event.printed is not False:
         return None
     reason = event.unprinted_reason
-    return Finding("unprinted", 0, "not in the kernel log",
+    return Finding("unprinted", 0, "unprinted",
                    "The kernel printed nothing for this kill" + (f": {reason}." if reason else "."),
                    facts(unprinted_reason=reason))
 

@@ -11,7 +11,7 @@ from .account import ANON, Account, account
 from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
 from .units import exact, human, percent, plural, share
 
-_TITLE = "the task table"
+_TITLE = "tasks"
 
 
 def tasks(event: OomEvent) -> Optional[Finding]:

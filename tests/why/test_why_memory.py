@@ -1,0 +1,333 @@
+"""What was full, what filled it, and why reclaim failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Dict, Optional, Tuple
+
+import pytest
+from why_events import NO_LIMIT_KB, machine_wide, memcg2, seed, stack, task, zone
+
+from oomtrace import why
+from oomtrace.model import Growth, Machine, Memcg, MemcgLevel, MemcgStats, MemInfo, OomEvent, PageCounter, Reclaim
+from oomtrace.why import CERTAIN, LIKELY, UNKNOWN, look
+
+
+def found(event: OomEvent, id: str) -> why.Finding:
+    finding = why.explain(event).finding(id)
+    assert finding is not None, id
+    return finding
+
+
+def amounts(event: OomEvent) -> Dict[str, int]:
+    return {amount.name: amount.kb for amount in why.explain(event).amounts}
+
+
+def with_memcg(event: OomEvent, **changes: object) -> OomEvent:
+    assert event.memcg is not None
+    return replace(event, memcg=replace(event.memcg, **changes))  # type: ignore[arg-type]
+
+
+def test_memory_stat_of_v2_does_not_count_twice() -> None:
+    """``file`` has tmpfs and the swap cache in it."""
+    event = memcg2(file=10 << 20, shmem=3 << 20, swapcached=2 << 20)
+    assert amounts(event) == {
+        "anonymous": 40 << 10, "file cache": 5 << 10, "tmpfs and shared memory": 3 << 10, "kernel": 2 << 10,
+    }
+
+
+def test_what_is_not_accounted_for_is_named() -> None:
+    event = memcg2(anon=20 << 20)
+    assert amounts(event)["not accounted for"] == 20 << 10
+    assert "not accounted for 20.0 MiB (20480 kB) 41.7 %" in found(event, "filled").sentence
+
+
+def test_before_5_18_kernel_memory_has_counters_of_its_parts_only() -> None:
+    event = memcg2(anon=1 << 20, file=0, shmem=0)
+    assert event.memcg is not None
+    values = {**event.memcg.stats[0].values, "slab": 3 << 20, "kernel_stack": 1 << 20}
+    del values["kernel"]
+    event = with_memcg(event, stats=(MemcgStats("/a", values, "bytes"),))
+    assert amounts(event)["kernel"] == 4 << 10
+    finding = found(event, "filled")
+    assert "without a counter of its own" in (finding.interpretation or "")
+    assert finding.confidence == LIKELY
+
+
+def test_v1_with_the_list_of_v2_takes_the_kmem_counter() -> None:
+    event = with_memcg(memcg2(sock=8 << 20), kmem=PageCounter(512, NO_LIMIT_KB, 0), swap=None, version=1,
+                       memsw=PageCounter(49152, NO_LIMIT_KB, 0))
+    assert amounts(event)["kernel"] == 512
+    assert "socket buffers" not in amounts(event)  # not part of the usage on v1
+
+
+def test_v1_list_of_6_5() -> None:
+    values = {"cache": 1, "rss": 2, "shmem": 0, "total_cache": 8 << 20, "total_rss": 30 << 20, "total_shmem": 5 << 20,
+              "total_inactive_file": 1 << 20, "total_active_file": 2 << 20}
+    event = with_memcg(memcg2(), stats=(MemcgStats("/a", values, "bytes"),), kmem=PageCounter(100, NO_LIMIT_KB, 0))
+    assert amounts(event)["anonymous"] == 30 << 10
+    assert amounts(event)["file cache"] == 3 << 10
+    assert amounts(event)["tmpfs and shared memory"] == 5 << 10
+
+
+def test_up_to_5_2_each_memcg_below_has_a_line() -> None:
+    event = seed()
+    lines = tuple(MemcgStats(path, {"cache": 10, "rss": kb}, "KB") for path, kb in (("/foo", 0), ("/foo/a", 900)))
+    event = with_memcg(event, stats=lines)
+    assert amounts(event)["anonymous"] == 900
+    facts = {fact.name: fact.value for fact in found(event, "filled").facts}
+    assert (facts["largest.path"], facts["largest.kb"]) == ("/foo/a", 910)
+
+
+def test_statistics_that_sum_to_more_are_said_to_lag() -> None:
+    assert "more than the total" in found(memcg2(anon=60 << 20), "filled").sentence
+
+
+@pytest.mark.parametrize(
+    ("stats", "name"),
+    [
+        ({}, "anonymous memory"),
+        ({"anon": 1 << 20, "file": 45 << 20, "shmem": 44 << 20}, "tmpfs and shared memory"),
+        ({"anon": 1 << 20, "file": 1 << 20, "shmem": 0, "kernel": 46 << 20}, "kernel memory"),
+        ({"anon": 1 << 20, "file": 1 << 20, "shmem": 0, "sock": 44 << 20}, "socket buffers"),
+        ({"anon": 1 << 20, "file": 45 << 20, "shmem": 0}, "file cache"),
+    ],
+)
+def test_the_filler_is_named(stats: Dict[str, int], name: str) -> None:
+    assert (found(memcg2(**stats), "filled").interpretation or "").startswith(f"Filled by {name}")
+
+
+def test_without_a_total_there_are_no_shares() -> None:
+    event = machine_wide()
+    cut = MemInfo({"active_anon_pages": 30000, "inactive_anon_pages": 0}, zones=(), tail={})
+    finding = found(replace(event, meminfo=cut), "filled")
+    assert "%" not in finding.sentence
+    assert finding.confidence == UNKNOWN
+
+
+def test_usage_below_the_limit() -> None:
+    event = with_memcg(memcg2(), memory=PageCounter(48000, 49152, 3))
+    finding = found(event, "full")
+    assert "1.1 MiB below the limit" in finding.sentence
+    assert finding.confidence == LIKELY
+
+
+def test_a_large_charge_needs_more_room() -> None:
+    event = with_memcg(memcg2(), memory=PageCounter(49152 - 1024, 49152, 3))
+    event = replace(event, trigger=replace(event.trigger, order=9))
+    assert found(event, "full").sentence.startswith("/a was at its memory limit of 48.0 MiB (49152 kB), usage 47.0 MiB")
+
+
+@pytest.mark.parametrize(("name", "label"), [("memsw", "memory+swap limit"), ("kmem", "kernel memory limit")])
+def test_other_limits_of_v1(name: str, label: str) -> None:
+    event = with_memcg(seed(), memory=PageCounter(1000, 1048576, 0), **{name: PageCounter(2000, 2000, 5)})
+    assert f"at its {label} of 2.0 MiB" in found(event, "full").sentence
+    assert f"reached its {label} of 2.0 MiB" in why.explain(event).headline
+
+
+def test_memory_max_written() -> None:
+    event = with_memcg(memcg2(), memory=PageCounter(49152, 8192, 13))
+    event = replace(event, stack=stack("mem_cgroup_out_of_memory", "memory_max_write", "cgroup_file_write"))
+    assert "usage 48.0 MiB" in found(event, "full").sentence
+    assert "a write to memory.max" in found(event, "charging").sentence
+    assert "held more than its memory limit, lowered to 8.0 MiB" in why.explain(event).headline
+
+
+def test_the_limit_of_the_pod_and_not_of_the_container() -> None:
+    pod = "/kubepods/burstable/pod951f6bc5-c5a5-11ea-8707-80e455f266a2"
+    event = with_memcg(memcg2(), path=pod)
+    event = replace(event, victim_memcg=pod + "/" + "ab" * 32)
+    assert found(event, "full").interpretation == "It is the pod's limit, not the container's."
+    assert "1 level below the full one" in found(event, "killed").sentence
+
+
+def test_levels_of_a_live_trace() -> None:
+    levels = (MemcgLevel("/p/a", 49152, 49152), MemcgLevel("/p", 65536, 65536, min_kb=1024), MemcgLevel("/", 99999))
+    finding = found(with_memcg(memcg2(), path="/p/a", levels=levels), "full")
+    facts = {fact.name: fact.value for fact in finding.facts}
+    assert facts["/p limit_kb"] == 65536 and facts["/p min_kb"] == 1024 and "/ limit_kb" not in facts
+    assert finding.interpretation == "Full above it too: /p."
+
+
+def test_the_chargers_memcg_is_known_live() -> None:
+    event = memcg2()
+    event = replace(event, trigger=replace(event.trigger, pid=5, memcg="/a/c"))
+    assert "the charger is in /a/c, 1 level below the full one" in found(event, "killed").sentence
+    event = replace(event, trigger=replace(event.trigger, memcg=None))
+    assert "which memory cgroup the charger is in the source does not tell" in found(event, "killed").sentence
+
+
+@pytest.mark.parametrize(
+    ("swap", "interpretation", "confidence"),
+    [
+        (PageCounter(0, 0, 0), "Swapping was not allowed.", CERTAIN),
+        (PageCounter(4096, 4096, 7), "memory.swap.max was reached.", CERTAIN),
+        (PageCounter(100, NO_LIMIT_KB, 0), "Why no more went to swap (full, or slow) the source does not tell.",
+         UNKNOWN),
+        (PageCounter(0, NO_LIMIT_KB, 0), "Whether there is any swap the source does not tell.", UNKNOWN),
+    ],
+)
+def test_why_not_swap(swap: PageCounter, interpretation: str, confidence: str) -> None:
+    finding = found(memcg2(swap=swap), "swap")
+    assert (finding.interpretation, finding.confidence) == (interpretation, confidence)
+
+
+def test_memory_and_swap_limited_alike() -> None:
+    event = with_memcg(seed(), memsw=PageCounter(1048576, 1048576, 5))
+    assert "the memory+swap limit is no more than the memory limit" in found(event, "swap").sentence
+
+
+@pytest.mark.parametrize(
+    ("stats", "words", "confidence"),
+    [
+        ({"inactive_file": 0, "active_file": 4096}, "No file cache was left to drop.", CERTAIN),
+        ({"inactive_file": 20 << 20, "file_dirty": 15 << 20}, "Most file pages waited to be written", LIKELY),
+        ({"inactive_file": 20 << 20}, "why they were not reclaimed in time the source does not tell", UNKNOWN),
+        ({"inactive_file": 0, "active_file": 0, "unevictable": 30 << 20}, "locked or otherwise unevictable", CERTAIN),
+        ({"inactive_file": 0, "active_file": 0, "kernel": 40 << 20}, "Kernel memory goes only when", CERTAIN),
+    ],
+)
+def test_why_reclaim_failed(stats: Dict[str, int], words: str, confidence: str) -> None:
+    finding = found(memcg2(**stats), "reclaim")
+    assert words in (finding.interpretation or "")
+    assert finding.confidence == confidence
+
+
+def test_protection_and_effort() -> None:
+    event = with_memcg(memcg2(), min_protection_kb=2048, low_protection_kb=0)
+    event = replace(event, reclaim=Reclaim(16, 1000, 3, 2_500_000))
+    finding = found(event, "reclaim")
+    assert "2.0 MiB (2048 kB) used below is protected by memory.min" in finding.sentence
+    assert "the kernel tried: 16 attempts, 3 of 1000 scanned pages reclaimed, in 2.5 ms" in finding.sentence
+
+
+def test_zones_below_their_watermark() -> None:
+    finding = found(machine_wide(), "reclaim")
+    assert "zone DMA32 of node 0 free 8.8 MiB, min watermark 10.7 MiB".lower() in finding.sentence.lower()
+    assert "Every zone that it could use was below its min watermark or reserve." in (finding.interpretation or "")
+
+
+def test_a_zone_that_was_above_when_printed() -> None:
+    event = machine_wide(zones=(zone("DMA32", 12000, 11000, 1000000, (0, 0, 0, 0, 0)),))
+    assert "was above its min watermark when this was printed" in found(event, "reclaim").sentence
+
+
+def test_a_lower_zone_is_reserved() -> None:
+    """DMA has 8000 kB free, but 1900 pages of it are not for allocations that could be of DMA32."""
+    zones = (zone("DMA", 7000, 44, 15000, (0, 1900, 1900, 1900, 1900)), zone("DMA32", 900, 1100, 985000, (0, 0, 0)))
+    assert "Every zone that it could use" in (found(machine_wide(zones=zones), "reclaim").interpretation or "")
+
+
+def test_fragmentation() -> None:
+    event = machine_wide(zones=(zone("DMA32", 60000, 11000, 1000000, (0, 0, 0, 0, 0)),))
+    event = replace(event, trigger=replace(event.trigger, order=3))
+    finding = found(event, "reclaim")
+    assert finding.sentence.startswith("8 contiguous pages were asked for")
+    assert "no zone above its watermark had a free block of order 3" in (finding.interpretation or "")
+
+
+def test_high_atomic_blocks_are_not_for_all() -> None:
+    blocks = ((15000, 4, "UM"), (0, 8, ""), (0, 16, ""), (5, 32, "H"), (0, 64, ""))
+    event = machine_wide(zones=(zone("DMA32", 60000, 11000, 1000000, (0, 0, 0, 0, 0), buddy=blocks),))
+    event = replace(event, trigger=replace(event.trigger, order=3))
+    assert "free block of order 3" in (found(event, "reclaim").interpretation or "")
+
+
+def test_zones_that_are_missing_are_not_judged() -> None:
+    event = machine_wide(zones=(zone("DMA", 20, 44, 15000),))
+    assert "zone" not in found(event, "reclaim").sentence
+
+
+def test_zones_above_the_gfp_mask_do_not_count() -> None:
+    zones = (zone("Normal", 3000, 7000, 500000, (0, 0)), zone("HighMem", 400000, 500, 500000, (0, 0)))
+    event = machine_wide(zones=zones)
+    event = replace(event, trigger=replace(event.trigger, gfp_flags="GFP_KERNEL"))
+    assert "Every zone that it could use" in (found(event, "reclaim").interpretation or "")
+
+
+def test_swap_of_the_machine() -> None:
+    assert found(machine_wide(), "swap").sentence == "There is no swap."
+    full = machine_wide(tail={"total_swap_kb": 1000000, "free_swap_kb": 8})
+    assert found(full, "swap").interpretation == "Swap was full."
+
+
+def test_much_free_memory_is_not_a_machine_that_ran_out() -> None:
+    event = machine_wide("cpuset", counters={"free_pages": 240000}, zones=(zone("Movable", 900000, 10, 1000000),))
+    assert "found no memory that it could use, with 878.9 MiB of 976.6 MiB free" in why.explain(event).headline
+
+
+def test_the_lost_context_of_a_fault() -> None:
+    event = machine_wide()
+    event = replace(event, trigger=replace(event.trigger, gfp_mask=0, gfp_flags=""))
+    finding = found(event, "full")
+    assert "a charge to a full memory cgroup could end here as well" in (finding.interpretation or "")
+    assert finding.confidence == UNKNOWN
+
+
+@pytest.mark.parametrize(("kind", "words"), [("cpuset", "cpuset"), ("mempolicy", "memory policy")])
+def test_nodes(kind: str, words: str) -> None:
+    assert f"all that the task's {words} allows" in found(machine_wide(kind), "full").sentence
+
+
+def test_sysrq() -> None:
+    event = replace(memcg2(), kind="sysrq", memcg=None)
+    assert why.explain(event).headline.startswith("Someone asked the kernel for a kill (SysRq-f)")
+    assert found(event, "full").interpretation == "Nothing needs to have been full."
+    assert why.explain(event).finding("reclaim") is None
+
+
+def test_nothing_known() -> None:
+    explanation = why.explain(OomEvent())
+    assert explanation.headline
+    assert all(finding.confidence == UNKNOWN for finding in explanation.findings)
+    assert explanation.suggestions == ()
+
+
+@pytest.mark.parametrize(
+    ("event", "size"),
+    [
+        (OomEvent(memcg=Memcg(memory=PageCounter(1, 9007199254740988, 0))), 4),
+        (OomEvent(memcg=Memcg(kmem=PageCounter(1, 9007199254740976, 0))), 16),
+        (OomEvent(memcg=Memcg(kmem=PageCounter(1, 9007199254740928, 0))), 64),
+        (OomEvent(meminfo=MemInfo(zones=(zone("DMA", 640, 1, 1, buddy=((10, 64, "U"),)),))), 64),
+        (replace(memcg2(), memcg=None, kills=(replace(memcg2().kills[0], total_vm_kb=20100 * 16),)), 16),
+        (OomEvent(machine=Machine(page_kb=4)), 4),
+    ],
+)
+def test_the_page_size(event: OomEvent, size: int) -> None:
+    assert look.page_kb(event) == size
+
+
+def test_tmpfs_is_in_no_task() -> None:
+    rows = (task(10, "a", 100, rss_anon_pages=10), task(11, "b", 100, rss_anon_pages=10))
+    event = memcg2(rows, anon=80 << 10, file=47 << 20, shmem=47 << 20)
+    assert "47.9 MiB is something else" in (found(event, "tasks").interpretation or "")
+    assert "/dev/shm" in why.explain(event).suggestions[0].sentence
+
+
+def test_a_cut_table_explains_nothing() -> None:
+    event = replace(memcg2(), missing=("part of the task table",))
+    assert found(event, "tasks").confidence == UNKNOWN
+    assert "Not in the log: part of the task table." in found(event, "missing").sentence
+
+
+def test_no_table() -> None:
+    assert found(replace(memcg2(), tasks=None), "tasks").sentence == "Not in the source: task table."
+
+
+def charged(pid: int, *growth: Tuple[int, str, int]) -> Optional[str]:
+    event = memcg2()
+    event = replace(
+        event, trigger=replace(event.trigger, pid=pid, comm="x"),
+        growth=tuple(Growth(pid, comm, pages, "/a", 3_000_000_000) for pid, comm, pages in growth),
+    )
+    return found(event, "charging").interpretation
+
+
+def test_who_filled_and_who_was_last() -> None:
+    assert charged(11, (11, "hog", 9000)) == "It also charged most: 35.2 MiB in the last 3.000 s."
+    assert charged(10, (11, "hog", 9000), (10, "small", 9)) == (
+        "It was only the last: hog (11) charged most, 35.2 MiB in the last 3.000 s."
+    )
+    assert charged(10) == "It was only the last to ask: it holds 400 kB, hog (11) 39.1 MiB."
+    assert charged(11) is None
