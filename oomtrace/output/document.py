@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc
 import inspect
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union, get_args, get_origin, get_type_hints
 
 from oomtrace import why
@@ -44,6 +45,7 @@ def plain(value: Any) -> Any:
     return value
 
 
+@cache
 def _fields(owner: Any) -> List[Tuple[str, Any]]:
     hints = get_type_hints(owner)
     return [(field.name, hints[field.name]) for field in fields(owner) if (owner, field.name) not in _LEFT_OUT]

@@ -15,9 +15,9 @@ from .writer import Writer, with_names
 
 _INDENT = 15  # "5 without adj   "
 _TABLE_INDENT = 6
-_AMOUNTS = 5
+_AMOUNTS = 4
 _LEVELS = 6
-_RANKS = 4
+_RANKS = 3
 
 
 class WhyWriter(Writer):
