@@ -12,9 +12,9 @@ from oomtrace.errors import OomtraceError
 
 
 @contextmanager
-def ready(pid_file: Optional[Path], ready_file: Optional[Path]) -> Iterator[None]:
+def ready(pid_file: Optional[str], ready_file: Optional[str]) -> Iterator[None]:
     """Announce readiness; what was written is removed at the end."""
-    written = [path for path in (pid_file, ready_file) if path is not None]
+    written = [Path(name) for name in (pid_file, ready_file) if name is not None]
     for path in written:
         try:
             path.write_text(f"{os.getpid()}\n")

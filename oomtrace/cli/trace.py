@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 import click
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True, help="Say how the kernel's structures were learnt and what is probed.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
-@click.option("--pid-file", type=click.Path(path_type=Path), help="Write the process id here once ready.")
-@click.option("--ready-file", type=click.Path(path_type=Path), help="Create this file once ready.")
+@click.option("--pid-file", metavar="FILE", help="Write the process id here once ready.")
+@click.option("--ready-file", metavar="FILE", help="Create this file once ready.")
 def command(
     once: bool,
     count: Optional[int],
@@ -46,8 +45,8 @@ def command(
     quiet: bool,
     verbose: bool,
     color: str,
-    pid_file: Optional[Path],
-    ready_file: Optional[Path],
+    pid_file: Optional[str],
+    ready_file: Optional[str],
     **wanted: Any,
 ) -> int:
     """Trace until Ctrl-C, and print each OOM as it ends."""

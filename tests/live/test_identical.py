@@ -1,0 +1,55 @@
+"""The main promise, on every kernel: five OOMs, and every line of each is the kernel's own."""
+
+import json
+
+import pytest
+
+from oomtrace.wire import capture
+from tests.live.guest import CASES, MEMCG_OOM, kernel_lines, trace
+
+RUNS = 5
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("kernel, cgroup", CASES)
+def test_memcg_oom_is_identical(kernel: str, cgroup: str) -> None:
+    traced = trace(kernel, cgroup, f"sh -c 'for i in 1 2 3 4 5; do {MEMCG_OOM} --limit-mib $((40 + i)) || exit 1; done'")
+    theirs, ours = kernel_lines(traced.kmsg), traced.ours.splitlines()
+    assert sum(b"invoked oom-killer" in line for line in theirs) == RUNS, "the guest's own log is not whole"
+    assert ours == theirs
+    # A hog, four bystanders of other users and oom_score_adj, in each of the tables.
+    assert sum(line.startswith(b"[") and b"nobody's" in line for line in ours) == RUNS
+    assert f"oomtrace: {RUNS} OOMs\n" in traced.stderr and "lost" not in traced.stderr
+    assert len(traced.captures) == RUNS
+
+
+@pytest.mark.vm
+def test_first_start_learns_from_btf_and_later_ones_from_what_was_kept() -> None:
+    from vm import boot
+    from vm.spec import RunSpec
+
+    command = "ls /usr/src; for i in 1 2; do oomtrace -v --timeout 0.1; echo status $? >&2; done"
+    result = boot.run(RunSpec(kernel="6.1", timeout=120), command)
+    said = result.stderr.decode()
+    assert result.status == 0
+    assert "linux-headers" not in result.stdout.decode(), "this guest should have no kernel headers"
+    assert said.count("kernel structures from BTF") == 1
+    assert said.count("compiled programs from") == 1
+    assert said.count("status 124") == 2
+
+
+def test_oracle_reads_records_and_not_what_is_around_them() -> None:
+    log = (
+        b"6,1,10,-;before\n"
+        b"4,2,20,-;a)( b invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n"
+        b" SUBSYSTEM=x\n"
+        b"6,3,30,-;anon 1\\x0afile 2\n"
+        b"3,4,40,-;Memory cgroup out of memory: Killed process 1 (a)( b) total-vm:0kB\n"
+        b"6,5,50,-;after\n"
+    )
+    assert [line.split(b" ")[0] for line in kernel_lines(log)] == [b"a)(", b"anon", b"file", b"Memory"]
+
+
+def test_capture_format_is_what_the_fixtures_have() -> None:
+    data = capture.dump("struct rec_header { u32 kind; u32 seq; u64 oom_id; u64 time_ns; };", {"a": 1}, [b"x"], {}, 0)
+    assert data.startswith(capture.MAGIC) and json.dumps({"a": 1}, separators=(",", ":")).encode() in data
