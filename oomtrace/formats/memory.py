@@ -9,9 +9,14 @@ from .rows import FILLED, PRESENT, block, gone, kind, line
 
 # mm/memcontrol.c, mem_cgroup_print_oom_info() and, from 5.0 on, mem_cgroup_print_oom_meminfo()
 
+_TASK_IN = ("victim_memcg:path", "memcg.path:path")
+_OF_MEMCG = {"memcg.path": PRESENT}
 TASK_IN = kind(
     "task_in", "memcg", 6,
-    line("2.6.32", "Task in %s killed as a result of limit of %s", "victim_memcg:path", "memcg.path:path"),
+    line("2.6.32", "Task in %s killed as a result of limit of %s", *_TASK_IN, sets=_OF_MEMCG),
+    # Printed without KERN_CONT, so that each piece is a record of its own.
+    block("3.15", "Task in %s\n killed as a result of limit of %s", _TASK_IN, sets=_OF_MEMCG),
+    line("4.1", "Task in %s killed as a result of limit of %s", *_TASK_IN, sets=_OF_MEMCG),
     gone("5.0"),
     gone("4.18.240", flavour="el8"),
 )

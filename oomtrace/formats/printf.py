@@ -121,7 +121,7 @@ _MACROS = {
 
 _HOLE = re.compile(r"%(?P<flags>[-+ #0]*)(?P<width>\d*)(?P<precision>\.(?:\d+|\*))?(?:hh|h|ll|l)?"
                    r"(?P<conversion>[diuxs]|\*pbl|p(?:Gg|s|hN)?)")
-_LABEL = re.compile(r"(?:[,;]? ?)(?:[A-Za-z_][\w().+-]*)(?:[:=] ?| )$")
+_LABEL = re.compile(r"(?:[,;]? ?)(?:[A-Za-z_][\w().+-]*)(?:[:=?] ?| )$")
 _UNIT = re.compile(r"[kK]B")
 
 

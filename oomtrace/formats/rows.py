@@ -82,7 +82,7 @@ def line(since: str, text: str, *fields: str, flavour: str = "", sets: Optional[
     return since, flavour, [(text, fields)], sets or {}
 
 
-def block(since: str, text: str, fields: Sequence[str], flavour: str = ""
+def block(since: str, text: str, fields: Sequence[str], flavour: str = "", sets: Optional[Mapping[str, Any]] = None
           ) -> Tuple[str, str, Sequence[Tuple[str, Sequence[str]]], Mapping[str, Any]]:
     """A variant of one record with newlines; each of its lines is a row."""
     rest: List[str] = list(fields)
@@ -91,7 +91,7 @@ def block(since: str, text: str, fields: Sequence[str], flavour: str = ""
         count = part.count("%")
         rows.append((part, rest[:count]))
         del rest[:count]
-    return since, flavour, rows, {}
+    return since, flavour, rows, sets or {}
 
 
 def gone(since: str, flavour: str = ""

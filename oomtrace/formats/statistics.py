@@ -13,8 +13,8 @@ from .rows import Version, version
 _HARD_CODED = (
     "anon file kernel_stack slab {percpu}sock shmem file_mapped file_dirty file_writeback anon_thp inactive_anon "
     "active_anon inactive_file active_file unevictable slab_reclaimable slab_unreclaimable pgfault pgmajfault "
-    "{refault} workingset_nodereclaim pgrefill pgscan pgsteal pgactivate pgdeactivate pglazyfree pglazyfreed thp_fault_alloc "
-    "thp_collapse_alloc"
+    "{refault} workingset_nodereclaim pgrefill pgscan pgsteal pgactivate pgdeactivate pglazyfree pglazyfreed "
+    "thp_fault_alloc thp_collapse_alloc"
 )
 _BOTH = ("workingset_refault_anon workingset_refault_file workingset_activate_anon workingset_activate_file "
          "workingset_restore_anon workingset_restore_file")

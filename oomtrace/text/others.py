@@ -13,8 +13,8 @@ _OURS = (
     r"Hardware name|Call [Tt]race|Code|[ER]IP|PC|LR|pc|lr|sp|psr|pstate|NIP|REGS|MSR|CFAR|IRQMASK|GPR\d+|Node|Mem-Info"
     r"|DMA|DMA32|Normal|HighMem|Movable|Workqueue|Sched_ext|Stopper|Memory|memory|memory\+swap|kmem|swap|Tasks"
     "|Out of memory|oom_reaper|oom-kill|Stack|Exception stack|CPU|Comm|Process|Pid|Modules linked in|Tainted|Backtrace"
-    r"|Killed process|Kernel panic|COMPACTION|Unreclaimable|Krnl (?:PSW|GPRS|Code)|epc|status|badaddr|cause|[xr]\d+|era?|ra|tp|[at]\d"
-    r"|s\d|PRMD|EUEN|ECFG|ESTAT|BADV|PRID|CRMD|[ER][A-DS][XIP]|[DEFG]S|CR\d|\$ *\d+"
+    r"|Killed process|Kernel panic|COMPACTION|Unreclaimable|Krnl (?:PSW|GPRS|Code)|epc|status|badaddr|cause|[xr]\d+"
+    r"|era?|ra|tp|[ast]\d|PRMD|EUEN|ECFG|ESTAT|BADV|PRID|CRMD|[ER][A-DS][XIP]|[DEFG]S|CR\d|\$ *\d+"
 )
 _SUBSYSTEM = re.compile(
     rf"(?!(?:{_OURS})\b)(?:<\d>)?\[?[A-Za-z0-9][\w./()\[\]@#-]*(?: [\w.:()\[\]/#-]+){{0,4}}: ?\S"

@@ -20,11 +20,14 @@ _MEMCG = frozenset(["task_in", "limit_of", "usage_memory", "usage_swap", "usage_
                     "stats_head", "stat", "stat_line", "summary_memcg"])
 _GLOBAL = frozenset(["mem_info", "counters", "node", "zone", "lowmem_reserve", "buddy", "hugepages", "summary_global"]
                     + [kind.name for kind in memory.TAIL])
+_SIDES = {**{kind: _MEMCG for kind in _MEMCG}, **{kind: _GLOBAL for kind in _GLOBAL}}
 _AFTER_STATS = frozenset(["stats_head", "stat", "stat_line"])
 _AFTER_CPU = frozenset(["cpu", "taints", "hardware", "workqueue", "raw_words", "call_trace"])
 # The lines of a register block follow one another.
 _BLOCK = ("rip", "code", "rsp", "general_rax", "general_rdx", "general_rbp", "general_r10", "general_r13")
 _BEFORE = {after: before for before, after in zip(_BLOCK, _BLOCK[1:])}
+# Records with newlines, of which each line is a row.
+_RECORDS = frozenset(kind.name for kind in KINDS.values() if any(len(variant.rows) > 1 for variant in kind.variants))
 _STEPS: Dict[Tuple[int, int], int] = {rank: number for number, rank in enumerate(sorted(set(RANK.values())))}
 
 DOUBT = 100  # a line that the report has already, or that does not follow its last one
@@ -41,6 +44,8 @@ class Place:
         self.last: Optional[Row] = None
         self._rank = (-1, 0)
         self._seen: Set[Tuple[object, ...]] = set()
+        self._side: Optional[FrozenSet[str]] = None  # a memcg's report has no Mem-Info, and the other way round
+        self._called: Optional[FrozenSet[str]] = None  # the same, as the call trace lets expect
 
     @property
     def panic_first(self) -> bool:
@@ -62,11 +67,10 @@ class Place:
             return "oom_group" in self.kinds
         if kind in OPENING:
             return self.kinds.keys() <= {"sysrq", "suppressed"} and kind not in self.kinds
-        if (kind in _MEMCG and not _GLOBAL.isdisjoint(self.kinds)) or (
-                kind in _GLOBAL and not _MEMCG.isdisjoint(self.kinds)):
+        if self._side is not None and self._side is not _SIDES.get(kind, self._side):
             return False
         rank = RANK[kind]
-        repeats = bool(KINDS[kind].scope) or (kind == last == "counters")
+        repeats = bool(KINDS[kind].scope) or (kind == last and kind in _RECORDS)
         return rank > self._rank or (rank == self._rank and repeats)
 
     def cost(self, row: Row, values: Sequence[object]) -> int:
@@ -81,6 +85,8 @@ class Place:
         key = _key(row, values)
         if key is not None and key in self._seen:
             cost += DOUBT
+        if self._called is not None and self._called is not _SIDES.get(row.kind, self._called):
+            cost += DOUBT
         if row.kind == "task" and row.key.replace("task", "tasks_head") != self.last.key and self.last.kind != "task":
             cost += DOUBT
         return cost
@@ -93,8 +99,19 @@ class Place:
         key = _key(row, values)
         if key is not None:
             self._seen.add(key)
+        self._side = self._side or _SIDES.get(kind)
+        if kind == "frame" and self._called is None:
+            self._called = _caller(row, values)
         if kind not in LATE and not (kind == "panic" and self.panic_first):
             self._rank = max(self._rank, RANK[kind])
+
+
+def _caller(row: Row, values: Sequence[object]) -> Optional[FrozenSet[str]]:
+    """Which kind of OOM a frame shows. A charge within a page allocation comes first in the trace."""
+    symbol = str(values[row.fields.index("symbol")])
+    if symbol.startswith(("mem_cgroup_out_of_memory", "mem_cgroup_oom_synchronize")):
+        return _MEMCG
+    return _GLOBAL if symbol.startswith("__alloc_pages") else None
 
 
 def _key(row: Row, values: Sequence[object]) -> Optional[Tuple[object, ...]]:

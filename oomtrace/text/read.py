@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Union
+from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Tuple, Union
 
+from oomtrace.errors import OomtraceError
 from oomtrace.model import OomEvent
 
 from .join import Joiner, Logical
@@ -25,8 +26,12 @@ def read(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[OomEvent]:
     moment, so that a report that could go on (more kills of a group, the reaper) is over.
     """
     reader = Reader()
-    for line in lines(chunks(stream), lambda: reader.reading):
-        yield from reader.feed(line)
+    try:
+        for line in lines(chunks(stream), lambda: reader.reading):
+            yield from reader.feed(line)
+    except OomtraceError:  # a damaged archive: what came before is told first
+        yield from reader.finish()
+        raise
     yield from reader.finish()
 
 
@@ -106,12 +111,12 @@ class Reader:
 
 def _given(logical: Logical, reports: List[Report], offered: _Offered) -> bool:
     """Gives a line to the report that it continues best; the most recent one if several do equally."""
-    offers = [(offer.cost, number, report, offer) for number, report in enumerate(reports)
-              for offer in (offered(report, logical),) if offer is not None]
-    if not offers:
-        return False
-    _, _, report, offer = min(offers, key=lambda item: item[:2])
-    return report.take(logical, offer)
+    best: Optional[Tuple[int, int, Report, Offer]] = None
+    for report in reports:
+        offer = offered(report, logical)
+        if offer is not None and (best is None or (offer.cost, offer.apart_ns) < best[:2]):
+            best = (offer.cost, offer.apart_ns, report, offer)
+    return best is not None and best[2].take(logical, best[3])
 
 
 def _patience(report: Report) -> int:

@@ -25,6 +25,7 @@ _TELLING = frozenset([
 _TELLING_SYMBOLS = frozenset(["out_of_memory", "oom_kill_process", "mem_cgroup_out_of_memory", "dump_header"])
 _AFTER_END = re.compile(r"oom_reaper: |Kill|memory\.oom\.group|panic|sysrq|exiting")
 
+_BACKWARDS_NS = 1_000_000  # CPUs' clocks may differ by less
 _FLOOD = 3  # a line that comes so often between two of a report is not of it
 
 
@@ -40,6 +41,7 @@ class Offer(NamedTuple):
     """How a line would continue a report."""
 
     cost: int  # 0: it is what comes next
+    apart_ns: int  # from the report's last line
     reading: Reading
     exact: bool  # False: the line is damaged
 
@@ -58,6 +60,7 @@ class Report:
         self.ended = False  # its last line has come; more may follow: a group's kills, the reaper
         self._own: List[_Own] = []
         self._pending: List[Logical] = []  # lines that no row reads, since the last one that one did
+        self._time_ns: Optional[int] = None  # of the last line
         self._dialect: Optional[Dialect] = None
 
     @property
@@ -72,9 +75,10 @@ class Report:
         last = self.place.last
         for reading in readings(logical.text, self._dialect, companion(last) if last is not None else None):
             if self._fits(reading, logical):
-                return Offer(self._cost(reading), reading, True)
+                apart = self._apart(logical)
+                return Offer(self._cost(reading) + (DOUBT if apart < -_BACKWARDS_NS else 0), abs(apart), reading, True)
         found = loose(logical.text)
-        return Offer(0, found, False) if found is not None and self._fits(found, logical) else None
+        return Offer(0, 0, found, False) if found is not None and self._fits(found, logical) else None
 
     def offer_cut(self, logical: Logical) -> Optional[Offer]:
         """The same for a line whose end is missing: it is kept as it is, but what it says is known."""
@@ -82,7 +86,7 @@ class Report:
         if found is None:
             return None
         reading = Reading(found.row, found.values, logical.text)
-        return Offer(0, reading, False) if self._fits(reading, logical) else None
+        return Offer(0, 0, reading, False) if self._fits(reading, logical) else None
 
     def take(self, logical: Logical, offer: Offer) -> bool:
         """Adds the line."""
@@ -98,7 +102,13 @@ class Report:
         else:
             self._own.append(_Own(logical))
         self._note(reading)
+        self._time_ns = logical.stripped.time_ns
         return True
+
+    def _apart(self, logical: Logical) -> int:
+        """The time since the report's last line, 0 where the log does not have it."""
+        time_ns = logical.stripped.time_ns
+        return 0 if time_ns is None or self._time_ns is None else time_ns - self._time_ns
 
     def _same_source(self, logical: Logical) -> bool:
         stripped = logical.stripped
@@ -117,7 +127,8 @@ class Report:
         if reading.row.kind in LATE:  # is it this report's victim that the reaper speaks of?
             pids = {item.get("pid") for item in self.draft.items.get("kills", ())}
             return 0 if reading.values[reading.row.fields.index("pid")] in pids else DOUBT
-        return self.place.cost(reading.row, reading.values)
+        late = min(self.since, DOUBT) if self.ended else 0  # a group's kills follow at once
+        return late + self.place.cost(reading.row, reading.values)
 
     def _stamp(self, kind: str, index: Optional[int], logical: Logical) -> None:
         scope = KINDS[kind].scope

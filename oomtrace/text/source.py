@@ -8,6 +8,7 @@ import lzma
 import os
 import select
 import stat
+import zlib
 from functools import partial
 from typing import Any, BinaryIO, Callable, Dict, Iterable, Iterator, Optional, Union
 
@@ -16,6 +17,7 @@ from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 CHUNK = 1 << 20
 SILENCE_S = 0.2  # an input that gives nothing for so long is silent: what it said is over
 
+_DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError)
 _MAGIC: Dict[bytes, str] = {
     b"\x1f\x8b": "gzip",
     b"\xfd7zXZ\x00": "xz",
@@ -35,10 +37,19 @@ def chunks(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[bytes]:
         yield from _waiting(live)
         return
     while True:
-        chunk = reader(CHUNK)
+        try:
+            chunk = reader(CHUNK)
+        except _DAMAGE as error:
+            raise OomtraceError(f"cannot read {_name(stream)} to its end: {error}",
+                                "The file is damaged or cut off; what comes before was read.", EXIT_UNREADABLE
+                                ) from error
         if not chunk:
             return
         yield chunk
+
+
+def _name(stream: Any) -> str:
+    return str(getattr(stream, "name", None) or getattr(getattr(stream, "_fp", None), "name", "the log"))
 
 
 def _live(stream: Any) -> Optional[int]:

@@ -1,0 +1,126 @@
+"""Events printed: as a dialect's kernel does, and as the log had them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import List
+
+import pytest
+from text_corpus import SEED, SEED_TEXT, events, files, kernel_text, needs_corpus
+from text_forms import records
+
+from oomtrace.formats import DIALECTS
+from oomtrace.model import Kill, Machine, Memcg, MemcgStats, OomEvent, PageCounter, Stack, Summary, Task, Trigger
+from oomtrace.text import dialect_of, text, write
+
+
+def _kernel_records(path: Path) -> List[str]:
+    """What the kernel printed of reports in a VM's log, by looking at nothing but their first and last lines."""
+    found: List[str] = []
+    inside = False
+    for record in records(path.read_bytes()):
+        first = record.lines[0]
+        if first.startswith(("sysrq: Manual OOM", "oom_kill_process: ")) or " invoked oom-killer: " in first:
+            inside = True
+        told = "Killed process" in first or first.startswith(("Tasks in ", "oom_reaper: "))
+        if (inside or told) and not first.startswith("clocksource: "):
+            found.append("\n".join(record.lines))
+        if "Killed process" in first or first.startswith("Out of memory and no killable"):
+            inside = False
+    return found
+
+
+@needs_corpus
+@pytest.mark.parametrize("path", files("vm"), ids=lambda path: path.stem)
+def test_the_dialect_prints_what_the_kernel_printed(path: Path) -> None:
+    """Read, and written again from the values alone, without the memory of how the log looked."""
+    written = [record.text for event in events(path.read_bytes()) for record in write(replace(event, lines=()))]
+    assert written == _kernel_records(path)
+
+
+@needs_corpus
+@pytest.mark.parametrize("name", ["3.10-el7", "4.19", "5.10-debian", "7.3"])
+def test_every_report_in_other_dialects(name: str) -> None:
+    for path in files("real") + files("vm"):
+        for event in events(path.read_bytes()):
+            for record in write(event, DIALECTS[name]):
+                assert "None" not in record.text
+
+
+def test_the_seed_in_its_own_dialect() -> None:
+    event, = events(SEED)
+    assert dialect_of(event).name == "3.10-el7"
+    assert text(write(replace(event, lines=()))) == SEED_TEXT
+
+
+def test_the_seed_in_todays_words() -> None:
+    event, = events(SEED)
+    lines = text(write(event, DIALECTS["6.12"])).splitlines()
+    assert lines[0] == "python invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0"
+    assert f"[   1399]     0  1399  1007354   262500 {'':44}0             0 python" in lines
+    assert lines[-2] == ("oom-kill:constraint=CONSTRAINT_MEMCG,cpuset=/,mems_allowed=0,oom_memcg=/foo,task_memcg=/foo,"
+                         "task=python,pid=1399,uid=0")
+    assert lines[-1] == ("Memory cgroup out of memory: Killed process 1399 (python) total-vm:4029416kB, "
+                         "anon-rss:1048144kB, file-rss:1856kB, shmem-rss:0kB")
+    assert not any(line.startswith(("Memory cgroup stats", "Task in", "python cpuset")) for line in lines)
+
+
+def _live() -> OomEvent:
+    """An event as a live trace has it: no lines, sampling times by part."""
+    return OomEvent(
+        kind="memcg", source="live", machine=Machine(release="6.5.0", version="#1", taint="Not tainted"),
+        trigger=Trigger(comm="hog", pid=7, cpu=1, gfp_mask=0xcc0, order=0, oom_score_adj=0),
+        stack=Stack(), memcg=Memcg(path="/a", memory=PageCounter(1024, 1024, 3), stats=(
+            MemcgStats("/a", {"anon": 4096, "newer_name": 1}, "bytes"),)),
+        tasks=(Task(7, "hog", uid=0, tgid=7, total_vm_pages=1, rss_pages=2, pgtables_bytes=4096, swapents_pages=0,
+                    oom_score_adj=0),),
+        summary=Summary("CONSTRAINT_MEMCG", "(null)", "/", "0", None, "/a", "/a", "hog", 7, 0),
+        kills=(Kill(7, "hog", "Memory cgroup out of memory", time_ns=5_000_001_000),),
+        times_ns={"header": 1_000_002_000, "stats": 2_000_000_000},
+    )
+
+
+def test_a_live_event() -> None:
+    lines = text(write(_live()), timestamps=True).splitlines()
+    assert lines == [
+        "[    1.000002] hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+        "[    1.000002] CPU: 1 PID: 7 Comm: hog Not tainted 6.5.0 #1",
+        "[    1.000002] Call Trace:",
+        "[    1.000002] memory: usage 1024kB, limit 1024kB, failcnt 3",
+        "[    2.000000] Memory cgroup stats for /a:",
+        "[    2.000000] anon 4096",
+        "[    2.000000] newer_name 1",
+        "[    2.000000] Tasks state (memory values in pages):",
+        "[    2.000000] [  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
+        "[    2.000000] [      7]     0     7        1        2     4096        0             0 hog",
+        "[    2.000000] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,"
+        "task_memcg=/a,task=hog,pid=7,uid=0",
+        "[    5.000001] Memory cgroup out of memory: Killed process 7 (hog)",
+    ]
+
+
+def test_statistics_are_one_record_up_to_6_4() -> None:
+    one = [record for record in write(_live(), DIALECTS["6.3"]) if record.kind == "stat"]
+    assert [record.text for record in one] == ["anon 4096"]  # the other name is not of 6.3
+    event = replace(_live(), machine=Machine(release="6.3.0"))
+    one = [record for record in write(event) if record.kind == "stat"]
+    assert [record.text for record in one] == ["anon 4096\nnewer_name 1"]
+    assert text(one, timestamps=True) == "[    0.000000] anon 4096\n[    0.000000] newer_name 1\n".replace(
+        "0.000000", "2.000000")
+
+
+def test_an_empty_event_prints_nothing() -> None:
+    for dialect in DIALECTS.values():
+        assert write(OomEvent(), dialect) == []
+
+
+@needs_corpus
+def test_a_round_trip_is_the_same_event() -> None:
+    """What is printed without prefixes reads back to the same values."""
+    for path in files("vm"):
+        for event in events(path.read_bytes()):
+            again = events(kernel_text(event))
+            assert len(again) == 1
+            plain = replace(again[0], lines=(), kills=tuple(replace(kill, time_ns=None) for kill in again[0].kills))
+            assert plain == replace(event, lines=(), kills=tuple(replace(kill, time_ns=None) for kill in event.kills))

@@ -1,0 +1,143 @@
+"""The forms in which people have kernel logs, made from /dev/kmsg records."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from typing import Callable, Dict, List, NamedTuple
+
+_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+
+
+class Record(NamedTuple):
+    """One printk record."""
+
+    level: int
+    time_us: int
+    lines: List[str]
+
+
+def records(data: bytes) -> List[Record]:
+    """The records of a /dev/kmsg log."""
+    found = []
+    for line in data.splitlines():
+        head, _, text = line.partition(b";")
+        if head.count(b",") < 3:
+            continue
+        level, _, time, _ = head.split(b",")[:4]
+        raw = _ESCAPE.sub(lambda match: bytes([int(match.group(1), 16)]), text)
+        found.append(Record(int(level), int(time), raw.decode("utf-8", "surrogateescape").split("\n")))
+    return found
+
+
+def _stamp(record: Record) -> str:
+    return f"[{record.time_us // 1000000:5d}.{record.time_us % 1000000:06d}] "
+
+
+def _date(record: Record) -> str:
+    return f"{record.time_us // 60000000 % 60:02d}:{record.time_us // 1000000 % 60:02d}"
+
+
+def _each(prefix: Callable[[Record], str], end: str = "\n") -> Callable[[List[Record]], str]:
+    """The prefix on every line."""
+    return lambda log: "".join(prefix(record) + line + end for record in log for line in record.lines)
+
+
+def _indented(prefix: Callable[[Record], str]) -> Callable[[List[Record]], str]:
+    """The prefix on the first line of a record, blanks on the others."""
+    def form(log: List[Record]) -> str:
+        text = ""
+        for record in log:
+            first = prefix(record)
+            text += first + ("\n" + " " * len(first)).join(record.lines) + "\n"
+        return text
+    return form
+
+
+def _json(log: List[Record]) -> str:
+    return "".join(json.dumps({
+        "_TRANSPORT": "kernel", "PRIORITY": str(record.level), "SYSLOG_IDENTIFIER": "kernel", "_HOSTNAME": "box",
+        "_SOURCE_MONOTONIC_TIMESTAMP": str(record.time_us), "MESSAGE": "\n".join(record.lines),
+    }) + "\n" for record in log)
+
+
+def _docker(log: List[Record]) -> str:
+    return "".join(json.dumps({"log": _stamp(record) + line + "\n", "stream": "stdout", "time": "2024-01-02T03:04:05Z"})
+                   + "\n" for record in log for line in record.lines)
+
+
+def _export(log: List[Record]) -> str:
+    return "".join(
+        f"__CURSOR=s=1;i={number}\n__MONOTONIC_TIMESTAMP={record.time_us}\n_TRANSPORT=kernel\nPRIORITY={record.level}\n"
+        f"SYSLOG_IDENTIFIER=kernel\nMESSAGE={line}\n_HOSTNAME=box\n\n"
+        for number, record in enumerate(log) for line in record.lines
+    )
+
+
+def _octal(log: List[Record]) -> str:
+    """rsyslog: control characters escaped, so that a record is one line."""
+    return "".join(f"Jan  2 03:{_date(record)} box kernel: " + _stamp(record) + "#012".join(record.lines) + "\n"
+                   for record in log)
+
+
+def _mail(log: List[Record]) -> str:
+    """Wrapped at blanks by a mail program."""
+    text = ""
+    for record in log:
+        for line in record.lines:
+            wrapped = textwrap.wrap(_stamp(record) + line, 76, break_long_words=False, break_on_hyphens=False,
+                                    drop_whitespace=True, replace_whitespace=False)
+            text += "\n".join(wrapped) + "\n"
+    return text
+
+
+def _terminal(width: int) -> Callable[[List[Record]], str]:
+    """Cut at the width of a terminal."""
+    def form(log: List[Record]) -> str:
+        text = ""
+        for record in log:
+            for line in record.lines:
+                full = _stamp(record) + line
+                text += "".join(full[at: at + width] + "\n" for at in range(0, len(full), width))
+        return text
+    return form
+
+
+FORMS: Dict[str, Callable[[List[Record]], str]] = {
+    "dmesg": _indented(_stamp),
+    "dmesg -p": _each(_stamp),
+    "dmesg -T": _indented(lambda record: f"[Tue Jan  2 03:{_date(record)} 2024] "),
+    "dmesg -T, German": _indented(lambda record: f"[Di Jan  2 03:{_date(record)} 2024] "),
+    "dmesg -T, Chinese": _each(lambda record: f"[二 1月  2 03:{_date(record)} 2024] "),
+    "dmesg -r": _each(lambda record: f"<{record.level}>" + _stamp(record)),
+    "dmesg -x": _indented(lambda record: "kern  :warn  : " + _stamp(record)),
+    "dmesg -t": _each(lambda record: ""),
+    "dmesg --time-format iso": _indented(lambda record: f"2024-01-02T03:{_date(record)},{record.time_us % 1000000:06d}"
+                                         "+01:00 "),
+    "dmesg, caller": _each(lambda record: _stamp(record)[:-1] + "[  T101] "),
+    "journalctl": _indented(lambda record: f"Jan 02 03:{_date(record)} box kernel: "),
+    "journalctl -o short-iso": _indented(lambda record: f"2024-01-02T03:{_date(record)}+0100 box kernel: "),
+    "journalctl -o short-precise": _indented(lambda record: f"Jan 02 03:{_date(record)}.123456 box kernel: "),
+    "journalctl -o short-full": _indented(lambda record: f"Tue 2024-01-02 03:{_date(record)} CET box kernel: "),
+    "journalctl -o short-unix": _indented(lambda record: f"1704161045.{record.time_us % 1000000:06d} box kernel: "),
+    "journalctl -o short-monotonic": _indented(lambda record: _stamp(record) + "box kernel: "),
+    "journalctl -o cat": _each(lambda record: ""),
+    "journalctl -o json": _json,
+    "journalctl -o export": _export,
+    "syslog": _each(lambda record: f"Jan  2 03:{_date(record)} box kernel: " + _stamp(record)),
+    "syslog, 5424": _each(lambda record: f"<4>1 2024-01-02T03:{_date(record)}Z box kernel - - - " + _stamp(record)),
+    "syslog, #012": _octal,
+    "serial": lambda log: _each(_stamp, "\r\n")(log),
+    "serial, colours": _each(lambda record: "\x1b[32m" + _stamp(record) + "\x1b[0m\x1b[1m", "\x1b[0m\r\n"),
+    "docker": _docker,
+    "cri": _each(lambda record: f"2024-01-02T03:{_date(record)}.123456789Z stderr F " + _stamp(record)),
+    "quoted": _each(lambda record: "> " + _stamp(record)),
+    "quoted twice": _each(lambda record: "> > " + _stamp(record)),
+    "indented": _each(lambda record: "    " + _stamp(record)),
+    "indented, no time": _each(lambda record: "    "),
+    "tabbed": _each(lambda record: f"\tJan  2 03:{_date(record)} box kernel: "),
+    "mail": _mail,
+    "terminal 80": _terminal(80),
+    "terminal 132": _terminal(132),
+}
