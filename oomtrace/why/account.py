@@ -54,6 +54,7 @@ HUGETLB = "huge page pools"
 FREE = "free"
 
 
+@look.once
 def account(event: OomEvent) -> Optional[Account]:
     """The account of what was full, None if the source has no statistics of it."""
     if look.scope(event) == "memcg":

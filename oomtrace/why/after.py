@@ -7,6 +7,7 @@ from typing import Dict, List, Optional, Tuple
 from oomtrace.model import Kill, OomEvent, Reap
 
 from . import look
+from .account import SHMEM, account
 from .finding import CERTAIN, UNKNOWN, Finding, facts
 from .units import exact, human, plural, seconds
 
@@ -27,12 +28,22 @@ def achieved(event: OomEvent) -> Optional[Finding]:
     said += [_released(event, release.pid) for release in event.releases]
     said += [_reaped(event, reap) for reap in event.reaps]
     evidence = facts(killed=len(listed), reaped=len([r for r in event.reaps if r.reaped]), released=len(event.releases))
+    stays = _stays(event)
     if event.releases or event.reaps:
-        return Finding("achieved", 6, _TITLE, "; ".join(said) + ".", evidence)
+        return Finding("achieved", 6, _TITLE, "; ".join(said) + ".", evidence, stays)
     sentence = "; ".join(said) + "." if said else "Not in the source: when its memory was freed."
-    return Finding("achieved", 6, _TITLE, sentence, evidence,
-                   "When the memory came back is unknown: no oom_reaper line followed." if said else None,
-                   UNKNOWN if not said else CERTAIN)
+    unknown = "When the memory came back is unknown: no oom_reaper line followed." if said else None
+    conclusions = [words for words in (unknown, stays) if words is not None]
+    return Finding("achieved", 6, _TITLE, sentence, evidence, " ".join(conclusions) or None,
+                   CERTAIN if said or stays else UNKNOWN)
+
+
+def _stays(event: OomEvent) -> Optional[str]:
+    """What a kill cannot free."""
+    found = account(event)
+    if found is None or not found.total_kb or found.part(SHMEM) * 2 < found.total_kb:
+        return None
+    return "Files on tmpfs stay when a process dies: where they filled it, a kill frees little."
 
 
 def _once(kills: Tuple[Kill, ...]) -> List[Kill]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Optional, Tuple
+from functools import wraps
+from typing import Callable, List, Optional, Tuple, TypeVar
 
 from oomtrace.model import Kill, OomEvent, PageCounter, Task
 
@@ -19,6 +20,25 @@ _CONSTRAINTS = {
     "CONSTRAINT_MEMORY_POLICY": "mempolicy",
     "CONSTRAINT_NONE": "global",
 }
+
+
+Answer = TypeVar("Answer")
+
+
+def once(function: Callable[[OomEvent], Answer]) -> Callable[[OomEvent], Answer]:
+    """Remembers the answer about the last event: several causes ask the same, and tables may be long."""
+    last: List[Tuple[OomEvent, Answer]] = []
+
+    @wraps(function)
+    def ask(event: OomEvent) -> Answer:
+        known = last[:1]
+        if known and known[0][0] is event:
+            return known[0][1]
+        answer = function(event)
+        last[:] = [(event, answer)]
+        return answer
+
+    return ask
 
 
 def scope(event: OomEvent) -> Optional[str]:

@@ -95,7 +95,7 @@ def _pod_itself(match: Match[str], above: List[str], pod: Optional[str], qos: Op
 def _qos(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
     if not any(part.startswith("kubepods") for part in above) and not match[0].startswith("kubepods"):
         return None
-    return Owner("QoS class", f"all {match['name']} pods of the node", qos=match["name"])
+    return Owner("QoS class", f"the cgroup of all {match['name']} pods", qos=match["name"])
 
 
 def _lxc(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
@@ -148,7 +148,7 @@ _RULES: Tuple[Tuple[Pattern[str], _Maker], ...] = tuple(
         (_ID, _container),
         (_POD.pattern, _pod_itself),
         (r"(?:kubepods-)?(?P<name>burstable|besteffort)(?:\.slice)?", _qos),
-        (r"kubepods(?:\.slice)?", lambda *_: Owner("pods", "all pods of the node")),
+        (r"kubepods(?:\.slice)?", lambda *_: Owner("pods", "the cgroup of all pods")),
         (r"lxc\.payload\.(?P<name>.+)", _lxc),
         (r"(?P<name>[^/]+)", _lxc_below),
         (r"machine-(?P<name>.+)\.scope", _machine),

@@ -24,6 +24,7 @@ class Group:
     last_ns: Optional[int]
     held_kb: Tuple[int, ...]  # what each first victim held, in order of time
     growing: bool  # each victim held more than the one before
+    shortest_gap_ns: Optional[int] = None  # between two OOMs of it
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ def _group(name: str, events: List[OomEvent]) -> Group:
     known = tuple(kb for kb in held if kb is not None)
     rising = len(known) >= 3 and all(a < b for a, b in zip(known, known[1:]))
     victims = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    gaps = [after - before for before, after in zip(sorted(times), sorted(times)[1:])]
     return Group(name, len(events), sum(counts.values()), victims, min(times, default=None), max(times, default=None),
-                 known, rising)
+                 known, rising, min(gaps, default=None))
 
 
 def _sentences(events: int, kills: int, suppressed: int, groups: Tuple[Group, ...]) -> Tuple[str, ...]:
@@ -100,6 +102,8 @@ def _sentence(group: Group) -> str:
     said = f"{group.place}: {plural(group.events, 'OOM')}"
     if group.first_ns is not None and group.last_ns is not None and group.last_ns > group.first_ns:
         said += f" within {seconds(group.last_ns - group.first_ns)}"
+        if group.events > 2 and group.shortest_gap_ns is not None:
+            said += f", at least {seconds(group.shortest_gap_ns)} apart"
     if group.victims:
         comm, times = group.victims[0]
         every = times == group.kills

@@ -14,6 +14,7 @@ from .totalpages import totalpages
 from .units import exact, plural
 
 _TITLE = "pick"
+_LONG_MAX = (1 << 63) - 1
 
 
 def pick(event: OomEvent) -> Optional[Finding]:
@@ -27,6 +28,11 @@ def pick(event: OomEvent) -> Optional[Finding]:
             "pick", 5, _TITLE,
             f"{name} was killed because it asked for the memory: vm.oom_kill_allocating_task is set.",
             facts(kill__message=_message(event)), "No badness was compared.",
+        )
+    if event.chosen_points is not None and event.chosen_points >= _LONG_MAX:
+        return Finding(
+            "pick", 5, _TITLE, f"{name} was picked at once: it had asked to be the first to go (oom_task_origin), as "
+            "swapoff and KSM do.", facts(chosen_points=event.chosen_points), "No badness was compared.",
         )
     why_not = _unweighable(event, chosen[0])
     ranking = rank(event)
@@ -210,6 +216,15 @@ def without_adj(event: OomEvent) -> Optional[Finding]:
     )
 
 
+# What a live trace has in the kernel's terms (oom_badness, oom_evaluate_task).
+_REASONS = {
+    "oom_score_adj": "oom_score_adj -1000",
+    "MMF_OOM_SKIP": "killed before, or given up by the oom_reaper (MMF_OOM_SKIP)",
+    "in_vfork": "within vfork, its memory is its parent's",
+    "no mm": "no memory of its own any more",
+}
+
+
 def exempt(event: OomEvent) -> Optional[Finding]:
     """Who could not be chosen, and why."""
     ranking = rank(event)
@@ -217,7 +232,8 @@ def exempt(event: OomEvent) -> Optional[Finding]:
         return None
     size = look.page_kb(event)
     held = sum((w.task.rss_pages or 0) * size for w in ranking.exempt)
-    named = [f"{look.who(w.task.pid, w.task.comm)}: {w.exempt}" for w in ranking.exempt[:2]]
+    named = [f"{look.who(w.task.pid, w.task.comm)}: {_REASONS.get(w.exempt or '', w.exempt)}"
+             for w in ranking.exempt[:2]]
     more = f" and {len(ranking.exempt) - 2} more" if len(ranking.exempt) > 2 else ""
     return Finding(
         "exempt", 5, "exempt",

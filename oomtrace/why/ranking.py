@@ -55,6 +55,7 @@ class Ranking:
         return badness.score(self.points(weighed), self.reading.total)
 
 
+@look.once
 def rank(event: OomEvent) -> Optional[Ranking]:
     """The ranking, None if the source does not show enough for any."""
     rule = badness.formula(event)

@@ -48,7 +48,7 @@ def _file_pages(found: Account, case: Case) -> None:
     case.says(f"file pages on the lists {exact(files)}", active_file_kb=kb["active_file_kb"],
               inactive_file_kb=kb["inactive_file_kb"], file_dirty_kb=dirty, file_writeback_kb=writeback)
     busy = (dirty or 0) + (writeback or 0)
-    if not found.total_kb:
+    if not found.total_kb or found.part(FREE) * 2 >= found.total_kb:
         return
     if files * _FEW <= found.total_kb:
         case.means("No file cache was left to drop.")

@@ -33,7 +33,7 @@ def tasks(event: OomEvent) -> Optional[Finding]:
     swapped = sum(task.swapents_pages or 0 for task in rows) * size
     if swapped:
         sentence += f"; swapped out {exact(swapped)}"
-    interpretation, confidence = _explains(rows, held, size, whole, found, _cut(event))
+    interpretation, confidence = _explains(rows, held, size, whole, found, _cut(event), _lagging(event))
     evidence = facts(tasks=len(rows), rss_kb=held, rss_percent=percent(held, whole), swapents_kb=swapped)
     return Finding("tasks", 4, _TITLE, sentence + ".", evidence + _rows(top, size, whole), interpretation, confidence)
 
@@ -47,6 +47,12 @@ def _none(event: OomEvent) -> Finding:
 
 def _cut(event: OomEvent) -> bool:
     return any("task table" in part for part in event.missing)
+
+
+def _lagging(event: OomEvent) -> bool:
+    """From 6.2 to 6.19 the counters of a process lack what each CPU has not handed in yet (f1a7941243c1)."""
+    version = look.version(event)
+    return version is not None and (6, 2) <= version < (7, 0)
 
 
 def _said(task: Task, size: int, whole: Optional[int]) -> str:
@@ -65,7 +71,7 @@ def _rows(top: List[Task], size: int, whole: Optional[int]) -> Tuple[Fact, ...]:
 
 
 def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int],
-              found: Optional[Account], incomplete: bool) -> Tuple[Optional[str], str]:
+              found: Optional[Account], incomplete: bool, lagging: bool) -> Tuple[Optional[str], str]:
     """How much of the memory is in tasks. Resident pages may be shared, or charged elsewhere: an upper bound."""
     if not whole:
         return None, CERTAIN
@@ -77,11 +83,11 @@ def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int]
         outside = whole - anon
         said = f"The tasks' anonymous pages are {human(anon)} of {human(found.part(ANON))}."
         if outside * 4 >= whole:
-            return f"{said} {human(outside)} is something else: file cache, tmpfs or kernel memory.", CERTAIN
-        return said, CERTAIN
+            said += f" {human(outside)} is something else: file cache, tmpfs or kernel memory."
+        return (said, LIKELY) if lagging and outside * 4 >= whole else (said, CERTAIN)
     if held >= whole:
         return "That is all of it; pages that tasks share count for each of them.", LIKELY
     if (whole - held) * 4 >= whole:
-        return (f"{exact(whole - held)} or more is in no listed task: file cache, tmpfs, kernel memory, or memory of "
-                "tasks that are not listed."), CERTAIN
+        said = f"{exact(whole - held)} is in no listed task: file cache, tmpfs, kernel memory, or tasks not listed."
+        return (said, LIKELY) if lagging else (said, CERTAIN)
     return None, CERTAIN

@@ -18,12 +18,16 @@ _I386: Dict[str, int] = {"DMA": 0, "Normal": 1, "HighMem": 2, "Movable": 3}
 
 def judge(event: OomEvent, case: Case) -> None:
     """Which zones could not serve the allocation, and why."""
-    zones = usable(event) if complete(event) else []
     order = event.trigger.order
-    if not zones or order is None or order < 0:
+    if order is None or order < 0 or not complete(event):
+        return
+    zones = usable(event)
+    if not zones:
+        _none_usable(event, case)
         return
     size = look.page_kb(event)
-    below = {id(zone): _below_min(zone, _class(zones), size) for zone in zones}
+    highest = _class(zones, event)
+    below = {id(zone): _below_min(zone, highest, size) for zone in zones}
     low = [zone for zone in zones if below[id(zone)] is True]
     unsure = [zone for zone in zones if below[id(zone)] is None]
     for zone in sorted(zones, key=lambda zone: -zone.counters.get("present_kb", 0))[:1]:
@@ -81,12 +85,22 @@ def highest_zone(flags: Optional[str]) -> Optional[str]:
     return "Normal"
 
 
-def _class(zones: Sequence[Zone]) -> Tuple[Optional[Dict[str, int]], Optional[int]]:
+def _none_usable(event: OomEvent, case: Case) -> None:
+    """A node that has only zone Movable, and an allocation that may not be moved."""
+    highest = highest_zone(event.trigger.gfp_flags)
+    if event.meminfo is None or highest is None or "__GFP_THISNODE" in (event.trigger.gfp_flags or ""):
+        return
+    listed = ", ".join(sorted({zone.name for zone in event.meminfo.zones}))
+    case.says(f"the nodes have only zone {listed}, the allocation may use zones up to {highest}")
+    case.means("Whatever was free in them was not for this allocation.")
+
+
+def _class(zones: Sequence[Zone], event: OomEvent) -> Tuple[Optional[Dict[str, int]], Optional[int]]:
     """The numbering of zones and the number of the highest usable one."""
-    names = {zone.name for zone in zones}
+    names = {zone.name for zone in (event.meminfo.zones if event.meminfo is not None else ())}
     for numbers in (_X86_64, _I386):
         if names <= set(numbers) and ("DMA32" in names or "HighMem" in names):
-            return numbers, max(numbers[name] for name in names)
+            return numbers, max(numbers[zone.name] for zone in zones)
     return None, None
 
 

@@ -149,6 +149,11 @@ def test_allocating_task() -> None:
     assert finding.interpretation == "No badness was compared."
 
 
+def test_a_task_that_asked_to_go_first() -> None:
+    finding = pick(replace(memcg2(), chosen_points=2**63 - 1))
+    assert "oom_task_origin" in finding.sentence
+
+
 def test_a_child_dies_for_its_parent() -> None:
     event = seed()
     finding = why.explain(replace(event, kills=(Kill(1243, "bash"),))).finding("killed")
@@ -191,7 +196,7 @@ def test_live_candidates_are_what_was_weighed() -> None:
     )
     assert pick(event).confidence == CERTAIN
     exempt = why.explain(event).finding("exempt")
-    assert exempt is not None and "dying (12): MMF_OOM_SKIP" in exempt.sentence
+    assert exempt is not None and "dying (12): killed before" in exempt.sentence
 
 
 def test_live_points_that_differ_are_said() -> None:

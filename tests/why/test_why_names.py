@@ -35,9 +35,9 @@ _POD_ = _POD.replace("-", "_")
             f"container's monitor 0123456789ab (CRI-O) of pod {_POD} (guaranteed)",
         ),
         (f"/kubepods.slice/kubepods-pod{_POD_}.slice", f"pod {_POD} (guaranteed)"),
-        ("/kubepods.slice/kubepods-besteffort.slice", "all besteffort pods of the node"),
-        ("/kubepods/burstable", "all burstable pods of the node"),
-        ("/kubepods", "all pods of the node"),
+        ("/kubepods.slice/kubepods-besteffort.slice", "the cgroup of all besteffort pods"),
+        ("/kubepods/burstable", "the cgroup of all burstable pods"),
+        ("/kubepods", "the cgroup of all pods"),
         (
             f"/system.slice/containerd.service/kubepods-burstable-pod{_POD_}.slice:cri-containerd:{_ID}",
             f"container 0123456789ab (containerd) of pod {_POD} (burstable)",

@@ -156,8 +156,8 @@ def test_a_pattern() -> None:
     assert group.growing
     assert pattern.sentences == (
         "4 OOMs in 2 places, 4 processes killed.",
-        "/docker/*: 3 OOMs within 20.000 s, the victim was hog each time; each held more than the one before "
-        "(1000 kB to 2.9 MiB).",
+        "/docker/*: 3 OOMs within 20.000 s, at least 10.000 s apart, the victim was hog each time; each held more than "
+        "the one before (1000 kB to 2.9 MiB).",
     )
 
 
