@@ -14,7 +14,7 @@ from why_events import machine_wide, memcg2, seed
 
 from oomtrace import output, why
 from oomtrace.errors import OomtraceError
-from oomtrace.model import OomEvent
+from oomtrace.model import MemcgLevel, OomEvent
 from oomtrace.output import terminal
 
 HOSTILE = "x\x1b[31m\x07\u202ey\udcff"
@@ -107,6 +107,21 @@ def test_one_oom_is_at_most_a_screen(event: OomEvent) -> None:
     lines = written("why", event).splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
+
+
+def test_the_hierarchy_of_a_live_trace() -> None:
+    levels = (MemcgLevel("/p/a", 49152, 49152), MemcgLevel("/p", 65536, 98304, min_kb=1024), MemcgLevel("/", 99999))
+    memcg = memcg2().memcg
+    assert memcg is not None
+    shown = written("why", replace(memcg2(), memcg=replace(memcg, levels=levels)))
+    assert re.search(r"\n +64\.0 MiB +96\.0 MiB +1\.0 MiB +0 kB +max  /p\n", shown)
+    alone = replace(memcg2(), memcg=replace(memcg, levels=levels[:1]))
+    assert "usage      limit        min" not in written("why", alone)
+
+
+def test_an_unprinted_kill_says_so_first() -> None:
+    lines = written("why", replace(memcg2(), printed=False, unprinted_reason="rate limit")).splitlines()
+    assert lines[3] == "  unprinted    The kernel printed nothing for this kill: rate limit."
 
 
 def test_several_events_end_with_the_pattern() -> None:

@@ -10,7 +10,8 @@ from why_events import machine_wide, memcg2, seed, task
 
 from oomtrace import why
 from oomtrace.model import Candidate, Kill, Machine, OomEvent, PageCounter, Task, Verdict
-from oomtrace.why import CERTAIN, LIKELY, UNKNOWN, badness, ranking
+from oomtrace.why import CERTAIN, LIKELY, UNKNOWN, badness
+from oomtrace.why.totalpages import totalpages
 
 
 def released(event: OomEvent, release: Optional[str]) -> OomEvent:
@@ -215,7 +216,7 @@ def test_live_totalpages_tell_of_swap() -> None:
 
 def test_the_machines_totalpages_are_ram_and_swap() -> None:
     event = machine_wide(tail={"total_swap_kb": 400000})
-    found = ranking.totalpages(event)
+    found = totalpages(event)
     assert found is not None and found.exact == 250000 + 100000
 
 

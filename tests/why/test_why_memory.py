@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import pytest
 from why_events import NO_LIMIT_KB, machine_wide, memcg2, seed, stack, task, zone
@@ -93,7 +93,7 @@ def test_statistics_that_sum_to_more_are_said_to_lag() -> None:
         ({"anon": 1 << 20, "file": 45 << 20, "shmem": 0}, "file cache"),
     ],
 )
-def test_the_filler_is_named(stats: Dict[str, int], name: str) -> None:
+def test_the_filler_is_named(stats: Dict[str, Any], name: str) -> None:
     assert (found(memcg2(**stats), "filled").interpretation or "").startswith(f"Filled by {name}")
 
 
@@ -187,7 +187,7 @@ def test_memory_and_swap_limited_alike() -> None:
         ({"inactive_file": 0, "active_file": 0, "kernel": 40 << 20}, "Kernel memory goes only when", CERTAIN),
     ],
 )
-def test_why_reclaim_failed(stats: Dict[str, int], words: str, confidence: str) -> None:
+def test_why_reclaim_failed(stats: Dict[str, Any], words: str, confidence: str) -> None:
     finding = found(memcg2(**stats), "reclaim")
     assert words in (finding.interpretation or "")
     assert finding.confidence == confidence
