@@ -146,7 +146,7 @@ def run_guest(guest: Guest, members: Sequence[tuple[Scenario, Cell]]) -> None:
         cgroup=f"v{guest.cgroup}", append=guest.append, timeout=timeout,
     )
     command = ["python3", "vm/guest/scenario.py", *(scenario.path_in_guest for scenario, _ in members)]
-    result = boot.run(spec, command)
+    result = boot.run(spec, command, stderr=_show)
     keep_raw(guest, result.stdout)
     results, records, notes = read_lines(result.stdout)
     found = kernellog.reports(records)
@@ -156,10 +156,16 @@ def run_guest(guest: Guest, members: Sequence[tuple[Scenario, Cell]]) -> None:
         if scenario.name not in results and result.status is None:
             cell.state, cell.reason = "lost", f"the VM was lost: {result.lost}"
     others = [note for note in notes if "/scenarios/" not in note]
-    for text in [*others, *result.stderr.decode(errors="replace").splitlines()]:
+    for text in dict.fromkeys(others):
         say(f"  {text}")
     if result.status is None:
         say(f"the VM was lost: {result.lost}; its console ended so:\n{boot.console_tail(result)}")
+
+
+def _show(data: bytes) -> None:
+    """What is said in the guest, at once."""
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
 
 
 def keep_raw(guest: Guest, data: bytes) -> None:

@@ -36,10 +36,11 @@ KNOBS: Mapping[str, Knob] = {
     "memory.swappiness": Knob("memory", "memory.swappiness", v2=False),
     "memory.kmem.limit_in_bytes": Knob("memory", "memory.kmem.limit_in_bytes", v2=False),
     "pids.max": Knob("pids", "pids.max"),
+    "io.max": Knob("io", None),
     "cpuset.mems": Knob("cpuset", "cpuset.mems"),
     "cpuset.cpus": Knob("cpuset", "cpuset.cpus"),
 }
-CONTROLLERS = ("memory", "pids", "cpuset")
+CONTROLLERS = ("memory", "pids", "cpuset", "io")
 
 
 def split(path: str) -> Tuple[str, ...]:

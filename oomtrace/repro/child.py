@@ -20,18 +20,19 @@ _PR_SET_PDEATHSIG = 1
 def fork(
     process: Process, name: str, folders: Sequence[Path], group: int, me: Callable[[int], Self]
 ) -> "tuple[int, int]":
-    """Start the process in process group ``group`` (0: one of its own); returns pid and the pipe on which it says that
-    it is ready. ``me`` makes the process's own view from the descriptor to say it on."""
+    """Start the process in a process group; returns its pid and the pipe on which it says that it is ready.
+
+    ``me`` makes the process's own view from the descriptor to say it on.
+    """
     read, write = os.pipe()
     stage = os.getpid()
     pid = os.fork()
     if pid:
         os.close(write)
-        with_group(pid, group or pid)
         return pid, read
     try:
         gc.disable()  # it would write to all objects, and so copy the stage's pages
-        with_group(0, group)
+        os.setpgid(0, group)
         _close_others(write)
         _become(process, name, folders)
         _die_with(stage)
@@ -46,13 +47,19 @@ def fork(
     os._exit(BROKEN)
 
 
-def with_group(pid: int, group: int) -> None:
-    """Both parent and child do this, so that it holds for whoever comes first."""
+def anchor() -> int:
+    """A process that does nothing but lead a process group: without a member the group's number is free for others."""
+    stage = os.getpid()
+    pid = os.fork()
+    if pid:
+        os.setpgid(pid, pid)
+        return pid
     try:
-        os.setpgid(pid, group)
-    except OSError:
-        if not pid:
-            raise
+        _close_others(2)
+        _die_with(stage)
+        signal.pause()
+    finally:
+        os._exit(0)
 
 
 def _close_others(kept: int) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # How long events that are expected may come after the processes have ended, and those that are not.
 LATE_SECONDS = 5.0
 SURPLUS_SECONDS = 0.3
+BACKLOG_SECONDS = 120.0
 
 
 @dataclass
@@ -51,7 +52,7 @@ def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Option
     finally:
         outcome.problems += journal.close()
     if recorder:
-        recorder.settle(SURPLUS_SECONDS, lambda: False)
+        recorder.drain(SURPLUS_SECONDS, BACKLOG_SECONDS)
         outcome.events = recorder.events[first:]
         outcome.problems += judge.disagreements(scenario.expect, _events(recorder, first))
     outcome.end_ns = time.monotonic_ns()

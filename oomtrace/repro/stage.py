@@ -70,11 +70,15 @@ class Stage:
             self._folder = tempfile.mkdtemp(prefix="oomtrace-repro-")
             self._journal.note("folder", self._folder)
             os.chmod(self._folder, 0o777)
+            self._group = child.anchor()
+            self._journal.note("kill", self._group)
             self._make_cgroups()
             self._set_sysctls()
             self._start_all()
             while self._awaited() and self._wait("the end of " + ", ".join(self._awaited())):
                 pass
+            os.kill(self._group, signal.SIGKILL)  # the group remains as long as one of its members
+            os.waitpid(self._group, 0)
         self.result.seconds = time.monotonic() - start
         return self.result
 
@@ -97,10 +101,20 @@ class Stage:
 
     def _write_knob(self, path: str, knob: str, value: str) -> None:
         file = self._hierarchy.file(path, knob)
+        if knob == "io.max":
+            # Taken back before the end: what is still to be written must not take longer than the clean-up waits.
+            self._journal.note("restore", str(file), "{disk} rbps=max wbps=max".replace("{disk}", self._disk()))
+            value = value.replace("{disk}", self._disk())
         try:
             file.write_text(value)
         except OSError as error:
             raise OomtraceError(f"cannot write {value} to {file}: {error.strerror}") from error
+
+    def _disk(self) -> str:
+        """Major and minor number of the disk that the scenario's files are on."""
+        number = os.stat(self._folder).st_dev
+        block = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
+        return (block.parent if (block / "partition").exists() else block).joinpath("dev").read_text().strip()
 
     def _controllers(self, path: str) -> List[str]:
         """Those that serve a cgroup: memory, and what it or one above or below it sets."""
@@ -138,9 +152,6 @@ class Stage:
         folders = self._hierarchy.folders(path, self._controllers(path)) if cgroups.split(path) else []
         view = partial(Self, name, file_of=self._file_of, folder=self._folder)
         pid, ready = child.fork(process, name, folders, self._group, view)
-        if not self._group:
-            self._group = pid
-            self._journal.note("kill", pid)
         self._running[pid] = _Running(process, name, number, ready, run)
         self.result.pids.setdefault(name, []).append(pid)
 

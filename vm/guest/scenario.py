@@ -11,19 +11,21 @@ import os
 import subprocess
 import sys
 import threading
+from typing import Any, Sequence
 
 RECORD_BYTES = 8192
+CANNOT_TRACE = range(10, 20)
 lock = threading.Lock()
 
 
-def send(kind, what):
+def send(kind: str, what: Any) -> None:
     """One line."""
     with lock:
         sys.stdout.write(json.dumps({kind: what}) + "\n")
         sys.stdout.flush()
 
 
-def follow_log(log, stop):
+def follow_log(log: int, stop: threading.Event) -> None:
     """Send records until stop is set and none are left."""
     while True:
         last = stop.is_set()
@@ -38,8 +40,8 @@ def follow_log(log, stop):
         stop.wait(0.2)
 
 
-def run(files):
-    """One trace for these files; returns how many of them it came through."""
+def run(files: Sequence[str]) -> int:
+    """One trace for these files; returns how many of them are done with."""
     read, write = os.pipe()
     command = ["oomtrace", "repro", "--i-mean-it", "--quiet", "--mark", "--results", f"/dev/fd/{write}", *files]
     process = subprocess.Popen(command, pass_fds=[write], stdin=subprocess.DEVNULL)
@@ -50,12 +52,14 @@ def run(files):
             send("result", json.loads(line))
             done += 1
     status = process.wait()
-    if done < len(files):
-        send("note", f"oomtrace repro ended with status {status} in {files[done]}")
-    return done
+    if done == len(files):
+        return done
+    send("note", f"oomtrace repro ended with status {status} in {files[done]}")
+    # Where no trace can start there is none to start anew.
+    return len(files) if status in CANNOT_TRACE else done + 1
 
 
-def main():
+def main() -> None:
     """All files, with a new trace after each failure."""
     with open("/proc/sys/kernel/printk_devkmsg", "w") as setting:
         setting.write("on\n")  # without the newline it is refused
@@ -66,7 +70,7 @@ def main():
     follower.start()
     left = sys.argv[1:]
     while left:
-        left = left[run(left) + 1:]
+        left = left[run(left):]
     stop.set()
     follower.join()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import tempfile
 
 from . import Bytes, Self, workload
+from .anon import touch
 
 _CLONE_NEWNS = 0x00020000
 _MS_REC_PRIVATE = 0x4000 | (1 << 18)
@@ -28,8 +30,9 @@ def private_tmpfs(me: Self) -> str:
 
 
 def _fill(descriptor: int, size: int) -> None:
-    for start in range(0, size, len(_CHUNK)):
-        os.write(descriptor, _CHUNK[:size - start])
+    left = size
+    while left > 0:
+        left -= os.write(descriptor, _CHUNK if left >= len(_CHUNK) else _CHUNK[:left])
 
 
 @workload
@@ -58,3 +61,12 @@ def cached(me: Self, size: Bytes, times: int = 1) -> None:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         for start in range(0, size, len(_CHUNK)):
             os.pread(descriptor, len(_CHUNK), start)
+
+
+@workload
+def dirty_mapped(me: Self, size: Bytes) -> None:
+    """Dirty the pages of a mapped file on the disk, which no write(2) slows down."""
+    with tempfile.TemporaryFile(dir=me.folder) as file:
+        file.truncate(size)
+        area = mmap.mmap(file.fileno(), size)
+        touch(area, size)

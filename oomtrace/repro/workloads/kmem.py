@@ -26,11 +26,11 @@ def _allow_descriptors(count: int) -> None:
 def pipes(me: Self, count: int, fill: bool = True) -> None:
     """Pipes, each full of data."""
     _allow_descriptors(2 * count)
+    data = bytes(1 << 16)  # once: the process itself must not need memory when the cgroup is full
     for _ in range(count):
         _, end = os.pipe()
-        os.set_blocking(end, False)
         if fill:
-            os.write(end, bytes(1 << 16))
+            os.write(end, data)
 
 
 @workload

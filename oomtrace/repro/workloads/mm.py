@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import platform
 import signal
 import threading
 import time
 
-from . import FOR_EVER, Self, workload
+from . import FOR_EVER, Bytes, Self, workload
+from .anon import anon
 
 _CLONE_VM, _CLONE_VFORK = 0x100, 0x4000
+_PTRACE_SEIZE, _PTRACE_O_TRACEEXIT = 0x4206, 0x40
 _STACK_BYTES = 1 << 16
 _SYS_EXIT = {"x86_64": 60, "aarch64": 93}
 
@@ -40,6 +43,27 @@ def vfork(me: Self) -> None:
     """A child made with vfork that never calls exec; the thread that made it waits, the others go on."""
     threading.Thread(target=_clone_pausing, args=(me, _CLONE_VFORK), daemon=True).start()
     time.sleep(0.1)  # nothing tells that the thread is inside clone(2): it returns when the child is gone
+
+
+@workload
+def exits_slowly(me: Self, size: Bytes) -> None:
+    """A child with memory that is exiting and does not get on with it: stopped by ptrace on its way out.
+
+    It has a second thread: only then does exit_group(2) mark the group as exiting on all kernels
+    (mm/oom_kill.c, __task_will_free_mem).
+    """
+    go, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        anon(me, size)
+        threads(me, 1)
+        os.read(go, 1)
+        os._exit(0)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(_PTRACE_SEIZE, child, None, ctypes.c_void_p(_PTRACE_O_TRACEEXIT)):
+        raise OSError(ctypes.get_errno(), "ptrace")
+    os.write(tell, b"\n")
+    os.waitpid(child, 0)
 
 
 @workload

@@ -1,0 +1,153 @@
+"""``oomtrace run``: a command in a memory cgroup of its own, traced."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+
+import click
+
+from oomtrace.errors import EXIT_USAGE, OomtraceError
+from oomtrace.repro import cgroups, reader
+from oomtrace.repro.command import Command
+from oomtrace.repro.journal import Journal
+from oomtrace.repro.judge import EXIT_UNEXPECTED
+from oomtrace.repro.recorder import Recorder
+
+if TYPE_CHECKING:
+    from oomtrace.model import OomEvent
+    from oomtrace.tracing import Traced
+
+# How long events may come after the command's end: those that its cgroup has counted, and those of the whole machine.
+_LATE_SECONDS = 5.0
+_SURPLUS_SECONDS = 0.3
+
+
+class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in click 8.2+ alone
+    """64M, or max."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> str:
+        if value == "max":
+            return "max"
+        try:
+            return str(reader.size(str(value)))
+        except reader.Wrong as error:
+            self.fail(f"{error}, not {value!r}", param, ctx)
+
+
+@click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.option("--memory-max", type=_Size(), metavar="SIZE", help="Limit of memory, such as 64M.")
+@click.option("--memory-high", type=_Size(), metavar="SIZE", help="Above this it is slowed down (cgroup v2).")
+@click.option("--swap-max", type=_Size(), metavar="SIZE", help="Limit of swap; 0 for none.")
+@click.option("--oom-group", is_flag=True, help="Kill all of it or nothing (cgroup v2).")
+@click.option("--cgroup", metavar="NAME", help="Name of the cgroup.  [default: oomtrace-run-PID]")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Report the first N OOMs.")
+@click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM, and no report.")
+@click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is probed.")
+@click.option("--expect", metavar="oom|no-oom|victim=COMM", help=f"Exit with 0 if so, with {EXIT_UNEXPECTED} if not.")
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND…", type=click.UNPROCESSED)
+def command(
+    words: Tuple[str, ...],
+    cgroup: Optional[str],
+    count: Optional[int],
+    output: Optional[str],
+    form: str,
+    quiet: bool,
+    verbose: bool,
+    expect: Optional[str],
+    **limits: Any,
+) -> int:
+    """Run a command in a memory cgroup of its own, and report its OOMs on standard error.
+
+    The status is the command's, 128 + N if signal N ended it. What it leaves running is killed with its cgroup.
+    """
+    verdict = _verdict(expect)
+    hierarchy = cgroups.find()
+    path = "/" + (cgroup or f"oomtrace-run-{os.getpid()}").strip("/")
+    try:
+        cgroups.split(path)
+    except ValueError as error:
+        raise OomtraceError(f"--cgroup {cgroup}: {error}", None, EXIT_USAGE) from error
+    with ExitStack() as stack:
+        recorder = Recorder(_say if verbose else _nothing, _say)
+        stack.callback(recorder.stop)
+        recorder.start()
+        journal = stack.enter_context(Journal())
+        running = Command(words, path, hierarchy, journal)
+        running.make_cgroup(_files(**limits))
+        status = running.run(recorder.descriptor, recorder.receive)
+        recorder.settle(_LATE_SECONDS, lambda: _kills(recorder.events, path) >= running.kills())
+        recorder.drain(_SURPLUS_SECONDS, _LATE_SECONDS)
+        events = [traced for traced in recorder.events if concerns(traced.event, path)][:count]
+    _report(events, form, quiet, output)
+    if verdict is None:
+        return status
+    complaint = verdict(events)
+    if complaint:
+        _say(f"oomtrace: {complaint}")
+    return EXIT_UNEXPECTED if complaint else 0
+
+
+def _files(
+    memory_max: Optional[str], memory_high: Optional[str], swap_max: Optional[str], oom_group: bool
+) -> Dict[str, str]:
+    """Knobs and their values, in the order in which cgroup v1 takes them."""
+    given = {"memory.max": memory_max, "memory.high": memory_high, "memory.swap.max": swap_max}
+    files = {knob: value for knob, value in given.items() if value is not None}
+    if oom_group:
+        files["memory.oom.group"] = "1"
+    if swap_max is not None and memory_max is None:
+        raise OomtraceError("--swap-max needs --memory-max", None, EXIT_USAGE)
+    return files
+
+
+def concerns(event: "OomEvent", path: str) -> bool:
+    """Whether an OOM is that of the cgroup: its limit, its victim, or its request for memory."""
+    paths = [event.memcg.path if event.memcg else None, event.victim_memcg, event.trigger.memcg]
+    return any(one is not None and f"{one}/".startswith(f"{path}/") for one in paths)
+
+
+def _kills(events: "List[Traced]", path: str) -> int:
+    return sum(len({kill.pid for kill in traced.event.kills}) for traced in events if concerns(traced.event, path))
+
+
+def _verdict(expect: Optional[str]) -> "Optional[Callable[[List[Traced]], str]]":
+    """What --expect asks of the events: a function that says what is wrong with them, or nothing."""
+    if expect is None:
+        return None
+    if expect == "oom":
+        return lambda events: "" if events else "expected an OOM, and none came"
+    if expect == "no-oom":
+        return lambda events: f"expected no OOM, and {len(events)} came" if events else ""
+    kind, _, comm = expect.partition("=")
+    if kind != "victim" or not comm:
+        raise OomtraceError(f"--expect {expect}: expected oom, no-oom or victim=COMM", None, EXIT_USAGE)
+
+    def killed(events: "List[Traced]") -> str:
+        names = [kill.comm for traced in events for kill in traced.event.kills]
+        return "" if comm in names else f"expected {comm} to be killed, not {', '.join(names) or 'nobody'}"
+
+    return killed
+
+
+def _report(events: "List[Traced]", form: str, quiet: bool, output: Optional[str]) -> None:
+    from oomtrace.cli import report
+
+    sink = report.Sink(sys.stderr, form, quiet or output is not None, output, _say)
+    for traced in events:
+        sink.take(traced)
+    sink.close()
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _nothing(_message: str) -> None:
+    pass

@@ -1,0 +1,74 @@
+"""What is undone, and that nothing needs to be alive for it but the keeper."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Callable
+
+from oomtrace.repro.journal import Journal
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    """Whether it comes true within a few seconds."""
+    deadline = time.monotonic() + 5
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_undone_last_first(tmp_path: Path) -> None:
+    setting, folder = tmp_path / "setting", tmp_path / "folder"
+    setting.write_text("second")
+    folder.mkdir()
+    (folder / "file").write_text("")
+    journal = Journal()
+    journal.note("restore", str(setting), "first")
+    journal.note("restore", str(setting), "between")
+    journal.note("folder", str(folder))
+    assert journal.close() == []
+    assert setting.read_text() == "first" and not folder.exists()
+    assert journal.close() == []
+
+
+def test_says_what_could_not_be_undone(tmp_path: Path) -> None:
+    with Journal() as journal:
+        journal.note("restore", str(tmp_path / "gone/setting"), "x\n")
+        (problem,) = journal.close()
+    assert problem.endswith("could not be set back to x: No such file or directory")
+
+
+def test_undone_when_the_owner_is_killed(tmp_path: Path) -> None:
+    setting = tmp_path / "setting"
+    setting.write_text("changed")
+    pid = os.fork()
+    if not pid:
+        journal = Journal()
+        journal.note("restore", str(setting), "before")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert until(lambda: setting.read_text() == "before")
+
+
+def test_undone_when_the_keeper_was_killed(tmp_path: Path) -> None:
+    setting = tmp_path / "setting"
+    setting.write_text("changed")
+    journal = Journal()
+    os.kill(journal._keeper, signal.SIGKILL)
+    journal.note("restore", str(setting), "before")
+    assert journal.close() == []
+    assert setting.read_text() == "before"
+
+
+def test_process_group_is_killed() -> None:
+    pid = os.fork()
+    if not pid:
+        os.setpgid(0, 0)
+        time.sleep(100)
+        os._exit(0)
+    assert until(lambda: os.getpgid(pid) == pid)
+    with Journal() as journal:
+        journal.note("kill", pid)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
