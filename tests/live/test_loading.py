@@ -1,0 +1,101 @@
+"""What happens when the kernel refuses: which refusal ends the trace, which only costs a part of the report."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, List, Tuple
+
+import pytest
+
+from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
+from oomtrace.kernel.probes import PROBES, Probe, Target
+from oomtrace.live import bpf, compiler, tracer
+from oomtrace.live.bpf import MapSpec
+from oomtrace.live.image import Image, Program
+from oomtrace.live.program import PARTS
+
+NEEDED, USEFUL = PROBES[-1], next(probe for probe in PROBES if probe.loses)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> List[str]:
+    """A kernel that takes all, but probes of the functions in the returned list."""
+    refused: List[str] = []
+
+    def attach(symbol: str, _fd: int) -> int:
+        if symbol in refused:
+            raise OSError(22, "Invalid argument")
+        return 1000
+
+    class Rings:
+        lost = 0
+
+        def __init__(self, *_: Any) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(bpf, "create_map", lambda _spec: 1001)
+    monkeypatch.setattr(bpf, "update_map", lambda *_: None)
+    monkeypatch.setattr(bpf, "load_program", lambda *_: 1002)
+    monkeypatch.setattr(bpf, "attach_kprobe", attach)
+    monkeypatch.setattr(tracer, "Rings", Rings)
+    monkeypatch.setattr(tracer.os, "close", lambda _fd: None)
+    return refused
+
+
+def _tracer() -> tracer.Tracer:
+    names = [*PARTS, NEEDED.program, USEFUL.program]
+    maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "parts"))
+    return tracer.Tracer(Image(maps, tuple(Program(name, b"", {}) for name in names)), [], [0])
+
+
+def test_all_attached(kernel: List[str]) -> None:
+    told: List[Tuple[Target, str]] = []
+    _tracer().attach([Target(NEEDED, "a"), Target(USEFUL, "b")], lambda *what: told.append(what))
+    assert not told
+
+
+def test_refused_probe_costs_its_part(kernel: List[str]) -> None:
+    kernel.append("b")
+    told: List[Tuple[Target, str]] = []
+    _tracer().attach([Target(NEEDED, "a"), Target(USEFUL, "b")], lambda *what: told.append(what))
+    ((target, why),) = told
+    assert target.probe is USEFUL and target.probe.loses and "Invalid argument" in why
+
+
+def test_refused_indispensable_probe_ends_it(kernel: List[str]) -> None:
+    kernel.append("a")
+    with pytest.raises(OomtraceError, match="cannot probe a") as caught:
+        _tracer().attach([Target(NEEDED, "a")], lambda *_: None)
+    assert caught.value.status == EXIT_NO_PROBE and caught.value.hint
+
+
+def test_function_that_a_kernel_need_not_have_is_not_spoken_of(kernel: List[str]) -> None:
+    optional = Probe(USEFUL.program, ("f",), "something", optional=True)
+    _tracer().attach([Target(optional, None)], lambda *_: pytest.fail("spoken of"))
+
+
+def test_without_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bcc", None)
+    made = compiler.Compiler()
+    try:
+        with pytest.raises(OomtraceError, match="bcc cannot be imported") as caught:
+            made.compile("int x;", [])
+    finally:
+        made.close()
+    assert caught.value.status == EXIT_NO_BCC and "python3-bpfcc" in str(caught.value.hint)
+
+
+def test_with_pypis_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bcc", type(sys)("bcc"))
+    made = compiler.Compiler()
+    try:
+        with pytest.raises(OomtraceError, match="not the BPF Compiler Collection"):
+            made.compile("int x;", [])
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("cpus, kilobytes", [(1, 4096), (2, 4096), (16, 4096), (64, 1024), (512, 256)])
+def test_buffers_stay_within_their_budget(cpus: int, kilobytes: int) -> None:
+    assert tracer.buffer_pages(cpus) * 4 == kilobytes
