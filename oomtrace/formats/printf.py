@@ -202,15 +202,22 @@ def _pattern(tokens: Sequence[Token]) -> str:
 
 def _loose_pattern(tokens: Sequence[Token]) -> str:
     """As _pattern, with any number of blanks where the format has some or pads a number."""
-    parts = []
+    source = ""
+    blank = ""  # what is wanted before the next word; one expression for all of it, or trying takes for ever
     for token in tokens:
-        if isinstance(token, str):
-            parts.append(r"\s+".join(re.escape(word) for word in re.split(" +", token)))
-        elif isinstance(token, Hole):
-            parts.append(r"\s*(%s)" % token.pattern if token.width else "(%s)" % token.pattern)
+        if isinstance(token, Hole):
+            blank = blank or (r"\s*" if token.width else "")
+            pattern = token.pattern[2:] if token.pattern.startswith(" *") else token.pattern
+            source, blank = source + blank + "(%s)" % pattern, ""
+        elif isinstance(token, Group):
+            source, blank = source + blank + "(?:%s)?" % _loose_pattern(token.tokens), ""
         else:
-            parts.append("(?:%s)?" % _loose_pattern(token.tokens))
-    return "".join(parts)
+            for part in re.split("( +)", token):
+                if part.startswith(" "):
+                    blank = r"\s+"
+                elif part:
+                    source, blank = source + blank + re.escape(part), ""
+    return source + blank
 
 
 def _cut_at(before: Sequence[Token], cut: Token, needle: str) -> List[Tuple[str, str, int]]:

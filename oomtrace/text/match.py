@@ -12,6 +12,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 
 from oomtrace.formats import DIALECTS, KINDS, ORDER, ROWS, Dialect, Row
 
+# No record of the kernel is longer than 1024 bytes (PRINTKRB_RECORD_MAX); what is, no row need try.
+MAX_TEXT = 4096
 # Kinds whose formats would read nearly anything: only where they are expected.
 LOOSE = frozenset(["stat", "stat_line", "raw_words"])
 
@@ -53,6 +55,8 @@ def _ordered(name: Optional[str]) -> Tuple[Row, ...]:
 
 def readings(text: str, dialect: Optional[Dialect] = None, first: Optional[Row] = None) -> Iterator[Reading]:
     """All rows that print ``text``. ``first`` is tried first: the row that read the line before."""
+    if len(text) > MAX_TEXT:
+        return
     if first is not None:
         values = first.format.read(text)
         if values is not None:
@@ -114,7 +118,7 @@ def _mended(text: str) -> Iterator[Reading]:
 
 def is_read(text: str) -> bool:
     """Does any row that leaves no doubt read it as it is?"""
-    for row in _ordered(None):
+    for row in _ordered(None) if len(text) <= MAX_TEXT else ():
         values = row.format.read(text) if row.kind not in LOOSE else None
         if values is not None and _exact(row, values):
             return True
@@ -126,7 +130,7 @@ def loose(text: str) -> Optional[Reading]:
 
     What it says is known nevertheless; ``text`` of the reading is the line as it is.
     """
-    if _CPU_LINE.match(text) is None:
+    if _CPU_LINE.match(text) is None or len(text) > MAX_TEXT:
         return None
     for row in _ordered(None):
         if row.kind != "cpu":
@@ -159,7 +163,7 @@ class Cut(NamedTuple):
 def cut(text: str) -> Optional[Cut]:
     """A line that ends too early: the row whose beginning it is, and the values that are there in full."""
     best: Optional[Cut] = None
-    for row in ROWS.values():
+    for row in ROWS.values() if len(text) <= MAX_TEXT else ():
         values = row.format.read_cut(text)
         if values is not None and (best is None or known(values) > known(best.values)):
             best = Cut(row, values)

@@ -26,14 +26,13 @@ _SENTENCES = re.compile(
     r"|WARNING: |-+\[ (?:cut here|end trace)|\w+ uses? (?:32-bit|wireless|obsolete)|process `|Bridge firewalling"
 )
 # What people put where they left lines out.
-_EDITED = re.compile(r"[\s\W_]*(?:(?:lines )?(?:snip(?:ped)?|skipp?(?:ed|ing)|abridged|omitted|cut|deleted)"
-                     r"(?: lines?)?)?[\s\W_]*")
+_MARKS = re.compile(r"[\s\W_]+")
+_EDITED = frozenset(["", "snip", "snipped", "linessnipped", "skip", "skipped", "skipping", "abridged", "omitted",
+                     "linesomitted", "cut", "deleted"])
 
 
 def is_foreign(text: str) -> bool:
     """Is the line, which no row reads, certainly not the kernel's on an OOM?"""
-    if _EDITED.fullmatch(text):
-        return True
-    if _SENTENCES.match(text):
+    if _MARKS.sub("", text).lower() in _EDITED or _SENTENCES.match(text):
         return True
     return _SUBSYSTEM.match(text) is not None and _SIZES.search(text) is None
