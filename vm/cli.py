@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from . import boot, host, image, matrix, scenario, spec
+from . import boot, fidelity, host, image, matrix, scenario, spec
 from .errors import STATUS_HARNESS, STATUS_LOST, STATUS_USAGE, VmError
 from .progress import say
 from .recipe import Recipe
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     run = actions.add_parser("run", help="boot a VM and run a command in it", epilog=EPILOG)
     _add_run_options(run)
     run.set_defaults(action=_run)
+    fidelity.add_options(actions.add_parser("fidelity", help="all scenarios on all kernels, written to FIDELITY.md"))
     scenario.add_options(actions.add_parser("scenario", help="make OOMs in VMs, compare our reports with the kernel's"))
     return parser
 

@@ -31,6 +31,7 @@ from oomtrace.repro.spec import Scenario
 @click.option("--results", type=click.File("w"), metavar="FILE",
               help="A line of JSON for each: what came of it, or with --check what it describes.")
 @click.option("--mark", is_flag=True, help="Write into the kernel's log where each begins.")
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Create this file once the probes are in place.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is probed.")
 def command(
     files: Tuple[Path, ...],
@@ -42,6 +43,7 @@ def command(
     quiet: bool,
     results: Optional[TextIO],
     mark: bool,
+    ready_file: Optional[Path],
     verbose: bool,
 ) -> int:
     """Make OOMs that YAML files describe, trace them, and say whether they came as expected."""
@@ -58,6 +60,8 @@ def command(
         if recorder:
             stack.callback(recorder.stop)
             recorder.start()
+        if ready_file:
+            ready_file.touch()
         sink = _sink(form, quiet or no_trace, output)
         for scenario in scenarios:
             reasons = needs.unmet(scenario, hierarchy, mean_it)

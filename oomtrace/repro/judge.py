@@ -42,6 +42,13 @@ def disagreements(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
     return found
 
 
+def miscounted(events: Sequence[OomEvent], kernel: int) -> List[str]:
+    """Whether the kernel counts other kills than those that were traced. It does not count a victim that was exiting
+    already, and counts the first of a group twice, as it prints it."""
+    ours = sum(len(event.kills) for event in events if event.printed or event.unprinted_reason == "rate limit")
+    return [] if ours == kernel else [f"the kernel counts {kernel} kills, the trace has {ours}"]
+
+
 def enough(expect: Expect, events: Sequence[OomEvent]) -> bool:
     """Whether all that is expected by number has come."""
     kills = sum(len(event.kills) for event in events)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # How long events that are expected may come after the processes have ended, and those that are not.
 LATE_SECONDS = 5.0
 SURPLUS_SECONDS = 0.3
+STORM_EVENTS, STORM_SECONDS = 10, 2.0  # after so many the trace is behind, and may be silent for longer
 BACKLOG_SECONDS = 120.0
 
 
@@ -37,7 +38,7 @@ class Outcome:
 
 def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Optional[Recorder]) -> Outcome:
     """Make it happen. Without a recorder nothing is traced, and nothing judged but the processes' ends."""
-    first = len(recorder.events) if recorder else 0
+    first, killed = len(recorder.events) if recorder else 0, kernel_kills()
     outcome = Outcome(scenario, time.monotonic_ns())
     journal = Journal()
     try:
@@ -52,11 +53,19 @@ def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Option
     finally:
         outcome.problems += journal.close()
     if recorder:
-        recorder.drain(SURPLUS_SECONDS, BACKLOG_SECONDS)
+        stormy = len(recorder.events) - first > STORM_EVENTS
+        recorder.drain(STORM_SECONDS if stormy else SURPLUS_SECONDS, BACKLOG_SECONDS)
         outcome.events = recorder.events[first:]
         outcome.problems += judge.disagreements(scenario.expect, _events(recorder, first))
+        outcome.problems += judge.miscounted(_events(recorder, first), kernel_kills() - killed)
     outcome.end_ns = time.monotonic_ns()
     return outcome
+
+
+def kernel_kills() -> int:
+    """Kills of the OOM killer since boot, by the kernel's own count."""
+    with open("/proc/vmstat") as lines:
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 def void(_: object) -> None:

@@ -6,6 +6,7 @@ Lines on standard output: {"result": …} as `oomtrace repro` writes it, {"kmsg"
 written as they come, so that all up to a crash of the guest is known.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import threading
 from typing import Any, Sequence
 
 RECORD_BYTES = 8192
-CANNOT_TRACE = range(10, 20)
+READY = "/run/oomtrace-repro-ready"
 lock = threading.Lock()
 
 
@@ -42,8 +43,11 @@ def follow_log(log: int, stop: threading.Event) -> None:
 
 def run(files: Sequence[str]) -> int:
     """One trace for these files; returns how many of them are done with."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(READY)
     read, write = os.pipe()
-    command = ["oomtrace", "repro", "--i-mean-it", "--quiet", "--mark", "--results", f"/dev/fd/{write}", *files]
+    command = ["oomtrace", "repro", "--i-mean-it", "--quiet", "--mark", "--ready-file", READY]
+    command += ["--results", f"/dev/fd/{write}", *files]
     process = subprocess.Popen(command, pass_fds=[write], stdin=subprocess.DEVNULL)
     os.close(write)
     done = 0
@@ -55,8 +59,8 @@ def run(files: Sequence[str]) -> int:
     if done == len(files):
         return done
     send("note", f"oomtrace repro ended with status {status} in {files[done]}")
-    # Where no trace can start there is none to start anew.
-    return len(files) if status in CANNOT_TRACE else done + 1
+    # Where no trace could start there is none to start anew.
+    return done + 1 if done or os.path.exists(READY) else len(files)
 
 
 def main() -> None:

@@ -1,0 +1,144 @@
+"""Cutting the kernel's log into reports, and comparing them with ours."""
+
+from __future__ import annotations
+
+from typing import List
+
+from vm import cells, compare, fidelity, kernellog
+from vm.cells import Cell
+from vm.compare import Tally
+from vm.kernellog import Report
+
+REPORT = [
+    "hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+    "memory: usage 100kB, limit 100kB, failcnt 5",
+    "Tasks state (memory values in pages):",
+    "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
+    "[    151]     0   151     4567     1234    61440        0             0 hog",
+    "oom-kill:constraint=CONSTRAINT_MEMCG,task=hog,pid=151,uid=0",
+    "Memory cgroup out of memory: Killed process 151 (hog) total-vm:1kB, anon-rss:2kB",
+]
+
+
+def records(*texts: str) -> List[str]:
+    return [f"6,{number},{number * 1000},-;{text}\n" for number, text in enumerate(texts)]
+
+
+def test_records_are_unescaped() -> None:
+    raw = ["6,1,2,-;Memory cgroup stats:\\x0aanon 1\\x0afile 2\n SUBSYSTEM=x\n"]
+    raw += ["6,2,3,-,caller=T1;caf\\xc3\\xa9 \\x5c\n"]
+    assert list(kernellog.texts(raw)) == ["Memory cgroup stats:", "anon 1", "file 2", "café \\"]
+
+
+def test_one_report_in_its_scenario() -> None:
+    (report,) = kernellog.reports(records("noise", "oomtrace repro: anon", *REPORT, "noise"))
+    assert (report.scenario, report.lines, report.key) == ("anon", REPORT, "killed 151")
+    assert report.printed and report.has_table and report.is_memcg
+
+
+def test_rate_limited_kill_and_what_tells_of_it() -> None:
+    kill = "Memory cgroup out of memory: Killed process 7 (x) total-vm:1kB"
+    suppressed = "oom_kill_process: 1 callbacks suppressed"
+    silent, loud = kernellog.reports(records(kill, suppressed, *REPORT))
+    assert not silent.printed and silent.lines == [kill]
+    assert loud.lines == [suppressed, *REPORT]
+
+
+def test_group_and_reaper_belong_to_their_kill() -> None:
+    group = "Tasks in /grp are going to be killed due to memory.oom.group set"
+    others = [f"Memory cgroup out of memory: Killed process {pid} (x)" for pid in (151, 9)]
+    reaper = "oom_reaper: reaped process 9 (b), now anon-rss:0kB"
+    other = ["Memory cgroup out of memory: Killed process 11 (c)"]
+    log = records(*REPORT, group, *others, "x invoked oom-killer: y", *other, reaper)
+    first, second = kernellog.reports(log)
+    assert first.lines == [*REPORT, group, *others, reaper]
+    assert second.lines == ["x invoked oom-killer: y", *other]
+
+
+def test_kills_without_group_are_two() -> None:
+    kills = ["Out of memory: Killed process 1 (a)", "Out of memory: Killed process 2 (b)"]
+    assert [report.lines for report in kernellog.reports(records(*kills))] == [[kill] for kill in kills]
+
+
+def test_no_victim() -> None:
+    (report,) = kernellog.reports(records(REPORT[0], kernellog.NO_VICTIM, "noise"))
+    assert report.lines == [REPORT[0], kernellog.NO_VICTIM] and report.key == REPORT[0]
+
+
+def test_identical() -> None:
+    tally = compare.compare(Report("s", REPORT), REPORT)
+    assert (tally.lines, tally.identical, tally.differing, tally.structural) == (7, 7, [], [])
+
+
+def test_other_number_is_named() -> None:
+    ours = [line.replace("failcnt 5", "failcnt 6") for line in REPORT]
+    tally = compare.compare(Report("s", REPORT), ours)
+    assert tally.identical == 6 and [one.by for one in tally.differing] == ["failcnt 5 → 6"]
+
+
+def test_other_word_line_order_and_blank_are_structural() -> None:
+    for ours in (
+        [line.replace("(GFP_KERNEL)", "(GFP_NOFS)") for line in REPORT],
+        REPORT[:2] + REPORT[3:],
+        [*REPORT, "one more"],
+        [REPORT[1], REPORT[0], *REPORT[2:]],
+        [line.replace("   uid", "  uid") for line in REPORT],
+    ):
+        assert compare.compare(Report("s", REPORT), ours).structural
+
+
+def test_suppressed_lines_may_be_ours_alone() -> None:
+    tally = compare.compare(Report("s", REPORT[-1:], printed=False), REPORT)
+    assert (tally.identical, tally.ours_alone, tally.structural) == (1, 6, [])
+    without_table = [*REPORT[:2], *REPORT[5:]]
+    tally = compare.compare(Report("s", without_table), REPORT)
+    assert (tally.identical, tally.ours_alone, tally.structural) == (4, 3, [])
+    assert compare.compare(Report("s", without_table), [*REPORT, "one more"]).structural
+
+
+def event(lines: List[str], printed: bool = True) -> "dict[str, object]":
+    text = "".join(f"[   12.345678] {line}\n" for line in lines)
+    return {"text": text, "printed": printed, "records_lost": 0, "missing": []}
+
+
+def test_judged_event_by_event() -> None:
+    other = [line.replace("151", "152") for line in REPORT]
+    cell = Cell("s", 1, "6.1", 2)
+    result = {"outcome": "expected", "problems": [], "events": [event(other), event(REPORT)]}
+    cells.judge(cell, result, [Report("s", REPORT), Report("s", other)])
+    assert cell.perfect and cell.memcg.identical == 14
+
+
+def test_report_without_event_and_event_without_report() -> None:
+    other = [line.replace("151", "152") for line in REPORT]
+    cell = Cell("s", 1, "6.1", 2)
+    cells.judge(cell, {"outcome": "expected", "problems": [], "events": [event(other)]}, [Report("s", REPORT)])
+    assert cell.memcg.structural == [f"no event of ours for: {REPORT[0]}"]
+    assert cell.problems == ["said to be printed, and not in the kernel's log: killed 152"]
+    silent = Cell("s", 1, "6.1", 2)
+    cells.judge(silent, {"outcome": "expected", "problems": [], "events": [event(other, printed=False)]}, [])
+    assert silent.perfect
+
+
+def test_no_result_is_lost() -> None:
+    cell = Cell("s", 1, "6.1", 2)
+    cells.judge(cell, None, [])
+    assert cell.state == "lost" and not cell.perfect
+
+
+def test_every_kernel_has_its_cells_or_a_reason() -> None:
+    (one,) = cells.load(["anon"])
+    found = {(cell.kernel, cell.cgroup): cell for _, cell in cells.of([one], ["6.1", "6.12"])}
+    assert found["6.1", 1].state == "run"
+    assert found["6.12", 1].state == "impossible" and found["6.12", 1].reason
+
+
+def test_document() -> None:
+    good = Cell("anon", 1, "6.1", 2, reports=1, memcg=Tally(lines=7, identical=7))
+    none = Cell("anon", 1, "6.12", 1, state="impossible", reason="no v1")
+    bad = Cell("global", 7, "6.1", 2, other=Tally(lines=9, identical=8, structural=["not in ours: x"]))
+    text = fidelity.document([bad, none, good])
+    assert "| 1 | anon | 7/7 |" in text and "**8/9**" in text and "- `not in ours: x`" in text
+    assert text.splitlines()[-1] == (
+        "memcg: 7 of 7 lines identical; global: 8 of 9; structural differences: 1"
+    )

@@ -1,0 +1,134 @@
+"""``python3 -m vm fidelity``: the whole matrix of scenarios and kernels, written down in FIDELITY.md."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from . import cells, image, matrix, scenario
+from .cells import Cell
+from .compare import Tally
+from .recipe import Recipe
+
+DEFAULT = cells.REPOSITORY / "FIDELITY.md"
+SHOWN = 40
+"""Differing lines of one cell that are listed; the others are counted."""
+
+HEAD = """\
+# Fidelity
+
+Every kind of OOM, made in virtual machines: each report of the kernel's own log (`/dev/kmsg`) against the one that
+oomtrace made of the same OOM, line by line, with nothing masked. Written by `make fidelity` on {date}.
+
+{kernels}
+
+A field of the table is *identical lines* / *lines that the kernel printed*; `+n` are lines of ours that the kernel was
+kept from printing (its rate limit, `vm.oom_dump_tasks=0`); **bold** is a field that is not perfect, explained below.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command line of ``fidelity``."""
+    parser.add_argument("--kernel", action="append", choices=matrix.names(), help="may be repeated; default: all")
+    parser.add_argument("--output", type=Path, default=DEFAULT, metavar="FILE", help="default: FIDELITY.md")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the cells here as well")
+    parser.add_argument("--read", type=Path, action="append", metavar="FILE",
+                        help="boot nothing: take the cells that these files have; later ones replace earlier ones")
+    parser.set_defaults(action=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run or read, write the table; 1 unless all is perfect."""
+    if options.read:
+        found = merged(cell for path in options.read for cell in cells.read(path))
+    else:
+        found = scenario.run_all(cells.load(cells.names()), options.kernel or matrix.names())
+    if options.json:
+        cells.save(found, options.json)
+    options.output.write_text(document(found))
+    print(last_line(found))
+    return 0 if all(cell.perfect for cell in found) else 1
+
+
+def merged(found: Iterable[Cell]) -> list[Cell]:
+    """One of each, the last one, by item, scenario and kernel."""
+    kept = {(cell.scenario, cell.kernel, cell.cgroup): cell for cell in found}
+    kernels = matrix.names()
+    return sorted(kept.values(), key=lambda cell: (cell.item, cell.scenario, kernels.index(cell.kernel), -cell.cgroup))
+
+
+def document(found: Sequence[Cell]) -> str:
+    """The whole file."""
+    found = merged(found)
+    parts = [
+        HEAD.format(date=time.strftime("%Y-%m-%d"), kernels=_kernels(found)),
+        table(found),
+        "## What is not perfect\n",
+        "\n".join(explanation(cell) for cell in found if not cell.perfect) or "Nothing.\n",
+        "## What a kernel cannot have\n",
+        _impossible(found),
+        last_line(found),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _kernels(found: Sequence[Cell]) -> str:
+    lines = []
+    for name in dict.fromkeys(cell.kernel for cell in found):
+        built = image.find(Recipe(matrix.find(name)))
+        lines.append(f"- {name}: {built.release if built else 'image not built'}")
+    return "\n".join(lines)
+
+
+def table(found: Sequence[Cell]) -> str:
+    """Scenarios down, kernels across."""
+    columns = sorted({(matrix.names().index(cell.kernel), -cell.cgroup) for cell in found})
+    names = [f"{matrix.names()[kernel]} v{-version}" for kernel, version in columns]
+    lines = ["| | scenario | " + " | ".join(names) + " |", "|--:|---" + "|--:" * len(names) + "|"]
+    for item, name in dict.fromkeys((cell.item, cell.scenario) for cell in found):
+        row = {(matrix.names().index(c.kernel), -c.cgroup): field(c) for c in found if c.scenario == name}
+        lines.append(f"| {item} | {name} | " + " | ".join(row.get(column, "") for column in columns) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def field(cell: Cell) -> str:
+    """One field of the table."""
+    if cell.state == "impossible":
+        return "–"
+    total = cell.total
+    text = cell.state if cell.state != "run" else f"{total.identical}/{total.lines}"
+    text += f" +{total.ours_alone}" if total.ours_alone else ""
+    return text if cell.perfect else f"**{text}**"
+
+
+def explanation(cell: Cell) -> str:
+    """What is not perfect in a cell."""
+    lines = [f"### {cell.scenario}, {cell.kernel}, cgroup v{cell.cgroup}\n"]
+    lines += [f"- {text}" for text in filter(None, [cell.reason, *cell.problems])]
+    total = cell.total
+    lines += [f"- differs: {one.by}: `{one.kernel}`" for one in total.differing[:SHOWN]]
+    lines += [f"- `{text}`" for text in total.structural[:SHOWN]]
+    more = max(0, len(total.differing) - SHOWN) + max(0, len(total.structural) - SHOWN)
+    return "\n".join(lines + ([f"- and {more} more"] if more else [])) + "\n"
+
+
+def _impossible(found: Sequence[Cell]) -> str:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for cell in found:
+        if cell.state == "impossible":
+            reasons.setdefault((f"{cell.kernel} v{cell.cgroup}", cell.reason), []).append(cell.scenario)
+    return "\n".join(f"- {where}: {why}: {', '.join(names)}" for (where, why), names in reasons.items()) + "\n"
+
+
+def last_line(found: Sequence[Cell]) -> str:
+    """The sum of it all."""
+    memcg, other = Tally(), Tally()
+    for cell in found:
+        memcg.add(cell.memcg)
+        other.add(cell.other)
+    return (
+        f"memcg: {memcg.identical} of {memcg.lines} lines identical; global: {other.identical} of {other.lines}; "
+        f"structural differences: {len(memcg.structural) + len(other.structural)}"
+    )
