@@ -56,6 +56,8 @@ enum oom_stage {
 	FORMATTING = 2, /* the memcg's statistics have been formatted, and are about to be printed */
 	PRINTED = 4,	/* the kernel prints this report */
 	SILENT = 8,	/* it does not: the parts follow one another */
+	MEMINFO = 16,	/* between "Mem-Info:" and the tasks */
+	MEMINFO_SHOWN = 32,
 };
 
 /*
@@ -67,8 +69,11 @@ enum part {
 	SEND_MEMCGS,
 	SEND_STACK,
 	SEND_STATS,
+	SEND_MEMORY,
+	SEND_NODE,
+	SEND_PRINT,
 };
-BPF_PROG_ARRAY(parts, 4);
+BPF_PROG_ARRAY(parts, 7);
 
 BPF_PERF_OUTPUT(records);
 BPF_TABLE("lru_hash", u32, struct oom_state, ooms, 4096);
@@ -84,6 +89,11 @@ union scratch {
 	struct rec_stats stats;
 	struct rec_task task;
 	struct rec_summary summary;
+	struct rec_memory memory;
+	struct rec_node node;
+	struct rec_zone zone;
+	struct rec_format format;
+	struct rec_print print;
 };
 BPF_PERCPU_ARRAY(scratch, union scratch, 1);
 

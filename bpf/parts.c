@@ -79,7 +79,9 @@ int send_stack(struct pt_regs *ctx)
 	if (!oom)
 		return 0;
 	submit_stack(ctx, oom);
-	if (oom->stage & SILENT && oom->memcg) {
+	if (oom->stage & SILENT && !oom->memcg)
+		parts.call(ctx, SEND_MEMORY);
+	if (oom->stage & SILENT) {
 		oom->kind = REC_COUNTERS;
 		oom->subject = oom->memcg;
 		parts.call(ctx, SEND_MEMCGS);

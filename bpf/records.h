@@ -20,6 +20,13 @@
 #define MAX_STATE 128
 #define MAX_EVENTS 128
 #define INDEX_BYTES 768
+#define MAX_NODE_STAT 96
+#define MAX_ZONE_STAT 24
+#define AREAS_BYTES 1408
+#define MAX_ZONES 8
+#define MAX_HSTATES 4
+#define FORMAT_LEN 768
+#define PRINT_ARGS 32
 #define NOT_TRACKED ((u64)-1)
 
 enum record_kind {
@@ -43,6 +50,11 @@ enum record_kind {
 	REC_WAIT = 18,	     /* mem_cgroup_oom_synchronize entered with an OOM pending: v1, OOM killing disabled */
 	REC_CHARGE = 19,     /* pages charged since the last record, by memcg and process */
 	REC_REAPED = 20,     /* the oom_reaper has finished with a victim */
+	REC_MEMORY = 22,     /* an OOM that is not a memcg's: the machine's counters, when the kernel begins with them */
+	REC_NODE = 23,	     /* each online node, and after it … */
+	REC_ZONE = 24,	     /* … each of its populated zones */
+	REC_FORMAT = 25,     /* a format that the next record is printed with, once an OOM */
+	REC_PRINT = 26,	     /* a printk between "Mem-Info:" and the tasks: its arguments */
 	REC_VICTIM = 21,     /* the task that was chosen */
 };
 
@@ -199,6 +211,70 @@ struct rec_summary {
 struct rec_group {
 	struct rec_header header;
 	u64 memcg;
+};
+
+struct rec_memory {
+	struct rec_header header;
+	u64 mems_allowed[NODES_WORDS]; /* of the task that invoked the OOM killer */
+	s64 node_stat[MAX_NODE_STAT];  /* vm_node_stat */
+	s64 zone_stat[MAX_ZONE_STAT];  /* vm_zone_stat */
+	s64 free_swap;		       /* pages, as all below */
+	s64 total_swap;		       /* -1: no CONFIG_SWAP */
+	s64 swapcache;
+	s64 swapcache_info[4]; /* added, deleted, found, sought; up to 5.19 */
+	s64 poisoned;
+	u64 cma;
+};
+
+struct hugepages {
+	u32 order;
+	u32 total;
+	u32 free;
+	u32 surp;
+};
+
+struct rec_node {
+	struct rec_header header;
+	u32 node;
+	u32 has_memory; /* in N_MEMORY */
+	s32 kswapd_failures;
+	u32 hstates;
+	struct hugepages hugepages[MAX_HSTATES];
+	s64 stat[MAX_NODE_STAT];
+};
+
+struct rec_zone {
+	struct rec_header header;
+	u32 node;
+	u32 zone; /* enum zone_type */
+	u64 watermark[3];
+	u64 boost;
+	u64 reserved_highatomic;
+	u64 free_highatomic;
+	u64 present;
+	u64 managed;
+	s64 free_pcp;
+	s64 local_pcp;
+	s64 lowmem_reserve[MAX_ZONES];
+	s64 stat[MAX_ZONE_STAT];
+	char name[16];
+	u64 reserves;  /* entries of lowmem_reserve */
+	u64 free_area; /* where the next was: a list whose next is its own address is empty */
+	u8 areas[AREAS_BYTES]; /* zone->free_area: for each order, lists by migrate type and nr_free */
+};
+
+struct rec_format {
+	struct rec_header header;
+	u64 format; /* its address */
+	char text[FORMAT_LEN];
+};
+
+struct rec_print {
+	struct rec_header header;
+	u64 format;
+	u64 count; /* of the arguments that could be had */
+	u64 args[PRINT_ARGS];
+	char string[64]; /* what the first argument points at, if it is a string */
 };
 
 struct rec_done {

@@ -44,12 +44,16 @@ int stat_format(struct pt_regs *ctx)
 	return 0;
 }
 
-/* … and the next printk prints them: the values are still those. */
+/* … and the next printk prints them: the values are still those. Or it is one of the Mem-Info lines. */
 int stat_print(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
 
-	if (!oom || !(oom->stage & FORMATTING))
+	if (!oom)
+		return 0;
+	if (oom->stage & PRINTED && !oom->memcg)
+		parts.call(ctx, SEND_PRINT);
+	if (!(oom->stage & FORMATTING))
 		return 0;
 	oom->stage &= ~FORMATTING;
 	parts.call(ctx, SEND_STATS);

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from oomtrace import __version__
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
-from oomtrace.kernel import btf, eras, header, machine, probes, statistics
+from oomtrace.kernel import btf, eras, header, machine, meminfo, probes, statistics
 from oomtrace.kernel.symbols import Symbols, base_address
 from oomtrace.live import program
 from oomtrace.live.image import Image, mark
@@ -89,7 +89,11 @@ def _make(base: int) -> Plan:
         targets=tuple(target.symbol for target in targets),
         addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
         base=base,
-        facts={**eras.facts(types, symbols, release), "statistics": statistics.rows(types, release)},
+        facts={
+            **eras.facts(types, symbols, release),
+            "statistics": statistics.rows(types, release),
+            "meminfo": meminfo.facts(types, symbols, release),
+        },
         missing=made.missing,
     )
 

@@ -17,7 +17,7 @@ from oomtrace.kernel.symbols import Symbols
 _READ = re.compile(r"\b(?:GET|AT|COPY)\(")
 _FIELD_USE = re.compile(r"\b(?:OFF|TYPE|HAVE)_([a-z]\w*?)__(\w+)")
 _ENUM = re.compile(r"\bENUM\((\w+)\)")
-_KSYM = re.compile(r"\bKSYM\((\w+)\)")
+_KSYM = re.compile(r"\b(?:KSYM\(|HAVE_KSYM_)(\w+)")
 _SIZEOF = re.compile(r"\bSIZEOF_(\w+)")
 
 

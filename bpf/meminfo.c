@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The machine's memory, for an OOM that is not a memcg's.
+ *
+ * Two sources. The structures give the whole of it, also when the kernel prints nothing. But the kernel reads them
+ * anew for every line that it prints, while other CPUs allocate and free: what it prints can only be had from the
+ * arguments of each printk.
+ */
+#include "common.h"
+#include "meminfo.h"
+
+/*
+ * The online node from this one on. Called last, as each way out of the loop is a way on for the verifier to look at;
+ * and it counts from 0, as the verifier knows nothing of what a map holds.
+ */
+static inline void send_node_from(struct pt_regs *ctx, struct oom_state *oom, u32 from)
+{
+	u32 node;
+
+#pragma nounroll
+	for (node = 0; node < MAX_NODES; node++) {
+		if (node >= from && node_in(node, ENUM(N_ONLINE))) {
+			oom->subject = node;
+			parts.call(ctx, SEND_NODE);
+			break;
+		}
+	}
+}
+
+int send_memory(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+	union scratch *s = get_scratch();
+
+	if (!s || !oom)
+		return 0;
+	fill_memory(&s->memory);
+	stamp(&s->memory.header, oom, REC_MEMORY);
+	records.perf_submit(ctx, &s->memory, sizeof(s->memory));
+	send_node_from(ctx, oom, 0);
+	return 0;
+}
+
+/* The node oom->subject, with all its zones; then the next one. */
+int send_node(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+	union scratch *s = get_scratch();
+	u32 i, node;
+	u64 zone;
+
+	if (!s || !oom)
+		return 0;
+	node = oom->subject;
+	zone = node_address(node);
+	fill_node(&s->node, node, zone);
+	stamp(&s->node.header, oom, REC_NODE);
+	records.perf_submit(ctx, &s->node, sizeof(s->node));
+	zone += OFF_pglist_data__node_zones;
+#pragma nounroll
+	for (i = 0; i < sizeof(TYPE_pglist_data__node_zones) / SIZEOF_zone; i++) {
+		if (GET(zone, zone, present_pages)) {
+			s->zone.node = node;
+			s->zone.zone = i;
+			fill_zone(&s->zone, zone);
+			stamp(&s->zone.header, oom, REC_ZONE);
+			records.perf_submit(ctx, &s->zone, sizeof(s->zone));
+		}
+		zone += SIZEOF_zone;
+	}
+	send_node_from(ctx, oom, node + 1);
+	if (!(oom->stage & SILENT))
+		return 0;
+	oom->stage &= ~SILENT;
+#ifdef HAVE_KSYM_mem_cgroup_show_protected_memory
+	oom->kind = REC_PROTECTION;
+	oom->subject = PEEK(u64, KSYM(root_mem_cgroup));
+	parts.call(ctx, SEND_MEMCGS);
+#endif
+	return 0;
+}
+
+#define WORD(a, b, c, d, e, f, g, h)                                                        \
+	((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 | \
+	 (u64)(f) << 40 | (u64)(g) << 48 | (u64)(h) << 56)
+#define MEM_INFO WORD('M', 'e', 'm', '-', 'I', 'n', 'f', 'o')
+#define TASKS_STATE WORD('T', 'a', 's', 'k', 's', ' ', 's', 't')
+#define OOM_KILL WORD('o', 'o', 'm', '-', 'k', 'i', 'l', 'l')
+#define OUT_OF_MEMORY WORD('O', 'u', 't', ' ', 'o', 'f', ' ', 'm')
+
+static inline void submit_format(struct pt_regs *ctx, struct oom_state *oom, union scratch *s, u64 format)
+{
+	u64 id = oom->oom_id, *sent = seen.lookup(&format);
+
+	if (sent && *sent == id)
+		return;
+	seen.update(&format, &id);
+	s->format.format = format;
+	s->format.text[0] = 0;
+	bpf_probe_read_kernel_str(s->format.text, FORMAT_LEN, (void *)format);
+	stamp(&s->format.header, oom, REC_FORMAT);
+	records.perf_submit(ctx, &s->format, sizeof(s->format));
+}
+
+/* printk(format, …) between "Mem-Info:" and the tasks: the format, once an OOM, and the arguments. */
+int send_print(struct pt_regs *ctx)
+{
+	u64 format = PT_REGS_PARM1(ctx), head;
+	struct oom_state *oom = get_oom();
+	union scratch *s = get_scratch();
+
+	if (!s || !oom)
+		return 0;
+	head = PEEK(u64, PEEK(u8, format) == 1 ? format + 2 : format); /* KERN_SOH and the level */
+	if (head == MEM_INFO && !(oom->stage & MEMINFO_SHOWN)) {
+		oom->stage |= MEMINFO | MEMINFO_SHOWN;
+		parts.call(ctx, SEND_MEMORY);
+	}
+	if (head == TASKS_STATE || head == OOM_KILL || head == OUT_OF_MEMORY)
+		oom->stage &= ~MEMINFO;
+	if (!(oom->stage & MEMINFO))
+		return 0;
+	submit_format(ctx, oom, s, format);
+	s->print.format = format;
+	s->print.count = 5;
+	s->print.args[0] = PT_REGS_PARM2(ctx);
+	s->print.args[1] = PT_REGS_PARM3(ctx);
+	s->print.args[2] = PT_REGS_PARM4(ctx);
+	s->print.args[3] = PT_REGS_PARM5(ctx);
+	s->print.args[4] = PT_REGS_PARM6(ctx);
+#if defined(__x86_64__)
+	s->print.count = PRINT_ARGS;
+	bpf_probe_read_kernel(s->print.args + 5, 8 * (PRINT_ARGS - 5), (void *)(PT_REGS_SP(ctx) + 8));
+#endif
+	s->print.string[0] = 0;
+	bpf_probe_read_kernel_str(s->print.string, sizeof(s->print.string), (void *)s->print.args[0]);
+	stamp(&s->print.header, oom, REC_PRINT);
+	records.perf_submit(ctx, &s->print, sizeof(s->print));
+	return 0;
+}

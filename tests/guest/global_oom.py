@@ -1,0 +1,124 @@
+"""Run in a guest: an OOM that is not a memory cgroup's.
+
+    global_oom.py global            all memory is taken
+    global_oom.py silent            the same, while the kernel's rate limit has no report left
+    global_oom.py cpuset            the memory of node 1 is taken by a task that may use no other (cgroup v2)
+    global_oom.py mempolicy         the memory of node 1 is taken by a task that has bound itself to it
+    global_oom.py sysrq             the OOM killer is asked for
+    global_oom.py nokillable        as sysrq, when no task may be killed
+
+Exits 0 when it came as it should. Standard library only. Takes the machine's memory: only for a guest.
+"""
+
+import ctypes
+import mmap
+import os
+import signal
+import sys
+import time
+
+PAGE = 4096
+MIB = 1 << 20
+MPOL_BIND = 2
+SYS_SET_MEMPOLICY = 238
+
+
+def write(path, value):
+    with open(path, "w") as file:
+        file.write(str(value))
+
+
+def child(name, adj, body):
+    """Fork a process that runs body; returns its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        write("/proc/self/oom_score_adj", adj)
+        write("/proc/self/comm", name)
+        body()
+    finally:
+        os._exit(1)
+
+
+def fill(mib):
+    """Touch that much memory; a hog's own pages are all that it needs to go on."""
+    for _ in range(mib):
+        area = mmap.mmap(-1, MIB, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        areas.append(area)
+        for at in range(0, MIB, PAGE):
+            area[at] = 1
+
+
+areas = []
+
+
+def hog():
+    fill(1 << 20)
+
+
+def bound_hog():
+    mask = ctypes.c_ulong(2)
+    if ctypes.CDLL(None).syscall(SYS_SET_MEMPOLICY, MPOL_BIND, ctypes.byref(mask), 64):
+        os._exit(2)
+    hog()
+
+
+def confined_hog():
+    root = "/sys/fs/cgroup"
+    write(root + "/cgroup.subtree_control", "+cpuset")
+    os.makedirs(root + "/near", exist_ok=True)
+    write(root + "/near/cpuset.mems", "1")
+    write(root + "/near/cgroup.procs", os.getpid())
+    hog()
+
+
+def killed(pid):
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return True
+    print(f"status {status}", file=sys.stderr)
+    return False
+
+
+def sysrq():
+    pid = child("asked for", 900, lambda: (fill(16), time.sleep(3600)))
+    time.sleep(1)
+    write("/proc/sysrq-trigger", "f")
+    return killed(pid)
+
+
+def silent():
+    """Eleven OOMs at a time: the kernel prints ten in five seconds (mm/oom_kill.c, oom_rs)."""
+    pids = [child(f"sleeper {number}", 1000, lambda: time.sleep(3600)) for number in range(12)]
+    time.sleep(1)
+    for number in range(len(pids)):
+        write("/proc/sysrq-trigger", "f")
+        time.sleep(0.1)
+    return all(map(killed, pids)) and killed(child("hog", 0, hog))
+
+
+def nokillable():
+    """Every task is exempt; sysrq then says so and goes on."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            write(f"/proc/{pid}/oom_score_adj", -1000)
+        except OSError:
+            continue
+    write("/proc/sysrq-trigger", "f")
+    time.sleep(1)
+    return True
+
+
+SCENARIOS = {
+    "global": lambda: killed(child("hog", 0, hog)),
+    "silent": silent,
+    "cpuset": lambda: killed(child("confined hog", 0, confined_hog)),
+    "mempolicy": lambda: killed(child("bound hog", 0, bound_hog)),
+    "sysrq": sysrq,
+    "nokillable": nokillable,
+}
+
+if __name__ == "__main__":
+    write("/proc/self/oom_score_adj", -1000)
+    sys.exit(0 if SCENARIOS[sys.argv[1]]() else 1)
