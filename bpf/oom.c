@@ -3,39 +3,96 @@
 #include "common.h"
 #include "task.h"
 
-/* out_of_memory(oc): oom_lock is held from here to the kill. */
-int out_of_memory(struct pt_regs *ctx)
+/* Take an OOM in hand: its first record, then the memcg and that of the current task up to the root. */
+static inline void begin(struct pt_regs *ctx, u32 kind, u64 oc, u64 memcg, u32 gfp_mask, s32 order, u64 since_ns)
 {
-	u64 task = bpf_get_current_task(), oc = PT_REGS_PARM1(ctx);
+	u64 task = bpf_get_current_task();
 	struct oom_state fresh = {}, *oom;
 	union scratch *s = get_scratch();
 	u32 tid = bpf_get_current_pid_tgid();
 
 	fresh.oom_id = bpf_ktime_get_ns();
 	fresh.oc = oc;
-	fresh.memcg = GET(oc, oom_control, memcg);
+	fresh.memcg = memcg;
 	ooms.update(&tid, &fresh);
 	oom = ooms.lookup(&tid);
 	if (!s || !oom)
-		return 0;
-	s->begin.oc = oc;
-	s->begin.memcg = oom->memcg;
+		return;
+	s->begin.waiting_since_ns = since_ns;
+	s->begin.memcg = memcg;
 	s->begin.trigger_memcg = task_memcg(task);
 	s->begin.pid = tid;
 	s->begin.tgid = bpf_get_current_pid_tgid() >> 32;
 	s->begin.uid = GET(GET(task, task_struct, real_cred), cred, euid);
 	s->begin.oom_score_adj = GET(GET(task, task_struct, signal), signal_struct, oom_score_adj);
-	s->begin.gfp_mask = GET(oc, oom_control, gfp_mask);
-	s->begin.order = GET(oc, oom_control, order);
+	s->begin.gfp_mask = gfp_mask;
+	s->begin.order = order;
 	COPY(s->begin.comm, task, task_struct, comm);
-	stamp(&s->begin.header, oom, REC_BEGIN);
+	stamp(&s->begin.header, oom, kind);
 	records.perf_submit(ctx, &s->begin, sizeof(s->begin));
 	oom->kind = REC_MEMCG;
-	oom->subject = oom->memcg;
+	oom->subject = memcg;
 	oom->next_subject = s->begin.trigger_memcg;
 	parts.call(ctx, SEND_MEMCGS);
+}
+
+/* out_of_memory(oc): oom_lock is held from here to the kill. */
+int out_of_memory(struct pt_regs *ctx)
+{
+	u64 oc = PT_REGS_PARM1(ctx);
+
+	begin(ctx, REC_BEGIN, oc, GET(oc, oom_control, memcg), GET(oc, oom_control, gfp_mask),
+	      GET(oc, oom_control, order), 0);
 	return 0;
 }
+
+#ifdef HAVE_task_struct__memcg_in_oom
+/*
+ * cgroup v1 with memory.oom_control set: nobody is killed, the task that could not charge sleeps in
+ * mem_cgroup_oom_synchronize until there is room. Gone with CONFIG_MEMCG_V1.
+ */
+struct wait {
+	u64 since_ns;
+	u64 memcg;
+	u32 gfp_mask;
+	s32 order;
+};
+BPF_TABLE("lru_hash", u32, struct wait, waits, 1024);
+
+int mem_cgroup_oom_synchronize(struct pt_regs *ctx)
+{
+	u64 task = bpf_get_current_task();
+	u32 tid = bpf_get_current_pid_tgid();
+	struct wait wait = {};
+
+	wait.memcg = GET(task, task_struct, memcg_in_oom);
+	if (!wait.memcg || !PT_REGS_PARM1(ctx)) /* handle == false: on the way out, nothing is waited for */
+		return 0;
+	wait.since_ns = bpf_ktime_get_ns();
+#ifdef HAVE_task_struct__memcg_oom_gfp_mask
+	wait.gfp_mask = GET(task, task_struct, memcg_oom_gfp_mask);
+	wait.order = GET(task, task_struct, memcg_oom_order);
+#else
+	wait.gfp_mask = wait.order = -1; /* not kept by this kernel */
+#endif
+	waits.update(&tid, &wait);
+	begin(ctx, REC_WAIT, 0, wait.memcg, wait.gfp_mask, wait.order, 0);
+	return 0;
+}
+
+int mem_cgroup_oom_synchronize_return(struct pt_regs *ctx)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct wait wait, *found = waits.lookup(&tid);
+
+	if (!found)
+		return 0;
+	wait = *found;
+	waits.delete(&tid);
+	begin(ctx, REC_WAITED, 0, wait.memcg, wait.gfp_mask, wait.order, wait.since_ns);
+	return 0;
+}
+#endif
 
 /* oom_evaluate_task(task, oc): every task that the kernel weighs. */
 int oom_evaluate_task(struct pt_regs *ctx)

@@ -48,14 +48,13 @@ enum record_kind {
 	REC_MEMCG = 16,	     /* a memcg on the way from one that matters to the root */
 	REC_NO_VICTIM = 17,  /* dump_header entered without a chosen task */
 	REC_WAIT = 18,	     /* mem_cgroup_oom_synchronize entered with an OOM pending: v1, OOM killing disabled */
-	REC_CHARGE = 19,     /* pages charged since the last record, by memcg and process */
-	REC_REAPED = 20,     /* the oom_reaper has finished with a victim */
+	REC_WAITED = 30,     /* and left again */
+	REC_VICTIM = 21,     /* the task that was chosen */
 	REC_MEMORY = 22,     /* an OOM that is not a memcg's: the machine's counters, when the kernel begins with them */
 	REC_NODE = 23,	     /* each online node, and after it … */
 	REC_ZONE = 24,	     /* … each of its populated zones */
 	REC_FORMAT = 25,     /* a format that the next record is printed with, once an OOM */
 	REC_PRINT = 26,	     /* a printk between "Mem-Info:" and the tasks: its arguments */
-	REC_VICTIM = 21,     /* the task that was chosen */
 };
 
 struct rec_header {
@@ -100,9 +99,10 @@ struct counter {
 	u64 failcnt;
 };
 
+/* The task in whose hands the OOM is: REC_BEGIN, REC_WAIT, REC_WAITED. */
 struct rec_begin {
 	struct rec_header header;
-	u64 oc;
+	u64 waiting_since_ns; /* REC_WAITED alone */
 	u64 memcg;
 	u64 trigger_memcg;
 	u32 pid;

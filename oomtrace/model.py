@@ -376,6 +376,15 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Wait:
+    """cgroup v1 with OOM killing disabled: the task sleeps until there is room (mm/memcontrol.c,
+    mem_cgroup_oom_synchronize; live only)."""
+
+    over: bool  # False: it has begun
+    time_ns: Optional[int] = None  # how long it took, once it is over
+
+
+@dataclass(frozen=True)
 class Line:
     """One line of a report that was read, at its place: the row that reads it and which item of the event it shows.
 
@@ -429,6 +438,7 @@ class OomEvent:
     printed: Optional[bool] = None  # did the kernel print this report
     unprinted_reason: Optional[str] = None  # "rate limit", …
     begin_ns: Optional[int] = None  # boot clock, out_of_memory entered
+    wait: Optional[Wait] = None  # nobody is killed: OOM killing is disabled in this memcg
     times_ns: Mapping[str, int] = field(default_factory=dict)  # sampling time by part: "header", "stack", "tasks", …
     records_lost: Optional[int] = None
     growth: Tuple[Growth, ...] = ()

@@ -101,7 +101,10 @@ class Trace:
 
     def _read(self, timeout_ms: int) -> Iterator[Traced]:
         for data in self._tracer.wait(timeout_ms):
-            self._assembler.add(self._layout.decode(data), time.monotonic_ns())
+            try:
+                self._assembler.add(self._layout.decode(data), time.monotonic_ns())
+            except ValueError as error:  # the event will say that a record is missing; the trace goes on
+                self._warn(f"oomtrace: {error}")
         for oom in self._assembler.ready(time.monotonic_ns()):
             yield self._traced(oom)
 

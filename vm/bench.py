@@ -28,9 +28,9 @@ Made by `make bench` (`python3 -m vm.bench`); each table from one boot of one gu
 ## Start to attached, resident memory
 
 From starting the command to the kernel listing its kprobe on `oom_kill_process` (`/sys/kernel/debug/kprobes/list`,
-asked every 20 ms), and resident memory 1.5 s later; the median of {rounds} starts. "First" is the first start of the boot,
-with nothing in the page cache; for oomtrace also with no programs kept for this kernel yet, so that it compiles them.
-oomkill-bpfcc compiles against the kernel's headers at every start, oomtrace needs none.
+asked every 20 ms), and resident memory 1.5 s later; the median of {rounds} starts. "First" is the first start of the
+boot, with nothing in the page cache; for oomtrace also with no programs kept for this kernel yet, so that it compiles
+them. oomkill-bpfcc compiles against the kernel's headers at every start, oomtrace needs none.
 """
 
 

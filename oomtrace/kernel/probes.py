@@ -17,6 +17,7 @@ class Probe:
     functions: Tuple[str, ...]
     loses: Optional[str]
     optional: bool = False  # its absence is normal for this kernel and loses nothing
+    returns: bool = False  # entered when the function returns; never one that is on the stack when a report is made
 
 
 # In the order in which they are attached: the beginning of an OOM last, so that none is seen only in part.
@@ -38,6 +39,9 @@ PROBES: Tuple[Probe, ...] = (
     Probe("dump_header", ("dump_header",), "whether the kernel printed the report"),
     Probe("oom_kill_process", ("oom_kill_process",), None),
     Probe("oom_evaluate_task", ("oom_evaluate_task",), "the candidates and their badness"),
+    # cgroup v1 alone: gone where the kernel is built without CONFIG_MEMCG_V1.
+    Probe("mem_cgroup_oom_synchronize_return", ("mem_cgroup_oom_synchronize",), "the end of a wait", True, True),
+    Probe("mem_cgroup_oom_synchronize", ("mem_cgroup_oom_synchronize",), "waits with OOM killing disabled", True),
     Probe("out_of_memory", ("out_of_memory",), None),
 )
 

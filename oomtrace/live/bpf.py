@@ -137,11 +137,15 @@ def open_output(cpu: int) -> int:
     return fd
 
 
-def attach_kprobe(symbol: str, program_fd: int) -> int:
-    """Run the program at the entry of a kernel function; closing the descriptor detaches it. Raises OSError."""
+def attach_kprobe(symbol: str, program_fd: int, returns: bool = False) -> int:
+    """Run the program at the entry of a kernel function, or when it returns; closing the descriptor detaches it.
+
+    Raises OSError.
+    """
     name = ctypes.create_string_buffer(symbol.encode())
     attr = _PerfEventAttr(
         type=int(_KPROBE_TYPE.read_text()),
+        config=int(returns),  # bit 0, as /sys/bus/event_source/devices/kprobe/format/retprobe says
         sample_period=1,
         wakeup_events=1,
         config1=ctypes.addressof(name),

@@ -78,7 +78,8 @@ class Tracer:
         if target.symbol is None:
             return "this kernel has no such function"
         try:
-            self._keep(bpf.attach_kprobe(target.symbol, self._load(target.probe.program)))
+            program = self._load(target.probe.program)
+            self._keep(bpf.attach_kprobe(target.symbol, program, target.probe.returns))
         except OSError as error:
             return f"{error.strerror}: inlined, notrace or on the kprobe blacklist"
         except bpf.VerifierError as error:

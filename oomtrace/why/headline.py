@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from oomtrace.model import OomEvent
+from oomtrace.model import OomEvent, Wait
 
 from . import look, names
 from .account import FREE, Account, account, managed_kb
@@ -15,7 +15,19 @@ from .units import human, plural
 
 def headline(event: OomEvent) -> str:
     """What was full, of what, and who paid for it."""
+    if event.wait is not None:
+        return _waiting(event, event.wait)
     return f"{_full(event)}{_of(event)}{_end(event)}."
+
+
+def _waiting(event: OomEvent, wait: Wait) -> str:
+    """cgroup v1, memory.oom_control: nobody is killed."""
+    who = f"{event.trigger.comm} ({event.trigger.pid})"
+    where = look.full_path(event) or "its memory cgroup"
+    if not wait.over:
+        return f"{who} is waiting: {where} is at its limit, and OOM killing is disabled there."
+    took = f" for {wait.time_ns / 1e9:.1f} s" if wait.time_ns is not None else ""
+    return f"{who} has stopped waiting in {where}, where OOM killing is disabled; it had slept{took}."
 
 
 def _full(event: OomEvent) -> str:

@@ -15,6 +15,9 @@ from oomtrace.wire.layout import Record
 QUIET_NS = 250_000_000
 
 
+_MATTERS = frozenset(("REC_CHOSEN", "REC_NO_VICTIM", "REC_KILLED", "REC_HEADER", "REC_WAIT", "REC_WAITED"))
+
+
 @dataclass
 class Oom:
     """The records of one OOM so far. ``lost`` counts the sequence numbers that never came."""
@@ -53,7 +56,7 @@ class Oom:
     @property
     def matters(self) -> bool:
         """False for a call of out_of_memory that found an earlier victim still exiting, and did nothing."""
-        return any(r.kind in ("REC_CHOSEN", "REC_NO_VICTIM", "REC_KILLED", "REC_HEADER") for r in self.records)
+        return any(record.kind in _MATTERS for record in self.records)
 
 
 class Assembler:

@@ -17,6 +17,7 @@ from oomtrace.model import (
     Summary,
     Task,
     Trigger,
+    Wait,
 )
 from oomtrace.wire import meminfo, stack, statistics, taint
 from oomtrace.wire.assemble import Oom
@@ -29,6 +30,7 @@ _CONSTRAINTS = ("CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLIC
 _KINDS = {1: "cpuset", 2: "mempolicy"}
 _UNLIMITED_PAGES = (1 << 63) // 4096 - 1  # PAGE_COUNTER_MAX, include/linux/page_counter.h
 _NOT_TRACKED = (1 << 64) - 1
+_NO_GFP = (1 << 32) - 1  # a wait on a kernel that does not keep it
 
 
 class Decoder:
@@ -46,7 +48,8 @@ class Decoder:
         for record in oom.records:
             by_kind.setdefault(record.kind, []).append(record.body)
         paths = _Paths(by_kind.get("REC_MEMCG", []))
-        begin, chosen = _first(by_kind, "REC_BEGIN"), _first(by_kind, "REC_CHOSEN")
+        waiting = _first(by_kind, "REC_WAIT") or _first(by_kind, "REC_WAITED")
+        begin, chosen = _first(by_kind, "REC_BEGIN") or waiting, _first(by_kind, "REC_CHOSEN")
         report = _first(by_kind, "REC_HEADER") or _first(by_kind, "REC_NO_VICTIM")
         captured = _first(by_kind, "REC_STACK")
         candidates = self._candidates(by_kind.get("REC_CANDIDATE", []), paths)
@@ -75,9 +78,10 @@ class Decoder:
             totalpages=decision.totalpages if decision else None,
             chosen_points=chosen.chosen_points if chosen else None,
             candidates=candidates,
-            printed=report is not None,
+            printed=None if waiting else report is not None,
             unprinted_reason=_unprinted_reason(by_kind),
             begin_ns=oom.oom_id,
+            wait=_wait(waiting) if waiting else None,
             times_ns=_times(oom.records),
             records_lost=max(oom.lost, lost),
         )
@@ -104,8 +108,8 @@ class Decoder:
             tgid=begin.tgid if begin else None,
             uid=begin.uid if begin else None,
             cpu=captured.cpu if captured else None,
-            gfp_mask=begin.gfp_mask if begin else None,
-            order=begin.order if begin else None,
+            gfp_mask=begin.gfp_mask if begin and begin.gfp_mask != _NO_GFP else None,
+            order=begin.order if begin and begin.gfp_mask != _NO_GFP else None,
             oom_score_adj=begin.oom_score_adj if begin else None,
             nodemask=_nodemask(decision) if decision else None,
             cpuset=text_of(summary.cpuset) or "/" if summary else None,
@@ -304,6 +308,11 @@ def _nodemask(decision: Any) -> str:
     return node_list(decision.nodemask) if decision.has_nodemask else "(null)"
 
 
+def _wait(record: Any) -> Wait:
+    since_ns = record.waiting_since_ns
+    return Wait(over=bool(since_ns), time_ns=record.header.time_ns - since_ns if since_ns else None)
+
+
 def _limit(pages: int, page_kb: int) -> Optional[int]:
     return None if pages >= _UNLIMITED_PAGES else pages * page_kb
 
@@ -339,7 +348,7 @@ def _missing(by_kind: Mapping[str, List[Any]], begin: Any) -> Tuple[str, ...]:
 
 
 def _unprinted_reason(by_kind: Mapping[str, List[Any]]) -> Optional[str]:
-    if "REC_HEADER" in by_kind or "REC_NO_VICTIM" in by_kind:
+    if not {"REC_HEADER", "REC_NO_VICTIM", "REC_WAIT", "REC_WAITED"}.isdisjoint(by_kind):
         return None
     return "rate limit" if "REC_KILL" in by_kind else "victim already exiting"
 

@@ -45,6 +45,9 @@ class Layout:
             self.structs[name] = self._struct(name, body)
         if "rec_header" not in self.structs:
             raise OomtraceError("the capture's record layout cannot be read", None, EXIT_UNREADABLE)
+        numbers = [value for name, value in self.constants.items() if name.startswith("REC_")]
+        if len(numbers) != len(set(numbers)):
+            raise OomtraceError("two kinds of record have the same number", None, EXIT_UNREADABLE)
         kinds = {value: name for name, value in self.constants.items() if name.startswith("REC_")}
         self._kinds = {kind: self._struct_of(name) for kind, name in kinds.items()}
 
@@ -63,6 +66,8 @@ class Layout:
 
     # Kinds that share a struct; every other REC_X has a struct rec_x.
     _SHARED = {
+        "REC_WAIT": "rec_begin",
+        "REC_WAITED": "rec_begin",
         "REC_CHOSEN": "rec_report",
         "REC_HEADER": "rec_report",
         "REC_NO_VICTIM": "rec_report",

@@ -15,10 +15,11 @@ import time
 
 def memory_root():
     """(mount point of the memory controller, cgroup version)."""
-    for line in open("/proc/self/mounts"):
-        _, path, kind, options = line.split()[:4]
-        if kind == "cgroup" and "memory" in options.split(","):
-            return path, 1
+    with open("/proc/self/mounts") as mounts:
+        for line in mounts:
+            _, path, kind, options = line.split()[:4]
+            if kind == "cgroup" and "memory" in options.split(","):
+                return path, 1
     return "/sys/fs/cgroup", 2
 
 

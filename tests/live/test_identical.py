@@ -13,7 +13,8 @@ RUNS = 5
 @pytest.mark.vm
 @pytest.mark.parametrize("kernel, cgroup", CASES)
 def test_memcg_oom_is_identical(kernel: str, cgroup: str) -> None:
-    traced = trace(kernel, cgroup, f"sh -c 'for i in 1 2 3 4 5; do {MEMCG_OOM} --limit-mib $((40 + i)) || exit 1; done'")
+    loop = f"for i in 1 2 3 4 5; do {MEMCG_OOM} --limit-mib $((40 + i)) || exit 1; done"
+    traced = trace(kernel, cgroup, f"sh -c '{loop}'")
     theirs, ours = kernel_lines(traced.kmsg), traced.ours.splitlines()
     assert sum(b"invoked oom-killer" in line for line in theirs) == RUNS, "the guest's own log is not whole"
     assert ours == theirs

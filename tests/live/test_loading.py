@@ -22,7 +22,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> List[str]:
     """A kernel that takes all, but probes of the functions in the returned list."""
     refused: List[str] = []
 
-    def attach(symbol: str, _fd: int) -> int:
+    def attach(symbol: str, _fd: int, _returns: bool) -> int:
         if symbol in refused:
             raise OSError(22, "Invalid argument")
         return 1000
