@@ -57,7 +57,7 @@ def learn(compiler: "Compiler", ask: Callable[[Btf], object], say: Callable[[str
         )
     asked = headers.Asked()
     ask(asked)
-    say(f"oomtrace: no BTF at {btf.path()}: compiling with the headers in {tree.roots[0]}, up to a minute")
+    say(f"oomtrace: no BTF at {btf.path()}: compiling with the headers in {tree.roots[0]}, which takes a while")
     types = _answers(compiler, headers.probe(tree, asked))
     return Structures(types, HEADERS, headers.losses(types, asked.structs))
 

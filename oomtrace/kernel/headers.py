@@ -20,7 +20,9 @@ MODULES = Path("/lib/modules")
 _FILE = "oomtrace-questions"
 _PREFIX = "oomtrace_"  # of enumerators of our own that have the value of the kernel's
 
-_INCLUDES = ("include/linux", "include/uapi/linux")
+# Where core structures are defined; drivers and file systems have folders of their own. As #include names them, and
+# where they are.
+_INCLUDES = (("linux", "include/linux"), ("linux/sched", "include/linux/sched"), ("linux", "include/uapi/linux"))
 _ERROR = re.compile(r"^(?P<file>[^\n:]+):(?P<line>\d+):\d+: (?:fatal )?error: (?P<text>[^\n]*)", re.MULTILINE)
 
 # What mm/ keeps private, where its beginning is certain. memcg_vmstats (6.1+, pointed to by the memcg): the states of
@@ -76,11 +78,10 @@ class Tree:
     def files(self) -> Iterator[Tuple[str, bytes]]:
         """Each header as #include names it, and its text; folder by folder in the order of their names."""
         met: Set[str] = set()
-        for folder in _INCLUDES:
+        for prefix, folder in _INCLUDES:
             for root in self.roots:
-                base = root / folder
-                for path in sorted(base.rglob("*.h")):
-                    name = f"linux/{path.relative_to(base)}"
+                for path in sorted((root / folder).glob("*.h")):
+                    name = f"{prefix}/{path.name}"
                     if name not in met:
                         met.add(name)
                         yield name, path.read_bytes()
@@ -165,7 +166,7 @@ def _search(tree: Tree, asked: Asked) -> _Found:
     names = "|".join(sorted(asked.structs | asked.enums))
     definition = re.compile(rf"^(?:typedef )?(struct|union|enum)\s+({names})\s*\{{".encode(), re.MULTILINE)
     enumerators = "|".join(sorted(asked.enumerators))
-    enumerator = re.compile(rf"^[ \t]+({enumerators})(?:\s*=[^,;\n]+)?(?:,|[ \t]*(?:/\*|//|$))".encode(), re.MULTILINE)
+    enumerator = re.compile(rf"\t({enumerators})[ \t]*(?:=|,|/|$)".encode(), re.MULTILINE)
     mention = re.compile(rf"struct ({'|'.join(_PRIVATE)})\b".encode())
     found = _Found()
     for name, text in tree.files():
