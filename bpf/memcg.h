@@ -65,13 +65,40 @@ static inline void submit_memcg(struct pt_regs *ctx, struct oom_state *oom, u64 
 #ifdef HAVE_memcg_vmstats__state
 /* 5.17+ (memcg_vmstats is private to mm/memcontrol.c): a pointer to the flushed values. */
 #define STATE_AT(memcg) AT(GET(memcg, mem_cgroup, vmstats), memcg_vmstats, state)
-#define EVENTS_AT(memcg) AT(GET(memcg, mem_cgroup, vmstats), memcg_vmstats, events)
 #define STATE_BYTES sizeof(TYPE_memcg_vmstats__state)
+#ifdef HAVE_memcg_vmstats__events
+#define EVENTS_AT(s, memcg) AT(GET(memcg, mem_cgroup, vmstats), memcg_vmstats, events)
 #define EVENTS_BYTES sizeof(TYPE_memcg_vmstats__events)
+#else
+/*
+ * Types from headers, which lack this struct: its beginning alone is known (oomtrace/kernel/headers.py), the states
+ * that are kept, then the events. Their number is not, but there are as many words at least: arrays of both kinds
+ * follow for local and for pending counts.
+ */
+#define EVENTS_AT(s, memcg) (STATE_AT(memcg) + 8 * kept_states(s))
+#define EVENTS_BYTES STATE_BYTES
+
+static inline u32 kept_states(struct rec_stats *stats)
+{
+#ifdef HAVE_KSYM_mem_cgroup_stats_index
+	/* 6.10+: a slot for each kept item, one more than that up to 6.11; the first item has the first slot. */
+	u32 last = 0;
+	int i;
+
+#pragma nounroll
+	for (i = 0; i < ENUM(MEMCG_NR_STAT); i++)
+		if (stats->state_index[i] != 255 && stats->state_index[i] > last)
+			last = stats->state_index[i];
+	return last + 1 - stats->state_index[0];
+#else
+	return ENUM(MEMCG_NR_STAT);
+#endif
+}
+#endif
 #else
 /* up to 5.12: atomic counters in the memcg itself, nothing to flush */
 #define STATE_AT(memcg) AT(memcg, mem_cgroup, vmstats)
-#define EVENTS_AT(memcg) AT(memcg, mem_cgroup, vmevents)
+#define EVENTS_AT(s, memcg) AT(memcg, mem_cgroup, vmevents)
 #define STATE_BYTES sizeof(TYPE_mem_cgroup__vmstats)
 #define EVENTS_BYTES sizeof(TYPE_mem_cgroup__vmevents)
 #endif
@@ -86,8 +113,6 @@ static inline void submit_stats(struct pt_regs *ctx, struct oom_state *oom, u64 
 	s->stats.memcg = memcg;
 	s->stats.state_len = AT_MOST(STATE_BYTES, sizeof(s->stats.state)) / 8;
 	s->stats.events_len = AT_MOST(EVENTS_BYTES, sizeof(s->stats.events)) / 8;
-	bpf_probe_read_kernel(s->stats.state, AT_MOST(STATE_BYTES, sizeof(s->stats.state)), (void *)STATE_AT(memcg));
-	bpf_probe_read_kernel(s->stats.events, AT_MOST(EVENTS_BYTES, sizeof(s->stats.events)), (void *)EVENTS_AT(memcg));
 	/* Which slot holds which item: no table (5.10), events only (6.1: int), both (6.12: u8). */
 	s->stats.state_index_width = s->stats.events_index_width = 0;
 #ifdef HAVE_KSYM_mem_cgroup_stats_index
@@ -98,6 +123,9 @@ static inline void submit_stats(struct pt_regs *ctx, struct oom_state *oom, u64 
 	s->stats.events_index_width = KSYM_SIZE_mem_cgroup_events_index / ENUM(NR_VM_EVENT_ITEMS);
 	bpf_probe_read_kernel(s->stats.events_index, INDEX_BYTES, (void *)KSYM(mem_cgroup_events_index));
 #endif
+	bpf_probe_read_kernel(s->stats.state, AT_MOST(STATE_BYTES, sizeof(s->stats.state)), (void *)STATE_AT(memcg));
+	bpf_probe_read_kernel(s->stats.events, AT_MOST(EVENTS_BYTES, sizeof(s->stats.events)),
+			      (void *)EVENTS_AT(&s->stats, memcg));
 	stamp(&s->stats.header, oom, REC_STATS);
 	records.perf_submit(ctx, &s->stats, sizeof(s->stats));
 }

@@ -41,10 +41,13 @@ static inline u64 fill_regs(struct rec_stack *to, u64 top)
 /* print_worker_info (kernel/workqueue.c) */
 static inline void fill_worker(struct rec_stack *to, u64 task)
 {
-	u64 kthread, worker, pwq;
-
 	to->work_func = 0;
 	to->workqueue[0] = to->work_desc[0] = 0;
+/* All of these are private to kernel/: types from headers do not have them. */
+#if defined(HAVE_kthread__data) && defined(HAVE_worker__current_pwq) && defined(HAVE_worker__current_func) && \
+	defined(HAVE_worker__desc) && defined(HAVE_pool_workqueue__wq) && defined(HAVE_workqueue_struct__name)
+	u64 kthread, worker, pwq;
+
 	if (!(GET(task, task_struct, flags) & PF_WQ_WORKER))
 		return;
 #ifdef HAVE_task_struct__worker_private
@@ -58,6 +61,7 @@ static inline void fill_worker(struct rec_stack *to, u64 task)
 	bpf_probe_read_kernel_str(to->workqueue, sizeof(to->workqueue),
 				  (void *)AT(GET(pwq, pool_workqueue, wq), workqueue_struct, name));
 	bpf_probe_read_kernel_str(to->work_desc, sizeof(to->work_desc), (void *)AT(worker, worker, desc));
+#endif
 }
 
 static inline void submit_pieces(struct pt_regs *ctx, struct oom_state *oom, u64 sp, u64 top)

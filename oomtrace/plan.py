@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from oomtrace import __version__
+from oomtrace import __version__, structures
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
-from oomtrace.kernel import btf, eras, header, machine, meminfo, probes, statistics
+from oomtrace.kernel import eras, header, machine, meminfo, probes, statistics
+from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols, base_address
 from oomtrace.live import program
 from oomtrace.live.image import Image, mark
@@ -38,6 +39,8 @@ class Plan:
     base: int
     facts: Dict[str, Any]
     missing: Tuple[str, ...]
+    origin: str  # where the kernel's structures are from
+    lost: Tuple[str, ...]  # what cannot be told for want of BTF
 
     def at(self, base: int) -> Tuple[int, ...]:
         """The symbols' addresses where ``_stext`` is at ``base``."""
@@ -50,12 +53,13 @@ def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
     path = _path()
     plan = _load(path)
     if plan is not None:
-        say(f"oomtrace: compiled programs from {path}")
+        made = "" if plan.origin == structures.BTF else f", made with {plan.origin}"
+        say(f"oomtrace: compiled programs from {path}{made}")
         return plan, base
-    plan = _make(base)
-    say("oomtrace: kernel structures from BTF")
+    plan = _make(base, say)
+    say(f"oomtrace: kernel structures from {plan.origin}")
     for name in plan.missing:
-        say(f"oomtrace: this kernel has no {name}")
+        say(f"oomtrace: {'this kernel has' if plan.origin == structures.BTF else 'they have'} no {name}")
     _save(path, plan)
     return plan, base
 
@@ -72,15 +76,26 @@ def _base() -> int:
     return base
 
 
-def _make(base: int) -> Plan:
+def _make(base: int, say: Callable[[str], None]) -> Plan:
     from oomtrace.live.compiler import Compiler
 
     compiler = Compiler()  # loads bcc while this process reads symbols and types
     try:
-        symbols, types, release = Symbols.load(), btf.load(), os.uname().release
+        symbols, release = Symbols.load(), os.uname().release
         targets = probes.resolve(symbols)
         text = program.source()
-        made = header.generate(text, types, symbols, machine.possible_cpus(), eras.summed_rss(release), mark)
+
+        def answers(types: Btf) -> Tuple[header.Header, Dict[str, Any]]:
+            made = header.generate(text, types, symbols, machine.possible_cpus(), eras.summed_rss(release), mark)
+            facts = {
+                **eras.facts(types, symbols, release),
+                "statistics": statistics.rows(types, release),
+                "meminfo": meminfo.facts(types, symbols, release),
+            }
+            return made, facts
+
+        known = structures.learn(compiler, answers, say)
+        made, facts = answers(known.types)
         image = compiler.compile(made.text + text, list(made.missing))
     finally:
         compiler.close()
@@ -89,12 +104,10 @@ def _make(base: int) -> Plan:
         targets=tuple(target.symbol for target in targets),
         addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
         base=base,
-        facts={
-            **eras.facts(types, symbols, release),
-            "statistics": statistics.rows(types, release),
-            "meminfo": meminfo.facts(types, symbols, release),
-        },
+        facts=facts,
         missing=made.missing,
+        origin=known.origin,
+        lost=known.lost,
     )
 
 
@@ -104,7 +117,8 @@ def _path() -> Path:
     digest = hashlib.sha256()
     with suppress(OSError):
         digest.update(Path("/sys/kernel/notes").read_bytes())  # holds the build id
-    for part in (str(os.uname()), __version__, str(machine.possible_cpus()), program.source(), _sources()):
+    machine_parts = (str(os.uname()), str(machine.possible_cpus()), structures.origin())
+    for part in (*machine_parts, __version__, program.source(), _sources()):
         digest.update(part.encode() + b"\0")
     return folder / f"{os.uname().release}-{digest.hexdigest()[:16]}.json"
 
@@ -134,6 +148,8 @@ def _load(path: Path) -> Optional[Plan]:
             kept["base"],
             kept["facts"],
             tuple(kept["missing"]),
+            kept["origin"],
+            tuple(kept["lost"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None  # none yet, or not readable: it is made anew

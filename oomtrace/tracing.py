@@ -46,6 +46,8 @@ class Trace:
         if not tracer.privileged():
             raise OomtraceError("tracing the OOM killer needs root", "run it with sudo", EXIT_NOT_ROOT)
         self._plan, base = plan.get(self._say)
+        for part in self._plan.lost:
+            self._warn(f"oomtrace: without the kernel's BTF: {part}")
         targets = [probes.Target(probe, symbol) for probe, symbol in zip(probes.PROBES, self._plan.targets)]
         self._tracer = tracer.Tracer(self._plan.image, self._plan.at(base), machine.online_cpus())
         self._tracer.attach(targets, self._skipped)

@@ -6,6 +6,7 @@ the types are not parsed: one pass notes where each begins, and the rest is look
 
 from __future__ import annotations
 
+import os
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -208,11 +209,15 @@ class Btf:
         return [self._name(self._words[self._starts[i]]) for i in ids if self._kind(i) in (STRUCT, UNION)]
 
 
-def load(path: Path = VMLINUX) -> Btf:
-    """The running kernel's types. Raises OomtraceError if the kernel has none that can be read."""
+def path() -> Path:
+    """Where the running kernel's types are. OOMTRACE_BTF names another place: with one that does not exist, a kernel
+    that has BTF can be used to test what happens on one that has not."""
+    return Path(os.environ.get("OOMTRACE_BTF") or VMLINUX)
+
+
+def load() -> Optional[Btf]:
+    """The running kernel's types, None if it has none that can be read. Raises OomtraceError if they are not BTF."""
     try:
-        return Btf(path.read_bytes())
-    except OSError as error:
-        hint = "the kernel needs CONFIG_DEBUG_INFO_BTF=y; with the kernel's headers installed oomtrace uses those"
-        message = f"cannot read the kernel's types from {path}: {error.strerror}"
-        raise OomtraceError(message, hint, EXIT_NO_TYPES) from error
+        return Btf(path().read_bytes())
+    except OSError:
+        return None

@@ -10,9 +10,11 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import pack
+from typing import Optional
 
 _SYS = {"x86_64": (321, 298), "aarch64": (280, 241)}
 _MAP_CREATE, _MAP_UPDATE_ELEM, _PROG_LOAD, _OBJ_GET_INFO_BY_FD = 0, 2, 5, 15
@@ -73,6 +75,32 @@ def update_map(fd: int, key: int, value: int) -> None:
     """Set an element of a map whose keys and values are 32-bit numbers. Raises OSError."""
     key_buffer, value_buffer = ctypes.c_uint32(key), ctypes.c_uint32(value)
     _bpf(_MAP_UPDATE_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
+
+
+def own_btf() -> Optional[bytes]:
+    """The BTF that a library of this process has loaded into the kernel, None if there is none. Raises OSError.
+
+    bcc does so with whatever it compiles, and shows it in no other way.
+    """
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the descriptor of this very listing
+            if os.readlink(entry) == "anon_inode:btf":
+                return _btf_of(int(entry.name))
+    return None
+
+
+def _btf_of(fd: int) -> bytes:
+    size = _btf_info(fd, None, 0)
+    data = ctypes.create_string_buffer(size)
+    _btf_info(fd, data, size)
+    return data.raw
+
+
+def _btf_info(fd: int, to: Optional["ctypes.Array[ctypes.c_char]"], room: int) -> int:
+    """Copy a loaded BTF as far as there is room; returns its size in bytes."""
+    info = ctypes.create_string_buffer(pack("<QII", ctypes.addressof(to) if to else 0, room, 0), 16)
+    _bpf(_OBJ_GET_INFO_BY_FD, pack("<IIQ", fd, len(info), ctypes.addressof(info)))
+    return int.from_bytes(info.raw[8:12], "little")
 
 
 class VerifierError(Exception):

@@ -4,16 +4,21 @@ The compiler (clang and LLVM, inside libbcc) takes seconds to load on a slow mac
 traces needs neither. So it is forked off, loads while its parent reads the kernel's types, gets the source through a
 pipe, answers with bytecode, and is gone. The answer does not depend on where the kernel lies in memory (see
 ``image.py``), so it is worth keeping.
+
+Where the kernel has no BTF, the same process first compiles questions against the kernel's headers
+(kernel/headers.py): the BTF that clang makes of them is the answer.
 """
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
 from oomtrace.live import bpf, stubs
@@ -24,30 +29,23 @@ _LD_IMM64 = 0x18
 
 
 class Compiler:
-    """The compiling process. Ask it once; ``close`` in any case."""
+    """The compiling process; ``close`` in any case."""
 
     def __init__(self) -> None:
-        request_read, self._request = os.pipe()
-        self._answer, answer_write = os.pipe()
+        request_read, request_write = os.pipe()
+        answer_read, answer_write = os.pipe()
         self._pid = os.fork()
         if not self._pid:
-            os.close(self._request)
-            os.close(self._answer)
+            os.close(request_write)
+            os.close(answer_read)
             _serve(request_read, answer_write)
         os.close(request_read)
         os.close(answer_write)
+        self._request, self._answer = os.fdopen(request_write, "w"), os.fdopen(answer_read)
 
     def compile(self, text: str, missing: List[str]) -> Image:
         """Bytecode for the source. Raises OomtraceError if bcc is missing or the source does not compile."""
-        with os.fdopen(self._request, "w") as request:
-            self._request = -1
-            request.write(text)
-        with os.fdopen(self._answer, "rb") as answer:
-            self._answer = -1
-            said = answer.read()
-        reply: Dict[str, Any] = json.loads(said) if said else {"error": "the compiling process died"}
-        if "no_bcc" in reply:
-            raise _no_bcc(reply["no_bcc"])
+        reply = self._ask("programs", text)
         if "error" in reply:
             raise OomtraceError(
                 f"the BPF programs do not compile for this kernel ({reply['error']})",
@@ -56,11 +54,31 @@ class Compiler:
             )
         return Image.from_plain(reply)
 
+    def types(self, text: str) -> Tuple[Optional[bytes], str]:
+        """The BTF of what is compiled with the kernel's headers (None if it does not compile), and what clang said.
+
+        Raises OomtraceError if bcc is missing.
+        """
+        reply = self._ask("types", text)
+        data = reply.get("btf")
+        return (base64.b64decode(data) if data else None), reply.get("said") or reply.get("error", "")
+
+    def _ask(self, want: str, text: str) -> Dict[str, Any]:
+        said = ""
+        with suppress(BrokenPipeError):
+            self._request.write(json.dumps({"want": want, "text": text}) + "\n")
+            self._request.flush()
+            said = self._answer.readline()
+        reply: Dict[str, Any] = json.loads(said) if said else {"error": "the compiling process died"}
+        if "no_bcc" in reply:
+            raise _no_bcc(reply["no_bcc"])
+        return reply
+
     def close(self) -> None:
         """End the process if it has not ended."""
-        for fd in (self._request, self._answer):
-            if fd >= 0:
-                os.close(fd)
+        for stream in (self._request, self._answer):
+            with suppress(BrokenPipeError):
+                stream.close()
         os.waitpid(self._pid, 0)
 
 
@@ -83,29 +101,53 @@ def _serve(request: int, answer: int) -> None:
     """The life of the compiling process."""
     status = 1
     try:
-        reply = _reply(request)
-        with os.fdopen(answer, "w") as stream:
-            json.dump(reply, stream)
+        bcc, excuse = _load()
+        with os.fdopen(request) as asking, os.fdopen(answer, "w") as answering:
+            for line in asking:
+                json.dump(excuse or _reply(bcc, **json.loads(line)), answering)
+                answering.write("\n")
+                answering.flush()
         status = 0
     finally:
         os._exit(status)
 
 
-def _reply(request: int) -> Dict[str, Any]:
+def _load() -> Tuple[Any, Optional[Dict[str, Any]]]:
+    """bcc, and what to say if it cannot be had."""
     try:
         import bcc
     except ImportError as error:
-        return {"no_bcc": str(error)}
-    if not hasattr(bcc, "BPF"):
-        return {"no_bcc": None}
-    with os.fdopen(request) as stream:
-        text = stream.read()
-    if not text:
-        return {"error": "nothing to compile"}
+        return None, {"no_bcc": str(error)}
+    return bcc, None if hasattr(bcc, "BPF") else {"no_bcc": None}
+
+
+def _reply(bcc: Any, want: str, text: str) -> Dict[str, Any]:
     try:
-        return _compile(bcc, text).to_plain()
+        return _types(bcc, text) if want == "types" else _compile(bcc, text).to_plain()
     except Exception as error:  # bcc raises bare Exception
         return {"error": str(error)}
+
+
+def _types(bcc: Any, text: str) -> Dict[str, Any]:
+    """The BTF of a source that includes the kernel's headers, which bcc finds itself."""
+    with tempfile.TemporaryFile() as diagnostics:
+        stderr = os.dup(2)
+        os.dup2(diagnostics.fileno(), 2)  # clang knows no other place
+        try:
+            module = bcc.BPF(text=text, cflags=["-w", "-ferror-limit=0", "-fno-spell-checking"])
+        except Exception:
+            module = None
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+        diagnostics.seek(0)
+        said = diagnostics.read().decode("utf-8", "replace")
+    if module is None:
+        return {"said": said}
+    data = bpf.own_btf()
+    if data is None:
+        return {"error": "the kernel takes no BTF from the compiler"}
+    return {"btf": base64.b64encode(data).decode()}
 
 
 def _compile(bcc: Any, text: str) -> Image:

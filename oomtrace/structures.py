@@ -1,0 +1,84 @@
+"""Where the kernel's structures are learnt from: its BTF, or, where it has none, its headers (joins kernel and live)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Tuple
+
+from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
+from oomtrace.kernel import btf, headers
+from oomtrace.kernel.btf import Btf
+
+if TYPE_CHECKING:
+    from oomtrace.live.compiler import Compiler
+
+BTF, HEADERS = "BTF", "the kernel's headers"
+_ATTEMPTS = 4  # two serve: with all the questions, and without those that this kernel does not know
+
+
+@dataclass(frozen=True)
+class Structures:
+    """The types, where they are from (BTF or HEADERS), and what is lost for want of BTF."""
+
+    types: Btf
+    origin: str
+    lost: Tuple[str, ...] = ()
+
+
+def origin() -> str:
+    """Where they will be learnt from."""
+    return BTF if os.access(btf.path(), os.R_OK) else HEADERS
+
+
+def learn(compiler: "Compiler", ask: Callable[[Btf], object], say: Callable[[str], None]) -> Structures:
+    """The running kernel's types. ``ask`` puts all questions that matter to whatever types it is given.
+
+    Raises OomtraceError if there are neither BTF nor headers that compile.
+    """
+    types = btf.load()
+    if types is not None:
+        return Structures(types, BTF)
+    release = os.uname().release
+    tree = headers.locate(release)
+    if tree is None:
+        raise OomtraceError(
+            f"the kernel's structures are not known: there is no BTF at {btf.path()}, and no kernel headers for {release}",
+            f"install its headers (Debian, Ubuntu: linux-headers-{release}; Fedora: kernel-devel-{release}), "
+            "or boot a kernel with CONFIG_DEBUG_INFO_BTF=y",
+            EXIT_NO_TYPES,
+        )
+    if tree.release not in (None, release):
+        raise OomtraceError(
+            f"the kernel's structures are not known: there is no BTF at {btf.path()}, and the headers in "
+            f"{tree.roots[0]} are for {tree.release}, not for {release}",
+            "install the headers of the running kernel, or boot the kernel that the headers are for",
+            EXIT_NO_TYPES,
+        )
+    asked = headers.Asked()
+    ask(asked)
+    say(f"oomtrace: no BTF at {btf.path()}: compiling with the headers in {tree.roots[0]}, which takes a while")
+    types = _answers(compiler, headers.probe(tree, asked))
+    return Structures(types, HEADERS, headers.losses(types, asked.structs))
+
+
+def _answers(compiler: "Compiler", probe: headers.Probe) -> Btf:
+    for _ in range(_ATTEMPTS):
+        data, said = compiler.types(probe.source)
+        if data is not None:
+            return headers.HeaderTypes(data)
+        faults = headers.faults(said)
+        reduced = probe.without(faults)
+        if faults.elsewhere is not None or reduced is None:
+            raise _unusable(faults.elsewhere or (said.strip().splitlines() or ["no reason given"])[0])
+        probe = reduced
+    raise _unusable("the questions do not settle")
+
+
+def _unusable(reason: str) -> OomtraceError:
+    return OomtraceError(
+        f"the kernel's structures are not known: there is no BTF at {btf.path()}, and this bcc cannot compile the "
+        f"kernel's headers ({reason})",
+        "a kernel with CONFIG_DEBUG_INFO_BTF=y needs no headers; a newer bcc may be able to",
+        EXIT_NO_TYPES,
+    )
