@@ -1,13 +1,15 @@
-"""Run in a guest: an OOM that is not a memory cgroup's.
+"""Run in a guest: OOMs that are not a memory cgroup's, one after the other.
 
-    global_oom.py global            all memory is taken
-    global_oom.py silent            the same, while the kernel's rate limit has no report left
-    global_oom.py cpuset            the memory of node 1 is taken by a task that may use no other (cgroup v2)
-    global_oom.py mempolicy         the memory of node 1 is taken by a task that has bound itself to it
-    global_oom.py sysrq             the OOM killer is asked for
-    global_oom.py nokillable        as sysrq, when no task may be killed
+    global_oom.py NAME…
 
-Exits 0 when it came as it should. Standard library only. Takes the machine's memory: only for a guest.
+    global      all memory is taken
+    burst       the OOM killer is asked for a dozen times: beyond the ten reports that the rate limit lets pass
+    cpuset      the memory of node 1 is taken by a task that may use no other (cgroup v2)
+    mempolicy   the memory of node 1 is taken by a task that has bound itself to it
+    sysrq       the OOM killer is asked for
+    nokillable  as sysrq, when no task may be killed: the last one
+
+Exits 0 when all came as they should. Standard library only. Takes the machine's memory: only for a guest.
 """
 
 import ctypes
@@ -88,14 +90,14 @@ def sysrq():
     return killed(pid)
 
 
-def silent():
-    """Eleven OOMs at a time: the kernel prints ten in five seconds (mm/oom_kill.c, oom_rs)."""
+def burst():
+    """The kernel prints ten reports in five seconds (mm/oom_kill.c, oom_rs)."""
     pids = [child(f"sleeper {number}", 1000, lambda: time.sleep(3600)) for number in range(12)]
     time.sleep(1)
-    for number in range(len(pids)):
+    for _ in pids:
         write("/proc/sysrq-trigger", "f")
-        time.sleep(0.1)
-    return all(map(killed, pids)) and killed(child("hog", 0, hog))
+        time.sleep(0.05)
+    return all([killed(pid) for pid in pids])
 
 
 def nokillable():
@@ -112,7 +114,7 @@ def nokillable():
 
 SCENARIOS = {
     "global": lambda: killed(child("hog", 0, hog)),
-    "silent": silent,
+    "burst": burst,
     "cpuset": lambda: killed(child("confined hog", 0, confined_hog)),
     "mempolicy": lambda: killed(child("bound hog", 0, bound_hog)),
     "sysrq": sysrq,
@@ -121,4 +123,5 @@ SCENARIOS = {
 
 if __name__ == "__main__":
     write("/proc/self/oom_score_adj", -1000)
-    sys.exit(0 if SCENARIOS[sys.argv[1]]() else 1)
+    failed = [name for name in sys.argv[1:] if not SCENARIOS[name]()]
+    sys.exit("failed: " + ", ".join(failed) if failed else 0)
