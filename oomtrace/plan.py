@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from oomtrace import __version__
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
-from oomtrace.kernel import btf, eras, header, machine, probes, statistics
+from oomtrace.kernel import btf, eras, header, machine, privileges, probes, statistics
 from oomtrace.kernel.symbols import Symbols, base_address
 from oomtrace.live import program
 from oomtrace.live.image import Image, mark
@@ -67,7 +67,10 @@ def _base() -> int:
         message = f"cannot read /proc/kallsyms: {error.strerror}"
         raise OomtraceError(message, "is CONFIG_KALLSYMS set?", EXIT_LOCKDOWN) from error
     if base is None:
-        hint = "sysctl kernel.kptr_restrict=1 and CAP_SYSLOG show them"
+        hidden = privileges.lacking("CAP_SYSLOG")
+        if hidden is not None:
+            raise hidden
+        hint = "sysctl kernel.kptr_restrict=1 shows them"
         raise OomtraceError("the kernel hides its symbols' addresses", hint, EXIT_LOCKDOWN)
     return base
 

@@ -6,10 +6,12 @@ import ctypes
 import os
 import resource
 from contextlib import suppress
+from errno import ENOMEM, EPERM
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
+from oomtrace.kernel import privileges
 from oomtrace.kernel.probes import Target
 from oomtrace.live import bpf
 from oomtrace.live.image import Image
@@ -46,7 +48,10 @@ class Tracer:
             self._rings = Rings(self._maps["records"], cpus, buffer_pages(len(cpus)))
         except OSError as error:
             self.close()
-            raise OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status()) from error
+            # Up to 5.10 for the maps, later for the buffers: more locked memory than RLIMIT_MEMLOCK allows.
+            unlocked = privileges.lacking("CAP_SYS_RESOURCE") if error.errno in (EPERM, ENOMEM) else None
+            refused = OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status())
+            raise unlocked or refused from error
 
     def _keep(self, fd: int) -> int:
         self._fds.append(fd)
@@ -130,8 +135,3 @@ def protect() -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("-1000")
     ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
-
-
-def privileged() -> bool:
-    """Whether this is root; see README for the capabilities that serve instead."""
-    return os.geteuid() == 0
