@@ -47,7 +47,7 @@ class Plan:
 def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
     """The plan for the running kernel, and where its ``_stext`` is. Raises OomtraceError."""
     base = _base()
-    path = _path()
+    path = kept()
     plan = _load(path)
     if plan is not None:
         say(f"oomtrace: compiled programs from {path}")
@@ -97,8 +97,8 @@ def _make(base: int) -> Plan:
     )
 
 
-def _path() -> Path:
-    """Where the plan for this kernel and these sources is kept."""
+def kept() -> Path:
+    """Where the plan for this kernel and these sources is kept, if it is."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
     digest = hashlib.sha256()
     with suppress(OSError):

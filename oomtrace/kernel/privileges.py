@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from errno import EACCES, ENOMEM, EPERM
 from pathlib import Path
 from typing import FrozenSet, List, Optional
 
 from oomtrace.errors import EXIT_NOT_ROOT, OomtraceError
+from oomtrace.kernel import surroundings
 
 STATUS = Path("/proc/self/status")
 UID_MAP = Path("/proc/self/uid_map")
@@ -104,3 +106,15 @@ def lacking(capability: str) -> Optional[OomtraceError]:
         return None
     purpose = next(need.purpose for need in NEEDS if need.capability == capability)
     return OomtraceError(f"tracing the OOM killer needs root, or {capability} {purpose}", HINT, EXIT_NOT_ROOT)
+
+
+def explained(error: OSError, held: Optional[FrozenSet[str]] = None) -> Optional[OomtraceError]:
+    """What is missing, if it is for want of a capability that the kernel refuses maps, buffers or perf events."""
+    have = effective() if held is None else held
+    paranoid = surroundings.sysctl("kernel.perf_event_paranoid")
+    if error.errno == EACCES and paranoid is not None and paranoid > 2 and "CAP_SYS_ADMIN" not in have:
+        # A patch of Debian's and Ubuntu's, who have it at 3 and 4; CAP_PERFMON does not count for it.
+        message = f"tracing the OOM killer needs root or CAP_SYS_ADMIN while kernel.perf_event_paranoid is {paranoid}"
+        return OomtraceError(message, "run it with sudo, or sysctl kernel.perf_event_paranoid=2", EXIT_NOT_ROOT)
+    # Up to 5.10 for the maps, later for the buffers: more locked memory than RLIMIT_MEMLOCK allows.
+    return lacking("CAP_SYS_RESOURCE") if error.errno in (EPERM, ENOMEM) else None

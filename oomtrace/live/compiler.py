@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -39,7 +40,8 @@ class Compiler:
 
     def compile(self, text: str, missing: List[str]) -> Image:
         """Bytecode for the source. Raises OomtraceError if bcc is missing or the source does not compile."""
-        with os.fdopen(self._request, "w") as request:
+        # Without bcc the process may have answered and gone before this is written.
+        with suppress(BrokenPipeError), os.fdopen(self._request, "w") as request:
             self._request = -1
             request.write(text)
         with os.fdopen(self._answer, "rb") as answer:

@@ -17,7 +17,6 @@ NUMBERS = {
     "perfmon": 38, "bpf": 39,
 }
 KEEPCAPS, BOUNDING_DROP, AMBIENT, AMBIENT_RAISE = 8, 24, 47, 2
-LAST = int(open("/proc/sys/kernel/cap_last_cap").read())
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -45,13 +44,16 @@ def main():
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
     kept = [NUMBERS[name] for name in arguments.capabilities.split(",") if name]
-    open("/proc/self/oom_score_adj", "w").write("0")
+    with open("/proc/self/oom_score_adj", "w") as adj:
+        adj.write("0")
+    with open("/proc/sys/kernel/cap_last_cap") as file:
+        last = int(file.read())
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (arguments.memlock, arguments.memlock))
     if arguments.cache:
         os.makedirs(arguments.cache, exist_ok=True)
         os.chown(arguments.cache, arguments.uid, arguments.uid)
         os.environ["OOMTRACE_CACHE"] = arguments.cache
-    for number in range(LAST + 1):
+    for number in range(last + 1):
         if number not in kept:
             call(libc.prctl, BOUNDING_DROP, number, 0, 0, 0)
     call(libc.prctl, KEEPCAPS, 1, 0, 0, 0)
