@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from oomtrace import __version__, structures
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
-from oomtrace.kernel import eras, header, machine, meminfo, probes, statistics
+from oomtrace.kernel import eras, header, machine, meminfo, privileges, probes, statistics
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols, base_address
 from oomtrace.live import program
@@ -50,7 +50,7 @@ class Plan:
 def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
     """The plan for the running kernel, and where its ``_stext`` is. Raises OomtraceError."""
     base = _base()
-    path = _path()
+    path = kept()
     plan = _load(path)
     if plan is not None:
         made = "" if plan.origin == structures.BTF else f", made with {plan.origin}"
@@ -71,7 +71,10 @@ def _base() -> int:
         message = f"cannot read /proc/kallsyms: {error.strerror}"
         raise OomtraceError(message, "is CONFIG_KALLSYMS set?", EXIT_LOCKDOWN) from error
     if base is None:
-        hint = "sysctl kernel.kptr_restrict=1 and CAP_SYSLOG show them"
+        hidden = privileges.lacking("CAP_SYSLOG")
+        if hidden is not None:
+            raise hidden
+        hint = "sysctl kernel.kptr_restrict=1 shows them"
         raise OomtraceError("the kernel hides its symbols' addresses", hint, EXIT_LOCKDOWN)
     return base
 
@@ -111,8 +114,8 @@ def _make(base: int, say: Callable[[str], None]) -> Plan:
     )
 
 
-def _path() -> Path:
-    """Where the plan for this kernel and these sources is kept."""
+def kept() -> Path:
+    """Where the plan for this kernel and these sources is kept, if it is."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
     digest = hashlib.sha256()
     with suppress(OSError):

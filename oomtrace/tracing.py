@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from oomtrace import plan
-from oomtrace.errors import EXIT_NOT_ROOT, OomtraceError
-from oomtrace.kernel import machine, probes
+from oomtrace.kernel import machine, privileges, probes
 from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import program, tracer
 from oomtrace.model import OomEvent
@@ -43,8 +42,7 @@ class Trace:
 
     def start(self) -> None:
         """Compile and attach. Raises OomtraceError with what a person can do about it."""
-        if not tracer.privileged():
-            raise OomtraceError("tracing the OOM killer needs root", "run it with sudo", EXIT_NOT_ROOT)
+        privileges.require()
         self._plan, base = plan.get(self._say)
         for part in self._plan.lost:
             self._warn(f"oomtrace: without the kernel's BTF: {part}")

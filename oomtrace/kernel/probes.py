@@ -54,11 +54,16 @@ class Target:
     symbol: Optional[str]
 
 
+def find(probe: Probe, symbols: Symbols) -> Optional[str]:
+    """The symbol that the probe is to enter on this kernel, compiler clones included."""
+    return next(filter(None, map(symbols.function, probe.functions)), None)
+
+
 def resolve(symbols: Symbols, probes: Tuple[Probe, ...] = PROBES) -> List[Target]:
-    """Each probe's symbol on this kernel, compiler clones included. Raises OomtraceError if one is indispensable."""
+    """Each probe's symbol on this kernel. Raises OomtraceError if one is indispensable."""
     targets = []
     for probe in probes:
-        found = next(filter(None, map(symbols.function, probe.functions)), None)
+        found = find(probe, symbols)
         if found is None and probe.loses is None:
             raise OomtraceError(
                 f"this kernel has no function {probe.functions[0]} to probe",

@@ -64,11 +64,11 @@ class Compiler:
         return (base64.b64decode(data) if data else None), reply.get("said") or reply.get("error", "")
 
     def _ask(self, want: str, text: str) -> Dict[str, Any]:
-        said = ""
+        # Without bcc the process may have answered and gone before this is written.
         with suppress(BrokenPipeError):
             self._request.write(json.dumps({"want": want, "text": text}) + "\n")
             self._request.flush()
-            said = self._answer.readline()
+        said = self._answer.readline()
         reply: Dict[str, Any] = json.loads(said) if said else {"error": "the compiling process died"}
         if "no_bcc" in reply:
             raise _no_bcc(reply["no_bcc"])

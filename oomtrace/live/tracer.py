@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
+from oomtrace.kernel import privileges
 from oomtrace.kernel.probes import Target
 from oomtrace.live import bpf
 from oomtrace.live.image import Image
@@ -46,7 +47,8 @@ class Tracer:
             self._rings = Rings(self._maps["records"], cpus, buffer_pages(len(cpus)))
         except OSError as error:
             self.close()
-            raise OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status()) from error
+            refused = OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status())
+            raise privileges.explained(error) or refused from error
 
     def _keep(self, fd: int) -> int:
         self._fds.append(fd)
@@ -60,13 +62,9 @@ class Tracer:
 
         ``skipped`` hears of each probe that the report can do without. Raises OomtraceError for one that it cannot.
         """
-        try:
-            for index, name in enumerate(PARTS):
-                bpf.update_map(self._maps["parts"], index, self._load(name))
-        except (OSError, bpf.VerifierError) as error:
-            raise OomtraceError(f"the kernel refuses the BPF programs: {error}", _hint(), _status()) from error
+        self.load_parts()
         for target in targets:
-            reason = self._attach(target)
+            reason = self.enter(target)
             if reason is None or (target.probe.optional and target.symbol is None):
                 continue
             if target.probe.loses is None:
@@ -74,7 +72,16 @@ class Tracer:
                 raise OomtraceError(f"cannot probe {name}: {reason}", _hint(), _status())
             skipped(target, reason)
 
-    def _attach(self, target: Target) -> Optional[str]:
+    def load_parts(self) -> None:
+        """Load the programs that others call. Raises OomtraceError."""
+        try:
+            for index, name in enumerate(PARTS):
+                bpf.update_map(self._maps["parts"], index, self._load(name))
+        except (OSError, bpf.VerifierError) as error:
+            raise OomtraceError(f"the kernel refuses the BPF programs: {error}", _hint(), _status()) from error
+
+    def enter(self, target: Target) -> Optional[str]:
+        """Load one program and attach it until ``close``. Returns why it cannot be, or None."""
         if target.symbol is None:
             return "this kernel has no such function"
         try:
@@ -131,8 +138,3 @@ def protect() -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("-1000")
     ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
-
-
-def privileged() -> bool:
-    """Whether this is root; see README for the capabilities that serve instead."""
-    return os.geteuid() == 0

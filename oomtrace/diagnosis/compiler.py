@@ -1,0 +1,52 @@
+"""bcc: whether it is there, whether it is the right one, and what is known against its version."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any, Dict, Optional
+
+from oomtrace.diagnosis.rows import IMPOSSIBLE, INFO, OK, Row
+
+# Those of the distributions whose kernels the tests boot.
+_OLDEST, _NEWEST = (0, 18), (0, 31)
+_SECONDS = 60
+_ASK = """
+import json, bcc
+try:
+    from bcc.version import __version__ as version
+except ImportError:
+    version = None
+print(json.dumps({"version": version, "path": bcc.__file__, "is_bpf": hasattr(bcc, "BPF")}))
+"""
+
+
+def look(facts: Dict[str, Any]) -> Row:
+    """Asked in a process of its own: an installation may be broken enough to take that with it."""
+    install = f"install python3-bpfcc (Debian, Ubuntu) or python3-bcc (Fedora) for {sys.executable}"
+    try:
+        done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, timeout=_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Row("bcc", IMPOSSIBLE, f"cannot be asked: {error}", install)
+    if done.returncode or not done.stdout.strip():
+        reason = (done.stderr.strip().splitlines() or [f"importing it ends with status {done.returncode}"])[-1]
+        return Row("bcc", IMPOSSIBLE, reason, f"{install}; PyPI's bcc is another thing")
+    about = facts["bcc"] = json.loads(done.stdout.strip().splitlines()[-1])
+    if not about["is_bpf"]:
+        return Row("bcc", IMPOSSIBLE, f"{about['path']} is not the BPF Compiler Collection",
+                   f"pip uninstall bcc; {install}")
+    remark = problem(about["version"])
+    return Row("bcc", INFO if remark else OK, f"{about['version'] or 'of unknown version'}, {about['path']}", remark)
+
+
+def problem(version: Optional[str]) -> Optional[str]:
+    """What is known against a version of bcc; None: nothing, or it has none that can be read."""
+    parts = (version or "").split("+")[0].split(".")[:2]
+    if len(parts) < 2 or not all(part.isdigit() for part in parts):
+        return None
+    numbers = (int(parts[0]), int(parts[1]))
+    tested = f"than any that oomtrace is tested with (0.{_OLDEST[1]} to 0.{_NEWEST[1]})"
+    if numbers < _OLDEST:
+        return f"older {tested}"
+    return f"newer {tested}" if numbers > _NEWEST else None

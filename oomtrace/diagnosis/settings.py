@@ -1,0 +1,129 @@
+"""The checks of everything but the probes: each looks at one thing, and notes what it saw in ``facts``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, Tuple
+
+from oomtrace.diagnosis import compiler
+from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, Row, listed, mib
+from oomtrace.errors import OomtraceError
+from oomtrace.kernel import btf, privileges, surroundings
+from oomtrace.kernel.symbols import Symbols, base_address
+
+Facts = Dict[str, Any]
+
+_ARCHITECTURES = ("x86_64",)  # whose registers the BPF programs and the stub headers know
+_CONFIG = (
+    "CONFIG_BPF_SYSCALL", "CONFIG_BPF_EVENTS", "CONFIG_KPROBES", "CONFIG_DEBUG_INFO_BTF", "CONFIG_MEMCG",
+    "CONFIG_MEMCG_V1", "CONFIG_KALLSYMS_ALL", "CONFIG_PREEMPT_DYNAMIC",
+)
+
+
+def kernel(facts: Facts) -> Row:
+    """Which kernel, and for which processor."""
+    facts["config"] = {
+        name: value for name, value in surroundings.kernel_config(facts["release"]).items() if name in _CONFIG
+    }
+    found = f"{facts['release']} {facts['machine']}, {facts['distribution'] or 'unknown distribution'}"
+    if facts["machine"] not in _ARCHITECTURES:
+        return Row("kernel", IMPOSSIBLE, found, f"oomtrace traces on {listed(_ARCHITECTURES)} only")
+    return Row("kernel", OK, found)
+
+
+def rights(facts: Facts) -> Row:
+    """Capabilities."""
+    held = privileges.effective()
+    lacking = privileges.missing(held)
+    facts["capabilities"] = sorted(held)
+    facts["missing_capabilities"] = [need.capability for need in lacking]
+    who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
+    without = f"{who} without {listed(facts['missing_capabilities'])}"
+    try:
+        privileges.require(held)
+    except OomtraceError as error:
+        return Row("privileges", IMPOSSIBLE, without if lacking else f"{who} of a user namespace", error.hint)
+    losses = [need.loses for need in lacking if need.loses]
+    if losses:
+        return Row("privileges", DEGRADED, without, f"lost: {listed(losses)}")
+    return Row("privileges", OK, f"{who}, with all capabilities that a trace needs")
+
+
+def types(facts: Facts) -> Row:
+    """Where the layout of the kernel's structures comes from."""
+    facts["headers"] = surroundings.headers(facts["release"])
+    facts["btf_bytes"] = btf.VMLINUX.stat().st_size if btf.VMLINUX.exists() else None
+    if facts["btf_bytes"] is None:
+        headers = "the kernel's headers are installed, but not used" if facts["headers"] else "nor kernel headers"
+        hint = "oomtrace needs a kernel with CONFIG_DEBUG_INFO_BTF=y"
+        return Row("types", IMPOSSIBLE, f"no BTF ({btf.VMLINUX}); {headers}", hint)
+    btf.load()
+    return Row("types", OK, f"BTF of {mib(facts['btf_bytes'])}; kernel headers are not needed")
+
+
+def symbols(facts: Facts) -> Row:
+    """Whether the kernel shows where its symbols are."""
+    for name in ("kptr_restrict", "perf_event_paranoid", "unprivileged_bpf_disabled"):
+        facts[name] = surroundings.sysctl(f"kernel.{name}")
+    setting = f"kptr_restrict={facts['kptr_restrict']}"
+    try:
+        shown = base_address() is not None
+    except OSError as error:
+        return Row("symbols", IMPOSSIBLE, f"/proc/kallsyms: {error.strerror}", "is CONFIG_KALLSYMS set?")
+    if shown:
+        return Row("symbols", OK, f"kallsyms shows addresses ({setting})")
+    hint = "sysctl kernel.kptr_restrict=1" if facts["kptr_restrict"] == 2 else "CAP_SYSLOG shows them"
+    return Row("symbols", IMPOSSIBLE, f"kallsyms hides addresses ({setting})", hint)
+
+
+def kprobes(_facts: Facts) -> Row:
+    """Whether there are kprobes at all."""
+    if surroundings.text(surroundings.KPROBE_PMU) is None:
+        hint = "the kernel needs CONFIG_KPROBE_EVENTS, and /sys must be mounted"
+        return Row("kprobes", IMPOSSIBLE, f"no {surroundings.KPROBE_PMU}", hint)
+    if surroundings.text(surroundings.KPROBES_ENABLED) == "0":
+        return Row("kprobes", IMPOSSIBLE, "switched off", f"echo 1 >{surroundings.KPROBES_ENABLED}")
+    return Row("kprobes", OK, "as perf events")
+
+
+def lockdown(facts: Facts) -> Row:
+    """The kernel's lockdown."""
+    mode = facts["lockdown"] = surroundings.lockdown()
+    if mode == "confidentiality":
+        return Row("lockdown", IMPOSSIBLE, mode, "it forbids BPF to read kernel memory; boot with lockdown=integrity")
+    return Row("lockdown", OK, mode or "none that the kernel shows")
+
+
+def cgroups(facts: Facts) -> Row:
+    """Which cgroup version has the memory controller."""
+    mounted = facts["cgroups"] = surroundings.cgroups()
+    facts["container"] = surroundings.container()
+    inside = f"; in a container ({facts['container']})" if facts["container"] else ""
+    serving = [name for name, memory in mounted.items() if memory]
+    if serving:
+        return Row("cgroups", OK, f"memory controller: {listed(serving)}{inside}")
+    # OOMs in memcgs that other mount namespaces see are traced all the same.
+    return Row("cgroups", INFO, f"no memory controller is mounted{inside}", "oomtrace run and repro need one")
+
+
+def debugfs(_facts: Facts) -> Row:
+    """From 6.15 on, a word of the CPU: line can be learnt from debugfs alone."""
+    if surroundings.text(surroundings.PREEMPT) is not None:
+        return Row("debugfs", OK, f"{surroundings.PREEMPT} can be read")
+    if Symbols.load().function("preempt_model_str") is None:
+        return Row("debugfs", OK, "not needed by this kernel")
+    hint = "mount -t debugfs none /sys/kernel/debug; users other than root need CAP_DAC_READ_SEARCH"
+    return Row("debugfs", DEGRADED, f"{surroundings.PREEMPT} cannot be read: the CPU: line may differ", hint)
+
+
+LOOKS: Tuple[Tuple[str, Callable[[Facts], Row]], ...] = (
+    ("kernel", kernel),
+    ("privileges", rights),
+    ("types", types),
+    ("symbols", symbols),
+    ("kprobes", kprobes),
+    ("lockdown", lockdown),
+    ("cgroups", cgroups),
+    ("debugfs", debugfs),
+    ("bcc", compiler.look),
+)
