@@ -39,7 +39,7 @@ class Structures:
 
         None if the records have nothing of it.
         """
-        if self._memory is None or not self._facts:
+        if self._memory is None or not self._facts or not self._facts["free_area"]:
             return None
         words = list(nodemask if nodemask is not None else self._memory.mems_allowed)
         shown = sum(word << 64 * at for at, word in enumerate(words))

@@ -1,0 +1,186 @@
+"""The kernel's structures → the Mem-Info part. The captures are of guests with two nodes, one for each kernel."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from dataclasses import replace
+from pathlib import Path
+from struct import pack
+from typing import Any, Dict, List
+
+import pytest
+
+from oomtrace import text
+from oomtrace.model import MemInfo, OomEvent
+from oomtrace.wire import capture, meminfo
+from oomtrace.wire.printed import Printed
+from tests.wire.made import printks, record
+
+CAPTURES = sorted((Path(__file__).resolve().parent / "data").glob("*.oom.gz"))
+
+# A kernel with two orders, two migrate types and few counters.
+FACTS: Dict[str, Any] = {
+    "node": {"active_anon": [0, 1], "file_pages": [1, 1], "kernel_stack": [2, 0], "anon_thp": [3, 512]},
+    "zone": {"free": [0, 1]},
+    "letters": "UM",
+    "zones": {"ZONE_DMA": 0, "ZONE_DMA32": 1, "ZONE_NORMAL": 2, "ZONE_HIGHMEM": None, "ZONE_MOVABLE": 3},
+    "free_area": {"orders": 2, "bytes": 40, "nr_free": 32},
+    "numa": True,
+    "cma": False,
+    "by_gfp_zone": True,
+    "hugepages_by_node": True,
+}
+GFP_HIGHUSER_MOVABLE, GFP_DMA32, GFP_KERNEL = 0x100CCA, 0xCC4, 0xCC0
+LIST = 0xFFFF888000001000
+
+
+def _bodies(**changes: Any) -> Dict[str, List[Any]]:
+    """Two nodes: DMA and NORMAL on the first, NORMAL on the second."""
+    other = LIST + 0x500
+    first = pack("<5Q", LIST, LIST, other, other, 3)  # order 0: none unmovable, three movable
+    second = pack("<5Q", LIST + 40, 0, LIST + 56, 0, 0)
+    zone: Dict[str, Any] = {
+        "watermark": [10, 20, 30],
+        "boost": 1,
+        "free_area": LIST,
+        "areas": first + second,
+        "reserves": 2,
+        "lowmem_reserve": [0, 5],
+        "present": 100,
+        "managed": 90,
+        "free_pcp": 4,
+        "local_pcp": 3,
+        "free_highatomic": (1 << 64) - 1,
+        "stat": [25],
+    }
+    memory: Dict[str, Any] = {
+        "mems_allowed": [3],
+        "node_stat": [7, 8],
+        "zone_stat": [-9],
+        "free_swap": 1,
+        "total_swap": 2,
+        "swapcache": 3,
+        "swapcache_info": [-1],
+        "poisoned": -1,
+        **changes,
+    }
+    node: Dict[str, Any] = {"has_memory": 1, "stat": [7, 0, 16, 2], "kswapd_failures": 16}
+    records = [
+        record("REC_MEMORY", **memory),
+        record("REC_NODE", node=0, **node),
+        record("REC_ZONE", node=0, zone=0, name=b"DMA", **zone),
+        record("REC_ZONE", node=0, zone=2, name=b"Normal", **zone),
+        record("REC_NODE", node=1, **node),
+        record("REC_ZONE", node=1, zone=2, name=b"Normal", **zone),
+    ]
+    found: Dict[str, List[Any]] = {}
+    for made in records:
+        found.setdefault(made.kind, []).append(made.body)
+    return found
+
+
+def _made(nodemask: Any = None, gfp_mask: int = GFP_HIGHUSER_MOVABLE, facts: Any = None, **changes: Any) -> MemInfo:
+    held = meminfo.Structures(_bodies(**changes), {"meminfo": facts or FACTS}, 4).meminfo(nodemask, gfp_mask)
+    assert held is not None
+    return held
+
+
+def test_counters_in_the_units_that_are_printed() -> None:
+    held = _made()
+    assert held.counters["active_anon_pages"] == 7
+    assert held.counters["free_pages"] == 0  # caught below zero
+    assert held.counters["free_pcp_pages"] == 12
+    assert held.nodes[0].counters["active_anon_kb"] == 28
+    assert held.nodes[0].counters["kernel_stack_kb"] == 16
+    assert held.nodes[0].counters["anon_thp_kb"] == 4096
+    assert held.nodes[0].all_unreclaimable is True
+    zone = held.zones[0]
+    assert (zone.counters["min_kb"], zone.counters["high_kb"], zone.counters["free_kb"]) == (44, 124, 100)
+    assert "free_highatomic_kb" not in zone.counters
+    assert zone.lowmem_reserve_pages == (0, 5)
+    assert held.tail == {
+        "pagecache_pages": 8,
+        "swapcache_pages": 3,
+        "free_swap_kb": 4,
+        "total_swap_kb": 8,
+        "ram_pages": 300,
+        "highmem_movable_pages": 0,
+        "reserved_pages": 30,
+    }
+
+
+def test_free_lists() -> None:
+    zone = _made().zones[0]
+    assert zone.buddy == ((3, 4, "M"), (0, 8, ""))
+    assert zone.buddy_total_kb == 12
+
+
+def test_nodes_that_the_task_may_not_use_are_left_out() -> None:
+    assert [zone.node for zone in _made(mems_allowed=[2]).zones] == [1]
+    by_policy = _made(nodemask=[1])
+    assert [node.node for node in by_policy.nodes] == [0]
+    assert by_policy.tail["ram_pages"] == 300  # the sums are of all nodes
+    assert by_policy.counters["free_pcp_pages"] == 8
+
+
+def test_zones_that_the_allocation_may_not_use_are_left_out_from_6_1_on() -> None:
+    held = _made(gfp_mask=GFP_DMA32)
+    assert [(zone.node, zone.name) for zone in held.zones] == [(0, "DMA")]
+    assert [node.node for node in held.nodes] == [0]  # node 1 has nothing that serves
+    older = _made(gfp_mask=GFP_DMA32, facts={**FACTS, "by_gfp_zone": False})
+    assert len(older.zones) == 3
+    assert len(older.nodes) == 2
+
+
+@pytest.mark.parametrize(
+    ("gfp_mask", "zone"), [(GFP_HIGHUSER_MOVABLE, 3), (GFP_DMA32, 1), (GFP_KERNEL, 2), (0xCC1, 0), (0xCC2, 2)]
+)
+def test_gfp_zone(gfp_mask: int, zone: int) -> None:
+    assert meminfo.gfp_zone(gfp_mask, FACTS["zones"]) == zone
+
+
+def test_what_was_printed_wins() -> None:
+    printed = Printed(printks(("Node %d ", 1), ("%s free:%lukB\n", b"Normal", 96), ("%ld total pagecache pages\n", 6)))
+    found = meminfo.overlaid(_made(), printed)
+    assert found is not None
+    assert [zone.counters["free_kb"] for zone in found.zones] == [100, 100, 96]
+    assert found.zones[2].counters["min_kb"] == 44
+    assert found.tail["pagecache_pages"] == 6
+    assert found.counters["active_anon_pages"] == 7
+
+
+def test_nothing_known() -> None:
+    assert meminfo.overlaid(meminfo.Structures({}, {}, 4).meminfo(None, 0), Printed([])) is None
+
+
+def _capture(path: Path) -> capture.Capture:
+    return capture.load(io.BytesIO(gzip.decompress(path.read_bytes())))
+
+
+def _kernel_lines(path: Path) -> List[str]:
+    """The report as the guest's log has it; made with the capture."""
+    return gzip.decompress(path.with_name(path.name.replace(".oom.", ".log.")).read_bytes()).decode().splitlines()
+
+
+def _lines(event: OomEvent) -> List[str]:
+    return text.text(text.write(event)).splitlines()
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+def test_captured_report_is_the_kernels(path: Path) -> None:
+    (event,) = capture.events(_capture(path))
+    assert _lines(event) == _kernel_lines(path)
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+def test_the_structures_alone_make_the_same_lines(path: Path) -> None:
+    """Chosen so that no other CPU moved a counter between the structures and the print."""
+    held = _capture(path)
+    silent = tuple(r for r in held.records if held.layout.decode(r).kind not in ("REC_PRINT", "REC_FORMAT"))
+    (event,) = capture.events(replace(held, records=silent))
+    ours = [line for line in _lines(event) if not line.startswith(SLAB)]
+    assert ours == [line for line in _kernel_lines(path) if not line.startswith(SLAB)]
+
+
+SLAB = "Unreclaimable slab info:"
