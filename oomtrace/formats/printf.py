@@ -201,12 +201,11 @@ def _pattern(tokens: Sequence[Token]) -> str:
 
 
 def _loose_pattern(tokens: Sequence[Token]) -> str:
-    """As _pattern, with any number of blanks where the format has some or pads a number."""
-    source = ""
-    blank = ""  # what is wanted before the next word; one expression for all of it, or trying takes for ever
+    """As _pattern, with one blank where the format has some, and perhaps one where it pads a number."""
+    source = blank = ""
     for token in tokens:
         if isinstance(token, Hole):
-            blank = blank or (r"\s*" if token.width else "")
+            blank = blank or (" ?" if token.width else "")
             pattern = token.pattern[2:] if token.pattern.startswith(" *") else token.pattern
             source, blank = source + blank + "(%s)" % pattern, ""
         elif isinstance(token, Group):
@@ -214,10 +213,10 @@ def _loose_pattern(tokens: Sequence[Token]) -> str:
         else:
             for part in re.split("( +)", token):
                 if part.startswith(" "):
-                    blank = r"\s+"
+                    blank = " "
                 elif part:
                     source, blank = source + blank + re.escape(part), ""
-    return source + blank
+    return source + (" ?" if blank else "")
 
 
 def _cut_at(before: Sequence[Token], cut: Token, needle: str) -> List[Tuple[str, str, int]]:
@@ -263,6 +262,8 @@ class Format:
         self.holes: List[Hole] = _holes(tokens)
         self._regex: Optional["re.Pattern[str]"] = None
         self._loose: Optional["re.Pattern[str]"] = None
+        telling = [token for token in tokens if isinstance(token, str) and len(token.strip()) >= _TELLING]
+        self._told = telling[0][:_VERY_TELLING] if telling else "\0"  # no cut line can do without it
         self._cuts: Optional[List[Tuple[str, str, int]]] = None
         self._shapes: Dict[Tuple[bool, ...], Optional[Tuple[str, Tuple[int, ...]]]] = {}
         self._shows = [hole.show for hole in self.holes]
@@ -324,7 +325,7 @@ class Format:
         """The values in a line that lost or gained blanks between its words, as web pages and mail do to columns."""
         if self._loose is None:
             self._loose = re.compile(_loose_pattern(self.tokens))
-        match = self._loose.fullmatch(text)
+        match = self._loose.fullmatch(" ".join(text.split()))  # single blanks can be split in one way only
         if match is None:
             return None
         try:
@@ -338,6 +339,8 @@ class Format:
 
         None if ``text`` is no beginning of such a line, or one that says nothing.
         """
+        if self._told not in text:
+            return None
         if self._cuts is None:
             self._cuts = self._cut_patterns()
         for needle, source, count in self._cuts:

@@ -37,11 +37,6 @@ class Joiner:
         self._indent = 0  # of lines without prefix
         self._wrapping = Wrapping()
 
-    @property
-    def holding(self) -> bool:
-        """Is a line held back?"""
-        return bool(self._held)
-
     def add(self, number: int, raw: str) -> List[Logical]:
         """The kernel's lines that are complete now."""
         found: List[Logical] = []

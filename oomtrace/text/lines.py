@@ -23,7 +23,7 @@ _ANCHOR = re.compile(
     rb"|Kill(?:ed)? process \d"
     rb"|Memory cgroup (?:stats for|out of memory)"
     rb"|out_of_memory[+ ]"
-    rb"|Out of memory(?: and no|:)"
+    rb"|Out of memory(?: and no killable|: Kill)"
     rb"|killed as a result of limit"
     rb"|memory\.oom\.group set"
 )
@@ -36,6 +36,7 @@ class Line(NamedTuple):
 
     number: int
     data: Optional[bytes]
+    anchor: bool = False  # it has the words for which it was delivered
 
 
 def lines(chunks: Iterable[bytes], reading: Callable[[], bool]) -> Iterator[Line]:
@@ -88,7 +89,7 @@ class _Scanner:
                 at = start
             stop = self._data.find(b"\n", at)
             number, self.number = self.number, self.number + 1
-            yield Line(number, self._data[at:stop])
+            yield Line(number, self._data[at:stop], at + 1 == self._wanted)
             at = stop + 1
         self._keep(at, end)
 

@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 from oomtrace.formats import DIALECTS, KINDS, ORDER, ROWS, Dialect, Row
 
 # No record of the kernel is longer than 1024 bytes (PRINTKRB_RECORD_MAX); what is, no row need try.
-MAX_TEXT = 4096
+MAX_TEXT = 2048
 # Kinds whose formats would read nearly anything: only where they are expected.
 LOOSE = frozenset(["stat", "stat_line", "raw_words"])
 
@@ -100,22 +100,28 @@ def companion(row: Row) -> Row:
 def _mended(text: str) -> Iterator[Reading]:
     """Blanks that logs lose or add at the ends of lines, where the row leaves no doubt about them."""
     bare = text.rstrip(" ")
-    for row in _ordered(None):
-        if bare != text:
-            values = row.format.read(bare)
+    guesses = [(bare, _ordered(None))] if bare != text else []
+    if bare and not bare.startswith(" "):
+        guesses.append((" " + bare, _begin_with_blank()))
+    guesses.append((bare + " ", _end_with_blank()))
+    for guess, rows in guesses:
+        for row in rows:
+            values = row.format.read(guess)
             if values is not None and _exact(row, values):
-                yield Reading(row, values, bare)
-        shape = row.format.text
-        if bare and not bare.startswith(" ") and (shape.startswith(" ") or row.kind == "raw_words"):
-            values = row.format.read(" " + bare)
-            if values is not None:
-                yield Reading(row, values, " " + bare)
-        elif shape.endswith(" "):
-            values = row.format.read(bare + " ")
-            if values is not None and _exact(row, values):
-                yield Reading(row, values, bare + " ")
+                yield Reading(row, values, guess)
 
 
+@lru_cache(maxsize=1)
+def _begin_with_blank() -> Tuple[Row, ...]:
+    return tuple(row for row in _ordered(None) if row.format.text.startswith(" ") or row.kind == "raw_words")
+
+
+@lru_cache(maxsize=1)
+def _end_with_blank() -> Tuple[Row, ...]:
+    return tuple(row for row in _ordered(None) if row.format.text.endswith(" "))
+
+
+@lru_cache(maxsize=256)
 def is_read(text: str) -> bool:
     """Does any row that leaves no doubt read it as it is?"""
     for row in _ordered(None) if len(text) <= MAX_TEXT else ():
@@ -135,7 +141,7 @@ def loose(text: str) -> Optional[Reading]:
     for row in _ordered(None):
         if row.kind != "cpu":
             continue
-        values = row.format.read_loose(text) or row.format.read_loose(text + " ")
+        values = row.format.read_loose(text)
         if values is not None:
             return Reading(row, values, text)
     return None
@@ -160,6 +166,7 @@ class Cut(NamedTuple):
     values: Sequence[Any]
 
 
+@lru_cache(maxsize=64)
 def cut(text: str) -> Optional[Cut]:
     """A line that ends too early: the row whose beginning it is, and the values that are there in full."""
     best: Optional[Cut] = None

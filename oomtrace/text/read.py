@@ -13,6 +13,7 @@ from .report import Offer, Report
 from .source import chunks
 
 _AFTER_END = 100  # lines of the log in which the reaper or more of a group may still come
+_AFTER_ANCHOR = 20  # lines in which a report must begin
 _WITHIN = 500  # lines of others within a report
 _DOUBTFUL = 3  # lines of others within what may be no OOM at all
 _SILENCES = 10  # of the input before an unfinished report is given up
@@ -45,11 +46,13 @@ class Reader:
         self._joiner = Joiner()
         self._open: List[Report] = []
         self._silent = 0
+        self._idle = _AFTER_ANCHOR  # lines since the last one for which lines were delivered
+        self._next = 0  # number of the line that would be next
 
     @property
     def reading(self) -> bool:
-        """Is there a report for which the next line matters?"""
-        return bool(self._open) or self._joiner.holding
+        """Is there a report for which the next line matters, or could one begin?"""
+        return bool(self._open) or self._idle < _AFTER_ANCHOR
 
     def feed(self, line: Line) -> Iterator[OomEvent]:
         """The events that are over with this line."""
@@ -57,23 +60,30 @@ class Reader:
             yield from self._silence()
             return
         self._silent = 0
+        if line.number != self._next:  # what is between was skipped
+            yield from self._flush()
+        self._next = line.number + 1
+        self._idle = 0 if line.anchor else self._idle + 1
         for logical in self._joiner.add(line.number, line.data.decode("utf-8", "surrogateescape")):
             self._take(logical)
         yield from self._over()
 
     def finish(self) -> Iterator[OomEvent]:
         """The events that are left when the log is over."""
-        for logical in self._joiner.flush():
-            self._take(logical)
+        yield from self._flush()
         rest, self._open = self._open, []
         yield from _events(rest)
 
     def _silence(self) -> Iterator[OomEvent]:
         self._silent += 1
-        for logical in self._joiner.flush():
-            self._take(logical)
+        yield from self._flush()
         over = [report for report in self._open if report.ended or self._silent >= _SILENCES]
         yield from self._close(over)
+
+    def _flush(self) -> Iterator[OomEvent]:
+        for logical in self._joiner.flush():
+            self._take(logical)
+        return self._over()
 
     def _take(self, logical: Logical) -> None:
         """Gives a line to the report that it continues, or to a new one, or to the one that it interrupts."""

@@ -138,7 +138,7 @@ def paragraph(texts: Sequence[str]) -> str:
 
 def _whole(text: str) -> Optional[str]:
     """The text as a row reads it; the blank at the end of the CPU line (6.15+) is lost where lines are broken."""
-    for guess in (text, text + " "):
+    for guess in (text, text + " ") if "CPU: " in text else (text,):
         if is_read(guess):
             return guess
     return None
