@@ -63,11 +63,16 @@ static inline void submit_memcg(struct pt_regs *ctx, struct oom_state *oom, u64 
 }
 
 #ifdef HAVE_memcg_vmstats__state
-/* 5.17+ (memcg_vmstats is private to mm/memcontrol.c): a pointer to the flushed values. */
-#define STATE_AT(memcg) AT(GET(memcg, mem_cgroup, vmstats), memcg_vmstats, state)
+/* 5.13+: the flushed values, up to 6.0 in the memcg itself, then pointed to and private to mm/memcontrol.c. */
+#ifdef HAVE_EMBEDDED_VMSTATS
+#define VMSTATS(memcg) AT(memcg, mem_cgroup, vmstats)
+#else
+#define VMSTATS(memcg) GET(memcg, mem_cgroup, vmstats)
+#endif
+#define STATE_AT(memcg) AT(VMSTATS(memcg), memcg_vmstats, state)
 #define STATE_BYTES sizeof(TYPE_memcg_vmstats__state)
 #ifdef HAVE_memcg_vmstats__events
-#define EVENTS_AT(s, memcg) AT(GET(memcg, mem_cgroup, vmstats), memcg_vmstats, events)
+#define EVENTS_AT(s, memcg) AT(VMSTATS(memcg), memcg_vmstats, events)
 #define EVENTS_BYTES sizeof(TYPE_memcg_vmstats__events)
 #else
 /*

@@ -59,7 +59,8 @@ def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
     plan = _make(base, say)
     say(f"oomtrace: kernel structures from {plan.origin}")
     for name in plan.missing:
-        say(f"oomtrace: {'this kernel has' if plan.origin == structures.BTF else 'they have'} no {name}")
+        known = plan.origin == structures.BTF or name.startswith("symbol ")
+        say(f"oomtrace: {'this kernel has' if known else 'its headers have'} no {name}")
     _save(path, plan)
     return plan, base
 

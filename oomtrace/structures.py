@@ -1,4 +1,4 @@
-"""Where the kernel's structures are learnt from: its BTF, or, where it has none, its headers (joins kernel and live)."""
+"""Where the kernel's structures are learnt from: its BTF or, where it has none, its headers (joins kernel and live)."""
 
 from __future__ import annotations
 
@@ -42,18 +42,15 @@ def learn(compiler: "Compiler", ask: Callable[[Btf], object], say: Callable[[str
     release = os.uname().release
     tree = headers.locate(release)
     if tree is None:
-        raise OomtraceError(
-            f"the kernel's structures are not known: there is no BTF at {btf.path()}, and no kernel headers for {release}",
-            f"install its headers (Debian, Ubuntu: linux-headers-{release}; Fedora: kernel-devel-{release}), "
-            "or boot a kernel with CONFIG_DEBUG_INFO_BTF=y",
-            EXIT_NO_TYPES,
+        raise _unknown(
+            f"and no kernel headers are installed for {release}",
+            f"install the package linux-headers-{release} (Debian, Ubuntu) or kernel-devel-{release} (Fedora), or boot "
+            "a kernel with CONFIG_DEBUG_INFO_BTF=y",
         )
     if tree.release not in (None, release):
-        raise OomtraceError(
-            f"the kernel's structures are not known: there is no BTF at {btf.path()}, and the headers in "
-            f"{tree.roots[0]} are for {tree.release}, not for {release}",
-            "install the headers of the running kernel, or boot the kernel that the headers are for",
-            EXIT_NO_TYPES,
+        raise _unknown(
+            f"and the headers in {tree.roots[0]} are for {tree.release}, not for {release}",
+            "install the headers of the running kernel, or boot the kernel that they are for",
         )
     asked = headers.Asked()
     ask(asked)
@@ -76,9 +73,12 @@ def _answers(compiler: "Compiler", probe: headers.Probe) -> Btf:
 
 
 def _unusable(reason: str) -> OomtraceError:
-    return OomtraceError(
-        f"the kernel's structures are not known: there is no BTF at {btf.path()}, and this bcc cannot compile the "
-        f"kernel's headers ({reason})",
+    return _unknown(
+        f"and this bcc cannot compile the kernel's headers ({reason})",
         "a kernel with CONFIG_DEBUG_INFO_BTF=y needs no headers; a newer bcc may be able to",
-        EXIT_NO_TYPES,
     )
+
+
+def _unknown(why: str, hint: str) -> OomtraceError:
+    there = f"the kernel's structures are not known: there is no BTF at {btf.path()}, "
+    return OomtraceError(there + why, hint, EXIT_NO_TYPES)

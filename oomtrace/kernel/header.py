@@ -142,7 +142,9 @@ def features(btf: Btf, summed_rss: bool) -> Dict[str, bool]:
     """Differences between kernels that no single field tells, as HAVE_ defines."""
     rss_stat = btf.field("mm_struct", "rss_stat")
     percpu = rss_stat is not None and btf.c_type(rss_stat.type_id)[0] == "u8"
-    return {"PERCPU_RSS": percpu, "SUMMED_RSS": percpu and summed_rss}
+    vmstats = btf.field("mem_cgroup", "vmstats")
+    embedded = vmstats is not None and btf.c_type(vmstats.type_id)[0] == "u8"
+    return {"PERCPU_RSS": percpu, "SUMMED_RSS": percpu and summed_rss, "EMBEDDED_VMSTATS": embedded}
 
 
 def generate(

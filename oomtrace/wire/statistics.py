@@ -33,9 +33,10 @@ def _slots(record: Any, name: str) -> Optional[List[int]]:
     if not width:
         return None
     entries = [int.from_bytes(table[at : at + width], "little") for at in range(0, len(table) - width + 1, width)]
-    if width == 1:
-        return [-1 if entry == ABSENT else entry for entry in entries]
-    return [entry - 1 for entry in entries]  # up to 6.11: int, one more than the slot, 0 for none
+    # Up to 6.11: one more than the slot, 0 for none; int, in 6.10 and 6.11 s8. The first state has the first slot.
+    if width > 1 or record.state_index[0] == 1:
+        return [entry - 1 for entry in entries]
+    return [-1 if entry == ABSENT else entry for entry in entries]
 
 
 def _value(array: Sequence[int], slots: Optional[List[int]], item: int) -> int:

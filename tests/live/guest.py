@@ -6,7 +6,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Tuple
+from typing import Any, List, Tuple
 
 from vm import boot
 from vm.spec import RunSpec
@@ -35,11 +35,11 @@ class Traced:
     stderr: str
 
 
-def trace(kernel: str, cgroup: str, command: str) -> Traced:
-    """Boot, trace, run the shell command, and bring the results out."""
+def trace(kernel: str, cgroup: str, command: str, timeout: float = 300, **wanted: Any) -> Traced:
+    """Boot (``wanted``: more of RunSpec), trace, run the shell command, and bring the results out."""
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
-        spec = RunSpec(kernel=kernel, cgroup=cgroup, timeout=300, get=[(FOLDER, here / "out")])
+        spec = RunSpec(kernel=kernel, cgroup=cgroup, timeout=timeout, get=[(FOLDER, here / "out")], **wanted)
         result = boot.run(spec, f"sh /root/oomtrace/tests/guest/trace.sh {FOLDER} {command}")
         boot.check(result)
         said = result.stderr.decode("utf-8", "replace")
