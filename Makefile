@@ -1,7 +1,7 @@
 # make demo   a real OOM in a test VM, traced
 # make test   everything the project tests, with its own set-up
 # (more: README)
-.PHONY: demo test lint unit vm-test fixtures bench fidelity clean
+.PHONY: demo test lint unit vm-test fixtures man bench fidelity clean
 
 KERNEL ?= 6.1
 PYTHON ?= python3
@@ -26,6 +26,10 @@ vm-test: $(VENV)/ready
 # Captures of one OOM on every kernel, with the kernel's own log beside each.
 fixtures: $(VENV)/ready
 	$(VENV)/bin/python -m tests.fixtures.record
+
+# The manual page, from the same source as --help; a test compares.
+man: $(VENV)/ready
+	$(VENV)/bin/python -m oomtrace.cli.manual >man/oomtrace.1
 
 bench:
 	$(PYTHON) -m vm.bench

@@ -35,6 +35,7 @@ def config(spec: RunSpec, token: str) -> str:
     """Variables that harness.sh reads."""
     variables = {
         "VM_CGROUP": spec.cgroup,
+        "VM_INIT": "systemd" if spec.variant == "systemd" else "",
         "VM_SWAP": "1" if spec.swap else "",
         "VM_END": "\\000" + end_text(token),
     }

@@ -7,8 +7,9 @@ from typing import Optional
 
 from .errors import STATUS_USAGE, VmError
 
-VARIANTS = ("base", "bench")
-"""``base``: no kernel headers, just what oomtrace needs. ``bench``: also headers and the tools to compare with."""
+VARIANTS = ("base", "bench", "systemd")
+"""``base``: no kernel headers, just what oomtrace needs. ``bench``: also headers and the tools to compare with.
+``systemd``: process 1 is systemd, and the command runs as a unit of it."""
 
 
 @dataclass(frozen=True)

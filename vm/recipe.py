@@ -20,6 +20,7 @@ FORMAT = 1
 
 PACKAGES = ("python3-bpfcc", "python3-click", "python3-yaml", "kmod", "procps", "util-linux", "busybox-static")
 BENCH_PACKAGES = ("bpfcc-tools", "bpftrace")
+SYSTEMD_PACKAGES = ("systemd-sysv",)
 
 EXCLUDED = (
     "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/lintian/*",
@@ -80,6 +81,8 @@ class Recipe:
         packages = [*PACKAGES, self.kernel.kernel_package + at_suite]
         if self.variant == "bench":
             packages += [*BENCH_PACKAGES, self.kernel.headers_package + at_suite]
+        if self.variant == "systemd":
+            packages += SYSTEMD_PACKAGES
         return packages
 
     def mmdebstrap(self, root: Path, mirror: str, keyring: Path, apt_options: Sequence[str]) -> list[str]:

@@ -34,6 +34,8 @@ class _Commands(click.Group):
 
     def parse_args(self, context: click.Context, args: List[str]) -> List[str]:
         first = next((arg for arg in args if arg != "--debug"), None)
+        if first is None and context.resilient_parsing:
+            return super().parse_args(context, args)  # a shell asks what could come next: commands, too
         if first is None or (first.startswith("-") and first not in ("--help", "-h", "--version")):
             at = args.index(first) if first else len(args)
             args = [*args[:at], DEFAULT, *args[at:]]

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Callable, Optional, TextIO
 
 from oomtrace import output
+from oomtrace.cli.shelf import Shelf
 from oomtrace.errors import EXIT_FAILURE, OomtraceError
 from oomtrace.model import OomEvent
+from oomtrace.output import journald
 from oomtrace.output.terminal import escaped
 from oomtrace.tracing import Traced
 from oomtrace.verify import KernelLog
@@ -28,20 +30,25 @@ class Sink:
         warn: Callable[[str], None],
         log: Optional[KernelLog] = None,
         color: str = "auto",
+        shelf: Optional[Shelf] = None,
+        journal: bool = False,
     ) -> None:
         colour = {"auto": None, "always": True, "never": False}[color]
         self._writer = None if quiet else output.writer(form, stream, colour)
         self._log = log
         self._target = target
         self._warn = warn
+        self._shelf = shelf
+        self._journal = journal
         self._taken = 0
         self.status = 0
 
     def take(self, traced: Traced) -> None:
         """Write the event."""
         self._taken += 1
-        if self._target is not None:
-            self._save(traced)
+        saved = None if self._target is None else self._save(traced)
+        if self._journal:
+            self._enter(traced.event, saved)
         if self._writer is not None:
             self._writer.event(traced.event)
         if self._log is not None:
@@ -60,14 +67,24 @@ class Sink:
         if not found.exact:
             self.status = EXIT_FAILURE
 
-    def _save(self, traced: Traced) -> None:
+    def _save(self, traced: Traced) -> Optional[Path]:
         path = capture_path(str(self._target), traced.event, self._taken)
         try:
             capture.save(path, traced.capture)
+            if self._shelf is not None:
+                self._shelf.tidy(path)
         except OSError as error:
             if self._taken == 1:
                 raise OomtraceError(f"cannot write {path}: {error.strerror}") from error
             self._warn(f"oomtrace: cannot write {path}: {error.strerror}")
+            return None
+        return path
+
+    def _enter(self, event: OomEvent, saved: Optional[Path]) -> None:
+        try:
+            journald.send(journald.fields(event, saved.absolute() if saved else None))
+        except OSError as error:
+            self._warn(f"oomtrace: cannot write to the journal: {error.strerror}")
 
     def close(self) -> None:
         """Finish the output (closing brackets, summaries)."""

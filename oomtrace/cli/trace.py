@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, TextIO
 import click
 
 from oomtrace import tracing
-from oomtrace.cli import notify
+from oomtrace.cli import notify, shelf
 from oomtrace.errors import EXIT_TIMEOUT
 from oomtrace.select import Selection
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--global-only", is_flag=True, help="Only OOMs of the whole machine.")
 @click.option("--memcg-only", is_flag=True, help="Only OOMs of a memory cgroup.")
 @click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM.")
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep only the N newest captures in DIR/.")
+@click.option("--keep-size", metavar="SIZE", help="Keep only the newest captures in DIR/, together up to SIZE (256M).")
+@click.option("--journal", is_flag=True, help="Enter each OOM into the systemd journal (OOMTRACE_VICTIM=, …).")
 @click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
 @click.option("--verify", is_flag=True, help="Compare each report with the kernel's own log.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
@@ -40,6 +43,9 @@ def command(
     count: Optional[int],
     timeout: Optional[float],
     output: Optional[str],
+    keep: Optional[int],
+    keep_size: Optional[str],
+    journal: bool,
     form: str,
     verify: bool,
     quiet: bool,
@@ -51,6 +57,7 @@ def command(
 ) -> int:
     """Trace until Ctrl-C, and print each OOM as it ends."""
     deadline = None if timeout is None else time.monotonic() + timeout
+    bound = shelf.shelf(keep, keep_size, output)
     trace = tracing.Trace(_say if verbose else _nothing, _say)
     with ExitStack() as stack:
         log = stack.enter_context(closing(_kernel_log())) if verify else None
@@ -60,7 +67,7 @@ def command(
         stack.enter_context(notify.ready(pid_file, ready_file))
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
-        sink = report.Sink(sys.stdout, form, quiet, output, _say, log, color)
+        sink = report.Sink(sys.stdout, form, quiet, output, _say, log, color, bound, journal)
         seen = 0
         for traced in trace.events(deadline):
             if not Selection(**wanted).accepts(traced.event):

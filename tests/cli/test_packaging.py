@@ -38,3 +38,10 @@ def test_wheel_has_the_bpf_sources_and_finds_them(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True, timeout=60,
     )
     assert str(tmp_path / "site") in done.stdout
+
+
+def test_wheel_has_the_manual_and_the_unit() -> None:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    files = dict(parser["options.data_files"])
+    assert files == {"share/man/man1": "\nman/oomtrace.1", "lib/systemd/system": "\nsystemd/oomtrace.service"}

@@ -97,7 +97,7 @@ def test_compressed_modules(tmp_path: Path) -> None:
 
 def test_recipe_key_follows_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {Recipe(kernel, variant).key for kernel in matrix.KERNELS for variant in matrix.VARIANTS}
-    assert len(keys) == 2 * len(matrix.KERNELS)
+    assert len(keys) == len(matrix.VARIANTS) * len(matrix.KERNELS)
     before = Recipe(matrix.find("6.1")).key
     monkeypatch.setattr("vm.recipe.PACKAGES", ("python3-bpfcc",))
     assert Recipe(matrix.find("6.1")).key != before

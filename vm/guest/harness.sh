@@ -1,5 +1,6 @@
 #!/run/vm/busybox sh
 # Process 1 of the guest: mounts what was asked for, runs one command, sends what it prints and its status out.
+# In the systemd variant process 1 goes on as systemd, and `harness.sh unit` does the rest as its only service.
 #
 # Leaves by four virtio-serial ports: vm.out, vm.err (the command's streams as they come), vm.files (a tar of what
 # was asked for), vm.control (lines: "ready", "missing PATH", "exit STATUS"). Each ends in $VM_END, which only this
@@ -73,14 +74,40 @@ port_of() {
 
 # Kills all user processes but this one and the relays, so that no writer of the FIFOs is left.
 kill_leftovers() {
-    local directory victims=
-    for directory in /proc/[0-9]*; do
-        case " 1 $relays " in
-            *" ${directory#/proc/} "*) ;;
-            *) victims="$victims ${directory#/proc/}" ;;
+    local process victims=
+    for process in $(our_processes); do
+        case " $$ $relays " in
+            *" $process "*) ;;
+            *) victims="$victims $process" ;;
         esac
     done
     kill -KILL $victims 2>/dev/null
+}
+
+# All there are, or under systemd those that the command has started.
+our_processes() {
+    if [ $$ = 1 ]; then
+        ls /proc | grep '^[0-9]'
+    else
+        cat /sys/fs/cgroup/system.slice/vm-harness.service/cgroup.procs
+    fi
+}
+
+become_systemd() {
+    mkdir -p /run/systemd/system
+    cat >/run/systemd/system/vm-harness.service <<END
+[Unit]
+After=basic.target
+[Service]
+ExecStart=$harness/busybox sh $harness/harness.sh unit
+OOMScoreAdjust=-1000
+TimeoutStopSec=1
+END
+    cat >/run/systemd/system/vm.target <<END
+[Unit]
+Requires=basic.target vm-harness.service
+END
+    exec /lib/systemd/systemd --unit=vm.target --show-status=no
 }
 
 send_files() {
@@ -98,12 +125,15 @@ send_files() {
 }
 
 export PATH=$harness/bin
-$harness/busybox mkdir $harness/bin
-$harness/busybox --install -s $harness/bin
-setup_mounts
+if [ "$1" != unit ]; then
+    $harness/busybox mkdir $harness/bin
+    $harness/busybox --install -s $harness/bin
+    setup_mounts
+    [ "$VM_INIT" != systemd ] || become_systemd
+fi
 exec 3>$(port_of vm.control) 4>$(port_of vm.out) 5>$(port_of vm.err) 6>$(port_of vm.files)
 echo ready >&3
-setup_cgroup_$VM_CGROUP
+[ "$VM_INIT" = systemd ] || setup_cgroup_$VM_CGROUP
 ip link set lo up
 hostname oomtrace
 if [ "$VM_SWAP" = 1 ]; then

@@ -1,0 +1,63 @@
+"""An OOM as an entry of the systemd journal: the headline for people, fields for ``journalctl OOMTRACE_VICTIM=…``.
+
+The native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): one datagram, a field a line; values are bytes, so names of
+processes go in as they are.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Dict, Mapping, Optional
+
+from oomtrace import why
+from oomtrace.model import OomEvent
+
+from .terminal import escaped
+from .writer import with_names
+
+SOCKET = "/run/systemd/journal/socket"
+# Of "an OOM was traced"; made with uuidgen, stays for ever.
+MESSAGE_ID = "aca40e4268b646a18c779427d1fc2d74"
+_WARNING = 4
+_LONGEST = 16 << 10
+
+
+def fields(event: OomEvent, capture: Optional[Path] = None) -> Dict[str, str]:
+    """What an entry says of the event; what the source does not tell is left out."""
+    victim, trigger = event.victim, event.trigger
+    values = {
+        "MESSAGE": escaped(why.explain(with_names(event)).headline),
+        "MESSAGE_ID": MESSAGE_ID,
+        "PRIORITY": _WARNING,
+        "SYSLOG_IDENTIFIER": "oomtrace",
+        "OOMTRACE_KIND": event.kind,
+        "OOMTRACE_MEMCG": event.memcg.path if event.memcg else None,
+        "OOMTRACE_VICTIM": victim.comm if victim else None,
+        "OOMTRACE_VICTIM_PID": victim.pid if victim else None,
+        "OOMTRACE_VICTIM_UID": victim.uid if victim else None,
+        "OOMTRACE_VICTIM_MEMCG": event.victim_memcg,
+        "OOMTRACE_KILLED": len({kill.pid for kill in event.kills}),
+        "OOMTRACE_TRIGGER": trigger.comm,
+        "OOMTRACE_TRIGGER_PID": trigger.tgid if trigger.tgid is not None else trigger.pid,
+        "OOMTRACE_CAPTURE": capture,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def datagram(entry: Mapping[str, str]) -> bytes:
+    """The entry in the journal's form: ``NAME=value``, or name, length and value where the value has line ends."""
+    parts = []
+    for name, text in entry.items():
+        value = text.encode("utf-8", "surrogateescape")[:_LONGEST]
+        if b"\n" in value:
+            parts.append(name.encode() + b"\n" + len(value).to_bytes(8, "little") + value + b"\n")
+        else:
+            parts.append(name.encode() + b"=" + value + b"\n")
+    return b"".join(parts)
+
+
+def send(entry: Mapping[str, str], address: str = SOCKET) -> None:
+    """Give the entry to the journal. Raises OSError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(datagram(entry), address)
