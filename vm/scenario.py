@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ MORE_SECONDS = 20.0
 """For each scenario besides its own time-out: cleaning up, late events, a new trace after a crash."""
 
 
-def run_all(scenarios: Sequence[Scenario], kernels: Sequence[str]) -> list[Cell]:
-    """Boot what is needed, run everything, compare."""
+def run_all(
+    scenarios: Sequence[Scenario], kernels: Sequence[str], ended: Callable[[Sequence[Cell]], None] = lambda _: None
+) -> list[Cell]:
+    """Boot what is needed, run everything, compare. ``ended`` hears of each guest's cells when it is through."""
     everything = list(cells.of(scenarios, kernels))
     groups: dict[Guest, list[tuple[Scenario, Cell]]] = {}
     for scenario, cell in everything:
@@ -32,6 +34,7 @@ def run_all(scenarios: Sequence[Scenario], kernels: Sequence[str]) -> list[Cell]
         listed = ", ".join(scenario.name for scenario, _ in members)
         say(f"guest {number} of {len(groups)}: {guest.kernel}, cgroup v{guest.cgroup}: {listed}")
         run_guest(guest, members)
+        ended([cell for _, cell in members])
     return [cell for _, cell in everything]
 
 
@@ -100,9 +103,12 @@ def read_lines(data: bytes) -> tuple[dict[str, Any], list[str], list[str]]:
 ROW = "{:<24} {:<6} {:<3} {:>7} {:>7} {:>9} {:>9} {:>10}  {}".format
 
 
-def table(found: Sequence[Cell]) -> str:
-    """The cells as rows, and below them what differs."""
-    lines = [ROW("SCENARIO", "KERNEL", "CG", "REPORTS", "LINES", "IDENTICAL", "DIFFERING", "STRUCTURAL", "")]
+HEADER = ROW("SCENARIO", "KERNEL", "CG", "REPORTS", "LINES", "IDENTICAL", "DIFFERING", "STRUCTURAL", "")
+
+
+def show(found: Sequence[Cell]) -> None:
+    """Print the cells as rows, and below each what differs."""
+    lines = []
     for cell in found:
         total = cell.total
         verdict = "ok" if cell.perfect else "NOT PERFECT"
@@ -113,7 +119,7 @@ def table(found: Sequence[Cell]) -> str:
         lines += [f"    {problem}" for problem in cell.problems]
         lines += [f"    differs: {one.by}: {one.kernel}" for one in total.differing[:8]]
         lines += [f"    {text}" for text in total.structural[:12]]
-    return "\n".join(lines)
+    print("\n".join(lines), flush=True)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -127,8 +133,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Run scenarios, print the table; 1 unless all is perfect."""
     wanted = cells.names() if "all" in options.scenarios else options.scenarios
-    found = run_all(cells.load(wanted), options.kernel or matrix.names())
-    print(table(found))
+    print(HEADER, flush=True)
+    found = run_all(cells.load(wanted), options.kernel or matrix.names(), show)
+    show([cell for cell in found if cell.state == "impossible"])
     if options.json:
         cells.save(found, options.json)
     return 0 if all(cell.perfect for cell in found) else 1

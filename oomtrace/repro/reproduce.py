@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, List, Optional
 
 from oomtrace.errors import OomtraceError
@@ -44,8 +45,9 @@ def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Option
     try:
         stage = Stage(scenario, hierarchy, journal)
         if recorder:
-            outcome.problems += stage.run([recorder.descriptor], lambda: void(recorder.receive())).problems
-            recorder.settle(LATE_SECONDS, lambda: judge.enough(scenario.expect, _events(recorder, first)))
+            enough = partial(_enough, scenario, recorder, first)
+            outcome.problems += stage.run([recorder.descriptor], lambda: void(recorder.receive()), enough).problems
+            recorder.settle(LATE_SECONDS, enough)
         else:
             outcome.problems += stage.run().problems
     except OomtraceError as error:
@@ -70,6 +72,10 @@ def kernel_kills() -> int:
 
 def void(_: object) -> None:
     """Make a call one for its effect."""
+
+
+def _enough(scenario: Scenario, recorder: Recorder, first: int) -> bool:
+    return judge.enough(scenario.expect, _events(recorder, first))
 
 
 def _events(recorder: Recorder, first: int) -> "List[OomEvent]":

@@ -56,10 +56,16 @@ class Stage:
         self._wake: Tuple[int, int] = (-1, -1)
         self.result = Result()
 
-    def run(self, streams: Sequence[int] = (), receive: Callable[[], None] = lambda: None) -> Result:
-        """All of it, until the processes that are waited for have ended. The journal's keeper ends the others.
+    def run(
+        self,
+        streams: Sequence[int] = (),
+        receive: Callable[[], None] = lambda: None,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> Result:
+        """All of it, until the processes that are waited for have ended; where none is, until there is ``enough``.
 
-        ``receive`` is called whenever one of the descriptors ``streams`` can be read.
+        The journal's keeper ends the processes that are left. ``receive`` is called whenever one of the descriptors
+        ``streams`` can be read.
         """
         start = time.monotonic()
         registry()  # no import after the fork: what is read then is charged to the memcg
@@ -75,8 +81,12 @@ class Stage:
             self._make_cgroups()
             self._set_sysctls()
             self._start_all()
-            while self._awaited() and self._wait("the end of " + ", ".join(self._awaited())):
-                pass
+            if any(process.ends is not None for process in self._scenario.processes):
+                while self._awaited() and self._wait("the end of " + ", ".join(self._awaited())):
+                    pass
+            else:
+                while not self.result.problems and not enough() and self._wait("what is expected"):
+                    pass
             os.kill(self._group, signal.SIGKILL)  # the group remains as long as one of its members
             os.waitpid(self._group, 0)
         self.result.seconds = time.monotonic() - start

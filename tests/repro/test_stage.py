@@ -72,6 +72,11 @@ def test_timeout_and_nothing_left() -> None:
         assert not alive(pids)
 
 
+def test_lasts_until_there_is_enough() -> None:
+    result = run("name: p, do: [sleep]", "timeout: 200ms")
+    assert result.problems == ["no end after 0.2 s: waiting for what is expected"]
+
+
 def test_never_ready() -> None:
     result = run("name: p, do: [sleep: 100, ready]", "timeout: 200ms")
     assert result.problems == ["no end after 0.2 s: waiting for p to be ready"]
