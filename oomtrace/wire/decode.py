@@ -11,6 +11,7 @@ from oomtrace.model import (
     Memcg,
     MemcgLevel,
     MemcgStats,
+    MemInfo,
     OomEvent,
     PageCounter,
     Summary,
@@ -18,9 +19,10 @@ from oomtrace.model import (
     Trigger,
     Wait,
 )
-from oomtrace.wire import stack, statistics, taint
+from oomtrace.wire import meminfo, stack, statistics, taint
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import Layout, Record, text_of
+from oomtrace.wire.printed import Printed
 
 Facts = Mapping[str, Any]
 
@@ -54,6 +56,7 @@ class Decoder:
         victim = _first(by_kind, "REC_VICTIM")
         rows = [r.row for r in by_kind.get("REC_TASK", [])]
         decision = chosen or report
+        printed = Printed(oom.records)
         return OomEvent(
             kind=_kind(begin, decision),
             source=source,
@@ -61,6 +64,9 @@ class Decoder:
             trigger=self._trigger(begin, captured, decision, _first(by_kind, "REC_SUMMARY"), paths),
             stack=self._stack(captured, by_kind.get("REC_STACK_PIECE", [])),
             memcg=self._memcg(begin, by_kind, paths),
+            meminfo=self._meminfo(by_kind, decision, printed),
+            slab=tuple(printed.slab),
+            slab_busy=printed.slab_busy,
             tasks=tuple(self._task(row, paths) for row in rows if self._printed(row)) if rows else None,
             summary=self._summary(by_kind, decision, victim, begin, paths),
             kills=self._kills(oom.records),
@@ -114,6 +120,13 @@ class Decoder:
 
     def _stack(self, captured: Any, pieces: List[Any]) -> Any:
         return stack.decode(captured, pieces, self._facts, self._name_of) if captured else None
+
+    def _meminfo(self, by_kind: Mapping[str, List[Any]], decision: Any, printed: Printed) -> Optional[MemInfo]:
+        if decision is None or decision.memcg:
+            return None
+        held = meminfo.Structures(by_kind, self._facts, self._page_kb)
+        nodemask = decision.nodemask if decision.has_nodemask else None
+        return meminfo.overlaid(held.meminfo(nodemask, decision.gfp_mask), printed)
 
     def _memcg(self, begin: Any, by_kind: Mapping[str, List[Any]], paths: "_Paths") -> Optional[Memcg]:
         protection = _first(by_kind, "REC_PROTECTION")
@@ -223,7 +236,7 @@ class Decoder:
             nodemask=_nodemask(decision),
             cpuset=text_of(printed.cpuset) or "/" if printed else None,
             mems_allowed=node_list(printed.mems_allowed) if printed else None,
-            global_oom=not begin.memcg if begin else None,
+            global_oom=True if begin and not begin.memcg else None,  # the line has the word or has it not
             oom_memcg=paths.of(begin.memcg) if begin and begin.memcg else None,
             task_memcg=paths.of(printed.victim_memcg if printed else victim.row.memcg),
             task=text_of(printed.comm if printed else victim.row.comm),
@@ -349,6 +362,8 @@ _PARTS = {
     "REC_TASK": "tasks",
     "REC_SUMMARY": "summary",
     "REC_KILLED": "kill",
+    elif "REC_CHOSEN" in by_kind and "REC_MEMORY" not in by_kind:
+        missing.append("memory state")
     "REC_GROUP": "group",
 }
 
@@ -360,3 +375,4 @@ def _times(records: List[Record]) -> Dict[str, int]:
         if part:
             times.setdefault(part, record.time_ns)
     return times
+    "REC_MEMORY": "meminfo",
