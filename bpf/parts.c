@@ -79,13 +79,15 @@ int send_stack(struct pt_regs *ctx)
 	if (!oom)
 		return 0;
 	submit_stack(ctx, oom);
-	if (oom->stage & SILENT && !oom->memcg)
+	if (!(oom->stage & SILENT))
+		return 0;
+	if (!oom->memcg) {
 		parts.call(ctx, SEND_MEMORY);
-	if (oom->stage & SILENT) {
-		oom->kind = REC_COUNTERS;
-		oom->subject = oom->memcg;
-		parts.call(ctx, SEND_MEMCGS);
+		return 0;
 	}
+	oom->kind = REC_COUNTERS;
+	oom->subject = oom->memcg;
+	parts.call(ctx, SEND_MEMCGS);
 	return 0;
 }
 
