@@ -7,6 +7,7 @@
     cpuset      the memory of node 1 is taken by a task that may use no other (cgroup v2)
     mempolicy   the memory of node 1 is taken by a task that has bound itself to it
     sysrq       the OOM killer is asked for
+    slab        as sysrq, when the kernel's own objects are more than all other memory
     nokillable  as sysrq, when no task may be killed: the last one
 
 Exits 0 when all came as they should. Standard library only. Takes the machine's memory: only for a guest.
@@ -15,7 +16,9 @@ Exits 0 when all came as they should. Standard library only. Takes the machine's
 import ctypes
 import mmap
 import os
+import resource
 import signal
+import socket
 import sys
 import time
 
@@ -90,6 +93,31 @@ def sysrq():
     return killed(pid)
 
 
+def hoard():
+    """Messages that nobody reads, 400 KiB in each pair of sockets."""
+    for _ in range(700):
+        pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        areas.append(pair)
+        for end in pair:
+            end.setblocking(False)
+            try:
+                while True:
+                    end.send(b"x" * 1500)
+            except BlockingIOError:
+                pass
+
+
+def slab():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    write("/proc/sys/net/unix/max_dgram_qlen", 1000)
+    read, done = os.pipe()
+    pid = child("hoarder", 1000, lambda: (hoard(), os.write(done, b"x"), time.sleep(3600)))
+    os.read(read, 1)
+    write("/proc/sys/vm/drop_caches", 3)
+    write("/proc/sysrq-trigger", "f")
+    return killed(pid)
+
+
 def burst():
     """The kernel prints ten reports in five seconds (mm/oom_kill.c, oom_rs)."""
     pids = [child(f"sleeper {number}", 1000, lambda: time.sleep(3600)) for number in range(12)]
@@ -114,6 +142,7 @@ def nokillable():
 
 SCENARIOS = {
     "global": lambda: killed(child("hog", 0, hog)),
+    "slab": slab,
     "burst": burst,
     "cpuset": lambda: killed(child("confined hog", 0, confined_hog)),
     "mempolicy": lambda: killed(child("bound hog", 0, bound_hog)),
