@@ -48,7 +48,7 @@ struct oom_state {
 	u32 kind;	  /* as what: enum record_kind */
 	u32 seq;
 	u32 stage;
-	u32 unused;
+	u32 usage_lines; /* of the memcg's usage, that are still to be printed */
 };
 
 enum oom_stage {

@@ -49,6 +49,7 @@ enum record_kind {
 	REC_NO_VICTIM = 17,  /* dump_header entered without a chosen task */
 	REC_WAIT = 18,	     /* mem_cgroup_oom_synchronize entered with an OOM pending: v1, OOM killing disabled */
 	REC_WAITED = 30,     /* and left again */
+	REC_USAGE = 31,	     /* a line of the memcg's usage, as printk gets it */
 	REC_VICTIM = 21,     /* the task that was chosen */
 	REC_MEMORY = 22,     /* an OOM that is not a memcg's: the machine's counters, when the kernel begins with them */
 	REC_NODE = 23,	     /* each online node, and after it … */
@@ -206,6 +207,16 @@ struct rec_summary {
 	u32 uid;
 	char comm[COMM_LEN];
 	char cpuset[NAME_LEN];
+};
+
+/* memory; then swap (cgroup v2) or memory+swap and kmem (v1); a further line on v2 is no usage line */
+struct rec_usage {
+	struct rec_header header;
+	u64 usage_kb;
+	u64 limit_kb;
+	u64 failcnt;
+	u32 line; /* from 0 */
+	u32 unused;
 };
 
 struct rec_group {

@@ -27,9 +27,15 @@ int show_stack(struct pt_regs *ctx)
 	return 0;
 }
 
+#define USAGE_LINES 3
+
 /* mem_cgroup_print_oom_meminfo(memcg): usage, limit and failcnt are read next. */
 int mem_cgroup_print_oom_meminfo(struct pt_regs *ctx)
 {
+	struct oom_state *oom = get_oom();
+
+	if (oom)
+		oom->usage_lines = USAGE_LINES;
 	send(ctx, SEND_MEMCGS, REC_COUNTERS, PT_REGS_PARM1(ctx));
 	return 0;
 }
@@ -44,7 +50,23 @@ int stat_format(struct pt_regs *ctx)
 	return 0;
 }
 
-/* … and the next printk prints them: the values are still those. Or it is one of the Mem-Info lines. */
+/*
+ * Usage moves while other CPUs give back what they hold in stock: 172 kB in the time that it took to send the counters.
+ * So the printed values are those that printk gets; the counters serve where the kernel prints nothing.
+ */
+static inline void submit_usage(struct pt_regs *ctx, struct oom_state *oom)
+{
+	struct rec_usage record = {};
+
+	record.usage_kb = PT_REGS_PARM2(ctx);
+	record.limit_kb = PT_REGS_PARM3(ctx);
+	record.failcnt = PT_REGS_PARM4(ctx);
+	record.line = USAGE_LINES - oom->usage_lines--;
+	stamp(&record.header, oom, REC_USAGE);
+	records.perf_submit(ctx, &record, sizeof(record));
+}
+
+/* … and the next printk prints them: the values are still those. Or it is a usage line, or one of Mem-Info's. */
 int stat_print(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
@@ -53,8 +75,12 @@ int stat_print(struct pt_regs *ctx)
 		return 0;
 	if (oom->stage & PRINTED && !oom->memcg)
 		parts.call(ctx, SEND_PRINT);
-	if (!(oom->stage & FORMATTING))
+	if (!(oom->stage & FORMATTING)) {
+		if (oom->usage_lines)
+			submit_usage(ctx, oom);
 		return 0;
+	}
+	oom->usage_lines = 0;
 	oom->stage &= ~FORMATTING;
 	parts.call(ctx, SEND_STATS);
 	return 0;

@@ -136,12 +136,13 @@ class Decoder:
         path = paths.of(begin.memcg)
         listed = statistics.values(stats, self._facts) if stats else None
         version = {0: 1, 1: 2}.get(counters.on_dfl) if counters else None
+        printed = {record.line: record for record in by_kind.get("REC_USAGE", [])}
         return Memcg(
             path=path,
-            memory=self._counter(counters, "memory", version, "events_max") if counters else None,
-            swap=self._counter(counters, "swap", version, "events_swap_max") if counters and version == 2 else None,
-            memsw=self._counter(counters, "memsw", version) if counters and version == 1 else None,
-            kmem=self._counter(counters, "kmem", version) if counters and version == 1 else None,
+            memory=_usage(printed.get(0)) or self._counter(counters, "memory", version, "events_max"),
+            swap=self._second(printed, counters, "swap", version, 2),
+            memsw=self._second(printed, counters, "memsw", version, 1),
+            kmem=self._third(printed, counters, version),
             stats=(MemcgStats(path, listed, "bytes"),) if listed else (),
             levels=tuple(self._level(record, paths) for record in paths.chain(begin.memcg)),
             version=version,
@@ -156,7 +157,21 @@ class Decoder:
             "low_protection_kb": record.children_low_usage * self._page_kb,
         }
 
+    def _second(
+        self, printed: Mapping[int, Any], counters: Any, name: str, version: Optional[int], only: int
+    ) -> Optional[PageCounter]:
+        """The second usage line: swap on cgroup v2, memory+swap on v1."""
+        if version != only:
+            return None
+        return _usage(printed.get(1)) or self._counter(counters, name, version, "events_swap_max")
+
+    def _third(self, printed: Mapping[int, Any], counters: Any, version: Optional[int]) -> Optional[PageCounter]:
+        """The third one, kmem, on v1 alone."""
+        return _usage(printed.get(2)) or self._counter(counters, "kmem", version) if version == 1 else None
+
     def _counter(self, record: Any, name: str, version: Optional[int], events: str = "") -> Optional[PageCounter]:
+        if record is None:
+            return None
         counter = getattr(record, name)
         if counter.usage == _NOT_TRACKED:
             return None
@@ -308,6 +323,11 @@ def _nodemask(decision: Any) -> str:
     return node_list(decision.nodemask) if decision.has_nodemask else "(null)"
 
 
+def _usage(record: Any) -> Optional[PageCounter]:
+    """As printk got it."""
+    return PageCounter(record.usage_kb, record.limit_kb, record.failcnt) if record is not None else None
+
+
 def _wait(record: Any) -> Wait:
     since_ns = record.waiting_since_ns
     return Wait(over=bool(since_ns), time_ns=record.header.time_ns - since_ns if since_ns else None)
@@ -342,6 +362,8 @@ def _missing(by_kind: Mapping[str, List[Any]], begin: Any) -> Tuple[str, ...]:
     if begin is not None and begin.memcg and "REC_CHOSEN" in by_kind:
         missing += [] if "REC_COUNTERS" in by_kind else ["memcg usage"]
         missing += [] if "REC_STATS" in by_kind else ["memcg statistics"]
+    elif "REC_CHOSEN" in by_kind and "REC_MEMORY" not in by_kind:
+        missing.append("memory state")
     return tuple(missing)
 
 
@@ -359,11 +381,10 @@ _PARTS = {
     "REC_COUNTERS": "memcg",
     "REC_STATS": "stats",
     "REC_PROTECTION": "protection",
+    "REC_MEMORY": "meminfo",
     "REC_TASK": "tasks",
     "REC_SUMMARY": "summary",
     "REC_KILLED": "kill",
-    elif "REC_CHOSEN" in by_kind and "REC_MEMORY" not in by_kind:
-        missing.append("memory state")
     "REC_GROUP": "group",
 }
 
@@ -375,4 +396,3 @@ def _times(records: List[Record]) -> Dict[str, int]:
         if part:
             times.setdefault(part, record.time_ns)
     return times
-    "REC_MEMORY": "meminfo",

@@ -44,7 +44,8 @@ def _event(kind: str, since_ns: int) -> Any:
 def test_wait_begins() -> None:
     event = _event("REC_WAIT", 0)
     assert event.wait is not None and not event.wait.over and not event.kills and event.printed is None
-    assert why.explain(event).headline == "waiter (5) is waiting: /x is at its limit, and OOM killing is disabled there."
+    said = why.explain(event).headline
+    assert said == "waiter (5) is waiting: /x is at its limit, and OOM killing is disabled there."
 
 
 def test_wait_ends() -> None:
