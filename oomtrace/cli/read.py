@@ -11,6 +11,9 @@ from oomtrace import output, text
 from oomtrace.errors import EXIT_NO_REPORT, OomtraceError
 from oomtrace.formats import DIALECTS, Dialect
 from oomtrace.model import OomEvent
+from oomtrace.output.progress import watched
+from oomtrace.text.survey import survey as tallies
+from oomtrace.text.survey import table
 from oomtrace.why import pattern
 from oomtrace.wire import capture
 
@@ -20,8 +23,11 @@ from oomtrace.wire import capture
 @click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
 @click.option("--dialect", metavar="NAME", help="Print reports as that kernel would have.")
 @click.option("--list-dialects", is_flag=True, help="Name the dialects.")
+@click.option("--survey", is_flag=True, help="Only count: each file's lines, and how many of them rows read.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
-def command(files: Tuple[str, ...], form: str, dialect: Optional[str], list_dialects: bool, color: str) -> int:
+def command(
+    files: Tuple[str, ...], form: str, dialect: Optional[str], list_dialects: bool, survey: bool, color: str
+) -> int:
     """Find every OOM report in logs (dmesg, journalctl, syslog, … also compressed) and in captures; explain each.
 
     Exit status: 0 if there was a report, 3 if there was none.
@@ -29,6 +35,10 @@ def command(files: Tuple[str, ...], form: str, dialect: Optional[str], list_dial
     if list_dialects:
         for name in DIALECTS:
             click.echo(name)
+        return 0
+    if survey:
+        for line in table(tallies(files)):
+            click.echo(line)
         return 0
     chosen = _dialect(dialect)
     colour = {"auto": None, "always": True, "never": False}[color]
@@ -60,7 +70,10 @@ def _events(files: Tuple[str, ...]) -> Iterator[OomEvent]:
         with text.opened(name) as stream:
             head = stream.read(len(capture.MAGIC))
             stream.seek(0)
-            yield from _captured(name, stream) if capture.is_capture(head) else text.read(stream)
+            if capture.is_capture(head):
+                yield from _captured(name, stream)
+            else:
+                yield from text.read(watched(name, stream, sys.stderr))
 
 
 def _captured(name: str, stream: BinaryIO) -> Iterator[OomEvent]:
