@@ -55,8 +55,9 @@ def learn(compiler: "Compiler", ask: Callable[[Btf], object], say: Callable[[str
     asked = headers.Asked()
     ask(asked)
     say(f"oomtrace: no BTF at {btf.path()}: compiling with the headers in {tree.roots[0]}, which takes a while")
-    types = _answers(compiler, headers.probe(tree, asked))
-    return Structures(types, HEADERS, headers.losses(types, asked.structs))
+    probe = headers.probe(tree, asked)
+    types = _answers(compiler, probe)
+    return Structures(types, HEADERS, headers.losses(types, probe))
 
 
 def _answers(compiler: "Compiler", probe: headers.Probe) -> Btf:

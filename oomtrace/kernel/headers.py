@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Iterator, List, Optional, Set, Tuple
 
 from oomtrace.kernel.btf import Btf, Field
 
@@ -112,11 +112,15 @@ def _release(root: Path) -> Optional[str]:
 
 @dataclass(frozen=True)
 class Probe:
-    """What to compile: headers, definitions and questions, each on a line of its own."""
+    """What to compile: headers, definitions and questions, each on a line of its own.
+
+    ``mentioned`` are the asked structs that the headers speak of, defined or not.
+    """
 
     includes: Tuple[str, ...]
     definitions: Tuple[str, ...]
     questions: Tuple[str, ...]
+    mentioned: Tuple[str, ...]
 
     @property
     def source(self) -> str:
@@ -128,7 +132,7 @@ class Probe:
         """The same without the questions that clang found at fault; None if that would change nothing."""
         first = len(self.includes) + len(self.definitions) + 1
         kept = tuple(text for at, text in enumerate(self.questions, first) if at not in faults.lines)
-        return None if kept == self.questions else Probe(self.includes, self.definitions, kept)
+        return None if kept == self.questions else replace(self, questions=kept)
 
 
 def probe(tree: Tree, asked: Asked) -> Probe:
@@ -149,7 +153,7 @@ def probe(tree: Tree, asked: Asked) -> Probe:
         # volatile: of a struct that headers only point to, and through that very type, clang writes no members.
         argument = f"const volatile {kind} {name} *ctx"
         questions.append(f"{kind} {name}; int {_PREFIX}struct_{name}({argument}) {{ return 0; }}")
-    return Probe(tuple(found.files), tuple(private), tuple(questions))
+    return Probe(tuple(found.files), tuple(private), tuple(questions), tuple(sorted(found.mentioned)))
 
 
 @dataclass
@@ -167,7 +171,7 @@ def _search(tree: Tree, asked: Asked) -> _Found:
     definition = re.compile(rf"^(?:typedef )?(struct|union|enum)\s+({names})\s*\{{".encode(), re.MULTILINE)
     enumerators = "|".join(sorted(asked.enumerators))
     enumerator = re.compile(rf"\t({enumerators})[ \t]*(?:=|,|/|$)".encode(), re.MULTILINE)
-    mention = re.compile(rf"struct ({'|'.join(_PRIVATE)})\b".encode())
+    mention = re.compile(rf"struct ({'|'.join(sorted(asked.structs))})\b".encode())
     found = _Found()
     for name, text in tree.files():
         defines = [(kind.decode(), what.decode()) for kind, what in definition.findall(text)]
@@ -201,7 +205,11 @@ def faults(said: str) -> Faults:
     return Faults(lines, elsewhere)
 
 
-def losses(types: Btf, structs: Iterable[str]) -> Tuple[str, ...]:
-    """What cannot be told without the structs that the headers do not define."""
-    unknown = [name for name in sorted(structs) if types.struct_id(name) is None and name not in _PRIVATE]
+def losses(types: Btf, probed: Probe) -> Tuple[str, ...]:
+    """What cannot be told without the structs that the headers do not define.
+
+    One that they do not even mention is, but for those known to be private, one that this kernel does not have.
+    """
+    private = sorted(set(_LOSSES) | set(probed.mentioned) - set(_PRIVATE))
+    unknown = [name for name in private if types.struct_id(name) is None]
     return tuple(dict.fromkeys(_LOSSES.get(name, f"what struct {name} holds") for name in unknown))

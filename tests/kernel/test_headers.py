@@ -115,12 +115,15 @@ def test_enumerators_are_those_of_the_probe() -> None:
     assert types.enumerator("MEMCG_MAX") == 7 and types.enumerator("MEMCG_LOW") is None
 
 
-def test_losses_are_said_once_and_by_their_meaning() -> None:
-    types = headers.HeaderTypes(blob("x", 1))
-    assert headers.losses(types, ["worker", "kthread", "memcg_vmstats", "alloc_context"]) == (
-        "what struct alloc_context holds",
+def test_losses_are_said_once_and_by_their_meaning(tmp_path: Path) -> None:
+    noted = asked()
+    noted.structs |= {"worker", "kthread", "hidden", "of_another_kernel"}
+    probe = headers.probe(tree(tmp_path, pointers="struct hidden *somewhere;\n"), noted)
+    assert probe.mentioned == ("hidden", "memcg_vmstats", "task_struct")
+    assert [text for text in headers.losses(headers.HeaderTypes(blob("x", 1)), probe) if "task_struct" not in text] == [
+        "what struct hidden holds",
         "the workqueue that a kernel worker serves",
-    )
+    ]
 
 
 class Pretender:
