@@ -9,7 +9,7 @@ import os
 from typing import Any, Dict, List, Optional, Tuple
 
 from oomtrace import plan
-from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, ProbeRow, Row, mib
+from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, ProbeRow, Row, listed, mib
 from oomtrace.errors import OomtraceError
 from oomtrace.kernel import machine, privileges, surroundings
 from oomtrace.kernel.probes import PROBES, Target, find
@@ -37,7 +37,7 @@ def probes(facts: Dict[str, Any], hopeless: bool) -> Tuple[List[ProbeRow], List[
         found = [row(target, _enter_doing_nothing(target)) for target in targets]
         return found, [] if hopeless else [Row("programs", IMPOSSIBLE, error.message, error.hint)]
     facts["not_in_this_kernel"] = list(made.missing)
-    rows = [Row("programs", OK, f"compiled for this kernel ({_kept()})"), _memory(facts, made.image.maps)]
+    rows = [_programs(made), _memory(facts, made.image.maps)]
     try:
         tracer = Tracer(made.image, made.at(base), machine.online_cpus())
     except OomtraceError as error:
@@ -89,10 +89,14 @@ def _enter_doing_nothing(target: Target) -> Optional[str]:
     return None
 
 
-def _kept() -> str:
-    """Where the programs are kept, if they are: a folder that cannot be written only makes starts slower."""
+def _programs(made: plan.Plan) -> Row:
+    """A folder that cannot be written only makes starts slower."""
     kept = plan.kept()
-    return f"kept in {kept.parent}" if kept.exists() else f"{kept.parent} cannot be written: at every start"
+    where = f"kept in {kept.parent}" if kept.exists() else f"not kept: {kept.parent} cannot be written"
+    found = f"compiled with {made.origin}; {where}"
+    if made.lost:
+        return Row("programs", DEGRADED, found, f"lost: {listed(made.lost)}")
+    return Row("programs", OK, found)
 
 
 def _memory(facts: Dict[str, Any], maps: Tuple[MapSpec, ...]) -> Row:

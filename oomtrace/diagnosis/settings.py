@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Tuple
 from oomtrace.diagnosis import compiler
 from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, Row, listed, mib
 from oomtrace.errors import OomtraceError
-from oomtrace.kernel import btf, privileges, surroundings
+from oomtrace.kernel import btf, headers, privileges, surroundings
 from oomtrace.kernel.symbols import Symbols, base_address
 
 Facts = Dict[str, Any]
@@ -51,14 +51,19 @@ def rights(facts: Facts) -> Row:
 
 def types(facts: Facts) -> Row:
     """Where the layout of the kernel's structures comes from."""
-    facts["headers"] = surroundings.headers(facts["release"])
-    facts["btf_bytes"] = btf.VMLINUX.stat().st_size if btf.VMLINUX.exists() else None
-    if facts["btf_bytes"] is None:
-        headers = "the kernel's headers are installed, but not used" if facts["headers"] else "nor kernel headers"
-        hint = "oomtrace needs a kernel with CONFIG_DEBUG_INFO_BTF=y"
-        return Row("types", IMPOSSIBLE, f"no BTF ({btf.VMLINUX}); {headers}", hint)
-    btf.load()
-    return Row("types", OK, f"BTF of {mib(facts['btf_bytes'])}; kernel headers are not needed")
+    release, path = facts["release"], btf.path()
+    tree = headers.locate(release)
+    facts["headers"] = [str(root) for root in tree.roots] if tree else []
+    facts["btf_bytes"] = path.stat().st_size if path.exists() else None
+    if btf.load() is not None:
+        return Row("types", OK, f"BTF of {mib(facts['btf_bytes'])}; kernel headers are not needed")
+    if tree is None:
+        return Row("types", IMPOSSIBLE, f"no BTF ({path}), no kernel headers",
+                   f"install linux-headers-{release} (Debian, Ubuntu) or kernel-devel-{release} (Fedora)")
+    if tree.release not in (None, release):
+        return Row("types", IMPOSSIBLE, f"no BTF ({path}); the headers in {tree.roots[0]} are for {tree.release}",
+                   "install those of the running kernel")
+    return Row("types", OK, f"no BTF; kernel headers in {tree.roots[0]}")
 
 
 def symbols(facts: Facts) -> Row:

@@ -19,8 +19,6 @@ UID_MAP = Path("/proc/self/uid_map")
 
 # include/uapi/linux/capability.h
 NUMBERS = {
-    "CAP_DAC_READ_SEARCH": 2,
-    "CAP_IPC_LOCK": 14,
     "CAP_SYS_ADMIN": 21,
     "CAP_SYS_RESOURCE": 24,
     "CAP_SYSLOG": 34,
@@ -42,12 +40,13 @@ class Need:
 
 # CAP_SYSLOG and the memory that a trace locks are not among those that are always needed: whether the kernel shows
 # its symbols and how much may be locked are settings, so the kernel is asked, and an error names the capability.
+# CAP_IPC_LOCK adds nothing to CAP_SYS_RESOURCE, which lifts RLIMIT_MEMLOCK. CAP_DAC_READ_SEARCH is for users other
+# than root from 6.15 on, to read a word of the CPU: line in debugfs.
 NEEDS = (
     Need("CAP_BPF", "to load BPF programs", None),
     Need("CAP_PERFMON", "to attach them and to let them read kernel memory", None),
     Need("CAP_SYSLOG", "to see where the kernel's symbols are", ""),
     Need("CAP_SYS_RESOURCE", "to lock memory and to be safe from the OOM killer", "safety from the OOM killer"),
-    Need("CAP_IPC_LOCK", "to keep its own pages in memory", "speed while memory is short"),
 )
 
 

@@ -10,7 +10,6 @@ LOCKDOWN = Path("/sys/kernel/security/lockdown")
 KPROBE_PMU = Path("/sys/bus/event_source/devices/kprobe/type")
 KPROBES_ENABLED = Path("/sys/kernel/debug/kprobes/enabled")
 PREEMPT = Path("/sys/kernel/debug/sched/preempt")
-HEADERS = "/lib/modules/{release}/build"
 
 
 def text(path: Path) -> Optional[str]:
@@ -68,8 +67,3 @@ def kernel_config(release: str) -> Dict[str, str]:
             data = gzip.decompress(data)
         return dict(re.findall(r"^(CONFIG_\w+)=(.*)$", data.decode("utf-8", "replace"), re.MULTILINE))
     return {}
-
-
-def headers(release: str) -> bool:
-    """Whether the kernel's headers are installed."""
-    return Path(HEADERS.format(release=release), "Makefile").is_file()

@@ -13,8 +13,7 @@ import resource
 import struct
 
 NUMBERS = {
-    "dac_override": 1, "dac_read_search": 2, "ipc_lock": 14, "sys_admin": 21, "sys_resource": 24, "syslog": 34,
-    "perfmon": 38, "bpf": 39,
+    "dac_read_search": 2, "ipc_lock": 14, "sys_admin": 21, "sys_resource": 24, "syslog": 34, "perfmon": 38, "bpf": 39,
 }
 KEEPCAPS, BOUNDING_DROP, AMBIENT, AMBIENT_RAISE = 8, 24, 47, 2
 

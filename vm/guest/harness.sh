@@ -107,6 +107,8 @@ END
 [Unit]
 Requires=basic.target vm-harness.service
 END
+    # Its services inherit it, and one of them is to be killed; process 1 never is.
+    echo 0 >/proc/self/oom_score_adj
     exec /lib/systemd/systemd --unit=vm.target --show-status=no
 }
 

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Run in a guest of the systemd variant: install the unit, let OOMs happen under it, show what it left.
+set -e
+cd /root/oomtrace
+# The service sees no home folders (ProtectHome), so it cannot run from the checkout.
+mkdir -p /opt/oomtrace
+cp -r oomtrace bpf /opt/oomtrace/
+printf '#!/bin/sh\nPYTHONPATH=/opt/oomtrace exec python3 -m oomtrace "$@"\n' >/usr/local/bin/oomtrace
+mkdir -p /usr/local/lib/systemd/system
+sed 's/--keep 200/--keep 2/' systemd/oomtrace.service >/usr/local/lib/systemd/system/oomtrace.service
+systemctl daemon-reload
+if ! systemctl start oomtrace; then
+	systemctl status --no-pager oomtrace || true
+	journalctl --no-pager -u oomtrace
+	exit 1
+fi
+echo "active: $(systemctl is-active oomtrace)"
+pid=$(systemctl show --value -p MainPID oomtrace)
+# Not systemd-run: that needs D-Bus.
+printf '[Service]\nType=oneshot\nExecStart=tail /dev/zero\nMemoryMax=24M\nMemorySwapMax=0\n' \
+	>/run/systemd/system/victim@.service
+for number in 1 2 3; do
+	systemctl start "victim@$number" || true
+done
+# The entry is the last thing done for an OOM: wait for the third.
+tries=0
+until [ "$(journalctl --no-pager -o cat -t oomtrace MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 | wc -l)" -ge 3 ] ||
+	[ $tries -ge 60 ]; do
+	sleep 0.5
+	tries=$((tries + 1))
+done
+echo "adj: $(cat /proc/"$pid"/oom_score_adj)"
+echo "capabilities: $(grep CapEff /proc/"$pid"/status | tr -d '\t')"
+echo "locked: $(grep VmLck /proc/"$pid"/status | tr -s '\t ' ' ')"
+echo "resident: $(grep VmRSS /proc/"$pid"/status | tr -s '\t ' ' ')"
+journalctl --no-pager -o json -t oomtrace MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 | sed 's/^/entry: /'
+find /var/lib/oomtrace -name '*.oom' -printf 'capture: %m %p\n'
+find /var/cache/oomtrace -name '*.json' -printf 'kept: %m\n'
+kill -KILL "$pid"
+tries=0
+until [ "$(systemctl is-active oomtrace)" = active ] &&
+	[ "$(systemctl show --value -p MainPID oomtrace)" != "$pid" ] || [ $tries -ge 300 ]; do
+	sleep 0.5
+	tries=$((tries + 1))
+done
+echo "after a kill: $(systemctl is-active oomtrace)"
+systemctl stop oomtrace
+echo "stopped: $(systemctl show --value -p Result oomtrace)"
+echo "kprobes left: $(grep -c oom /sys/kernel/debug/kprobes/list || true)"
+journalctl --no-pager -o cat -u oomtrace
