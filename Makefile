@@ -1,7 +1,7 @@
 # make demo   a real OOM in a test VM, traced
-# make test   everything the project tests, with its own set-up
+# make test   the tests, with their own set-up (make test-long: those that take many minutes in VMs)
 # (more: README)
-.PHONY: demo test lint unit vm-test fixtures man bench fidelity clean
+.PHONY: demo test test-long lint unit vm-test fixtures man bench fidelity clean
 
 KERNEL ?= 6.1
 PYTHON ?= python3
@@ -21,7 +21,10 @@ unit: $(VENV)/ready
 	$(VENV)/bin/pytest -m "not vm"
 
 vm-test: $(VENV)/ready
-	$(VENV)/bin/pytest -m vm
+	$(VENV)/bin/pytest -m "vm and not long"
+
+test-long: $(VENV)/ready
+	$(VENV)/bin/pytest -m "vm and long"
 
 # Captures of one OOM on every kernel, with the kernel's own log beside each.
 fixtures: $(VENV)/ready

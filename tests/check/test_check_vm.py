@@ -10,7 +10,7 @@ import pytest
 from vm import boot, matrix
 from vm.spec import RunSpec
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.long]
 
 # Each line that starts with @ names a case; what follows is what it printed.
 SCRIPT = """
