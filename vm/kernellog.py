@@ -11,7 +11,8 @@ MARK = re.compile(r"oomtrace repro: (\S+)$")
 INVOKED = re.compile(r"invoked oom-killer: ")
 KILLED = re.compile(r"Killed process (\d+) \(")
 REAPER = re.compile(r"oom_reaper: (?:reaped process (\d+) |unable to reap pid:(\d+))")
-SUPPRESSED = re.compile(r"\w+: \d+ callbacks suppressed$")
+BEFORE = re.compile(r"oom_kill_process: \d+ callbacks suppressed$|sysrq: (?:SysRq : )?Manual OOM execution$")
+"""What belongs to the report that comes next."""
 NO_VICTIM = "Out of memory and no killable processes..."
 GROUP = re.compile(r"Tasks in .* are going to be killed due to memory\.oom\.group set$")
 ALREADY_EXITING = re.compile(r"OOM victim \d+ \(.*\) is already exiting\. Skip killing the task$")
@@ -91,9 +92,9 @@ class _State:
         """The next line."""
         mark, killed, reaper = MARK.match(text), KILLED.search(text), REAPER.match(text)
         if mark:
-            self._scenario, self._open, self._killed = mark[1], None, None
-        elif SUPPRESSED.match(text) and "oom_kill_process" in text:
-            self._before = [text]
+            self._scenario, self._open, self._killed, self._before = mark[1], None, None, []
+        elif BEFORE.match(text):
+            self._before.append(text)
         elif INVOKED.search(text):
             self._begin(text, True)
         elif killed:

@@ -65,6 +65,12 @@ def test_no_victim() -> None:
     assert report.lines == [REPORT[0], kernellog.NO_VICTIM] and report.key == REPORT[0]
 
 
+def test_sysrq_is_told_of_before() -> None:
+    said = "sysrq: Manual OOM execution"
+    (report,) = kernellog.reports(records(said, "noise", *REPORT))
+    assert report.lines == [said, *REPORT]
+
+
 def test_identical() -> None:
     tally = compare.compare(Report("s", REPORT), REPORT)
     assert (tally.lines, tally.identical, tally.differing, tally.structural) == (7, 7, [], [])

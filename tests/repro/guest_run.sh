@@ -1,0 +1,59 @@
+#!/bin/sh
+# Run in a guest: oomtrace run as scripts use it. A line "ok NAME" or "not ok NAME: …" for each promise.
+
+check() {
+	name=$1 wanted=$2; shift 2
+	"$@" >/tmp/out 2>/tmp/err; got=$?
+	if [ $got = "$wanted" ]; then echo "ok $name"; else echo "not ok $name: $got instead of $wanted: $(tail -3 /tmp/err)"; fi
+}
+is() {
+	if [ "$2" = "$3" ]; then echo "ok $1"; else echo "not ok $1: $2 instead of $3"; fi
+}
+until_true() {
+	tries=0
+	until "$@" 2>/dev/null; do
+		tries=$((tries + 1)); [ $tries -lt 300 ] || return 1
+		sleep 0.1
+	done
+}
+populated() { grep -q . "$1/cgroup.procs"; }
+gone() { ! [ -e "$1" ]; }
+
+hog="adj0 python3 -c b=bytearray(1<<29)"
+mount=/sys/fs/cgroup; [ -d $mount/memory ] && mount=$mount/memory
+ls -d $mount/*/ >/tmp/before
+
+check status 7 oomtrace run -q -- sh -c 'exit 7'
+check not-found 127 oomtrace run -q -- /nonexistent
+check killed 137 oomtrace run -q --memory-max 32M -- $hog
+check expected 0 oomtrace run -q --expect oom --memory-max 32M -- $hog
+check unexpected 5 oomtrace run -q --expect no-oom --memory-max 32M -- $hog
+check no-oom 0 oomtrace run -q --expect no-oom --memory-max 64M -- true
+check victim 0 oomtrace run -q --expect victim=python3 --memory-max 32M -- $hog
+check other-victim 5 oomtrace run -q --expect victim=cat --memory-max 32M -- $hog
+check usage 2 oomtrace run --expect maybe -- true
+
+oomtrace run --format kernel --memory-max 32M --cgroup here -- $hog >/tmp/out 2>/tmp/err
+is report "$(grep -c 'oom_memcg=/here,task_memcg=/here,task=python3' /tmp/err)" 1
+is stdin "$(echo through | oomtrace run -q -- cat)" through
+is cgroup "$(oomtrace run -q --cgroup named -- cat /proc/self/cgroup | grep -c :/named$)" 1
+is adj "$(oomtrace run -q -- cat /proc/self/oom_score_adj)" "$(cat /proc/self/oom_score_adj)"
+
+oomtrace run -q -o /tmp/x.oom --memory-max 32M -- $hog 2>/dev/null
+is capture "$(oomtrace read /tmp/x.oom --format kernel | grep -c 'Killed process')" 1
+
+oomtrace run -q --cgroup forwarded -- sh -c 'trap "exit 33" TERM; while :; do sleep 0.1; done' &
+until_true populated $mount/forwarded
+sleep 1 # the trap is set by then
+kill -TERM $!; wait $!
+is signal $? 33
+
+oomtrace run -q --cgroup crashed -- sleep 1000 &
+until_true populated $mount/crashed
+kill -KILL $!
+until_true gone $mount/crashed
+is crash-leaves-no-cgroup $? 0
+ls -d $mount/*/ >/tmp/after
+is nothing-left "$(diff /tmp/before /tmp/after)" ""
+until_true sh -c '! grep -q kprobe_multi /proc/self/mounts && ! grep -q . /sys/kernel/debug/kprobes/list'
+is no-probe-left "$(wc -l </sys/kernel/debug/kprobes/list)" 0
