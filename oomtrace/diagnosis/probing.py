@@ -20,7 +20,7 @@ from oomtrace.live.ring import PAGE_BYTES
 from oomtrace.live.tracer import Tracer, buffer_pages
 
 # What a trace has resident once it is ready: Python, the programs, the kernel's symbols.
-_PROCESS_BYTES = 48 << 20
+_PROCESS_BYTES = 60 << 20
 _PER_CPU_MAPS = (5, 6, 10)  # BPF_MAP_TYPE_PERCPU_HASH, _PERCPU_ARRAY, _LRU_PERCPU_HASH
 _DO_NOTHING = bytes.fromhex("b700000000000000" "9500000000000000")  # r0 = 0; exit
 

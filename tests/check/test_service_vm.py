@@ -1,0 +1,35 @@
+"""The service under a real systemd, as installed: captures, journal, restart, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vm import boot
+from vm.spec import RunSpec
+
+OOMS = 3  # tests/guest/service.sh makes so many, and keeps two captures
+# CAP_SYS_ADMIN, CAP_SYS_RESOURCE, CAP_SYSLOG, CAP_PERFMON, CAP_BPF: what the unit leaves to root
+CAPABILITIES = sum(1 << number for number in (21, 24, 34, 38, 39))
+
+
+@pytest.mark.vm
+def test_service() -> None:
+    spec = RunSpec(kernel="6.1", variant="systemd", timeout=600)
+    result = boot.check(boot.run(spec, "sh tests/guest/service.sh"))
+    said = result.stdout.decode("utf-8", "replace")
+    assert result.status == 0, said + result.stderr.decode()
+    lines = said.splitlines()
+    for line in ("active: active", "adj: -1000", "kept: 600", "after a kill: active", "stopped: success",
+                 "kprobes left: 0", f"capabilities: CapEff:{CAPABILITIES:016x}"):
+        assert line in lines, said
+    assert int(next(line for line in lines if line.startswith("locked: ")).split()[2]) > 0
+    entries = [json.loads(line.partition(" ")[2]) for line in lines if line.startswith("entry: ")]
+    assert [entry["OOMTRACE_VICTIM"] for entry in entries] == ["tail"] * OOMS
+    assert [entry["OOMTRACE_MEMCG"].rpartition("/")[2] for entry in entries] == [
+        f"victim@{number}.service" for number in range(1, OOMS + 1)
+    ]
+    captures = [line.split() for line in lines if line.startswith("capture: ")]
+    assert [mode for _, mode, _ in captures] == ["600", "600"]
+    assert {path for _, _, path in captures} == {entry["OOMTRACE_CAPTURE"] for entry in entries[1:]}
