@@ -15,6 +15,7 @@ CAPABILITIES = sum(1 << number for number in (21, 24, 34, 38, 39))
 
 
 @pytest.mark.vm
+@pytest.mark.long
 def test_service() -> None:
     spec = RunSpec(kernel="6.1", variant="systemd", timeout=600)
     result = boot.check(boot.run(spec, "sh tests/guest/service.sh"))

@@ -7,7 +7,7 @@ import pytest
 from vm import boot, cells, scenario
 from vm.spec import RunSpec
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.long]
 
 # One boot each: they need nothing special, and between them every part of a report.
 SCENARIOS = ("anon", "group", "burst", "unkillable", "exiting", "charge-fails")
