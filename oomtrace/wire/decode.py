@@ -57,6 +57,7 @@ class Decoder:
         rows = [r.row for r in by_kind.get("REC_TASK", [])]
         decision = chosen or report
         printed = Printed(oom.records)
+        memory = self._meminfo(by_kind, decision, printed)
         return OomEvent(
             kind=_kind(begin, decision),
             source=source,
@@ -64,7 +65,7 @@ class Decoder:
             trigger=self._trigger(begin, captured, decision, _first(by_kind, "REC_SUMMARY"), paths),
             stack=self._stack(captured, by_kind.get("REC_STACK_PIECE", [])),
             memcg=self._memcg(begin, by_kind, paths),
-            meminfo=self._meminfo(by_kind, decision, printed),
+            meminfo=memory,
             slab=tuple(printed.slab),
             slab_busy=printed.slab_busy,
             tasks=tuple(self._task(row, paths) for row in rows if self._printed(row)) if rows else None,
@@ -73,7 +74,7 @@ class Decoder:
             oom_group=paths.of(by_kind["REC_GROUP"][0].memcg) if "REC_GROUP" in by_kind else None,
             victim_memcg=paths.of(victim.row.memcg) if victim else None,
             no_killable="REC_NO_VICTIM" in by_kind,
-            missing=_missing(by_kind, begin),
+            missing=_missing(by_kind, begin) + (_no_slab(memory) if memory and report is None else ()),
             oom_id=oom.oom_id,
             totalpages=decision.totalpages if decision else None,
             chosen_points=chosen.chosen_points if chosen else None,
@@ -365,6 +366,12 @@ def _missing(by_kind: Mapping[str, List[Any]], begin: Any) -> Tuple[str, ...]:
     elif "REC_CHOSEN" in by_kind and "REC_MEMORY" not in by_kind:
         missing.append("memory state")
     return tuple(missing)
+
+
+def _no_slab(memory: MemInfo) -> Tuple[str, ...]:
+    """The slab caches of a report that the kernel did not print, but where it would have listed them: how much of one
+    is in use is not in any counter."""
+    return ("unreclaimable slab",) if meminfo.slab_outweighs(memory) else ()
 
 
 def _unprinted_reason(by_kind: Mapping[str, List[Any]]) -> Optional[str]:

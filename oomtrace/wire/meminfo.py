@@ -164,6 +164,21 @@ def gfp_zone(gfp_mask: int, zones: Mapping[str, Optional[int]]) -> int:
     return normal if found is None else found
 
 
+def slab_outweighs(memory: MemInfo) -> bool:
+    """Whether the kernel lists its slab caches, too (mm/oom_kill.c, should_dump_unreclaim_slab)."""
+    lists = (
+        "active_anon",
+        "inactive_anon",
+        "active_file",
+        "inactive_file",
+        "isolated_anon",
+        "isolated_file",
+        "unevictable",
+    )
+    total = sum(memory.counters.get(f"{name}_pages", 0) for name in lists)
+    return memory.counters.get("slab_unreclaimable_pages", 0) > total
+
+
 def overlaid(held: Optional[MemInfo], printed: Printed) -> Optional[MemInfo]:
     """The Mem-Info part with the numbers that the kernel printed, where it did."""
     if held is None and not printed.counters:

@@ -150,6 +150,12 @@ def test_what_was_printed_wins() -> None:
     assert found.counters["active_anon_pages"] == 7
 
 
+def test_when_the_kernel_lists_its_slab_caches() -> None:
+    assert not meminfo.slab_outweighs(_made())
+    facts = {**FACTS, "node": {**FACTS["node"], "slab_unreclaimable": [2, 1]}}
+    assert meminfo.slab_outweighs(_made(facts=facts, node_stat=[7, 8, 9]))
+
+
 def test_nothing_known() -> None:
     assert meminfo.overlaid(meminfo.Structures({}, {}, 4).meminfo(None, 0), Printed([])) is None
 
