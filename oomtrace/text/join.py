@@ -7,6 +7,7 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from .match import is_read, readings
 from .prefix import Stripped, clean, strip, unwrap
+from .strange import Strange
 from .wrap import Piece, Wrapping, paragraph
 
 _HELD = 128  # lines without prefix that may follow one with a prefix: a record with that many newlines
@@ -36,6 +37,7 @@ class Joiner:
         self._marked: Optional[Stripped] = None  # the last line with a prefix
         self._indent = 0  # of lines without prefix
         self._wrapping = Wrapping()
+        self._strange: Optional[Strange] = None
 
     def add(self, number: int, raw: str) -> List[Logical]:
         """The kernel's lines that are complete now."""
@@ -55,7 +57,7 @@ class Joiner:
 
     def _split(self, number: int, line: str) -> List[Logical]:
         stripped = strip(line)
-        if "\xa0" in line and not is_read(stripped.text):  # mail programs make them of blanks
+        if "\xa0" in line and _RUN.search(line) and not is_read(stripped.text):  # mail programs make them of blanks
             line = line.replace("\xa0", " ")
             stripped = strip(line)
         text = stripped.text
@@ -73,6 +75,12 @@ class Joiner:
             # The end of a prefix that was wrapped itself.
             return self._take(_Piece(number, _with(stripped, line), True))
         bare = not stripped.prefix.strip(" \t>|#") and stripped.time_ns is None
+        if not bare:
+            self._strange = None
+        elif self._strange is not None or not self._dated():
+            self._strange = self._strange or Strange()
+            strange = self._strange.strip(line)
+            return self._take(_Piece(number, strange or stripped, strange is None))
         return self._take(_Piece(number, stripped, bare))
 
     def _dated(self) -> bool:
@@ -148,6 +156,7 @@ class Joiner:
         return [Logical(first.number, part.rstrip(), first.stripped) for part in parts[1:]]
 
 
+_RUN = re.compile("\xa0[ \xa0]| \xa0")
 _DIGIT = re.compile(r"\d")
 
 

@@ -26,7 +26,7 @@ class Stripped:
 
 _QUOTE = re.compile(r"[ \t]*(?:[>|][ \t]?)+(?:#+ )?|#+ (?=\[)|[ \t]+(?=\[[ \d]{4,}\.\d{3,6}\]|\t|[A-Z\d<])")
 _STAMP = re.compile(r"\[? *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ?")
-_STAMP_WITHIN = re.compile(r"(?<=[ :\w])\[ *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ")
+_STAMP_WITHIN = re.compile(r"(?<=[ :\w\"|])\[ *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ")
 _WALL = re.compile(r"\[?[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,16}\] |\[ *[<+] *\d+\.\d+>?\] ")
 _KMSG = re.compile(r"(\d{1,4}),\d+,(\d+),[^;]{1,80};")
 _LEVEL = re.compile(r"<\d{1,4}>|(?:kern|user|mail|daemon|auth|syslog|local\d) *: *[a-z]+ *: ?")
@@ -64,8 +64,8 @@ def clean(line: str) -> str:
 
 def strip(line: str) -> Stripped:
     """Takes the prefix off a line of text."""
-    if line[:1].isalpha() and ":" not in line[:64]:  # nothing that a prefix could be: the usual case without one
-        return Stripped(line)
+    if line[:1].isalpha() and ":" not in line[:64] and "] " not in line[:200]:
+        return Stripped(line)  # nothing that a prefix could be: the usual case without one
     at, time_ns, caller, kernel = 0, None, "", True
     source: List[str] = []
     while True:
@@ -103,7 +103,10 @@ def _behind_noise(line: str) -> Stripped:
     if found is None:
         return Stripped(line)
     time_ns = int(found.group(1)) * 1000000000 + int(found.group(2)) * 1000
-    return Stripped(line[found.end():], line[: found.end()], time_ns, "", found.group(3) or "")
+    text = line[found.end():]
+    if line.count('"', 0, found.start()) % 2 and text.endswith('"'):  # a field of a table
+        text = text[:-1]
+    return Stripped(text, line[: found.end()], time_ns, "", found.group(3) or "")
 
 
 def _layer(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
@@ -142,6 +145,8 @@ def _unescape(text: str) -> str:
 
 _JSON_KEYS = ("MESSAGE", "message", "msg", "log", "text", "line", "content", "body", "textPayload")
 _PRETTY = re.compile(r'\s*"(?:MESSAGE|message|msg|log)"\s*:\s*(".*"),?\s*$')
+_MEMBER = re.compile(r'\s*"\w+"\s*:')
+_ENTRY = re.compile(r"\w+ \d{4}-\d\d-\d\d [^\[]* \[s=[0-9a-f]+;i=")  # journalctl -o verbose
 _FIELD = re.compile(r"\s*(?:_{0,2}[A-Z][A-Z0-9_]*)=")
 _EXPORT = re.compile(r"\s*MESSAGE=")
 
@@ -152,12 +157,18 @@ def unwrap(line: str) -> Optional[List[str]]:
     None if it is not one. An empty list if it is a part without text.
     """
     first = line[:1]
+    if line in ("{", "}", "},"):
+        return []
     if first in "{d\x1e" and "{" in line:
         return _from_json(line)
     if first in ' "\t' and '"' in line:
         pretty = _PRETTY.match(line)
         if pretty is not None:
             return _decoded(pretty.group(1))
+        if _MEMBER.match(line):
+            return []
+    if _ENTRY.match(line):
+        return []
     if "=" in line[:40] and _FIELD.match(line):
         export = _EXPORT.match(line)
         return [] if export is None else [line[export.end():]]

@@ -70,7 +70,10 @@ def _waiting(descriptor: int) -> Iterator[bytes]:
         if not ready:
             yield b""
             continue
-        chunk = os.read(descriptor, CHUNK)
+        try:
+            chunk = os.read(descriptor, CHUNK)
+        except BrokenPipeError:  # /dev/kmsg: records were overwritten before they were read; the next one is there
+            continue
         if not chunk:
             return
         yield chunk
@@ -81,6 +84,8 @@ def opened(path: str) -> BinaryIO:
     try:
         if os.path.isdir(path):
             raise OomtraceError(f"{path} is a directory", "Name a log file, or - for standard input.", EXIT_UNREADABLE)
+        if not os.path.isfile(path):
+            return open(path, "rb", buffering=0)  # a pipe or a device: what was read of it is gone
         with open(path, "rb") as probe:
             first = probe.read(8)
     except OSError as error:

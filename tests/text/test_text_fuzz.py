@@ -68,7 +68,7 @@ def test_names_of_processes(name: str, other: str, dialect: str) -> None:
     other = other.encode()[:15].decode("utf-8", "ignore")
     event = OomEvent(
         kind="memcg", machine=Machine(release="1.0.0-none", version="#1", taint="Not tainted"),
-        trigger=Trigger(comm=name, pid=1, uid=0, cpu=0, gfp_mask=0xcc0, order=0, oom_score_adj=0, cpuset="/",
+        trigger=Trigger(comm=name, pid=1, uid=0, cpu=0, gfp_mask=0xcc0, order=0, oom_score_adj=0, oom_adj=0, cpuset="/",
                         mems_allowed="0"),
         stack=Stack(), memcg=Memcg(path="/a", memory=PageCounter(1, 2, 3)), victim_memcg="/a",
         tasks=tuple(Task(pid, comm, 0, pid, 1, 2, oom_score_adj=-5, nr_ptes=1, pgtables_bytes=4096, swapents_pages=0,

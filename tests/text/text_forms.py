@@ -137,6 +137,18 @@ FORMS: Dict[str, Callable[[List[Record]], str]] = {
     "indented": _each(lambda record: "    " + _stamp(record)),
     "indented, no time": _each(lambda record: "    "),
     "tabbed": _each(lambda record: f"\tJan  2 03:{_date(record)} box kernel: "),
+    "strange": _each(lambda record: f"node1|kern.warn|{record.time_us}|"),
+    "table": _each(lambda record: f'"2024-01-02 03:{_date(record)}","box","kernel: ' + _stamp(record), '"\n'),
+    "verbose": lambda log: "".join(
+        f"Tue 2024-01-02 03:{_date(record)} CET [s=1;i=2]\n    _TRANSPORT=kernel\n    MESSAGE={line}\n    PRIORITY=4\n"
+        for record in log for line in record.lines),
+    "pretty": lambda log: "".join(
+        "{\n\t\"_TRANSPORT\" : \"kernel\",\n\t\"MESSAGE\" : " + json.dumps(line) + ",\n\t\"PRIORITY\" : \"4\"\n}\n"
+        for record in log for line in record.lines),
+    "json with bytes": lambda log: "".join(
+        json.dumps({"MESSAGE": list("\n".join(record.lines).encode()) if len(record.lines) > 1 else record.lines[0]})
+        + "\n" for record in log),
+    "kubectl": _each(lambda record: "[pod/agent-x7/kmsg] " + _stamp(record)),
     "mail": _mail,
     "terminal 80": _terminal(80),
     "terminal 132": _terminal(132),
