@@ -80,6 +80,14 @@ class Dialect:
     gfp: gfp.Table = field(default=(), compare=False, repr=False)
     statistics: Tuple[str, ...] = field(default=(), compare=False, repr=False)  # names in printed order
 
+    @property
+    def record_bytes(self) -> int:
+        """The longest text of a printk record; the rest of a longer one is lost.
+
+        LOG_LINE_MAX less the level and the final zero up to 6.2, PRINTKRB_RECORD_MAX from 6.3 on (kernel/printk).
+        """
+        return 989 if self.at < (6, 3) else 1021
+
     def gfp_names(self, mask: int) -> str:
         """``mask`` as this kernel's ``%pGg`` prints it."""
         return gfp.names(mask, self.gfp)

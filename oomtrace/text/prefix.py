@@ -199,6 +199,9 @@ def _message(record: Any) -> Optional[List[str]]:
     """The message of a JSON record, with the kernel's time in front where the record has it."""
     if not isinstance(record, dict):
         return None
+    tag = record.get("SYSLOG_IDENTIFIER")
+    if record.get("_TRANSPORT", "kernel") != "kernel" and str(tag).lower() not in _KERNEL_TAGS:
+        return []
     for key in _JSON_KEYS:
         found = record.get(key)
         if isinstance(found, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in found):
@@ -210,7 +213,6 @@ def _message(record: Any) -> Optional[List[str]]:
         stamp = str(record.get("_SOURCE_MONOTONIC_TIMESTAMP", ""))
         before = f"[{stamp[:-6] or 0:>5}.{stamp[-6:]:0>6}] " if stamp.isdigit() else ""
         host = record.get("_HOSTNAME")
-        tag = record.get("SYSLOG_IDENTIFIER")
         if before and isinstance(host, str) and tag == "kernel":
             before += host + " kernel: "
         return [before + part for part in found.rstrip("\n").split("\n")]

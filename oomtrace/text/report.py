@@ -11,7 +11,7 @@ from oomtrace.model import Line, OomEvent
 from .draft import Conflict, Draft
 from .finish import finished
 from .join import Logical
-from .match import Reading, companion, cut, loose, readings
+from .match import Reading, companion, cut, is_read, loose, readings
 from .others import is_foreign
 from .place import DOUBT, ENDING, LATE, Place
 
@@ -167,7 +167,7 @@ class Report:
         stripped = logical.stripped
         if not stripped.kernel or (self.caller and stripped.caller and stripped.caller != self.caller):
             return True
-        return is_foreign(logical.text)
+        return is_foreign(logical.text) and not is_read(logical.text)
 
     # The end.
 

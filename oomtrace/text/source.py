@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import lzma
 import os
@@ -29,16 +30,22 @@ _MAGIC: Dict[bytes, str] = {
 def chunks(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[bytes]:
     """The pieces of a stream. An empty one for each time that a pipe or terminal is silent."""
     reader = getattr(stream, "read", None)
-    if reader is None:
-        yield from stream
+    live = _live(stream) if reader is not None else None
+    found = iter(stream) if reader is None else _waiting(live) if live is not None else _reading(stream)
+    first = next(found, b"")
+    if first[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # dmesg > file in a PowerShell
+        decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        yield decoder.decode(first).encode()
+        yield from (decoder.decode(chunk).encode() for chunk in found)
         return
-    live = _live(stream)
-    if live is not None:
-        yield from _waiting(live)
-        return
+    yield first
+    yield from found
+
+
+def _reading(stream: Any) -> Iterator[bytes]:
     while True:
         try:
-            chunk = reader(CHUNK)
+            chunk = stream.read(CHUNK)
         except _DAMAGE as error:
             raise OomtraceError(f"cannot read {_name(stream)} to its end: {error}",
                                 "The file is damaged or cut off; what comes before was read.", EXIT_UNREADABLE

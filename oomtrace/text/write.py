@@ -118,7 +118,7 @@ class _Writer:
                         continue
                     last = records[-1] if records else None
                     if last is not None and last.kind == record.kind and KINDS[record.kind].joined:
-                        records[-1] = last._replace(text=last.text + "\n" + record.text)
+                        records[-1] = last._replace(text=self._cut(last.text + "\n" + record.text))
                     else:
                         records.append(record)
         return records
@@ -131,6 +131,11 @@ class _Writer:
             if shown:
                 return Record("\n".join(shown), kind.part, kind.level, self._time(kind, item, number), kind.name)
         return None
+
+    def _cut(self, joined: str) -> str:
+        """A record with newlines, as much of it as one record holds."""
+        raw = joined.encode("utf-8", "surrogateescape")
+        return raw[: self.dialect.record_bytes].decode("utf-8", "surrogateescape")
 
     def _time(self, kind: Kind, item: Any, number: int) -> Optional[int]:
         own = getattr(item, "time_ns", None) if kind.scope else None

@@ -347,6 +347,12 @@ def test_compressed(pack: object, tmp_path: Path) -> None:
     assert kernel_text(event) == SEED_TEXT
 
 
+def test_utf_16() -> None:
+    """What a PowerShell makes of ``dmesg > file``."""
+    event, = events(SEED.encode("utf-16"))
+    assert kernel_text(event) == SEED_TEXT
+
+
 def test_zstd(tmp_path: Path) -> None:
     zstandard = pytest.importorskip("zstandard")
     path = tmp_path / "log.zst"

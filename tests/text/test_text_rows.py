@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomtrace.formats import DIALECTS, KINDS, ROWS, choose
+from oomtrace.formats.adapters import ADAPTERS
 from oomtrace.formats.gfp import LAYOUTS, layout, names, translate
 from oomtrace.formats.printf import Format, labels
 
@@ -70,7 +71,6 @@ def _example(form: Format) -> list:  # type: ignore[type-arg]
 
 
 def _pattern_of(name: str) -> str:
-    from oomtrace.formats.printf import ADAPTERS
     return ADAPTERS[name].pattern
 
 

@@ -110,6 +110,14 @@ def test_statistics_are_one_record_up_to_6_4() -> None:
         "0.000000", "2.000000")
 
 
+def test_a_record_is_cut_where_the_kernel_cuts_it() -> None:
+    """mem_cgroup_print_oom_meminfo() of 5.3 to 6.4 prints the list with one printk, which holds 989 bytes."""
+    event = replace(_live(), machine=Machine(release="5.10.0"), memcg=Memcg(stats=(
+        MemcgStats("/a", {f"counter_{number}": 10**11 for number in range(60)}, "bytes"),)))
+    one, = [record.text for record in write(event) if record.kind == "stat"]
+    assert len(one) == 989
+
+
 def test_an_empty_event_prints_nothing() -> None:
     for dialect in DIALECTS.values():
         assert write(OomEvent(), dialect) == []
