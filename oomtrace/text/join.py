@@ -6,8 +6,9 @@ import re
 from typing import List, NamedTuple, Optional, Sequence
 
 from .match import is_read, readings
-from .prefix import Stripped, clean, strip, unwrap
+from .prefix import Stripped, clean, strip
 from .strange import Strange
+from .structured import Structure
 from .wrap import Piece, Wrapping, paragraph
 
 _HELD = 128  # lines without prefix that may follow one with a prefix: a record with that many newlines
@@ -37,13 +38,14 @@ class Joiner:
         self._marked: Optional[Stripped] = None  # the last line with a prefix
         self._indent = 0  # of lines without prefix
         self._wrapping = Wrapping()
+        self._structure = Structure()
         self._strange: Optional[Strange] = None
 
     def add(self, number: int, raw: str) -> List[Logical]:
         """The kernel's lines that are complete now."""
         found: List[Logical] = []
-        line = clean(raw)
-        parts = unwrap(line)
+        line = raw if self._structure.within else clean(raw)
+        parts = self._structure.unwrap(line)
         if parts is not None:
             for part in parts:
                 found += self._split(number, part)

@@ -6,10 +6,9 @@ taken off from the left as long as one fits.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from typing import Any, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ _TAG = re.compile(r"(kernel): ?")
 
 # What the kernel's own lines begin with, behind a date without host and tag.
 _NOT_A_TAG = frozenset(["Hardware name", "Call Trace", "Call trace"])
-_KERNEL_TAGS = frozenset(["kernel", "kern", "dmesg", "vmunix", "kmsg"])
+KERNEL_TAGS = frozenset(["kernel", "kern", "dmesg", "vmunix", "kmsg"])
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x0f")
 _KMSG_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -117,7 +116,7 @@ def _layer(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
             return match.end(), [], True
     match = _RFC5424.match(line, at)
     if match is not None:
-        kernel = match.group(2).lower() in _KERNEL_TAGS
+        kernel = match.group(2).lower() in KERNEL_TAGS
         return match.end(), [match.group(1)] if kernel else [match.group(1), match.group(2)], kernel
     match = _SYSLOG.match(line, at)
     if match is not None:
@@ -139,81 +138,3 @@ def _unescape(text: str) -> str:
         return raw.encode("latin-1").decode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # not a record of the kernel, which escapes everything above ASCII
         return text
-
-
-# Logs that wrap the line in a structure.
-
-_JSON_KEYS = ("MESSAGE", "message", "msg", "log", "text", "line", "content", "body", "textPayload")
-_PRETTY = re.compile(r'\s*"(?:MESSAGE|message|msg|log)"\s*:\s*(".*"),?\s*$')
-_MEMBER = re.compile(r'\s*"\w+"\s*:')
-_ENTRY = re.compile(r"\w+ \d{4}-\d\d-\d\d [^\[]* \[s=[0-9a-f]+;i=")  # journalctl -o verbose
-_FIELD = re.compile(r"\s*(?:_{0,2}[A-Z][A-Z0-9_]*)=")
-_EXPORT = re.compile(r"\s*MESSAGE=")
-
-
-def unwrap(line: str) -> Optional[List[str]]:
-    """The lines of text in a structured record: JSON of journald, docker and others, journald's export format.
-
-    None if it is not one. An empty list if it is a part without text.
-    """
-    first = line[:1]
-    if line in ("{", "}", "},"):
-        return []
-    if first in "{d\x1e" and "{" in line:
-        return _from_json(line)
-    if first in ' "\t' and '"' in line:
-        pretty = _PRETTY.match(line)
-        if pretty is not None:
-            return _decoded(pretty.group(1))
-        if _MEMBER.match(line):
-            return []
-    if _ENTRY.match(line):
-        return []
-    if "=" in line[:40] and _FIELD.match(line):
-        export = _EXPORT.match(line)
-        return [] if export is None else [line[export.end():]]
-    return None
-
-
-def _from_json(line: str) -> Optional[List[str]]:
-    if line.startswith("data: "):
-        line = line[6:]
-    line = line.lstrip("\x1e")
-    if not line.startswith("{"):
-        return None
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return _message(record)
-
-
-def _decoded(text: str) -> Optional[List[str]]:
-    try:
-        return str(json.loads(text)).rstrip("\n").split("\n")
-    except ValueError:
-        return None
-
-
-def _message(record: Any) -> Optional[List[str]]:
-    """The message of a JSON record, with the kernel's time in front where the record has it."""
-    if not isinstance(record, dict):
-        return None
-    tag = record.get("SYSLOG_IDENTIFIER")
-    if record.get("_TRANSPORT", "kernel") != "kernel" and str(tag).lower() not in _KERNEL_TAGS:
-        return []
-    for key in _JSON_KEYS:
-        found = record.get(key)
-        if isinstance(found, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in found):
-            found = bytes(found).decode("utf-8", "surrogateescape")  # journald: not UTF-8, or with newlines
-        if isinstance(found, dict):
-            return _message(found)
-        if not isinstance(found, str):
-            continue
-        stamp = str(record.get("_SOURCE_MONOTONIC_TIMESTAMP", ""))
-        before = f"[{stamp[:-6] or 0:>5}.{stamp[-6:]:0>6}] " if stamp.isdigit() else ""
-        host = record.get("_HOSTNAME")
-        if before and isinstance(host, str) and tag == "kernel":
-            before += host + " kernel: "
-        return [before + part for part in found.rstrip("\n").split("\n")]
-    return None

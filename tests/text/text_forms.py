@@ -70,9 +70,18 @@ def _docker(log: List[Record]) -> str:
 def _export(log: List[Record]) -> str:
     return "".join(
         f"__CURSOR=s=1;i={number}\n__MONOTONIC_TIMESTAMP={record.time_us}\n_TRANSPORT=kernel\nPRIORITY={record.level}\n"
-        f"SYSLOG_IDENTIFIER=kernel\nMESSAGE={line}\n_HOSTNAME=box\n\n"
-        for number, record in enumerate(log) for line in record.lines
+        f"SYSLOG_IDENTIFIER=kernel\n{_field(record)}\n_HOSTNAME=box\n\n"
+        for number, record in enumerate(log)
     )
+
+
+def _field(record: Record) -> str:
+    """A message with newlines is preceded by its length in eight bytes."""
+    message = "\n".join(record.lines)
+    if len(record.lines) == 1:
+        return "MESSAGE=" + message
+    length = len(message.encode("utf-8", "surrogateescape")).to_bytes(8, "little")
+    return "MESSAGE\n" + length.decode("utf-8", "surrogateescape") + message
 
 
 def _octal(log: List[Record]) -> str:
