@@ -134,8 +134,14 @@ def main(options: argparse.Namespace) -> int:
     """Run scenarios, print the table; 1 unless all is perfect."""
     wanted = cells.names() if "all" in options.scenarios else options.scenarios
     print(HEADER, flush=True)
-    found = run_all(cells.load(wanted), options.kernel or matrix.names(), show)
-    show([cell for cell in found if cell.state == "impossible"])
-    if options.json:
-        cells.save(found, options.json)
+    so_far: list[Cell] = []
+
+    def ended(new: Sequence[Cell]) -> None:
+        show(new)
+        so_far.extend(new)
+        if options.json:  # after each guest: the next may hang
+            cells.save(so_far, options.json)
+
+    found = run_all(cells.load(wanted), options.kernel or matrix.names(), ended)
+    ended([cell for cell in found if cell.state == "impossible"])
     return 0 if all(cell.perfect for cell in found) else 1
