@@ -58,6 +58,7 @@ enum oom_stage {
 	SILENT = 8,	/* it does not: the parts follow one another */
 	MEMINFO = 16,	/* between "Mem-Info:" and the tasks */
 	MEMINFO_SHOWN = 32,
+	KILLING = 64, /* from __oom_kill_process to queue_oom_reaper */
 };
 
 /*
@@ -94,6 +95,7 @@ union scratch {
 	struct rec_zone zone;
 	struct rec_format format;
 	struct rec_print print;
+	struct rec_effort effort;
 };
 BPF_PERCPU_ARRAY(scratch, union scratch, 1);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The decision: mm/oom_kill.c from out_of_memory to the kill. Each program is named after the function it enters. */
 #include "common.h"
+#include "effort.h"
 #include "task.h"
 
 /* Take an OOM in hand: its first record, then the memcg and that of the current task up to the root. */
@@ -29,10 +30,11 @@ static inline void begin(struct pt_regs *ctx, u32 kind, u64 oc, u64 memcg, u32 g
 	s->begin.order = order;
 	COPY(s->begin.comm, task, task_struct, comm);
 	stamp(&s->begin.header, oom, kind);
+	oom->next_subject = s->begin.trigger_memcg;
 	records.perf_submit(ctx, &s->begin, sizeof(s->begin));
+	submit_effort(ctx, oom);
 	oom->kind = REC_MEMCG;
 	oom->subject = memcg;
-	oom->next_subject = s->begin.trigger_memcg;
 	parts.call(ctx, SEND_MEMCGS);
 }
 
@@ -131,6 +133,10 @@ int mem_cgroup_get_oom_group(struct pt_regs *ctx)
 /* __oom_kill_process(victim, message) */
 int __oom_kill_process(struct pt_regs *ctx)
 {
+	struct oom_state *oom = get_oom();
+
+	if (oom)
+		oom->stage |= KILLING;
 	send(ctx, SEND_TASK, REC_KILL, PT_REGS_PARM1(ctx));
 	return 0;
 }
@@ -159,7 +165,9 @@ int queue_oom_reaper(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
 
-	if (oom)
-		submit_group(ctx, oom, REC_DONE, GET(PT_REGS_PARM1(ctx), task_struct, pid));
+	if (!oom)
+		return 0;
+	oom->stage &= ~KILLING;
+	submit_group(ctx, oom, REC_DONE, GET(PT_REGS_PARM1(ctx), task_struct, pid));
 	return 0;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The larger parts of an OOM's records, each compiled once and tail-called: see enum part. */
+#include "charge.h"
 #include "common.h"
 #include "memcg.h"
+#include "release.h"
 #include "stack.h"
 #include "task.h"
 
@@ -26,6 +28,10 @@ int send_task(struct pt_regs *ctx)
 		return 0;
 	}
 	records.perf_submit(ctx, &s->task, offsetof(struct rec_task, message));
+	if (oom->kind == REC_KILLED)
+		watch_release(oom, &s->task.row);
+	if (oom->kind == REC_CANDIDATE || oom->kind == REC_VICTIM)
+		submit_charged(ctx, oom, &s->task.row);
 	if (oom->kind == REC_VICTIM) {
 		oom->kind = REC_MEMCG;
 		oom->subject = s->task.row.memcg;

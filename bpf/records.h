@@ -27,6 +27,8 @@
 #define MAX_HSTATES 4
 #define FORMAT_LEN 768
 #define PRINT_ARGS 32
+#define EFFORT_FRAMES 24
+#define NO_SEQ ((u32)-1)
 #define NOT_TRACKED ((u64)-1)
 
 enum record_kind {
@@ -56,11 +58,18 @@ enum record_kind {
 	REC_ZONE = 24,	     /* … each of its populated zones */
 	REC_FORMAT = 25,     /* a format that the next record is printed with, once an OOM */
 	REC_PRINT = 26,	     /* a printk between "Mem-Info:" and the tasks: its arguments */
+	REC_CHARGED = 32,    /* what the task before it has charged to its memcg of late */
+	REC_EFFORT = 33,     /* what the task that invoked the OOM killer has tried to reclaim before */
+	REC_FAILED = 34,     /* a charge fails, and nobody is killed for it */
+	REC_RELEASED = 35,   /* exit_mmap of a victim's mm returns: its memory is free */
+	REC_REAPED = 36,     /* the line that the oom_reaper prints of a victim */
+	REC_SIGNALLED = 37,  /* do_send_sig_info, for a victim and for each other process that shares its mm */
+	REC_SUPPRESSED = 38, /* how many reports the rate limit has kept back, as printk gets it */
 };
 
 struct rec_header {
 	u32 kind;
-	u32 seq;     /* within the OOM, from 0, without gaps */
+	u32 seq;     /* within the OOM, from 0, without gaps; NO_SEQ: from another task, afterwards */
 	u64 oom_id;  /* time_ns of REC_BEGIN */
 	u64 time_ns; /* CLOCK_MONOTONIC */
 };
@@ -100,7 +109,7 @@ struct counter {
 	u64 failcnt;
 };
 
-/* The task in whose hands the OOM is: REC_BEGIN, REC_WAIT, REC_WAITED. */
+/* The task in whose hands the OOM is: REC_BEGIN, REC_WAIT, REC_WAITED, REC_FAILED. */
 struct rec_begin {
 	struct rec_header header;
 	u64 waiting_since_ns; /* REC_WAITED alone */
@@ -188,7 +197,7 @@ struct rec_stats {
 	u8 events_index[INDEX_BYTES];
 };
 
-/* A task, for whatever reason: REC_CANDIDATE, REC_VICTIM, REC_TASK, REC_KILL, REC_KILLED. */
+/* A task, for whatever reason: REC_CANDIDATE, REC_VICTIM, REC_TASK, REC_KILL, REC_KILLED, REC_SIGNALLED. */
 struct rec_task {
 	struct rec_header header;
 	u64 totalpages;
@@ -292,6 +301,44 @@ struct rec_done {
 	struct rec_header header;
 	u32 pid;
 	u32 unused;
+};
+
+struct rec_charged {
+	struct rec_header header;
+	u64 memcg;
+	u64 pages;
+	u64 since_ns; /* when counting began that can be in `pages` */
+	u32 tgid;
+	u32 unused;
+	char comm[COMM_LEN];
+};
+
+struct rec_effort {
+	struct rec_header header;
+	u64 since_ns; /* the first attempt */
+	u64 scanned_pages;
+	u64 reclaimed_pages;
+	u32 attempts;
+	u32 suppressed; /* failed charges to the same memcg since the last that was reported (REC_FAILED) */
+	u64 frames[EFFORT_FRAMES]; /* of a charge that fails: where it was made */
+};
+
+struct rec_released {
+	struct rec_header header;
+	u64 mm;
+	u64 anon_pages; /* that it still had */
+	u32 tgid;
+	u32 unused;
+};
+
+struct rec_reaped {
+	struct rec_header header;
+	u64 anon_kb;
+	u64 file_kb;
+	u64 shmem_kb;
+	u32 pid;
+	u32 reaped; /* 0: "unable to reap" */
+	char comm[COMM_LEN];
 };
 
 #endif

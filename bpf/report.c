@@ -132,3 +132,15 @@ int mem_cgroup_print_oom_context(struct pt_regs *ctx)
 	records.perf_submit(ctx, &s->summary, sizeof(s->summary));
 	return 0;
 }
+
+#define SUPPRESSED_FORMAT 0x6425203a73253401ULL /* KERN_WARNING "%s: %d", little-endian */
+
+/* ___ratelimit (lib/ratelimit.c) lets a report pass, and says through printk_deferred how many it has kept back. */
+int printk_deferred(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+
+	if (oom && !(oom->stage & PRINTED) && PEEK(u64, PT_REGS_PARM1(ctx)) == SUPPRESSED_FORMAT)
+		submit_group(ctx, oom, REC_SUPPRESSED, PT_REGS_PARM3(ctx));
+	return 0;
+}

@@ -367,12 +367,12 @@ class Reclaim:
 
 @dataclass(frozen=True)
 class Release:
-    """When a killed process had given its memory back, and how (live only)."""
+    """When a killed process had given its memory back, and how (live only; mm/mmap.c, exit_mmap)."""
 
     pid: int
     by: str  # "exit", "oom_reaper"
     time_ns: int
-    freed_pages: Optional[int] = None
+    freed_pages: Optional[int] = None  # anonymous ones: file and shmem pages need not go with the process
 
 
 @dataclass(frozen=True)
@@ -382,6 +382,13 @@ class Wait:
 
     over: bool  # False: it has begun
     time_ns: Optional[int] = None  # how long it took, once it is over
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A charge that failed with -ENOMEM, and nobody was killed for it (mm/memcontrol.c, try_charge; live only)."""
+
+    suppressed: int = 0  # such failures in the same memcg since the last that was reported
 
 
 @dataclass(frozen=True)
@@ -439,11 +446,14 @@ class OomEvent:
     unprinted_reason: Optional[str] = None  # "rate limit", …
     begin_ns: Optional[int] = None  # boot clock, out_of_memory entered
     wait: Optional[Wait] = None  # nobody is killed: OOM killing is disabled in this memcg
+    failure: Optional[Failure] = None  # nobody is killed: the charge is one that may fail
+    charges: Optional[str] = None  # how charges were watched: "batch", "every"; "off": growth is not known
     times_ns: Mapping[str, int] = field(default_factory=dict)  # sampling time by part: "header", "stack", "tasks", …
     records_lost: Optional[int] = None
     growth: Tuple[Growth, ...] = ()
     reclaim: Optional[Reclaim] = None
     releases: Tuple[Release, ...] = ()
+    followed_ns: Optional[int] = None  # from this OOM to the next in the same memcg, if it came while this was in hand
 
     @property
     def incomplete(self) -> bool:

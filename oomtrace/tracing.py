@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 from oomtrace import plan
 from oomtrace.kernel import machine, privileges, probes
@@ -31,11 +31,13 @@ class Traced:
 
 
 class Trace:
-    """A running trace. ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel."""
+    """A running trace. ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel. ``charges``
+    is one of probes.CHARGES: how the charges before an OOM are watched."""
 
-    def __init__(self, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], warn: Callable[[str], None], charges: str = "batch") -> None:
         self._say = say
         self._warn = warn
+        self._charges = charges
         self._stopping = False
         self._before: Dict[signal.Signals, Any] = {}
         self.probes = 0
@@ -46,8 +48,10 @@ class Trace:
         self._plan, base = plan.get(self._say)
         for part in self._plan.lost:
             self._warn(f"oomtrace: without the kernel's BTF: {part}")
-        targets = [probes.Target(probe, symbol) for probe, symbol in zip(probes.PROBES, self._plan.targets)]
+        found = zip(probes.PROBES, self._plan.targets)
+        targets = [probes.Target(probe, at) for probe, at in found if probes.wanted(probe, self._charges)]
         self._tracer = tracer.Tracer(self._plan.image, self._plan.at(base), machine.online_cpus())
+        self._skipped_programs: Set[str] = set()
         self._tracer.attach(targets, self._skipped)
         self.probes = sum(target.symbol is not None for target in targets)
         for target in targets:
@@ -61,15 +65,19 @@ class Trace:
             self._before[number] = signal.signal(number, lambda *_: self.stop())
 
     def _skipped(self, target: probes.Target, why: str) -> None:
+        self._skipped_programs.add(target.probe.program)
         self._warn(f"oomtrace: without {target.probe.functions[0]} ({why}): {target.probe.loses}")
 
     def _prepare(self) -> None:
         """What decoding needs and being ready does not. Protects the process once all its memory is in use."""
         symbols = Symbols.load()
-        self._facts = {**machine.facts(symbols), **self._plan.facts}
+        watched = f"charge_{self._charges}" not in self._skipped_programs
+        self._facts = {
+            **machine.facts(symbols), **self._plan.facts, "charges": self._charges if watched else "off"
+        }
         self._layout = Layout((program.bpf_folder() / "records.h").read_text())
         self._resolver = symbols.resolver()
-        self._assembler = Assembler()
+        self._assembler = Assembler("exit_mmap_return" not in self._skipped_programs)
         tracer.protect()
 
     def stop(self) -> None:
@@ -117,9 +125,12 @@ class Trace:
             met[address] = self._resolver.name(address) or f"0x{address:x}"
             return met[address]
 
-        event = Decoder(self._layout, self._facts, name_of).event(oom)
+        facts = self._facts
+        if oom.followed_ns is not None:
+            facts = {**facts, "followed_ns": oom.followed_ns - oom.oom_id}
+        event = Decoder(self._layout, facts, name_of).event(oom)
         records: List[bytes] = [record.raw for record in oom.records]
-        return Traced(event, capture.dump(self._layout.text, self._facts, records, met, oom.lost))
+        return Traced(event, capture.dump(self._layout.text, facts, records, met, oom.lost))
 
     def close(self) -> None:
         """Detach, and give the signals back."""

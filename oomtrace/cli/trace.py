@@ -12,6 +12,7 @@ import click
 from oomtrace import tracing
 from oomtrace.cli import notify, shelf
 from oomtrace.errors import EXIT_TIMEOUT
+from oomtrace.kernel.probes import CHARGES
 from oomtrace.select import Selection
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 @click.option("--pid", type=int, metavar="PID", help="Only OOMs whose victim or trigger is PID.")
 @click.option("--global-only", is_flag=True, help="Only OOMs of the whole machine.")
 @click.option("--memcg-only", is_flag=True, help="Only OOMs of a memory cgroup.")
+@click.option("--charges", type=click.Choice(CHARGES), default="batch", show_default=True,
+              help="Watch who charges memory before an OOM: not at all, each batch of 64 pages, or each charge (slow).")
 @click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM.")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep only the N newest captures in DIR/.")
 @click.option("--keep-size", metavar="SIZE", help="Keep only the newest captures in DIR/, together up to SIZE (256M).")
@@ -42,6 +45,7 @@ def command(
     once: bool,
     count: Optional[int],
     timeout: Optional[float],
+    charges: str,
     output: Optional[str],
     keep: Optional[int],
     keep_size: Optional[str],
@@ -58,7 +62,7 @@ def command(
     """Trace until Ctrl-C, and print each OOM as it ends."""
     deadline = None if timeout is None else time.monotonic() + timeout
     bound = shelf.shelf(keep, keep_size, output)
-    trace = tracing.Trace(_say if verbose else _nothing, _say)
+    trace = tracing.Trace(_say if verbose else _nothing, _say, charges)
     with ExitStack() as stack:
         log = stack.enter_context(closing(_kernel_log())) if verify else None
         trace.start()

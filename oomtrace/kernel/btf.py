@@ -203,6 +203,17 @@ class Btf:
             return value
         return None
 
+    def parameters(self, function: str) -> Tuple[str, ...]:
+        """The names of a kernel function's parameters; empty if it has none or is not known."""
+        name_offset = self._name_offset(function)
+        for pos in self._word_positions(name_offset) if name_offset is not None else ():
+            type_id = self._type_at(pos)
+            if self._starts[type_id] == pos and self._kind(type_id) == FUNC:
+                start = self._starts[self._words[pos + 2]]
+                count = self._words[start + 1] & 0xFFFF
+                return tuple(self._name(self._words[at]) for at in range(start + 3, start + 3 + 2 * count, 2))
+        return ()
+
     def struct_names(self) -> List[str]:
         """The names of all structs and unions (for diagnosis; slow)."""
         ids = range(1, len(self._starts))

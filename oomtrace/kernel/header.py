@@ -144,7 +144,12 @@ def features(btf: Btf, summed_rss: bool) -> Dict[str, bool]:
     percpu = rss_stat is not None and btf.c_type(rss_stat.type_id)[0] == "u8"
     vmstats = btf.field("mem_cgroup", "vmstats")
     embedded = vmstats is not None and btf.c_type(vmstats.type_id)[0] == "u8"
-    return {"PERCPU_RSS": percpu, "SUMMED_RSS": percpu and summed_rss, "EMBEDDED_VMSTATS": embedded}
+    return {
+        "PERCPU_RSS": percpu,
+        "SUMMED_RSS": percpu and summed_rss,
+        "EMBEDDED_VMSTATS": embedded,
+        "VMPRESSURE_ORDER": "order" in btf.parameters("vmpressure"),  # 7.x; types from headers do not tell
+    }
 
 
 def generate(

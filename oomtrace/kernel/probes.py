@@ -18,10 +18,24 @@ class Probe:
     loses: Optional[str]
     optional: bool = False  # its absence is normal for this kernel and loses nothing
     returns: bool = False  # entered when the function returns; never one that is on the stack when a report is made
+    charges: Optional[str] = None  # attached for this mode of --charges alone
 
 
 # In the order in which they are attached: the beginning of an OOM last, so that none is seen only in part.
+_EFFORT = "what reclaim tried"
+_RELEASE = "when a victim's memory was free"
 PROBES: Tuple[Probe, ...] = (
+    Probe("exit_mmap_return", ("exit_mmap",), _RELEASE, returns=True),
+    Probe("exit_mmap", ("exit_mmap",), _RELEASE),
+    Probe("oom_reaper_print", ("_printk", "printk"), "what the oom_reaper says"),
+    Probe("do_send_sig_info", ("do_send_sig_info",), "who is killed for sharing the victim's memory"),
+    Probe("printk_deferred", ("_printk_deferred", "printk_deferred"), "how many reports the rate limit kept back"),
+    Probe("reclaim_memcg_return", ("try_to_free_mem_cgroup_pages",), "charges that fail without a kill", returns=True),
+    Probe("reclaim_memcg", ("try_to_free_mem_cgroup_pages",), _EFFORT),
+    Probe("reclaim_global", ("try_to_free_pages",), _EFFORT),
+    Probe("vmpressure", ("vmpressure",), _EFFORT),
+    Probe("charge_batch", ("page_counter_try_charge",), "who charged in the seconds before", charges="batch"),
+    Probe("charge_every", ("try_charge_memcg", "try_charge"), "who charged in the seconds before", charges="every"),
     Probe("queue_oom_reaper", ("queue_oom_reaper", "wake_oom_reaper"), "the end of a kill is known only after a pause"),
     Probe("mem_cgroup_print_oom_group", ("mem_cgroup_print_oom_group",), "the line that announces memory.oom.group"),
     Probe("mark_oom_victim", ("mark_oom_victim",), "the sizes in the Killed line"),
@@ -52,6 +66,15 @@ class Target:
 
     probe: Probe
     symbol: Optional[str]
+
+
+# What --charges may be.
+CHARGES = ("off", "batch", "every")
+
+
+def wanted(probe: Probe, charges: str) -> bool:
+    """Whether the probe is to be attached in a mode of --charges."""
+    return probe.charges in (None, charges)
 
 
 def find(probe: Probe, symbols: Symbols) -> Optional[str]:

@@ -9,8 +9,8 @@ from typing import Optional, Sequence
 from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
 
 # Headers before the programs that include them; bcc rewrites one text, so the #include lines are resolved here.
-HEADERS = ("records.h", "common.h", "memcg.h", "meminfo.h", "stack.h", "task.h")
-PROGRAMS = ("parts.c", "oom.c", "report.c", "meminfo.c")
+HEADERS = ("records.h", "common.h", "charge.h", "effort.h", "memcg.h", "meminfo.h", "release.h", "stack.h", "task.h")
+PROGRAMS = ("parts.c", "oom.c", "report.c", "meminfo.c", "effort.c", "charge.c", "release.c")
 # In the order of enum part (bpf/common.h).
 PARTS = ("send_task", "send_memcgs", "send_stack", "send_stats", "send_memory", "send_node", "send_print")
 

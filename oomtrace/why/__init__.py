@@ -19,7 +19,7 @@ from .pattern import Group, Pattern, pattern
 from .pick import exempt, pick, without_adj
 from .ranking import ranked
 from .reclaim import reclaim
-from .source import missing, suppressed, unprinted
+from .source import failed, missing, suppressed, unprinted
 from .swap import swap
 from .table import tasks
 
@@ -33,7 +33,7 @@ __all__ = [
 CAUSES: Tuple[Callable[[OomEvent], Optional[Finding]], ...] = (
     unprinted, suppressed, missing,
     full, charging,
-    killed,
+    killed, failed,
     filled, reclaim, swap,
     tasks,
     pick, swap_counted, without_adj, exempt,

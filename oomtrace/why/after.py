@@ -28,7 +28,7 @@ def achieved(event: OomEvent) -> Optional[Finding]:
     said += [_released(event, release.pid) for release in event.releases]
     said += [_reaped(event, reap) for reap in event.reaps]
     evidence = facts(killed=len(listed), reaped=len([r for r in event.reaps if r.reaped]), released=len(event.releases))
-    stays = _stays(event)
+    stays = " ".join(words for words in (_again(event), _stays(event)) if words) or None
     if event.releases or event.reaps:
         return Finding("achieved", 6, _TITLE, "; ".join(said) + ".", evidence, stays)
     sentence = "; ".join(said) + "." if said else "Not in the source: when its memory was freed."
@@ -36,6 +36,14 @@ def achieved(event: OomEvent) -> Optional[Finding]:
     conclusions = [words for words in (unknown, stays) if words is not None]
     return Finding("achieved", 6, _TITLE, sentence, evidence, " ".join(conclusions) or None,
                    CERTAIN if said or stays else UNKNOWN)
+
+
+def _again(event: OomEvent) -> Optional[str]:
+    """The kill was not enough. Known if the next OOM began while this one was in hand."""
+    if event.followed_ns is None:
+        return None
+    where = "memory cgroup" if event.memcg is not None and event.memcg.path is not None else "machine"
+    return f"It was not enough: {seconds(event.followed_ns)} after this OOM the same {where} had the next."
 
 
 def _stays(event: OomEvent) -> Optional[str]:

@@ -17,6 +17,8 @@ def headline(event: OomEvent) -> str:
     """What was full, of what, and who paid for it."""
     if event.wait is not None:
         return _waiting(event, event.wait)
+    if event.failure is not None:
+        return f"Charge failed, nobody killed: {event.trigger.comm} ({event.trigger.pid}) got ENOMEM. {_full(event)}."
     return f"{_full(event)}{_of(event)}{_end(event)}."
 
 

@@ -31,6 +31,20 @@ def suppressed(event: OomEvent) -> Optional[Finding]:
                    "There were more OOMs than reports.")
 
 
+def failed(event: OomEvent) -> Optional[Finding]:
+    """A charge that the kernel let fail (mm/memcontrol.c, try_charge)."""
+    if event.failure is None:
+        return None
+    flags = set((event.trigger.gfp_flags or "").split("|"))
+    may_fail = sorted(flags & {"__GFP_NORETRY", "__GFP_RETRY_MAYFAIL"})
+    why = f"{' and '.join(may_fail)} lets it fail" if may_fail else "an order above 3 may fail"
+    number = event.failure.suppressed
+    more = f" {plural(number, 'more failure')} there since the last that was reported." if number else ""
+    return Finding("failed", 2, "failed", f"The charge failed and nobody was killed for it: {why}.{more}",
+                   facts(trigger__gfp_flags=event.trigger.gfp_flags, trigger__order=event.trigger.order,
+                         failure__suppressed=number))
+
+
 def missing(event: OomEvent) -> Optional[Finding]:
     """What should be there and is not."""
     parts: List[str] = list(event.missing)

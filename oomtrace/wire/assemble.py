@@ -7,7 +7,7 @@ come in any order and are put back by their sequence numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from oomtrace.wire.layout import Record
 
@@ -15,7 +15,15 @@ from oomtrace.wire.layout import Record
 QUIET_NS = 250_000_000
 
 
-_MATTERS = frozenset(("REC_CHOSEN", "REC_NO_VICTIM", "REC_KILLED", "REC_HEADER", "REC_WAIT", "REC_WAITED"))
+# After that, for a victim's memory to come back: the kernel's oom_reaper comes 2 s after the kill (OOM_REAPER_DELAY).
+RELEASE_NS = 3_000_000_000
+
+# In a record that another task sent, later: it has no number (records.h).
+NO_SEQ = (1 << 32) - 1
+
+_MATTERS = frozenset(
+    ("REC_CHOSEN", "REC_NO_VICTIM", "REC_KILLED", "REC_HEADER", "REC_WAIT", "REC_WAITED", "REC_FAILED")
+)
 
 
 @dataclass
@@ -25,12 +33,12 @@ class Oom:
     oom_id: int
     records: List[Record] = field(default_factory=list)
     last_arrival_ns: int = 0
-    superseded: bool = False  # a later OOM has begun
+    followed_ns: Optional[int] = None  # when the next OOM in the same memcg began, if it is known to have
 
     @property
     def lost(self) -> int:
         """Gaps in the sequence numbers."""
-        numbers = {record.seq for record in self.records}
+        numbers = {record.seq for record in self.records if record.seq != NO_SEQ}
         return max(numbers) + 1 - len(numbers) if numbers else 0
 
     def ended(self) -> bool:
@@ -38,17 +46,26 @@ class Oom:
         kinds = {record.kind for record in self.records}
         return "REC_DONE" in kinds and not self._group_kill() and not self.lost
 
+    def released(self) -> bool:
+        """Whether the memory of all that were killed is known to have come back."""
+        killed = {record.body.row.mm for record in self.records if record.kind == "REC_KILLED"}
+        return killed <= {record.body.mm for record in self.records if record.kind == "REC_RELEASED"}
+
+    @property
+    def memcg(self) -> Optional[int]:
+        """Address of the memcg that is full, 0 for the machine, None if it is not known."""
+        return next((record.body.memcg for record in self.records if record.kind == "REC_BEGIN"), None)
+
     def _group_kill(self) -> bool:
         """Whether memory.oom.group applies, which adds kills after the first: from the victim's memcg up to the full
         one (mm/memcontrol.c, mem_cgroup_get_oom_group; the root of the hierarchy does not count)."""
         memcgs = {r.body.memcg: r.body for r in self.records if r.kind == "REC_MEMCG"}
         victims = [r.body for r in self.records if r.kind == "REC_VICTIM"]
-        full = [r.body.memcg for r in self.records if r.kind == "REC_BEGIN"]
         at = victims[0].row.memcg if victims else 0
         while at in memcgs and memcgs[at].parent:
             if memcgs[at].oom_group > 0:
                 return True
-            if full and at == full[0]:
+            if at == self.memcg:
                 break
             at = memcgs[at].parent
         return False
@@ -60,22 +77,35 @@ class Oom:
 
 
 class Assembler:
-    """Puts records together into OOMs."""
+    """Puts records together into OOMs. ``releases`` False: nothing tells when a victim's memory is free."""
 
-    def __init__(self) -> None:
+    def __init__(self, releases: bool = True) -> None:
         self._open: Dict[int, Oom] = {}
-        self._newest = 0
+        self._releases = releases
 
     def add(self, record: Record, now_ns: int) -> None:
         """Take a record that arrived now (any monotonic clock, the same for ``ready``)."""
         oom = self._open.setdefault(record.oom_id, Oom(record.oom_id))
         oom.records.append(record)
         oom.last_arrival_ns = now_ns
+        if record.kind == "REC_CHOSEN":
+            self._follows(oom)
+
+    def _follows(self, oom: Oom) -> None:
+        """Tell the one before it in the same memcg."""
+        before = [o for o in self._open.values() if o.oom_id < oom.oom_id and o.memcg == oom.memcg is not None]
+        if before:
+            last = max(before, key=lambda found: found.oom_id)
+            last.followed_ns = min(last.followed_ns or oom.oom_id, oom.oom_id)
 
     def ready(self, now_ns: int) -> List[Oom]:
         """The OOMs that are over, oldest first; they are forgotten here."""
-        done = [oom for oom in self._open.values() if oom.ended() or now_ns - oom.last_arrival_ns >= QUIET_NS]
-        return self._take(done)
+        return self._take([oom for oom in self._open.values() if self._over(oom, now_ns - oom.last_arrival_ns)])
+
+    def _over(self, oom: Oom, quiet_ns: int) -> bool:
+        if self._releases and not oom.released():
+            return quiet_ns >= RELEASE_NS
+        return oom.ended() or quiet_ns >= QUIET_NS
 
     def flush(self) -> List[Oom]:
         """All that is left, finished or not."""
@@ -84,7 +114,7 @@ class Assembler:
     def _take(self, ooms: List[Oom]) -> List[Oom]:
         for oom in ooms:
             del self._open[oom.oom_id]
-            oom.records.sort(key=lambda record: record.seq)
+            oom.records.sort(key=lambda record: (record.seq, record.time_ns))
         return sorted((oom for oom in ooms if oom.matters), key=lambda oom: oom.oom_id)
 
     @property

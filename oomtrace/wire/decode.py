@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from oomtrace.model import (
     Candidate,
+    Failure,
     Kill,
     Machine,
     Memcg,
@@ -14,12 +15,13 @@ from oomtrace.model import (
     MemInfo,
     OomEvent,
     PageCounter,
+    Stack,
     Summary,
     Task,
     Trigger,
     Wait,
 )
-from oomtrace.wire import meminfo, stack, statistics, taint
+from oomtrace.wire import around, meminfo, stack, statistics, taint
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import Layout, Record, text_of
 from oomtrace.wire.printed import Printed
@@ -49,7 +51,8 @@ class Decoder:
             by_kind.setdefault(record.kind, []).append(record.body)
         paths = _Paths(by_kind.get("REC_MEMCG", []))
         waiting = _first(by_kind, "REC_WAIT") or _first(by_kind, "REC_WAITED")
-        begin, chosen = _first(by_kind, "REC_BEGIN") or waiting, _first(by_kind, "REC_CHOSEN")
+        failed = _first(by_kind, "REC_FAILED")
+        begin, chosen = _first(by_kind, "REC_BEGIN") or waiting or failed, _first(by_kind, "REC_CHOSEN")
         report = _first(by_kind, "REC_HEADER") or _first(by_kind, "REC_NO_VICTIM")
         captured = _first(by_kind, "REC_STACK")
         candidates = self._candidates(by_kind.get("REC_CANDIDATE", []), paths)
@@ -63,7 +66,7 @@ class Decoder:
             source=source,
             machine=self._machine(captured),
             trigger=self._trigger(begin, captured, decision, _first(by_kind, "REC_SUMMARY"), paths),
-            stack=self._stack(captured, by_kind.get("REC_STACK_PIECE", [])),
+            stack=self._stack(captured, by_kind),
             memcg=self._memcg(begin, by_kind, paths),
             meminfo=memory,
             slab=tuple(printed.slab),
@@ -79,10 +82,20 @@ class Decoder:
             totalpages=decision.totalpages if decision else None,
             chosen_points=chosen.chosen_points if chosen else None,
             candidates=candidates,
-            printed=None if waiting else report is not None,
+            printed=None if waiting or failed else report is not None,
             unprinted_reason=_unprinted_reason(by_kind),
             begin_ns=oom.oom_id,
             wait=_wait(waiting) if waiting else None,
+            failure=_failure(by_kind) if failed else None,
+            callbacks_suppressed=by_kind["REC_SUPPRESSED"][0].memcg if "REC_SUPPRESSED" in by_kind else None,
+            exiting=around.exiting(oom.records),
+            sharing=around.sharing(by_kind),
+            reaps=around.reaps(by_kind),
+            releases=around.releases(by_kind),
+            growth=around.growth(by_kind, oom.oom_id, paths.of),
+            reclaim=around.reclaim(by_kind, oom.oom_id),
+            charges=self._facts.get("charges"),
+            followed_ns=self._facts.get("followed_ns"),
             times_ns=_times(oom.records),
             records_lost=max(oom.lost, lost),
         )
@@ -119,8 +132,10 @@ class Decoder:
             memcg=paths.of(begin.trigger_memcg) if begin else None,
         )
 
-    def _stack(self, captured: Any, pieces: List[Any]) -> Any:
-        return stack.decode(captured, pieces, self._facts, self._name_of) if captured else None
+    def _stack(self, captured: Any, by_kind: Mapping[str, List[Any]]) -> Optional[Stack]:
+        if captured is None:
+            return around.failed_stack(by_kind, self._name_of)
+        return stack.decode(captured, by_kind.get("REC_STACK_PIECE", []), self._facts, self._name_of)
 
     def _meminfo(self, by_kind: Mapping[str, List[Any]], decision: Any, printed: Printed) -> Optional[MemInfo]:
         if decision is None or decision.memcg:
@@ -334,6 +349,11 @@ def _wait(record: Any) -> Wait:
     return Wait(over=bool(since_ns), time_ns=record.header.time_ns - since_ns if since_ns else None)
 
 
+def _failure(by_kind: Mapping[str, List[Any]]) -> Failure:
+    effort = _first(by_kind, "REC_EFFORT")
+    return Failure(effort.suppressed if effort else 0)
+
+
 def _limit(pages: int, page_kb: int) -> Optional[int]:
     return None if pages >= _UNLIMITED_PAGES else pages * page_kb
 
@@ -375,7 +395,7 @@ def _no_slab(memory: MemInfo) -> Tuple[str, ...]:
 
 
 def _unprinted_reason(by_kind: Mapping[str, List[Any]]) -> Optional[str]:
-    if not {"REC_HEADER", "REC_NO_VICTIM", "REC_WAIT", "REC_WAITED"}.isdisjoint(by_kind):
+    if not {"REC_HEADER", "REC_NO_VICTIM", "REC_WAIT", "REC_WAITED", "REC_FAILED"}.isdisjoint(by_kind):
         return None
     return "rate limit" if "REC_KILL" in by_kind else "victim already exiting"
 

@@ -68,6 +68,7 @@ class Layout:
     _SHARED = {
         "REC_WAIT": "rec_begin",
         "REC_WAITED": "rec_begin",
+        "REC_FAILED": "rec_begin",
         "REC_CHOSEN": "rec_report",
         "REC_HEADER": "rec_report",
         "REC_NO_VICTIM": "rec_report",
@@ -77,7 +78,9 @@ class Layout:
         "REC_VICTIM": "rec_task",
         "REC_KILL": "rec_task",
         "REC_KILLED": "rec_task",
+        "REC_SIGNALLED": "rec_task",
         "REC_DONE": "rec_group",
+        "REC_SUPPRESSED": "rec_group",
     }
 
     def _struct_of(self, kind: str) -> Tuple[str, Any]:

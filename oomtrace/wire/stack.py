@@ -31,11 +31,11 @@ def decode(record: Any, pieces: List[Any], facts: Mapping[str, Any], name_of: Na
     for word in _words(pieces, record.sp, record.stack_top):
         if pending and word == pending[0]:
             pending.pop(0)
-            entries.append(_frame(word, name_of(word), True))
+            entries.append(frame(word, name_of(word)))
             continue
         name = name_of(word)
         if name is not None:
-            entries.append(_frame(word, name, False))
+            entries.append(frame(word, name, False))
     registers = _registers(record, facts) if record.has_regs else None
     if facts.get("task_markers"):
         entries = ["<TASK>", *entries, "</TASK>"]
@@ -51,7 +51,8 @@ def _words(pieces: List[Any], sp: int, top: int) -> Iterator[int]:
                 yield unpack_from("<Q", parts[address], offset)[0]
 
 
-def _frame(address: int, name: Optional[str], reliable: bool) -> Frame:
+def frame(address: int, name: Optional[str], reliable: bool = True) -> Frame:
+    """A return address and its name, "symbol+0x1/0x2 [module]" as ``%pB`` prints it."""
     match = _NAME.match(name) if name else None
     if match is None:
         return Frame(None, address=address, reliable=reliable)

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Pages charged per memcg and process in the last seconds: who fills it, which need not be who asks last. */
+#ifndef OOMTRACE_CHARGE_H
+#define OOMTRACE_CHARGE_H
+
+#include "common.h"
+
+/* Slots of 2^30 ns: a shift in place of a division. */
+#define SLOT_SHIFT 30
+#define SLOTS 8
+#define COUNTER_DEPTH 8
+
+struct charger {
+	u64 counter; /* the page_counter of the memcg that the process is in */
+	u64 tgid;
+};
+
+struct charges {
+	u64 slot[SLOTS]; /* which of all slots since boot this is */
+	u64 pages[SLOTS];
+};
+BPF_TABLE("lru_hash", struct charger, struct charges, charged, 8192);
+
+/* Threads of a process that charge at the same instant may lose each other's pages: a count, not an account. */
+static inline void count_charge(u64 counter, u64 nr_pages)
+{
+	u64 slot = bpf_ktime_get_ns() >> SLOT_SHIFT;
+	struct charger key = {.counter = counter, .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct charges *found = charged.lookup(&key);
+	u32 at = slot & (SLOTS - 1);
+
+	if (!found) {
+		struct charges fresh = {};
+
+		charged.update(&key, &fresh);
+		found = charged.lookup(&key);
+		if (!found)
+			return;
+	}
+	if (found->slot[at] != slot) {
+		found->slot[at] = slot;
+		found->pages[at] = 0;
+	}
+	found->pages[at] += nr_pages;
+}
+
+/* What a task has charged, if it has. */
+static inline void submit_charged(struct pt_regs *ctx, struct oom_state *oom, struct task_row *row)
+{
+	u64 slot = bpf_ktime_get_ns() >> SLOT_SHIFT;
+	struct charger key = {.counter = AT(row->memcg, mem_cgroup, memory), .tgid = row->tgid};
+	struct charges *found = charged.lookup(&key);
+	struct rec_charged record = {};
+	int i;
+
+	if (!found)
+		return;
+#pragma unroll
+	for (i = 0; i < SLOTS; i++)
+		if (found->slot[i] + SLOTS > slot)
+			record.pages += found->pages[i];
+	if (!record.pages)
+		return;
+	record.memcg = row->memcg;
+	record.since_ns = (slot - SLOTS + 1) << SLOT_SHIFT;
+	record.tgid = row->tgid;
+	__builtin_memcpy(record.comm, row->comm, COMM_LEN);
+	stamp(&record.header, oom, REC_CHARGED);
+	records.perf_submit(ctx, &record, sizeof(record));
+}
+
+#endif
