@@ -58,7 +58,8 @@ enum oom_stage {
 	SILENT = 8,	/* it does not: the parts follow one another */
 	MEMINFO = 16,	/* between "Mem-Info:" and the tasks */
 	MEMINFO_SHOWN = 32,
-	KILLING = 64, /* from __oom_kill_process to queue_oom_reaper */
+	KILLING = 64,  /* from __oom_kill_process to queue_oom_reaper */
+	DECIDED = 128, /* oom_kill_process has been entered */
 };
 
 /*

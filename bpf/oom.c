@@ -110,6 +110,7 @@ int oom_kill_process(struct pt_regs *ctx)
 
 	if (!oom)
 		return 0;
+	oom->stage |= DECIDED;
 	submit_report(ctx, oom, REC_CHOSEN);
 	send(ctx, SEND_TASK, REC_VICTIM, GET(oom->oc, oom_control, chosen));
 	return 0;
@@ -141,9 +142,16 @@ int __oom_kill_process(struct pt_regs *ctx)
 	return 0;
 }
 
-/* mark_oom_victim(tsk): SIGKILL has been sent, the Killed line comes next, task_lock is held. */
+/*
+ * mark_oom_victim(tsk): SIGKILL has been sent, the Killed line comes next, task_lock is held. Or the victim is exiting
+ * already (task_will_free_mem), nothing is printed, and what would have been is taken here.
+ */
 int mark_oom_victim(struct pt_regs *ctx)
 {
+	struct oom_state *oom = get_oom();
+
+	if (oom && (oom->stage & (DECIDED | PRINTED | KILLING)) == DECIDED)
+		oom->stage |= SILENT;
 	send(ctx, SEND_TASK, REC_KILLED, PT_REGS_PARM1(ctx));
 	return 0;
 }

@@ -37,6 +37,8 @@ int send_task(struct pt_regs *ctx)
 		oom->subject = s->task.row.memcg;
 		parts.call(ctx, SEND_MEMCGS);
 	}
+	if (oom->kind == REC_KILLED && oom->stage & SILENT)
+		parts.call(ctx, SEND_STACK);
 	return 0;
 }
 

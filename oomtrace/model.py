@@ -456,6 +456,11 @@ class OomEvent:
     followed_ns: Optional[int] = None  # from this OOM to the next in the same memcg, if it came while this was in hand
 
     @property
+    def is_oom(self) -> bool:
+        """False for what a trace reports besides: a task that waits, a charge that fails. Nobody is killed then."""
+        return self.wait is None and self.failure is None
+
+    @property
     def incomplete(self) -> bool:
         """True if something that belongs to the event is known to be absent."""
         return bool(self.missing) or bool(self.records_lost)

@@ -72,16 +72,19 @@ def command(
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
         sink = report.Sink(sys.stdout, form, quiet, output, _say, log, color, bound, journal)
-        seen = 0
+        seen, besides = 0, 0
         for traced in trace.events(deadline):
             if not Selection(**wanted).accepts(traced.event):
                 continue
             sink.take(traced)
+            if not traced.event.is_oom:
+                besides += 1
+                continue
             seen += 1
             if once or seen == count:
                 break
         sink.close()
-    _closing(sys.stderr, seen, trace.lost)
+    _closing(sys.stderr, seen, besides, trace.lost)
     return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
 
 
@@ -91,9 +94,10 @@ def _kernel_log() -> "KernelLog":
     return KernelLog()
 
 
-def _closing(stream: TextIO, seen: int, lost: int) -> None:
+def _closing(stream: TextIO, seen: int, besides: int, lost: int) -> None:
+    besides_text = f", {besides} wait{'' if besides == 1 else 's'} or failed charge{'' if besides == 1 else 's'}"
     lost_text = f", {lost} records lost: some reports are incomplete" if lost else ""
-    stream.write(f"oomtrace: {seen} OOM{'' if seen == 1 else 's'}{lost_text}\n")
+    stream.write(f"oomtrace: {seen} OOM{'' if seen == 1 else 's'}{besides_text if besides else ''}{lost_text}\n")
 
 
 def _say(message: str) -> None:

@@ -59,6 +59,9 @@ class Asked(Btf):
         self.enums.add(enum)
         return None
 
+    def parameters(self, function: str) -> Tuple[str, ...]:
+        return ()
+
 
 class HeaderTypes(Btf):
     """The answers: BTF that was compiled from ``Probe.source``."""

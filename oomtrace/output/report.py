@@ -30,6 +30,8 @@ class TextWriter(KernelWriter):
 
     def write_event(self, event: OomEvent) -> None:
         records = self.records(event)
+        if event.stack is not None and not event.is_oom:
+            records = text.replay(OomEvent(machine=event.machine, stack=event.stack))  # where a charge failed
         stamped = any(record.time_ns is not None for record in records)
         self.put("\n" if self.count else "")
         self._put_lines(text.text(records, timestamps=stamped))

@@ -22,11 +22,14 @@ def kernel_text(event: OomEvent, timestamps: bool = True) -> str:
 
 def disagreements(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
     """What is not as expected, in words."""
-    kills = [kill.comm for event in events for kill in event.kills]
+    ooms = [event for event in events if event.is_oom]
+    kills = [kill.comm for event in ooms for kill in event.kills]
     found = []
     for what, wanted, least, got in (
-        ("OOM", expect.events, expect.min_events, len(events)),
+        ("OOM", expect.events, expect.min_events, len(ooms)),
         ("kill", expect.kills, expect.min_kills, len(kills)),
+        ("wait", None, expect.min_waits, _waits(events)),
+        ("failed charge", None, expect.min_failures, _failures(events)),
     ):
         if wanted is not None and got != wanted:
             found.append(f"{got} {what}s instead of {wanted}")
@@ -34,12 +37,20 @@ def disagreements(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
             found.append(f"{got} {what}s instead of {least} or more")
     if tuple(kills[:len(expect.victims)]) != expect.victims:
         found.append(f"killed {', '.join(kills) or 'nobody'}; expected {', '.join(expect.victims)}")
-    lines = [line for event in events for line in kernel_text(event, timestamps=False).splitlines()]
+    lines = [line for event in ooms for line in kernel_text(event, timestamps=False).splitlines()]
     missing = [pattern for pattern in expect.report if not any(re.search(pattern, line) for line in lines)]
     found += [f"no line of the report matches {pattern}" for pattern in missing]
-    if expect.printed is not None and any(event.printed is not expect.printed for event in events):
+    if expect.printed is not None and any(event.printed is not expect.printed for event in ooms):
         found.append(f"the kernel {'did not print' if expect.printed else 'printed'} a report")
     return found
+
+
+def _waits(events: Sequence[OomEvent]) -> int:
+    return sum(event.wait is not None for event in events)
+
+
+def _failures(events: Sequence[OomEvent]) -> int:
+    return sum(event.failure is not None for event in events)
 
 
 def miscounted(events: Sequence[OomEvent], kernel: int) -> List[str]:
@@ -53,6 +64,13 @@ def enough(expect: Expect, events: Sequence[OomEvent]) -> bool:
     """Whether all that is expected by number has come."""
     kills = sum(len(event.kills) for event in events)
     return (
-        len(events) >= max(expect.events or 0, expect.min_events or 0, 0 if expect.events is not None else 1)
+        sum(event.is_oom for event in events) >= max(expect.events or 0, expect.min_events or 0, _unless_told(expect))
+        and _waits(events) >= (expect.min_waits or 0)
+        and _failures(events) >= (expect.min_failures or 0)
         and kills >= max(expect.kills or 0, expect.min_kills or 0, len(expect.victims))
     )
+
+
+def _unless_told(expect: Expect) -> int:
+    """How many OOMs are enough where nothing says so: one, unless it is something else that is expected."""
+    return 0 if (expect.events, expect.min_waits, expect.min_failures) != (None, None, None) else 1

@@ -183,7 +183,9 @@ class _Parser(Reader):
         return {key: value for key, value in read.items() if value is not None}
 
     def expect(self, node: yaml.Node) -> Expect:
-        known = ("events", "min_events", "victims", "kills", "min_kills", "report", "printed")
+        known = (
+            "events", "min_events", "victims", "kills", "min_kills", "report", "printed", "min_waits", "min_failures"
+        )
         at = self.fields(node, "expect", known)
         texts = {key: self.items(at[key], key) if key in at else [] for key in ("victims", "report")}
         return Expect(
@@ -191,6 +193,8 @@ class _Parser(Reader):
             min_events=self.value(at.get("min_events"), "min_events", _MANY, None),
             kills=self.value(at.get("kills"), "kills", _MANY, None),
             min_kills=self.value(at.get("min_kills"), "min_kills", _MANY, None),
+            min_waits=self.value(at.get("min_waits"), "min_waits", _MANY, None),
+            min_failures=self.value(at.get("min_failures"), "min_failures", _MANY, None),
             victims=tuple(self.value(item, "victims", _comm, "") for item in texts["victims"]),
             report=tuple(self.value(item, "report", _pattern, "") for item in texts["report"]),
             printed=self.value(at.get("printed"), "printed", reader.truth, None),

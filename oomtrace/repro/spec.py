@@ -67,6 +67,8 @@ class Expect:
     min_kills: Optional[int] = None
     report: Tuple[str, ...] = ()  # regular expressions, each of which must match a line of a report
     printed: Optional[bool] = None  # whether the kernel prints the reports
+    min_waits: Optional[int] = None  # beginnings and ends of waits, where OOM killing is disabled
+    min_failures: Optional[int] = None  # charges that fail, and nobody is killed
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,13 @@ CAUSES: Tuple[Callable[[OomEvent], Optional[Finding]], ...] = (
     achieved,
 )
 
+# Of these, those that have something to say where nobody is killed: a wait, a charge that fails.
+_WITHOUT_KILL = (missing, full, charging, failed, reclaim)
+
 
 def explain(event: OomEvent) -> Explanation:
     """All findings about one OOM."""
-    found = (cause(event) for cause in CAUSES)
+    found = (cause(event) for cause in (CAUSES if event.is_oom else _WITHOUT_KILL))
     return Explanation(
         headline=headline(event),
         findings=tuple(finding for finding in found if finding is not None),

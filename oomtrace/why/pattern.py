@@ -41,6 +41,7 @@ class Pattern:
 def pattern(events: Sequence[OomEvent]) -> Pattern:
     """The summary of a log or of a long trace, the place with the most OOMs first."""
     places: Dict[str, List[OomEvent]] = {}
+    events = [event for event in events if event.is_oom]
     for event in events:
         places.setdefault(place(event), []).append(event)
     groups = tuple(sorted((_group(name, found) for name, found in places.items()), key=lambda group: -group.events))

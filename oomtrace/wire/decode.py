@@ -149,6 +149,8 @@ class Decoder:
         if not begin or not begin.memcg:
             return Memcg(**self._protection(protection)) if protection else None
         counters, stats = _last(by_kind, "REC_COUNTERS"), _last(by_kind, "REC_STATS")
+        if counters is None and "REC_BEGIN" not in by_kind:  # a wait or a failure: there is no report to be like
+            counters = next(iter(paths.chain(begin.memcg)), None)
         path = paths.of(begin.memcg)
         listed = statistics.values(stats, self._facts) if stats else None
         version = {0: 1, 1: 2}.get(counters.on_dfl) if counters else None
