@@ -444,6 +444,7 @@ class OomEvent:
     candidates: Tuple[Candidate, ...] = ()
     printed: Optional[bool] = None  # did the kernel print this report
     unprinted_reason: Optional[str] = None  # "rate limit", …
+    tasks_printed: Optional[bool] = None  # did its report have the task table (vm.oom_dump_tasks)
     begin_ns: Optional[int] = None  # boot clock, out_of_memory entered
     wait: Optional[Wait] = None  # nobody is killed: OOM killing is disabled in this memcg
     failure: Optional[Failure] = None  # nobody is killed: the charge is one that may fail

@@ -52,7 +52,10 @@ def compare(kernel: List[str], ours: List[str]) -> Comparison:
 
 
 def report_lines(event: OomEvent) -> List[str]:
-    """The report's lines up to the kill. What the reaper prints comes later, from a thread of its own."""
+    """The report's lines up to the kill, as far as the kernel prints them. What the reaper prints comes later, from a
+    thread of its own."""
+    if event.tasks_printed is False:
+        event = replace(event, tasks=None)
     return text.text(text.replay(_without_reaps(event))).splitlines()
 
 

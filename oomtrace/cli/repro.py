@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Optional, TextIO, Tuple
+from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 import click
 
@@ -21,7 +21,7 @@ from oomtrace.repro.spec import Scenario
 
 
 @click.command("repro")
-@click.argument("files", nargs=-1, required=True, metavar="FILE.yaml…", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE.yaml…", type=click.Path())
 @click.option("--check", is_flag=True, help="Only say whether the files are right, and where they are not.")
 @click.option("--i-mean-it", "mean_it", is_flag=True, help="Run also what endangers this machine.")
 @click.option("--no-trace", is_flag=True, help="Only make it happen; something else is watching.")
@@ -31,10 +31,10 @@ from oomtrace.repro.spec import Scenario
 @click.option("--results", type=click.File("w"), metavar="FILE",
               help="A line of JSON for each: what came of it, or with --check what it describes.")
 @click.option("--mark", is_flag=True, help="Write into the kernel's log where each begins.")
-@click.option("--ready-file", type=click.Path(path_type=Path), help="Create this file once the probes are in place.")
+@click.option("--ready-file", metavar="FILE", help="Create this file once the probes are in place.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is probed.")
 def command(
-    files: Tuple[Path, ...],
+    files: Tuple[str, ...],
     check: bool,
     mean_it: bool,
     no_trace: bool,
@@ -43,14 +43,14 @@ def command(
     quiet: bool,
     results: Optional[TextIO],
     mark: bool,
-    ready_file: Optional[Path],
+    ready_file: Optional[str],
     verbose: bool,
 ) -> int:
     """Make OOMs that YAML files describe, trace them, and say whether they came as expected."""
-    scenarios = _load(files)
+    scenarios = _load([Path(file) for file in files])
     if check:
         for file, scenario in zip(files, scenarios):
-            _write(results, {"file": str(file), **asdict(scenario)})
+            _write(results, {"file": file, **asdict(scenario)})
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     hierarchy = cgroups.find()
@@ -61,7 +61,7 @@ def command(
             stack.callback(recorder.stop)
             recorder.start()
         if ready_file:
-            ready_file.touch()
+            Path(ready_file).touch()
         sink = _sink(form, quiet or no_trace, output)
         for scenario in scenarios:
             reasons = needs.unmet(scenario, hierarchy, mean_it)
@@ -82,7 +82,7 @@ def command(
     return status
 
 
-def _load(files: Tuple[Path, ...]) -> List[Scenario]:
+def _load(files: Sequence[Path]) -> List[Scenario]:
     """All files, or the complaints about all of them."""
     scenarios, complaints = [], []
     for file in files:

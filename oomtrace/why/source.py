@@ -12,6 +12,9 @@ from .units import plural
 
 def unprinted(event: OomEvent) -> Optional[Finding]:
     """The kernel was silent on this kill."""
+    if event.tasks_printed is False:
+        return Finding("unprinted", 0, "unprinted", "The kernel printed no task table: vm.oom_dump_tasks is 0.",
+                       facts(tasks_printed=0))
     if event.printed is not False:
         return None
     reason = event.unprinted_reason

@@ -57,7 +57,8 @@ class Decoder:
         captured = _first(by_kind, "REC_STACK")
         candidates = self._candidates(by_kind.get("REC_CANDIDATE", []), paths)
         victim = _first(by_kind, "REC_VICTIM")
-        rows = [r.row for r in by_kind.get("REC_TASK", [])]
+        # Where the kernel prints no table, those that it weighed: the same tasks in the same order.
+        rows = [r.row for r in by_kind.get("REC_TASK") or by_kind.get("REC_CANDIDATE", [])]
         decision = chosen or report
         printed = Printed(oom.records)
         memory = self._meminfo(by_kind, decision, printed)
@@ -73,6 +74,7 @@ class Decoder:
             slab_busy=printed.slab_busy,
             tasks=tuple(self._task(row, paths) for row in rows if self._printed(row)) if rows else None,
             summary=self._summary(by_kind, decision, victim, begin, paths),
+            tasks_printed="REC_TASK" in by_kind if report else None,
             kills=self._kills(oom.records),
             oom_group=paths.of(by_kind["REC_GROUP"][0].memcg) if "REC_GROUP" in by_kind else None,
             victim_memcg=paths.of(victim.row.memcg) if victim else None,
