@@ -1,0 +1,100 @@
+"""What the measurements in a guest have in common: cgroups, processes in them, a running oomtrace."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+
+ROOT = "/sys/fs/cgroup"
+
+
+def write(path, value):
+    with open(path, "w") as file:
+        file.write(str(value))
+
+
+def cgroup(name, limit="max"):
+    """A cgroup (v2) with a memory limit."""
+    path = f"{ROOT}/{name}"
+    write(f"{ROOT}/cgroup.subtree_control", "+memory")
+    os.makedirs(path, exist_ok=True)
+    write(f"{path}/memory.max", limit)
+    return path
+
+
+def child(path, work):
+    """A process in a cgroup that may be killed; its pid."""
+    pid = os.fork()
+    if not pid:
+        write("/proc/self/oom_score_adj", 0)
+        write(f"{path}/cgroup.procs", os.getpid())
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return pid
+
+
+def hog():
+    """Take memory until killed."""
+    bytearray(8 << 30)
+
+
+def oom(path):
+    """One OOM in a cgroup that has room for little."""
+    _, status = os.waitpid(child(path, hog), 0)
+    if not os.WIFSIGNALED(status):
+        sys.exit(f"the process in {path} was not killed: status {status}")
+
+
+def kernel_kills():
+    with open("/proc/vmstat") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+
+class Trace:
+    """A running oomtrace. Its reports go to a file."""
+
+    def __init__(self, *options):
+        self.folder = tempfile.mkdtemp()
+        ready = f"{self.folder}/ready"
+        os.mkfifo(ready)
+        self.output = open(f"{self.folder}/out", "wb")  # noqa: SIM115 (closed with the process)
+        self.errors = open(f"{self.folder}/err", "w+")  # noqa: SIM115
+        command = ["oomtrace", "--format", "jsonl", "--ready-file", ready, *options]
+        self.process = subprocess.Popen(command, stdout=self.output, stderr=self.errors)
+        with open(ready):  # opened for writing once it is ready
+            pass
+
+    def status(self, name):
+        with open(f"/proc/{self.process.pid}/status") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
+
+    def cpu_ticks(self):
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
+
+    def stop(self):
+        """End it; its events, and its last line."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+        with open(f"{self.folder}/out") as lines:
+            events = [json.loads(line) for line in lines]
+        self.errors.seek(0)
+        return events, self.errors.read().splitlines()[-1]
+
+
+@contextmanager
+def traced(mode):
+    """A trace with --charges as said; none for ``untraced``."""
+    trace = None if mode == "untraced" else Trace("--charges", mode)
+    try:
+        yield trace
+    finally:
+        if trace is not None:
+            trace.stop()

@@ -1,0 +1,137 @@
+"""Run in a guest of the bench variant: how soon a report is out, how many OOMs a second are kept up with, what an
+idle trace costs. Prints JSON."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+from bench_common import Trace, cgroup, child, kernel_kills, oom
+
+LATENCIES = 7
+STORMS = (1, 4, 16, 64)
+KILLS = 1024
+IDLE_S = 30
+
+
+class Lines(threading.Thread):
+    """When a command's output has a line that matches: boot clock."""
+
+    def __init__(self, command, pattern):
+        super().__init__(daemon=True)
+        self.times = []
+        self.pattern = pattern
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.start()
+
+    def run(self):
+        for line in self.process.stdout:
+            if re.search(self.pattern, line):
+                self.times.append(time.monotonic())
+
+
+def latency():
+    """Seconds from the kernel's first line of a report to its last being read from a pipe."""
+    path = cgroup("latency", 16 << 20)
+    ready = "/tmp/bench-ready"
+    os.mkfifo(ready)
+    ours = Lines(["oomtrace", "--format", "kernel", "--ready-file", ready], rb"Killed process")
+    with open(ready):
+        pass
+    theirs = Lines(["dmesg", "-w"], rb"Killed process")
+    time.sleep(3)
+    begun = []
+    for _ in range(LATENCIES):
+        ours.times, theirs.times = [], []
+        oom(path)
+        deadline = time.monotonic() + 10
+        while not (ours.times and theirs.times) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with open("/dev/kmsg", "rb", buffering=0) as log:
+            os.set_blocking(log.fileno(), False)
+            records = []
+            while True:
+                try:
+                    records.append(os.read(log.fileno(), 8192))
+                except BlockingIOError:
+                    break
+        first = [int(r.split(b",")[2]) / 1e6 for r in records if b"invoked oom-killer" in r][-1]
+        begun.append([ours.times[0] - first, theirs.times[0] - first] if ours.times and theirs.times else None)
+        time.sleep(0.6)
+    ours.process.terminate()
+    theirs.process.terminate()
+    return begun
+
+
+def gusts(path, times):
+    for _ in range(times):
+        pid = child(path, lambda: bytearray(1 << 30))
+        os.waitpid(pid, 0)
+
+
+def storm(width):
+    """As many cgroups side by side, each with one OOM after another."""
+    trace = Trace("-q")
+    paths = [cgroup(f"storm{number}", 3 << 20) for number in range(width)]
+    before, begin = kernel_kills(), time.monotonic()
+    workers = []
+    for path in paths:
+        pid = os.fork()
+        if not pid:
+            gusts(path, KILLS // width)
+            os._exit(0)
+        workers.append(pid)
+    for pid in workers:
+        os.waitpid(pid, 0)
+    seconds = time.monotonic() - begin
+    time.sleep(4)
+    peak_kb = trace.status("VmHWM")
+    _, closing = trace.stop()
+    print(f"storm of {width}: {closing}", file=sys.stderr)
+    return {"width": width, "kills": kernel_kills() - before, "seconds": seconds, "closing": closing,
+            "peak_kb": peak_kb}
+
+
+def churn(seconds):
+    """Memory that comes and goes in a memcg, without an OOM."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        bytearray(16 << 20)
+
+
+def idle(command):
+    """CPU seconds and wake-ups of a tracer while memory churns."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(60 if "bpfcc" in command[0] else 15)
+
+    def now():
+        with open(f"/proc/{process.pid}/stat") as file:
+            ticks = sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
+        with open(f"/proc/{process.pid}/status") as lines:
+            return ticks, next(int(line.split()[1]) for line in lines if line.startswith("voluntary"))
+
+    before = now()
+    os.waitpid(child(cgroup("churn", 64 << 20), lambda: churn(IDLE_S)), 0)
+    after = now()
+    locked = 0
+    with open(f"/proc/{process.pid}/status") as lines:
+        for line in lines:
+            if line.startswith("VmLck"):
+                locked = int(line.split()[1])
+    process.terminate()
+    process.wait()
+    return [(after[0] - before[0]) / os.sysconf("SC_CLK_TCK"), after[1] - before[1], locked]
+
+
+def main():
+    found = {"latency": latency()}
+    found["storm"] = [storm(width) for width in STORMS]
+    found["idle"] = {command[0]: idle(command) for command in (["oomtrace"], ["oomkill-bpfcc"])}
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

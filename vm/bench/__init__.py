@@ -1,0 +1,1 @@
+"""`make bench`: what oomtrace costs, beside its peers. Writes BENCHMARKS.md."""

@@ -1,0 +1,33 @@
+"""How soon a report is out, how many OOMs a second are kept up with, what an idle trace costs."""
+
+from __future__ import annotations
+
+import statistics
+
+from ..spec import RunSpec
+from .guest import measure, table
+
+ABOUT = """\
+In a guest with 2 CPUs. **Latency**: from the time stamp of the kernel's first line to the `Killed process` line read
+from a pipe; to reach: at most 2 × `dmesg -w`. **Storm**: cgroups side by side in which one process after another is
+killed; to reach: every kill reported, nothing lost. **Idle**: CPU seconds and wake-ups (voluntary context switches) in
+30 s of memory that comes and goes in a memory cgroup without an OOM; to reach: at most the wake-ups of oomkill-bpfcc.
+"""
+
+
+def section(kernel: str) -> str:
+    """The measurements on a kernel as markdown."""
+    found = measure(RunSpec(kernel=kernel, variant="bench", memory=2 << 30, timeout=3600), "bench_live.py")
+    pairs = [pair for pair in found["latency"] if pair]
+    ours, theirs = (statistics.median(pair[which] for pair in pairs) for which in (0, 1))
+    text = (f"Latency: oomtrace {1000 * ours:.0f} ms, `dmesg -w` {1000 * theirs:.0f} ms: {ours / theirs:.2f} × "
+            f"(median of {len(pairs)}).\n\n")
+    rows = []
+    for storm in found["storm"]:
+        rate = storm["kills"] / storm["seconds"]
+        rows.append([str(storm["width"]), str(storm["kills"]), f"{rate:.0f}", f"`{storm['closing']}`",
+                     f"{storm['peak_kb'] / 1000:.0f}"])
+    text += table("cgroups|kills, by the kernel's count|a second|what oomtrace says at its end|peak memory, MB", rows)
+    rows = [[name, f"{cpu:.2f}", str(wakeups), f"{locked / 1000:.0f}"]
+            for name, (cpu, wakeups, locked) in found["idle"].items()]
+    return text + "\n" + table("idle|CPU, s|wake-ups|locked memory, MB", rows)
