@@ -23,12 +23,25 @@
 #define COPY(to, p, s, f) bpf_probe_read_kernel((to), sizeof(TYPE_##s##__##f), (void *)AT(p, s, f))
 #define ENUM(name) ENUM_##name
 #define KSYM(name) KSYM_##name
+/*
+ * An address that is calculated with: the compiler sees a number that only stands for it (oomtrace/live/image.py), and
+ * must not turn `x - address` into `x + number`.
+ */
+#define OPAQUE(value)                            \
+	({                                       \
+		u64 _hidden = (value);           \
+		asm volatile("" : "+r"(_hidden)); \
+		_hidden;                         \
+	})
 #define PEEK(type, address)                                                     \
 	({                                                                      \
 		type _word = 0;                                                 \
 		bpf_probe_read_kernel(&_word, sizeof(_word), (void *)(address)); \
 		_word;                                                          \
 	})
+
+/* Eight characters of a printk's format, from its third on: before these is the level. */
+#define AFTER_LEVEL(format) PEEK(u64, (format) + 2)
 
 /* Flags of include/linux/sched.h and include/linux/sched/coredump.h; macros, so BTF has no word of them. */
 #define PF_WQ_WORKER 0x00000020
@@ -49,10 +62,12 @@ struct oom_state {
 	u32 seq;
 	u32 stage;
 	u32 usage_lines; /* of the memcg's usage, that are still to be printed */
+	u64 frame;	 /* the last REC_FRAME */
 };
 
 enum oom_stage {
 	PRINTING = 1,	/* between dump_header and show_stack */
+	WALKING = 256,	/* from show_stack on: the kernel prints the call trace */
 	FORMATTING = 2, /* the memcg's statistics have been formatted, and are about to be printed */
 	PRINTED = 4,	/* the kernel prints this report */
 	SILENT = 8,	/* it does not: the parts follow one another */
@@ -137,6 +152,11 @@ static inline void submit_report(struct pt_regs *ctx, struct oom_state *oom, u32
 	s->report.order = GET(oom->oc, oom_control, order);
 	s->report.constraint = GET(oom->oc, oom_control, constraint);
 	s->report.has_nodemask = nodemask != 0;
+#ifdef HAVE_KSYM_sysctl_oom_dump_tasks
+	s->report.dump_tasks = PEEK(s32, KSYM(sysctl_oom_dump_tasks)) != 0;
+#else
+	s->report.dump_tasks = -1;
+#endif
 	bpf_probe_read_kernel(s->report.nodemask, sizeof(s->report.nodemask), (void *)nodemask);
 	stamp(&s->report.header, oom, kind);
 	records.perf_submit(ctx, &s->report, sizeof(s->report));

@@ -113,6 +113,7 @@ int send_print(struct pt_regs *ctx)
 		return 0;
 	head = PEEK(u64, PEEK(u8, format) == 1 ? format + 2 : format); /* KERN_SOH and the level */
 	if (head == MEM_INFO && !(oom->stage & MEMINFO_SHOWN)) {
+		oom->stage &= ~WALKING;
 		oom->stage |= MEMINFO | MEMINFO_SHOWN;
 		parts.call(ctx, SEND_MEMORY);
 	}

@@ -143,14 +143,15 @@ int __oom_kill_process(struct pt_regs *ctx)
 }
 
 /*
- * mark_oom_victim(tsk): SIGKILL has been sent, the Killed line comes next, task_lock is held. Or the victim is exiting
- * already (task_will_free_mem), nothing is printed, and what would have been is taken here.
+ * mark_oom_victim(tsk): SIGKILL has been sent, the Killed line comes next, task_lock is held. Or the victim, chosen or
+ * the task itself that invoked the OOM killer, is exiting already (task_will_free_mem), nothing is printed, and what
+ * would have been is taken here.
  */
 int mark_oom_victim(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
 
-	if (oom && (oom->stage & (DECIDED | PRINTED | KILLING)) == DECIDED)
+	if (oom && !(oom->stage & (PRINTED | KILLING)))
 		oom->stage |= SILENT;
 	send(ctx, SEND_TASK, REC_KILLED, PT_REGS_PARM1(ctx));
 	return 0;

@@ -65,6 +65,8 @@ enum record_kind {
 	REC_REAPED = 36,     /* the line that the oom_reaper prints of a victim */
 	REC_SIGNALLED = 37,  /* do_send_sig_info, for a victim and for each other process that shares its mm */
 	REC_SUPPRESSED = 38, /* how many reports the rate limit has kept back, as printk gets it */
+	REC_FRAME = 39,	     /* where on the stack a return address lies, as the kernel's unwinder finds it */
+	REC_KILL_LINE = 40,  /* the "Killed process" line, as printk gets it */
 };
 
 struct rec_header {
@@ -135,6 +137,8 @@ struct rec_report {
 	u32 constraint;
 	u32 has_nodemask;
 	u64 nodemask[NODES_WORDS];
+	s32 dump_tasks; /* vm.oom_dump_tasks; -1: not known */
+	u32 unused;
 };
 
 struct rec_stack {
@@ -156,6 +160,10 @@ struct rec_stack {
 	char hardware[128]; /* dump_stack_arch_desc_str */
 	u8 code[CODE_LEN];
 	u64 frames[MAX_FRAMES];
+	u64 fault_ip;	       /* the instruction in the kernel that caused a page fault under all this, 0 if none did */
+	s32 fault_code_error;
+	u32 unused;
+	u8 fault_code[CODE_LEN];
 };
 
 struct rec_stack_piece {
@@ -231,6 +239,22 @@ struct rec_usage {
 struct rec_group {
 	struct rec_header header;
 	u64 memcg;
+};
+
+struct rec_frame {
+	struct rec_header header;
+	u64 address;
+};
+
+struct rec_kill_line {
+	struct rec_header header;
+	u64 total_vm_kb;
+	u64 anon_kb;
+	u64 file_kb;
+	u64 shmem_kb;
+	u64 pgtables_kb;
+	u32 pid;
+	u32 unused;
 };
 
 struct rec_memory {

@@ -48,8 +48,6 @@ int do_send_sig_info(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Eight characters of a format, from its third on: before these is the level. */
-#define AFTER_LEVEL(format) PEEK(u64, (format) + 2)
 #define OOM_REAP 0x706165725f6d6f6fULL /* "oom_reap", little-endian */
 
 /* "oom_reaper: reaped process %d (%s), now anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB" or "… unable to reap" */

@@ -3,6 +3,9 @@
 #include "common.h"
 #include "task.h"
 
+#define SUPPRESSED_FORMAT 0x6425203a73253401ULL /* KERN_WARNING "%s: %d", little-endian */
+#define KILLED_FORMAT 0x6c6c694b203a7325ULL /* "%s: Kill" */
+
 /* dump_header(oc[, p]): the rate limit lets this report pass. Also the start of a report without a victim. */
 int dump_header(struct pt_regs *ctx)
 {
@@ -23,7 +26,36 @@ int show_stack(struct pt_regs *ctx)
 	if (!oom || !(oom->stage & PRINTING))
 		return 0;
 	oom->stage &= ~PRINTING;
+	oom->stage |= WALKING;
 	parts.call(ctx, SEND_STACK);
+	return 0;
+}
+
+/*
+ * unwind_get_return_address_ptr(state): asked by show_trace_log_lvl for each word that it scans. The same return address
+ * can lie on the stack twice (a function keeps its caller's for tracing, as kmalloc does), and one of them is the frame.
+ */
+int unwind_get_return_address_ptr(struct pt_regs *ctx)
+{
+#if defined(HAVE_unwind_state__sp) && defined(HAVE_unwind_state__regs) /* CONFIG_UNWINDER_ORC */
+	u64 state = PT_REGS_PARM1(ctx), regs, sp;
+	struct oom_state *oom = get_oom();
+	struct rec_frame record = {};
+
+	if (!oom || !(oom->stage & WALKING))
+		return 0;
+	regs = GET(state, unwind_state, regs);
+	sp = GET(state, unwind_state, sp);
+	if (regs)
+		record.address = regs + offsetof(struct pt_regs, ip);
+	else if (sp)
+		record.address = sp - 8;
+	if (record.address == oom->frame || !record.address)
+		return 0;
+	oom->frame = record.address;
+	stamp(&record.header, oom, REC_FRAME);
+	records.perf_submit(ctx, &record, sizeof(record));
+#endif
 	return 0;
 }
 
@@ -34,8 +66,10 @@ int mem_cgroup_print_oom_meminfo(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
 
-	if (oom)
+	if (oom) {
+		oom->stage &= ~WALKING;
 		oom->usage_lines = USAGE_LINES;
+	}
 	send(ctx, SEND_MEMCGS, REC_COUNTERS, PT_REGS_PARM1(ctx));
 	return 0;
 }
@@ -66,6 +100,29 @@ static inline void submit_usage(struct pt_regs *ctx, struct oom_state *oom)
 	records.perf_submit(ctx, &record, sizeof(record));
 }
 
+/*
+ * "%s: Killed process %d (%s) total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB, UID:%u pgtables:%lukB
+ * oom_score_adj:%hd": a victim with several threads may be at work on another CPU until it sees the signal, so that its
+ * sizes at mark_oom_victim are not always those that are printed.
+ */
+static inline void submit_kill_line(struct pt_regs *ctx, struct oom_state *oom)
+{
+	struct rec_kill_line record = {};
+	u64 words[4] = {}; /* the arguments after the sixth: on the stack, above the return address */
+
+	if (AFTER_LEVEL(PT_REGS_PARM1(ctx)) != KILLED_FORMAT)
+		return;
+	bpf_probe_read_kernel(words, sizeof(words), (void *)(PT_REGS_SP(ctx) + 8));
+	record.pid = PT_REGS_PARM3(ctx);
+	record.total_vm_kb = PT_REGS_PARM5(ctx);
+	record.anon_kb = PT_REGS_PARM6(ctx);
+	record.file_kb = words[0];
+	record.shmem_kb = words[1];
+	record.pgtables_kb = words[3];
+	stamp(&record.header, oom, REC_KILL_LINE);
+	records.perf_submit(ctx, &record, sizeof(record));
+}
+
 /* … and the next printk prints them: the values are still those. Or it is a usage line, or one of Mem-Info's. */
 int stat_print(struct pt_regs *ctx)
 {
@@ -73,6 +130,12 @@ int stat_print(struct pt_regs *ctx)
 
 	if (!oom)
 		return 0;
+#if defined(__x86_64__)
+	if (oom->stage & KILLING) {
+		submit_kill_line(ctx, oom);
+		return 0;
+	}
+#endif
 	if (oom->stage & PRINTED && !oom->memcg)
 		parts.call(ctx, SEND_PRINT);
 	if (!(oom->stage & FORMATTING)) {
@@ -132,8 +195,6 @@ int mem_cgroup_print_oom_context(struct pt_regs *ctx)
 	records.perf_submit(ctx, &s->summary, sizeof(s->summary));
 	return 0;
 }
-
-#define SUPPRESSED_FORMAT 0x6425203a73253401ULL /* KERN_WARNING "%s: %d", little-endian */
 
 /* ___ratelimit (lib/ratelimit.c) lets a report pass, and says through printk_deferred how many it has kept back. */
 int printk_deferred(struct pt_regs *ctx)

@@ -64,6 +64,29 @@ static inline void fill_worker(struct rec_stack *to, u64 task)
 #endif
 }
 
+/*
+ * A page fault in the kernel (read(2) into a page not touched before) stands in the trace with its registers and the
+ * code around the instruction. Its address follows that of the exception's entry in the unwinder's frames.
+ */
+static inline void fill_fault(struct rec_stack *to)
+{
+	to->fault_ip = 0;
+#ifdef HAVE_KSYM_asm_exc_page_fault
+	u64 entry = OPAQUE(KSYM(asm_exc_page_fault));
+	int i;
+
+#pragma nounroll
+	for (i = 0; i + 1 < MAX_FRAMES && 8 * (i + 1) < (int)to->frame_bytes; i++) {
+		if (to->frames[i] - entry >= KSYM_SIZE_asm_exc_page_fault)
+			continue;
+		to->fault_ip = to->frames[i + 1];
+		to->fault_code_error =
+			bpf_probe_read_kernel(to->fault_code, CODE_LEN, (void *)(to->fault_ip - CODE_BEFORE));
+		break;
+	}
+#endif
+}
+
 static inline void submit_pieces(struct pt_regs *ctx, struct oom_state *oom, u64 sp, u64 top)
 {
 	union scratch *s = get_scratch();
@@ -110,6 +133,7 @@ static inline void submit_stack(struct pt_regs *ctx, struct oom_state *oom)
 	fill_worker(&s->stack, task);
 	bytes = bpf_get_stack(ctx, s->stack.frames, sizeof(s->stack.frames), 0);
 	s->stack.frame_bytes = bytes < 0 ? 0 : bytes;
+	fill_fault(&s->stack);
 	stamp(&s->stack.header, oom, REC_STACK);
 	records.perf_submit(ctx, &s->stack, sizeof(s->stack));
 	submit_pieces(ctx, oom, s->stack.sp, top);

@@ -49,6 +49,8 @@ PROBES: Tuple[Probe, ...] = (
     Probe("stat_print", ("_printk", "printk"), "the memcg's statistics"),
     Probe("stat_format", ("memcg_stat_format", "memory_stat_format"), "the memcg's statistics"),
     Probe("mem_cgroup_print_oom_meminfo", ("mem_cgroup_print_oom_meminfo",), "the memcg's usage lines"),
+    # Without it (no unwinder), the frames are told from other words of the stack by their values.
+    Probe("unwind_get_return_address_ptr", ("unwind_get_return_address_ptr",), "where each frame lies", True),
     Probe("show_stack", ("show_stack",), "the call trace"),
     Probe("dump_header", ("dump_header",), "whether the kernel printed the report"),
     Probe("oom_kill_process", ("oom_kill_process",), None),

@@ -14,6 +14,10 @@ KALLSYMS = Path("/proc/kallsyms")
 _CLONE = rb"(?:\.(?:constprop|isra|part)\.\d+)*"
 
 
+# Pages of code made at run time: text to the kernel, and in the list, but not looked up there for a name.
+_LISTED_ONLY = frozenset(("__builtin__ftrace", "__builtin__kprobes"))
+
+
 class Symbols:
     """The symbol table as text. Addresses are zero without CAP_SYSLOG; then ``readable`` is False."""
 
@@ -127,7 +131,7 @@ class Resolver:
             start, raw, end = found
             return f"{raw.decode()}+0x{address - start:x}/0x{(end or start) - start:x}"
         module = self._module_name(before)
-        if module is None:
+        if module is None or module[3] in _LISTED_ONLY:
             return None
         start, size, symbol, module_name = module
         return f"{symbol}+0x{address - start:x}/0x{size:x} [{module_name}]"

@@ -7,7 +7,7 @@ come in any order and are put back by their sequence numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Set
 
 from oomtrace.wire.layout import Record
 
@@ -99,8 +99,16 @@ class Assembler:
             last.followed_ns = min(last.followed_ns or oom.oom_id, oom.oom_id)
 
     def ready(self, now_ns: int) -> List[Oom]:
-        """The OOMs that are over, oldest first; they are forgotten here."""
-        return self._take([oom for oom in self._open.values() if self._over(oom, now_ns - oom.last_arrival_ns)])
+        """The OOMs that are over, oldest first; they are forgotten here. One waits for an earlier one of its memcg:
+        a victim may meet the OOM killer once more on its way out."""
+        over: List[Oom] = []
+        unfinished: Set[Optional[int]] = set()
+        for oom in sorted(self._open.values(), key=lambda found: found.oom_id):
+            if self._over(oom, now_ns - oom.last_arrival_ns) and (oom.memcg is None or oom.memcg not in unfinished):
+                over.append(oom)
+            elif oom.matters:
+                unfinished.add(oom.memcg)
+        return self._take(over)
 
     def _over(self, oom: Oom, quiet_ns: int) -> bool:
         if self._releases and not oom.released():

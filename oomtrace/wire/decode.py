@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from oomtrace.model import (
@@ -59,6 +60,7 @@ class Decoder:
         victim = _first(by_kind, "REC_VICTIM")
         # Where the kernel prints no table, those that it weighed: the same tasks in the same order.
         rows = [r.row for r in by_kind.get("REC_TASK") or by_kind.get("REC_CANDIDATE", [])]
+        table = "REC_TASK" in by_kind or getattr(report, "dump_tasks", -1) == 1  # which may have no rows
         decision = chosen or report
         printed = Printed(oom.records)
         memory = self._meminfo(by_kind, decision, printed)
@@ -72,9 +74,10 @@ class Decoder:
             meminfo=memory,
             slab=tuple(printed.slab),
             slab_busy=printed.slab_busy,
-            tasks=tuple(self._task(row, paths) for row in rows if self._printed(row)) if rows else None,
+            tasks=tuple(self._task(row, paths) for row in rows if self._printed(row))
+            if rows or table else None,
             summary=self._summary(by_kind, decision, victim, begin, paths),
-            tasks_printed="REC_TASK" in by_kind if report else None,
+            tasks_printed=table if report else None,
             kills=self._kills(oom.records),
             oom_group=paths.of(by_kind["REC_GROUP"][0].memcg) if "REC_GROUP" in by_kind else None,
             victim_memcg=paths.of(victim.row.memcg) if victim else None,
@@ -137,7 +140,8 @@ class Decoder:
     def _stack(self, captured: Any, by_kind: Mapping[str, List[Any]]) -> Optional[Stack]:
         if captured is None:
             return around.failed_stack(by_kind, self._name_of)
-        return stack.decode(captured, by_kind.get("REC_STACK_PIECE", []), self._facts, self._name_of)
+        positions = [record.address for record in by_kind.get("REC_FRAME", [])]
+        return stack.decode(captured, by_kind.get("REC_STACK_PIECE", []), positions, self._facts, self._name_of)
 
     def _meminfo(self, by_kind: Mapping[str, List[Any]], decision: Any, printed: Printed) -> Optional[MemInfo]:
         if decision is None or decision.memcg:
@@ -286,6 +290,8 @@ class Decoder:
                 message = text_of(record.body.message)
             elif record.kind == "REC_KILLED":
                 kills.append(self._kill(record.body.row, message, record.time_ns))
+            elif record.kind == "REC_KILL_LINE" and kills and kills[-1].pid == record.body.pid:
+                kills[-1] = _as_printed(kills[-1], record.body)
         return tuple(kills)
 
     def _kill(self, row: Any, message: Optional[str], time_ns: int) -> Kill:
@@ -303,6 +309,14 @@ class Decoder:
             oom_score_adj=row.oom_score_adj,
             time_ns=time_ns,
         )
+
+
+def _as_printed(kill: Kill, line: Any) -> Kill:
+    """With the sizes that printk got."""
+    return replace(
+        kill, total_vm_kb=line.total_vm_kb, anon_rss_kb=line.anon_kb, file_rss_kb=line.file_kb,
+        shmem_rss_kb=line.shmem_kb, pgtables_kb=line.pgtables_kb,
+    )
 
 
 class _Paths:

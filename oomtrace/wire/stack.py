@@ -7,8 +7,9 @@ that points into kernel text is printed with a ``?``.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from struct import unpack_from
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from oomtrace.model import Frame, Registers, Stack
 from oomtrace.wire.layout import text_of
@@ -19,36 +20,94 @@ _NAME = re.compile(r"(?P<symbol>.*)\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]
 # struct pt_regs in its order (arch/x86/include/asm/ptrace.h)
 _PT_REGS = "R15 R14 R13 R12 RBP RBX R11 R10 R09 R08 RAX RCX RDX RSI RDI ORIG_RAX RIP CS EFLAGS RSP SS".split()
 _PRINTED = "RAX RBX RCX RDX RSI RDI RBP R08 R09 R10 R11 R12 R13 R14 R15".split()
+_IP = _PT_REGS.index("RIP")
+_KERNEL_CS = 0x10  # arch/x86/include/asm/segment.h, __KERNEL_CS
 _CODE_BEFORE = 42  # bytes before the instruction pointer (PROLOGUE_SIZE)
 
 
-def decode(record: Any, pieces: List[Any], facts: Mapping[str, Any], name_of: NameOf) -> Stack:
-    """The call trace and the registers under it."""
-    frames = list(record.frames[: record.frame_bytes // 8])
+def decode(
+    record: Any, pieces: List[Any], positions: Sequence[int], facts: Mapping[str, Any], name_of: NameOf
+) -> Stack:
+    """The call trace and the registers under it. ``positions``: where the return addresses of the unwinder's frames
+    lie on the stack, empty if the kernel did not walk it."""
+    words = dict(_words(pieces, record.sp, record.stack_top))
     # The first frame is the probed function, or (7.x) its caller is found at sp itself.
-    pending = frames[1:]
-    entries: List[Union[Frame, str]] = []
-    for word in _words(pieces, record.sp, record.stack_top):
-        if pending and word == pending[0]:
-            pending.pop(0)
-            entries.append(frame(word, name_of(word)))
-            continue
-        name = name_of(word)
-        if name is not None:
-            entries.append(frame(word, name, False))
-    registers = _registers(record, facts) if record.has_regs else None
+    frames = list(record.frames[: record.frame_bytes // 8])[1:]
+    trace = _Trace(set(positions) or _located(words, frames), words, name_of)
+    trace.walk(record, facts)
+    entries: List[Union[Frame, str]] = trace.entries
+    inner = trace.inner
     if facts.get("task_markers"):
         entries = ["<TASK>", *entries, "</TASK>"]
-    return Stack(tuple(entries), registers)
+        inner = [(at + 1, registers) for at, registers in inner]
+    return Stack(tuple(entries), _registers(record, facts) if record.has_regs else None, inner=tuple(inner))
 
 
-def _words(pieces: List[Any], sp: int, top: int) -> Iterator[int]:
-    """The words of the stack from sp up; pieces that could not be read are left out."""
+class _Trace:
+    """The kernel's scan of the stack, from its lowest word up."""
+
+    def __init__(self, positions: Set[int], words: Mapping[int, int], name_of: NameOf) -> None:
+        self.entries: List[Union[Frame, str]] = []
+        self.inner: List[Tuple[int, Registers]] = []
+        self._positions, self._words, self._name_of = positions, words, name_of
+
+    def walk(self, record: Any, facts: Mapping[str, Any]) -> None:
+        """Fill in the entries, and the registers of a page fault in the kernel."""
+        passed = 0  # where the instruction lies that page-faulted: it stands with the registers
+        for address, word in self._words.items():
+            name = self._name_of(word) if address != passed else None
+            reliable = address in self._positions
+            if name is None:  # no kernel text
+                continue
+            self.entries.append(frame(word, name, reliable))
+            if reliable and self._fault(address + 8, getattr(record, "fault_ip", 0)):
+                passed = address + 8 + 8 * _IP
+                self.inner.append((len(self.entries), self._fault_registers(address + 8, record, facts)))
+
+    def _fault(self, regs: int, fault_ip: int) -> bool:
+        """Whether struct pt_regs lies there: the exception's entry has pushed it before it called on."""
+        ip, cs = (self._words.get(regs + 8 * at) for at in (_IP, _IP + 1))
+        return bool(fault_ip) and ip == fault_ip and cs == _KERNEL_CS
+
+    def _fault_registers(self, regs: int, record: Any, facts: Mapping[str, Any]) -> Registers:
+        values = [self._words.get(regs + 8 * at, 0) for at in range(len(_PT_REGS))]
+        code = bytes(record.fault_code)
+        found = _of(values, _code(code, record.fault_code_error, record.fault_ip, facts))
+        return replace(found, ip=None, ip_symbol=_instruction(record.fault_ip, self._name_of))
+
+
+def _instruction(address: int, name_of: NameOf) -> str:
+    """An instruction as ``%pS`` prints it: its own address counts, not that before it as for a return address."""
+    after = frame(address + 1, name_of(address + 1))
+    if after.symbol is None or after.offset is None:
+        return f"0x{address:x}"
+    module = f" [{after.module}]" if after.module else ""
+    return f"{after.symbol}+0x{after.offset - 1:x}/0x{after.size:x}{module}"
+
+
+def _located(words: Mapping[int, int], frames: Sequence[int]) -> Set[int]:
+    """Where the frames' return addresses lie, judged by their values alone.
+
+    From the last one down, as of two equal words the higher is the frame: the lower is a copy that a function called
+    from it keeps for tracing.
+    """
+    found: Set[int] = set()
+    below = sorted(words, reverse=True)
+    for value in reversed(frames):
+        at = next((i for i, address in enumerate(below) if words[address] == value), None)
+        if at is not None:
+            found.add(below[at])
+            below = below[at + 1 :]
+    return found
+
+
+def _words(pieces: List[Any], sp: int, top: int) -> Iterator[Tuple[int, int]]:
+    """(address, word) of the stack from sp up; pieces that could not be read are left out."""
     parts: Dict[int, bytes] = {piece.address: bytes(piece.bytes) for piece in pieces}
     for address in sorted(parts):
         for offset in range(0, len(parts[address]), 8):
             if sp <= address + offset < top:
-                yield unpack_from("<Q", parts[address], offset)[0]
+                yield address + offset, unpack_from("<Q", parts[address], offset)[0]
 
 
 def frame(address: int, name: Optional[str], reliable: bool = True) -> Frame:
@@ -61,12 +120,17 @@ def frame(address: int, name: Optional[str], reliable: bool = True) -> Frame:
 
 
 def _registers(record: Any, facts: Mapping[str, Any]) -> Registers:
-    values = dict(zip(_PT_REGS, record.regs))
+    ip = record.regs[_IP]
+    return _of(list(record.regs), _code(bytes(record.code), record.code_error, ip, facts))
+
+
+def _of(regs: List[int], code: str) -> Registers:
+    values = dict(zip(_PT_REGS, regs))
     orig_ax = values["ORIG_RAX"]
     return Registers(
         cs=values["CS"] & 0xFFFF,
         ip=values["RIP"],
-        code=_code(record, values["RIP"], facts),
+        code=code,
         ss=values["SS"] & 0xFFFF,
         sp=values["RSP"],
         flags=values["EFLAGS"],
@@ -75,11 +139,10 @@ def _registers(record: Any, facts: Mapping[str, Any]) -> Registers:
     )
 
 
-def _code(record: Any, ip: int, facts: Mapping[str, Any]) -> str:
+def _code(code: bytes, error: int, ip: int, facts: Mapping[str, Any]) -> str:
     """show_opcodes: 64 bytes around the instruction, which stands in <>."""
-    if record.code_error:
+    if error:
         return str(facts.get("opcode_error", "Unable to access opcode bytes at 0x%x.")) % (ip - _CODE_BEFORE)
-    code = bytes(record.code)
     before, at, after = code[:_CODE_BEFORE], code[_CODE_BEFORE], code[_CODE_BEFORE + 1 :]
     return f"{before.hex(' ')} <{at:02x}> {after.hex(' ')}"
 
@@ -92,5 +155,3 @@ def workqueue(record: Any, name_of: NameOf) -> Optional[str]:
     found = name_of(record.work_func + 1)
     function = found.split("+0x")[0] if found else f"0x{record.work_func:x}"
     return f"{name} {function}" + ("" if name == description else f" ({description})")
-
-

@@ -13,6 +13,7 @@ _CHUNK = 1 << 20
 _HUGE = 2 << 20
 # mmap.MADV_… are there from Python 3.8 on where libc's headers had them.
 _MADV_HUGEPAGE, _MADV_NOHUGEPAGE = 14, 15
+_MCL_CURRENT = 1
 
 
 def touch(area: mmap.mmap, size: int) -> None:
@@ -39,14 +40,22 @@ def own_pages(me: Self) -> None:
     After that the process runs without page faults: in a full memcg where nobody can be killed each of them would be
     tried again for ever, with a report each time.
     """
-    with open("/proc/self/maps") as maps:
-        areas = [line.split()[0] for line in maps if line.split()[1] == "rw-p"]
-    for area in areas:
-        start, end = (int(address, 16) for address in area.split("-"))
-        for at in range(start, end, PAGE):
-            ctypes.memmove(at, at, 1)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(_MCL_CURRENT):
+        raise OSError(ctypes.get_errno(), "mlockall")
     spare = [bytes(64 << 10) for _ in range(8)]
     del spare
+
+
+@workload
+def read_zeros(me: Self, size: Bytes) -> None:
+    """Read /dev/zero into memory not touched before: the kernel itself faults the pages in, amid a system call."""
+    with open("/dev/zero", "rb", buffering=0) as zeros:
+        for _ in range(0, size, _CHUNK):
+            area = mmap.mmap(-1, _CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            me.kept.append(area)
+            area.madvise(_MADV_NOHUGEPAGE)
+            zeros.readinto(area)
 
 
 @workload

@@ -40,8 +40,8 @@ def pipe_size(me: Self, size: Bytes, count: int = 1) -> None:
     Up to about 3 MiB of room the order is at most costly (3) and a full memcg is killed in; above, the charge fails.
     """
     _allow_descriptors(2 * count)
-    for _ in range(count):
-        _, end = os.pipe()
+    ends = [os.pipe()[1] for _ in range(count)]  # first, so that it is a larger pipe that meets the full memcg
+    for end in ends:
         fcntl.fcntl(end, _F_SETPIPE_SZ, size)
 
 
