@@ -19,13 +19,27 @@ int charge_batch(struct pt_regs *ctx)
 			return 0;
 		at = GET(at, page_counter, parent);
 	}
-	count_charge(counter, nr_pages);
+	count_charge((struct charger){counter, bpf_get_current_pid_tgid() >> 32}, nr_pages);
 	return 0;
 }
 
 /* try_charge (up to 5.12) or try_charge_memcg (memcg, gfp_mask, nr_pages): every charge, tenfold as often. */
 int charge_every(struct pt_regs *ctx)
 {
-	count_charge(AT(PT_REGS_PARM1(ctx), mem_cgroup, memory), (u32)PT_REGS_PARM3(ctx));
+	struct charger by = {AT(PT_REGS_PARM1(ctx), mem_cgroup, memory), bpf_get_current_pid_tgid() >> 32};
+	u32 cpu = bpf_get_smp_processor_id();
+	struct pending *found = pendings.lookup(&cpu);
+
+	if (!found) {
+		count_charge(by, (u32)PT_REGS_PARM3(ctx));
+		return 0;
+	}
+	if (found->by.counter != by.counter || found->by.tgid != by.tgid || found->pages >= PENDING_PAGES) {
+		if (found->pages)
+			count_charge(found->by, found->pages);
+		found->by = by;
+		found->pages = 0;
+	}
+	found->pages += (u32)PT_REGS_PARM3(ctx);
 	return 0;
 }

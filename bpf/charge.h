@@ -22,10 +22,9 @@ struct charges {
 BPF_TABLE("lru_hash", struct charger, struct charges, charged, 8192);
 
 /* Threads of a process that charge at the same instant may lose each other's pages: a count, not an account. */
-static inline void count_charge(u64 counter, u64 nr_pages)
+static inline void count_charge(struct charger key, u64 nr_pages)
 {
 	u64 slot = bpf_ktime_get_ns() >> SLOT_SHIFT;
-	struct charger key = {.counter = counter, .tgid = bpf_get_current_pid_tgid() >> 32};
 	struct charges *found = charged.lookup(&key);
 	u32 at = slot & (SLOTS - 1);
 
@@ -42,6 +41,35 @@ static inline void count_charge(u64 counter, u64 nr_pages)
 		found->pages[at] = 0;
 	}
 	found->pages[at] += nr_pages;
+}
+
+/*
+ * In front of that, for probes that run at every charge: what the same process charges to the same memcg on a CPU is
+ * added up, as the hash costs more than all the rest. By CPU in a plain array, so that an OOM can collect from all.
+ */
+#define PENDING_PAGES 64
+#define MAX_PENDING 256
+
+struct pending {
+	struct charger by;
+	u64 pages;
+};
+BPF_ARRAY(pendings, struct pending, MAX_PENDING);
+
+static inline void collect_pending(void)
+{
+	int i;
+
+#pragma nounroll
+	for (i = 0; i < MAX_PENDING && i < NR_CPUS; i++) {
+		u32 cpu = i; /* a copy: the verifier loses track of what a helper may have written */
+		struct pending *found = pendings.lookup(&cpu);
+
+		if (!found || !found->pages)
+			continue;
+		count_charge(found->by, found->pages);
+		found->pages = 0;
+	}
 }
 
 /* What a task has charged, if it has. */

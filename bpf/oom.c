@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The decision: mm/oom_kill.c from out_of_memory to the kill. Each program is named after the function it enters. */
+#include "charge.h"
 #include "common.h"
 #include "effort.h"
 #include "task.h"
@@ -43,6 +44,7 @@ int out_of_memory(struct pt_regs *ctx)
 {
 	u64 oc = PT_REGS_PARM1(ctx);
 
+	collect_pending();
 	begin(ctx, REC_BEGIN, oc, GET(oc, oom_control, memcg), GET(oc, oom_control, gfp_mask),
 	      GET(oc, oom_control, order), 0);
 	return 0;

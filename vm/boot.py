@@ -17,12 +17,16 @@ from typing import BinaryIO, Optional
 from . import accel, files, guest, host, image, lastwords, matrix, payload, qemu
 from .errors import VmError
 from .guest import Command
+from .progress import say
 from .recipe import Recipe
 from .spec import Result, RunSpec
 from .streams import Control, MarkedStream, Sink
 
 BOOT_TIMEOUT_S = 120.0
 CONSOLE_TAIL = 80
+CRASHES = 3
+"""How often a VM is tried whose emulator crashes. QEMU's threads share TLB entries without keeping them (seen:
+iotlb_to_section: Assertion `section_index < d->map.sections_nb', once in some hundred boots on a busy machine)."""
 END_TIMEOUT_S = 10.0
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -41,7 +45,12 @@ def run(
     host.ensure_qemu()
     built = image.ensure(Recipe(matrix.find(spec.kernel), spec.variant))
     kvm = not spec.icount and accel.kvm_works(lambda: _boots_under_kvm(built))
-    return _run(spec, command, built, kvm, stdout, stderr)
+    for _ in range(CRASHES):
+        result = _run(spec, command, built, kvm, stdout, stderr)
+        if not result.crashed or (result.stdout and stdout):  # what was passed on cannot be taken back
+            break
+        say(f"QEMU itself crashed ({result.lost}); once more")
+    return result
 
 
 def _run(
@@ -161,9 +170,11 @@ def _supervise(spec: RunSpec, machine: qemu.Machine, session: _Session) -> Resul
     console = session.console.decode(errors="replace").replace("\r\n", "\n")
     if not lost and (not session.complete or session.control.status is None):
         lost = _cause_of_end(console, messages.decode(errors="replace"))
+    crashed = process.returncode in (-signal.SIGABRT, -signal.SIGSEGV)
     return Result(
         status=None if lost else session.control.status, stdout=bytes(session.stdout), stderr=bytes(session.stderr),
-        console=console, lost=lost, missing=session.control.missing, boot_seconds=session.ready_after, seconds=ended,
+        console=console, lost=lost, crashed=bool(lost) and crashed,
+        missing=session.control.missing, boot_seconds=session.ready_after, seconds=ended,
     )
 
 

@@ -73,6 +73,8 @@ class Result:
     """What the kernel printed on its serial console: little, unless it panicked."""
     lost: str = ""
     """Why the VM was lost; empty if it was not."""
+    crashed: bool = False
+    """Whether it was lost by a defect of QEMU's own: it ended by SIGABRT or SIGSEGV."""
     missing: Sequence[str] = ()
     """Guest paths asked for that were not there."""
     boot_seconds: float = 0.0

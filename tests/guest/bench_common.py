@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from contextlib import contextmanager
 
 ROOT = "/sys/fs/cgroup"
@@ -35,6 +36,8 @@ def child(path, work):
         try:
             work()
             status = 0
+        except Exception:
+            traceback.print_exc()
         finally:
             os._exit(status)
     return pid

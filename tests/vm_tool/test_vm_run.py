@@ -156,6 +156,33 @@ def test_qemu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert result.lost == "qemu: no such option"
 
 
+def test_qemu_that_crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = 'put("control", b"ready\\n"); sys.stderr.write("Assertion failed."); sys.stderr.flush(); os.abort()'
+    result = run_fake(tmp_path, monkeypatch, script, RunSpec(), [])
+    assert result.crashed and result.status is None and result.lost == "Assertion failed."
+
+
+@pytest.mark.parametrize(("crashes", "printed", "heard", "runs"), [
+    (1, b"", True, 2), (9, b"", True, boot.CRASHES), (1, b"so far", False, 2), (1, b"so far", True, 1),
+])
+def test_crash_of_qemu_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, crashes: int, printed: bytes, heard: bool, runs: int
+) -> None:
+    tried: list[int] = []
+
+    def once(*_: object) -> Result:
+        tried.append(1)
+        lost = len(tried) <= crashes
+        return Result(None if lost else 0, printed, b"", "", "gone" if lost else "", crashed=lost)
+
+    monkeypatch.setattr("vm.boot.host.ensure_qemu", lambda: None)
+    monkeypatch.setattr("vm.boot.image.ensure", lambda _: Image(Path()))
+    monkeypatch.setattr("vm.boot.accel.kvm_works", lambda _: False)
+    monkeypatch.setattr("vm.boot._run", once)
+    boot.run(RunSpec(), "true", [].append if heard else None)
+    assert len(tried) == runs
+
+
 def test_time_out_asks_for_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = """
 put("control", b"ready\\n")
