@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Callable, Optional, TextIO
+from typing import Any, Callable, Optional, TextIO
 
 from oomtrace import output
+from oomtrace.cli.relay import Relay, relayed
 from oomtrace.cli.shelf import Shelf
 from oomtrace.errors import EXIT_FAILURE, OomtraceError
 from oomtrace.model import OomEvent
@@ -34,7 +35,8 @@ class Sink:
         journal: bool = False,
     ) -> None:
         colour = {"auto": None, "always": True, "never": False}[color]
-        self._writer = None if quiet else output.writer(form, stream, colour)
+        self._relay: Any = None if quiet else relayed(stream, warn)
+        self._writer = None if quiet else output.writer(form, self._relay, colour)
         self._log = log
         self._target = target
         self._warn = warn
@@ -90,6 +92,8 @@ class Sink:
         """Finish the output (closing brackets, summaries)."""
         if self._writer is not None:
             self._writer.finish()
+        if isinstance(self._relay, Relay):
+            self._relay.close()
 
 
 def capture_path(target: str, event: OomEvent, number: int) -> Path:

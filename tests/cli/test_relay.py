@@ -1,0 +1,95 @@
+"""Standard output that is stuck, full or gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Iterator, List, Tuple
+
+import pytest
+
+from oomtrace.cli import relay
+from oomtrace.cli.relay import Relay, relayed
+
+
+@pytest.fixture
+def pipe() -> Iterator[Tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        with contextlib.suppress(OSError):
+            os.close(end)
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "CLOSING_S", 0.2)
+    monkeypatch.setattr(relay, "MOST_BYTES", 1 << 20)
+
+
+def _put(to: Relay, data: bytes) -> None:
+    to.write(data)
+    to.flush()
+
+
+def test_pieces_arrive_in_order(pipe: Tuple[int, int]) -> None:
+    said: List[str] = []
+    to = Relay(pipe[1], False, said.append)
+    to.write(b"one ")
+    _put(to, b"two\n")
+    _put(to, b"three\n")
+    to.close()
+    assert os.read(pipe[0], 100) == b"one two\nthree\n" and not said
+
+
+def test_nobody_reads(pipe: Tuple[int, int]) -> None:
+    said: List[str] = []
+    to = Relay(pipe[1], False, said.append)
+    begin = time.monotonic()
+    for _ in range(100):
+        _put(to, bytes(100_000))
+    assert time.monotonic() - begin < 2
+    assert to._waiting_bytes <= relay.MOST_BYTES and to.dropped == 90
+    assert said == ["oomtrace: nobody reads standard output: reports are dropped until somebody does"]
+    while to._waiting:
+        os.read(pipe[0], 1 << 20)
+    _put(to, b"again")
+    assert os.read(pipe[0], 1 << 20).endswith(b"again")
+    to.close()
+    assert said[1:] == ["oomtrace: 90 reports not written"]
+
+
+def test_what_is_left_at_the_end_is_counted(pipe: Tuple[int, int]) -> None:
+    said: List[str] = []
+    to = Relay(pipe[1], False, said.append)
+    _put(to, bytes(100_000))
+    _put(to, b"more")
+    to.close()
+    assert said == ["oomtrace: 2 reports not written"]
+
+
+def test_reader_that_left(pipe: Tuple[int, int]) -> None:
+    to = Relay(pipe[1], False, lambda _: None)
+    os.close(pipe[0])
+    _put(to, b"lost")
+    with pytest.raises(BrokenPipeError):
+        _put(to, b"more")
+
+
+def test_full_disk() -> None:
+    said: List[str] = []
+    with open("/dev/full", "wb", buffering=0) as full:
+        to = Relay(full.fileno(), False, said.append)
+        _put(to, b"one")
+        _put(to, b"two")
+        to.close()
+    assert said == ["oomtrace: cannot write to standard output: No space left on device",
+                    "oomtrace: 2 reports not written"]
+
+
+def test_a_stream_of_python_alone_stays() -> None:
+    import io
+
+    stream = io.StringIO()
+    assert relayed(stream, lambda _: None) is stream
