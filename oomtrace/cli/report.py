@@ -36,7 +36,7 @@ class Sink:
     ) -> None:
         colour = {"auto": None, "always": True, "never": False}[color]
         self._relay: Any = None if quiet else relayed(stream, warn)
-        self._writer = None if quiet else output.writer(form, self._relay, colour)
+        self._writer = output.writer(form, self._relay, colour) if self._relay else None
         self._log = log
         self._target = target
         self._warn = warn

@@ -5,10 +5,12 @@ from __future__ import annotations
 import mmap
 import os
 import select
+from contextlib import suppress
 from struct import Struct
 from typing import Dict, List, Tuple
 
 from oomtrace.live import bpf
+from oomtrace.live.hotplug import Hotplug
 
 PAGE_BYTES = mmap.PAGESIZE
 # struct perf_event_mmap_page
@@ -22,6 +24,7 @@ class Ring:
     """One CPU's buffer of ``pages`` pages, a power of two. Raises OSError if it cannot be had."""
 
     def __init__(self, cpu: int, pages: int) -> None:
+        self.cpu = cpu
         self.fd = bpf.open_output(cpu)
         self._size = pages * PAGE_BYTES
         try:
@@ -64,17 +67,41 @@ class Rings:
 
     def __init__(self, array_fd: int, cpus: List[int], pages: int) -> None:
         self.lost = 0
+        self._array_fd, self._pages = array_fd, pages
         self._rings: Dict[int, Ring] = {}
         self._poll = select.poll()
+        self._hotplug = Hotplug()
         try:
             for cpu in cpus:
-                ring = Ring(cpu, pages)
-                self._rings[ring.fd] = ring
-                bpf.update_map(array_fd, cpu, ring.fd)
-                self._poll.register(ring.fd, select.POLLIN)
+                self._open(cpu)
+            if self._hotplug.fd is not None:
+                self._poll.register(self._hotplug.fd, select.POLLIN)
         except OSError:
             self.close()
             raise
+
+    def _open(self, cpu: int) -> None:
+        ring = Ring(cpu, self._pages)
+        self._rings[ring.fd] = ring
+        bpf.update_map(self._array_fd, cpu, ring.fd)
+        self._poll.register(ring.fd, select.POLLIN)
+
+    def _follow(self) -> List[bytes]:
+        """Buffers for the CPUs that have come; the last records of those that are gone. An event does not survive its
+        CPU's absence (kernel/events/core.c, perf_event_exit_cpu): a CPU that is back gets a buffer anew."""
+        records: List[bytes] = []
+        for cpu, online in self._hotplug.changes():
+            for ring in [ring for ring in self._rings.values() if ring.cpu == cpu]:
+                taken, lost = ring.drain()
+                records += taken
+                self.lost += lost
+                self._poll.unregister(ring.fd)
+                del self._rings[ring.fd]
+                ring.close()
+            if online:
+                with suppress(OSError):  # gone again
+                    self._open(cpu)
+        return records
 
     def wake_on(self, fd: int) -> None:
         """Let ``wait`` end when the descriptor can be read, too."""
@@ -84,6 +111,8 @@ class Rings:
         """The records that have come; waits for some up to the time (-1: until some come, or a wake)."""
         records: List[bytes] = []
         for fd, _ in self._poll.poll(timeout_ms):
+            if fd == self._hotplug.fd:
+                records += self._follow()
             if fd not in self._rings:
                 continue
             taken, lost = self._rings[fd].drain()
@@ -96,3 +125,4 @@ class Rings:
         for ring in self._rings.values():
             ring.close()
         self._rings.clear()
+        self._hotplug.close()

@@ -3,6 +3,7 @@
 Prints, as JSON, the CPU nanoseconds (instructions) of each kind of work for each mode of --charges.
 """
 
+import ctypes
 import fcntl
 import json
 import mmap
@@ -15,17 +16,20 @@ import time
 from bench_common import cgroup, child, traced, write
 
 MODES = ("untraced", "off", "batch", "every")
-PASSES = 2
+PASSES = 3
 ROUNDS = 7
-SIZE = 32 << 20
+SIZE, HUGE = 32 << 20, 2 << 20
 _HUGEPAGE, _NOHUGEPAGE = 14, 15
 PAGE = mmap.PAGESIZE
 
 
 def anonymous(advice):
-    memory = mmap.mmap(-1, SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory = mmap.mmap(-1, SIZE + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(advice)
-    memory[:SIZE:PAGE] = bytes(1) * len(range(0, SIZE, PAGE))  # a loop of C
+    buffer = ctypes.c_char.from_buffer(memory)
+    start = -ctypes.addressof(buffer) % HUGE  # as many huge pages wherever it lies
+    del buffer
+    memory[start:start + SIZE:PAGE] = bytes(1) * len(range(0, SIZE, PAGE))  # a loop of C
     memory.close()
 
 

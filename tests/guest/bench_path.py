@@ -39,13 +39,14 @@ def last_us():
 
 
 def sleepers(path, count):
+    from oomtrace.repro.workloads.bare import elf
     from oomtrace.repro.workloads.many import program
 
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
     image = f"/tmp/sleepers.{count}"
     with open(image, "wb") as file:
-        file.write(program(count - 1, writer))
+        file.write(elf(program(count - 1, writer)))
     os.chmod(image, 0o755)
     child(path, lambda: os.execv(image, [image]))
     os.close(writer)

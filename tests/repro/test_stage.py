@@ -12,6 +12,7 @@ import pytest
 
 from oomtrace.repro import cgroups, parse, stage
 from oomtrace.repro.journal import Journal
+from oomtrace.repro.workloads.bare import elf
 from oomtrace.repro.workloads.many import program
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/oom_score_adj"), reason="needs Linux")
@@ -119,7 +120,7 @@ def test_sleepers_program(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.set_inheritable(write, True)
     path = tmp_path / "sleepers"
-    path.write_bytes(program(20, write))
+    path.write_bytes(elf(program(20, write)))
     path.chmod(0o755)
     pid = os.fork()
     if not pid:

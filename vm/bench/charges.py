@@ -8,7 +8,7 @@ from .guest import measure, table
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for the same work (its CPU time in a guest whose clock counts
 instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced; the least of
-seven rounds, in two passes through all modes in one boot. "±" is how far the two passes untraced are apart: what the
+seven rounds, in three passes through all modes in one boot. "±" is how far the passes untraced are apart: what the
 measurement itself is uncertain by. To reach: `batch` (the default) at most +0.3 %, `every` at most +5 %, `off` not
 measurable.
 """

@@ -13,7 +13,6 @@ _CHUNK = 1 << 20
 _HUGE = 2 << 20
 # mmap.MADV_… are there from Python 3.8 on where libc's headers had them.
 _MADV_HUGEPAGE, _MADV_NOHUGEPAGE = 14, 15
-_MCL_CURRENT = 1
 
 
 def touch(area: mmap.mmap, size: int) -> None:
@@ -31,20 +30,6 @@ def anon(me: Self, size: Bytes, pause: Seconds = NO_TIME) -> None:
         touch(area, min(_CHUNK, size - start))
         if pause:
             time.sleep(pause)
-
-
-@workload
-def own_pages(me: Self) -> None:
-    """Copy all pages that are shared with the stage since the fork, and have some heap to spare.
-
-    After that the process runs without page faults: in a full memcg where nobody can be killed each of them would be
-    tried again for ever, with a report each time.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mlockall(_MCL_CURRENT):
-        raise OSError(ctypes.get_errno(), "mlockall")
-    spare = [bytes(64 << 10) for _ in range(8)]
-    del spare
 
 
 @workload

@@ -10,6 +10,7 @@ import socket
 import time
 
 from . import FOR_EVER, NO_TIME, Bytes, Seconds, Self, workload
+from .bare import become
 from .files import private_tmpfs
 
 _F_SETPIPE_SZ = 1031
@@ -31,6 +32,30 @@ def pipes(me: Self, count: int, fill: bool = True) -> None:
         _, end = os.pipe()
         if fill:
             os.write(end, data)
+
+
+#    mov $151, %eax; mov $1, %edi; syscall (mlockall, MCL_CURRENT: reclaim must not take the program's own page)
+# 1: mov $293, %eax; lea -16(%rsp), %rdi; mov $2048, %esi; syscall (pipe2, O_NONBLOCK); test %eax, %eax; js 9f
+# 2: mov -12(%rsp), %edi; mov $0x400000, %esi; mov $4096, %edx; mov $1, %eax; syscall (write)
+#    test %eax, %eax; jns 2b; cmp $-11, %eax; je 1b (EAGAIN: this one is full)
+# 9: neg %eax; mov %eax, %edi; mov $231, %eax; syscall (exit_group)
+_PIPES = bytes.fromhex(
+    "b897000000bf010000000f05"
+    "b825010000488d7c24f0be000800000f0585c0781e"
+    "8b7c24f4be00004000ba00100000b8010000000f0585c079e783f8f574cd"
+    "f7d889c7b8e70000000f05"
+)
+
+
+@workload
+def bare_pipes(me: Self, count: int) -> None:
+    """Become a program that fills pipes and exits with the number of the error that ends it. x86-64 alone.
+
+    It has no page faults: in a full memcg where nobody can be killed each would be tried again for ever, with a report
+    each time.
+    """
+    _allow_descriptors(2 * count)
+    become(me, _PIPES)
 
 
 @workload
