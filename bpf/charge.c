@@ -3,12 +3,16 @@
 #include "charge.h"
 
 /*
- * page_counter_try_charge(counter, nr_pages, fail): once for a batch of 64 pages, most of which stay in stock for the
- * next charges. It fails, and nothing is charged, where a counter up to the root has no room.
+ * Each comes twice, for a kprobe and for BPF's own trampoline: charging is hot, and there the trampoline costs a third.
+ * Its context is the function's arguments.
  */
-int charge_batch(struct pt_regs *ctx)
+struct arguments {
+	u64 arg[4];
+};
+
+static inline void charge_of_batch(u64 counter, u64 nr_pages)
 {
-	u64 counter = PT_REGS_PARM1(ctx), nr_pages = PT_REGS_PARM2(ctx), at = counter;
+	u64 at = counter;
 	int i;
 
 #pragma nounroll
@@ -16,23 +20,37 @@ int charge_batch(struct pt_regs *ctx)
 		if (!at)
 			break;
 		if (GET(at, page_counter, usage) + nr_pages > GET(at, page_counter, max))
-			return 0;
+			return;
 		at = GET(at, page_counter, parent);
 	}
 	count_charge((struct charger){counter, bpf_get_current_pid_tgid() >> 32}, nr_pages);
+}
+
+/*
+ * page_counter_try_charge(counter, nr_pages, fail): once for a batch of 64 pages, most of which stay in stock for the
+ * next charges. It fails, and nothing is charged, where a counter up to the root has no room.
+ */
+int charge_batch(struct pt_regs *ctx)
+{
+	charge_of_batch(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
 	return 0;
 }
 
-/* try_charge (up to 5.12) or try_charge_memcg (memcg, gfp_mask, nr_pages): every charge, tenfold as often. */
-int charge_every(struct pt_regs *ctx)
+int charge_batch_direct(struct arguments *ctx)
 {
-	struct charger by = {AT(PT_REGS_PARM1(ctx), mem_cgroup, memory), bpf_get_current_pid_tgid() >> 32};
+	charge_of_batch(ctx->arg[0], ctx->arg[1]);
+	return 0;
+}
+
+static inline void charge_one(u64 memcg, u32 nr_pages)
+{
+	struct charger by = {AT(memcg, mem_cgroup, memory), bpf_get_current_pid_tgid() >> 32};
 	u32 cpu = bpf_get_smp_processor_id();
 	struct pending *found = pendings.lookup(&cpu);
 
 	if (!found) {
-		count_charge(by, (u32)PT_REGS_PARM3(ctx));
-		return 0;
+		count_charge(by, nr_pages);
+		return;
 	}
 	if (found->by.counter != by.counter || found->by.tgid != by.tgid || found->pages >= PENDING_PAGES) {
 		if (found->pages)
@@ -40,6 +58,18 @@ int charge_every(struct pt_regs *ctx)
 		found->by = by;
 		found->pages = 0;
 	}
-	found->pages += (u32)PT_REGS_PARM3(ctx);
+	found->pages += nr_pages;
+}
+
+/* try_charge (up to 5.12) or try_charge_memcg (memcg, gfp_mask, nr_pages): every charge, tenfold as often. */
+int charge_every(struct pt_regs *ctx)
+{
+	charge_one(PT_REGS_PARM1(ctx), PT_REGS_PARM3(ctx));
+	return 0;
+}
+
+int charge_every_direct(struct arguments *ctx)
+{
+	charge_one(ctx->arg[0], ctx->arg[2]);
 	return 0;
 }

@@ -35,6 +35,7 @@ class Plan:
 
     image: Image
     targets: Tuple[Optional[str], ...]  # in the order of probes.PROBES
+    type_ids: Tuple[Optional[int], ...]  # likewise: of those that can be entered directly
     addresses: Tuple[int, ...]  # in the order of the image's marks
     base: int
     facts: Dict[str, Any]
@@ -106,6 +107,7 @@ def _make(base: int, say: Callable[[str], None]) -> Plan:
     return Plan(
         image=image,
         targets=tuple(target.symbol for target in targets),
+        type_ids=tuple(_type_id(target, known) for target in targets),
         addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
         base=base,
         facts=facts,
@@ -113,6 +115,12 @@ def _make(base: int, say: Callable[[str], None]) -> Plan:
         origin=known.origin,
         lost=known.lost,
     )
+
+
+def _type_id(target: probes.Target, known: structures.Structures) -> Optional[int]:
+    if target.probe.direct is None or target.symbol is None or known.origin != structures.BTF:
+        return None
+    return known.types.function_id(target.symbol)
 
 
 def kept() -> Path:
@@ -148,6 +156,7 @@ def _load(path: Path) -> Optional[Plan]:
         return Plan(
             Image.from_plain(kept["image"]),
             tuple(kept["targets"]),
+            tuple(kept["type_ids"]),
             tuple(kept["addresses"]),
             kept["base"],
             kept["facts"],

@@ -48,14 +48,15 @@ class Trace:
         self._plan, base = plan.get(self._say)
         for part in self._plan.lost:
             self._warn(f"oomtrace: without the kernel's BTF: {part}")
-        found = zip(probes.PROBES, self._plan.targets)
-        targets = [probes.Target(probe, at) for probe, at in found if probes.wanted(probe, self._charges)]
+        found = (probes.Target(*each) for each in zip(probes.PROBES, self._plan.targets, self._plan.type_ids))
+        targets = [target for target in found if probes.wanted(target.probe, self._charges)]
         self._tracer = tracer.Tracer(self._plan.image, self._plan.at(base), machine.online_cpus())
         self._skipped_programs: Set[str] = set()
         self._tracer.attach(targets, self._skipped)
         self.probes = sum(target.symbol is not None for target in targets)
         for target in targets:
-            self._say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}")
+            way = " (fentry)" if target in self._tracer.direct else ""
+            self._say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}{way}")
         # A signal may fall just before the wait for records; the byte that it leaves in the pipe ends that wait.
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)

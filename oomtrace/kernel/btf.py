@@ -205,14 +205,21 @@ class Btf:
 
     def parameters(self, function: str) -> Tuple[str, ...]:
         """The names of a kernel function's parameters; empty if it has none or is not known."""
+        type_id = self.function_id(function)
+        if type_id is None:
+            return ()
+        start = self._starts[self._words[self._starts[type_id] + 2]]
+        count = self._words[start + 1] & 0xFFFF
+        return tuple(self._name(self._words[at]) for at in range(start + 3, start + 3 + 2 * count, 2))
+
+    def function_id(self, function: str) -> Optional[int]:
+        """The id of a kernel function's type; None if it is not known."""
         name_offset = self._name_offset(function)
         for pos in self._word_positions(name_offset) if name_offset is not None else ():
             type_id = self._type_at(pos)
             if self._starts[type_id] == pos and self._kind(type_id) == FUNC:
-                start = self._starts[self._words[pos + 2]]
-                count = self._words[start + 1] & 0xFFFF
-                return tuple(self._name(self._words[at]) for at in range(start + 3, start + 3 + 2 * count, 2))
-        return ()
+                return type_id
+        return None
 
     def struct_names(self) -> List[str]:
         """The names of all structs and unions (for diagnosis; slow)."""

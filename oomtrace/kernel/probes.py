@@ -19,6 +19,7 @@ class Probe:
     optional: bool = False  # its absence is normal for this kernel and loses nothing
     returns: bool = False  # entered when the function returns; never one that is on the stack when a report is made
     charges: Optional[str] = None  # attached for this mode of --charges alone
+    direct: Optional[str] = None  # the same for BPF's own trampoline (fentry), which costs a fraction of a kprobe
 
 
 # In the order in which they are attached: the beginning of an OOM last, so that none is seen only in part.
@@ -34,8 +35,10 @@ PROBES: Tuple[Probe, ...] = (
     Probe("reclaim_memcg", ("try_to_free_mem_cgroup_pages",), _EFFORT),
     Probe("reclaim_global", ("try_to_free_pages",), _EFFORT),
     Probe("vmpressure", ("vmpressure",), _EFFORT),
-    Probe("charge_batch", ("page_counter_try_charge",), "who charged in the seconds before", charges="batch"),
-    Probe("charge_every", ("try_charge_memcg", "try_charge"), "who charged in the seconds before", charges="every"),
+    Probe("charge_batch", ("page_counter_try_charge",), "who charged in the seconds before", charges="batch",
+          direct="charge_batch_direct"),
+    Probe("charge_every", ("try_charge_memcg", "try_charge"), "who charged in the seconds before", charges="every",
+          direct="charge_every_direct"),
     Probe("queue_oom_reaper", ("queue_oom_reaper", "wake_oom_reaper"), "the end of a kill is known only after a pause"),
     Probe("mem_cgroup_print_oom_group", ("mem_cgroup_print_oom_group",), "the line that announces memory.oom.group"),
     Probe("mark_oom_victim", ("mark_oom_victim",), "the sizes in the Killed line"),
@@ -64,10 +67,12 @@ PROBES: Tuple[Probe, ...] = (
 
 @dataclass(frozen=True)
 class Target:
-    """A probe and the symbol to attach it to on this kernel; ``symbol`` None: the kernel has none of its functions."""
+    """A probe and the symbol to attach it to on this kernel; ``symbol`` None: the kernel has none of its functions.
+    ``type_id``: the function's type in the kernel's BTF, if it can be entered directly."""
 
     probe: Probe
     symbol: Optional[str]
+    type_id: Optional[int] = None
 
 
 # What --charges may be.

@@ -18,7 +18,9 @@ from typing import Optional
 
 _SYS = {"x86_64": (321, 298), "aarch64": (280, 241)}
 _MAP_CREATE, _MAP_UPDATE_ELEM, _PROG_LOAD, _OBJ_GET_INFO_BY_FD = 0, 2, 5, 15
-_PROG_TYPE_KPROBE = 2
+_RAW_TRACEPOINT_OPEN = 17
+_PROG_TYPE_KPROBE, _PROG_TYPE_TRACING = 2, 26
+_TRACE_FENTRY = 24  # enum bpf_attach_type
 _LOG_BYTES = 1 << 20
 
 _PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_BPF_OUTPUT, _PERF_SAMPLE_RAW = 1, 10, 1 << 10
@@ -107,16 +109,20 @@ class VerifierError(Exception):
     """The kernel refused a program; the text is the end of the verifier's log, or the system's error."""
 
 
-def load_program(name: str, instructions: bytes) -> int:
-    """A kprobe program's file descriptor. Raises VerifierError."""
+def load_program(name: str, instructions: bytes, function_id: Optional[int] = None) -> int:
+    """The file descriptor of a program for a kprobe, or to enter the function of that BTF id. Raises VerifierError."""
     code = ctypes.create_string_buffer(instructions, len(instructions))
     license_text = ctypes.create_string_buffer(b"GPL")
 
     def attributes(log: int, log_bytes: int) -> bytes:
-        head = pack("<IIQQ", _PROG_TYPE_KPROBE, len(instructions) // 8, ctypes.addressof(code),
-                    ctypes.addressof(license_text))
+        kind = _PROG_TYPE_KPROBE if function_id is None else _PROG_TYPE_TRACING
+        head = pack("<IIQQ", kind, len(instructions) // 8, ctypes.addressof(code), ctypes.addressof(license_text))
         # kern_version: kernels before 5.0 want their own for kprobes; those have no BTF and are not supported.
-        return head + pack("<IIQII", 1 if log else 0, log_bytes, log, 0, 0) + name.encode()[:15].ljust(16, b"\0")
+        head += pack("<IIQII", 1 if log else 0, log_bytes, log, 0, 0) + name.encode()[:15].ljust(16, b"\0")
+        if function_id is None:
+            return head
+        # prog_ifindex, expected_attach_type, prog_btf_fd, func_info_…, line_info_…, attach_btf_id, attach_prog_fd
+        return head + pack("<IIIIQIIQIII", 0, _TRACE_FENTRY, 0, 0, 0, 0, 0, 0, 0, function_id, 0)
 
     try:
         return _bpf(_PROG_LOAD, attributes(0, 0))
@@ -163,6 +169,11 @@ def open_output(cpu: int) -> int:
     fd = _perf_event_open(attr, -1, cpu)
     fcntl.ioctl(fd, _IOC_ENABLE, 0)
     return fd
+
+
+def attach_direct(program_fd: int) -> int:
+    """Run a program that was loaded for a function at its entry; closing the descriptor detaches it. Raises OSError."""
+    return _bpf(_RAW_TRACEPOINT_OPEN, pack("<QI4x", 0, program_fd))
 
 
 def attach_kprobe(symbol: str, program_fd: int, returns: bool = False) -> int:

@@ -40,6 +40,7 @@ class Tracer:
         self._addresses = addresses
         self._fds: List[int] = []
         self._rings: Optional[Rings] = None
+        self.direct: List[Target] = []  # entered by a trampoline, not by a kprobe
         with suppress(OSError, ValueError):  # up to 5.10 maps count against RLIMIT_MEMLOCK
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         try:
@@ -84,6 +85,9 @@ class Tracer:
         """Load one program and attach it until ``close``. Returns why it cannot be, or None."""
         if target.symbol is None:
             return "this kernel has no such function"
+        if self._enter_directly(target):
+            self.direct.append(target)
+            return None
         try:
             program = self._load(target.probe.program)
             self._keep(bpf.attach_kprobe(target.symbol, program, target.probe.returns))
@@ -92,6 +96,18 @@ class Tracer:
         except bpf.VerifierError as error:
             return str(error)
         return None
+
+    def _enter_directly(self, target: Target) -> bool:
+        """Whether it can be done: not without BTF, BPF's JIT and trampolines (x86-64 since 5.5, arm64 since 6.0)."""
+        name = target.probe.direct
+        if name is None or target.type_id is None:
+            return False
+        with suppress(OSError, bpf.VerifierError):
+            code = self._image[name].linked(self._maps, self._addresses)
+            program = self._keep(bpf.load_program(name, code, target.type_id))
+            self._keep(bpf.attach_direct(program))
+            return True
+        return False
 
     @property
     def lost(self) -> int:

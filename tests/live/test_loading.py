@@ -99,3 +99,23 @@ def test_with_pypis_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("cpus, kilobytes", [(1, 4096), (2, 4096), (16, 4096), (64, 1024), (512, 256)])
 def test_buffers_stay_within_their_budget(cpus: int, kilobytes: int) -> None:
     assert tracer.buffer_pages(cpus) * 4 == kilobytes
+
+
+def test_a_function_is_entered_directly_where_that_is_possible(
+    kernel: List[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = next(probe for probe in PROBES if probe.direct)
+    monkeypatch.setattr(bpf, "attach_direct", lambda _fd: 1003)
+    names = [*PARTS, probe.program, str(probe.direct)]
+    maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "parts"))
+    made = tracer.Tracer(Image(maps, tuple(Program(name, b"", {}) for name in names)), [], [0])
+    with_type, without = Target(probe, "f", 7), Target(probe, "f")
+    assert made.enter(with_type) is None and made.enter(without) is None
+    assert made.direct == [with_type]
+
+    def refuse(_fd: int) -> int:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(bpf, "attach_direct", refuse)
+    assert made.enter(Target(probe, "g", 7)) is None  # by a kprobe after all
+    assert made.direct == [with_type]
