@@ -32,12 +32,19 @@ class Traced:
 
 class Trace:
     """A running trace. ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel. ``charges``
-    is one of probes.CHARGES: how the charges before an OOM are watched."""
+    is one of probes.CHARGES: how the charges before an OOM are watched. ``buffer_bytes``: for each CPU's records."""
 
-    def __init__(self, say: Callable[[str], None], warn: Callable[[str], None], charges: str = "batch") -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+        charges: str = "batch",
+        buffer_bytes: Optional[int] = None,
+    ) -> None:
         self._say = say
         self._warn = warn
         self._charges = charges
+        self._buffer_bytes = buffer_bytes
         self._stopping = False
         self._before: Dict[signal.Signals, Any] = {}
         self.probes = 0
@@ -50,7 +57,7 @@ class Trace:
             self._warn(f"oomtrace: without the kernel's BTF: {part}")
         found = (probes.Target(*each) for each in zip(probes.PROBES, self._plan.targets, self._plan.type_ids))
         targets = [target for target in found if probes.wanted(target.probe, self._charges)]
-        self._tracer = tracer.Tracer(self._plan.image, self._plan.at(base), machine.online_cpus())
+        self._tracer = tracer.Tracer(self._plan.image, self._plan.at(base), machine.online_cpus(), self._buffer_bytes)
         self._skipped_programs: Set[str] = set()
         self._tracer.attach(targets, self._skipped)
         self.probes = sum(target.symbol is not None for target in targets)

@@ -46,11 +46,12 @@ def shelf(count: Optional[int], size: Optional[str], target: Optional[str]) -> O
         return None
     if target is None or not (target.endswith("/") or Path(target).is_dir()):
         raise OomtraceError("--keep and --keep-size bound a folder of captures", "add -o DIR/", EXIT_USAGE)
-    return Shelf(count, None if size is None else _bytes(size))
+    return Shelf(count, None if size is None else size_bytes("--keep-size", size))
 
 
-def _bytes(text: str) -> int:
+def size_bytes(option: str, text: str) -> int:
+    """A size as an option takes it. Raises OomtraceError."""
     match = re.fullmatch(r"(\d+)([KMG]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
-        raise OomtraceError(f"--keep-size {text}: not a size", "a number with K, M or G, such as 256M", EXIT_USAGE)
+        raise OomtraceError(f"{option} {text}: not a size", "a number with K, M or G, such as 256M", EXIT_USAGE)
     return int(match.group(1)) * _UNITS[match.group(2).upper()]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--memcg-only", is_flag=True, help="Only OOMs of a memory cgroup.")
 @click.option("--charges", type=click.Choice(CHARGES), default="batch", show_default=True,
               help="Watch who charges memory before an OOM: not at all, each batch of 64 pages, or each charge (slow).")
+@click.option("--buffer", metavar="SIZE", help="Buffer for each CPU's records (default: 4M, together at most 64M).")
 @click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM.")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep only the N newest captures in DIR/.")
 @click.option("--keep-size", metavar="SIZE", help="Keep only the newest captures in DIR/, together up to SIZE (256M).")
@@ -46,6 +47,7 @@ def command(
     count: Optional[int],
     timeout: Optional[float],
     charges: str,
+    buffer: Optional[str],
     output: Optional[str],
     keep: Optional[int],
     keep_size: Optional[str],
@@ -62,7 +64,8 @@ def command(
     """Trace until Ctrl-C, and print each OOM as it ends."""
     deadline = None if timeout is None else time.monotonic() + timeout
     bound = shelf.shelf(keep, keep_size, output)
-    trace = tracing.Trace(_say if verbose else _nothing, _say, charges)
+    buffer_bytes = None if buffer is None else shelf.size_bytes("--buffer", buffer)
+    trace = tracing.Trace(_say if verbose else _nothing, _say, charges, buffer_bytes)
     with ExitStack() as stack:
         log = stack.enter_context(closing(_kernel_log())) if verify else None
         trace.start()

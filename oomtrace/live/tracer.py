@@ -25,17 +25,19 @@ BUFFERS_BYTES = 64 << 20
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
-def buffer_pages(cpus: int) -> int:
-    """Pages of 4 KiB for each CPU's perf buffer, a power of two."""
-    share = min(BUFFER_BYTES, BUFFERS_BYTES // max(cpus, 1))
-    return max(64, 1 << (share // 4096).bit_length() - 1)
+def buffer_pages(cpus: int, wanted_bytes: Optional[int] = None) -> int:
+    """Pages of 4 KiB for each CPU's perf buffer, a power of two: as many as fit into what is wanted, at least 64."""
+    share = min(BUFFER_BYTES, BUFFERS_BYTES // max(cpus, 1)) if wanted_bytes is None else wanted_bytes
+    return max(64, 1 << max(share // 4096, 1).bit_length() - 1)
 
 
 class Tracer:
     """The running probes."""
 
-    def __init__(self, image: Image, addresses: Sequence[int], cpus: List[int]) -> None:
-        """Create the maps and open the buffers. Raises OomtraceError."""
+    def __init__(
+        self, image: Image, addresses: Sequence[int], cpus: List[int], buffer_bytes: Optional[int] = None
+    ) -> None:
+        """Create the maps and open the buffers, of ``buffer_bytes`` for each CPU. Raises OomtraceError."""
         self._image = {program.name: program for program in image.programs}
         self._addresses = addresses
         self._fds: List[int] = []
@@ -45,7 +47,7 @@ class Tracer:
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         try:
             self._maps: Dict[str, int] = {spec.name: self._keep(bpf.create_map(spec)) for spec in image.maps}
-            self._rings = Rings(self._maps["records"], cpus, buffer_pages(len(cpus)))
+            self._rings = Rings(self._maps["records"], cpus, buffer_pages(len(cpus), buffer_bytes))
         except OSError as error:
             self.close()
             refused = OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status())
