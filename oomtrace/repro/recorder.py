@@ -87,12 +87,12 @@ class Recorder:
             if left <= 0 or (select.select([self.descriptor], [], [], left)[0] and not self.receive()):
                 break
 
-    def drain(self, quiet_seconds: float, seconds: float) -> None:
-        """Receive until nothing has come for some time: after a storm the trace is behind."""
+    def drain(self, quiet_seconds: float, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
+        """Receive until there is enough, or nothing has come for some time: after a storm the trace is behind."""
         deadline, count = time.monotonic() + seconds, -1
-        while count != len(self.events) and time.monotonic() < deadline:
+        while count != len(self.events) and time.monotonic() < deadline and not enough():
             count = len(self.events)
-            self.settle(quiet_seconds, lambda: False)
+            self.settle(quiet_seconds, enough)
 
     def stop(self) -> None:
         """End the trace and take what it still had in hand."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # How long events that are expected may come after the processes have ended, and those that are not.
 LATE_SECONDS = 5.0
 SURPLUS_SECONDS = 0.3
-STORM_EVENTS, STORM_SECONDS = 10, 2.0  # after so many the trace is behind, and may be silent for longer
-BACKLOG_SECONDS = 120.0
+BEHIND_SECONDS = 15.0  # of silence, while the kernel has counted more kills than have come: after a storm
+BACKLOG_SECONDS = 180.0
 
 
 @dataclass
@@ -55,11 +55,12 @@ def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Option
     finally:
         outcome.problems += journal.close()
     if recorder:
-        stormy = len(recorder.events) - first > STORM_EVENTS
-        recorder.drain(STORM_SECONDS if stormy else SURPLUS_SECONDS, BACKLOG_SECONDS)
+        miscounted = partial(_miscounted, recorder, first, kernel_kills() - killed)
+        recorder.drain(BEHIND_SECONDS, BACKLOG_SECONDS, lambda: not miscounted())
+        recorder.drain(SURPLUS_SECONDS, BACKLOG_SECONDS)
         outcome.events = recorder.events[first:]
         outcome.problems += judge.disagreements(scenario.expect, _events(recorder, first))
-        outcome.problems += judge.miscounted(_events(recorder, first), kernel_kills() - killed)
+        outcome.problems += miscounted()
     outcome.end_ns = time.monotonic_ns()
     return outcome
 
@@ -76,6 +77,10 @@ def void(_: object) -> None:
 
 def _enough(scenario: Scenario, recorder: Recorder, first: int) -> bool:
     return judge.enough(scenario.expect, _events(recorder, first))
+
+
+def _miscounted(recorder: Recorder, first: int, kernel: int) -> List[str]:
+    return judge.miscounted(_events(recorder, first), kernel)
 
 
 def _events(recorder: Recorder, first: int) -> "List[OomEvent]":

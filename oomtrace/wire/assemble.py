@@ -28,33 +28,53 @@ _MATTERS = frozenset(
 
 @dataclass
 class Oom:
-    """The records of one OOM so far. ``lost`` counts the sequence numbers that never came."""
+    """The records of one OOM so far; in a storm many are open at once, so what ``ready`` asks is kept, not looked for.
+
+    ``memcg``: address of the memcg that is full, 0 for the machine, None if it is not known. ``matters`` is False for
+    a call of out_of_memory that found an earlier victim still exiting, and did nothing.
+    """
 
     oom_id: int
     records: List[Record] = field(default_factory=list)
     last_arrival_ns: int = 0
     followed_ns: Optional[int] = None  # when the next OOM in the same memcg began, if it is known to have
+    memcg: Optional[int] = None
+    matters: bool = False
+    _numbers: Set[int] = field(default_factory=set)
+    _last_number: int = -1
+    _done: bool = False
+    _killed: Set[int] = field(default_factory=set)  # by their mm
+    _released: Set[int] = field(default_factory=set)
+
+    def add(self, record: Record, now_ns: int) -> None:
+        """Take a record that arrived now."""
+        self.records.append(record)
+        self.last_arrival_ns = now_ns
+        if record.seq != NO_SEQ:
+            self._numbers.add(record.seq)
+            self._last_number = max(self._last_number, record.seq)
+        self.matters = self.matters or record.kind in _MATTERS
+        if record.kind == "REC_BEGIN":
+            self.memcg = record.body.memcg
+        elif record.kind == "REC_DONE":
+            self._done = True
+        elif record.kind == "REC_KILLED":
+            self._killed.add(record.body.row.mm)
+        elif record.kind == "REC_RELEASED":
+            self._released.add(record.body.mm)
 
     @property
     def lost(self) -> int:
         """Gaps in the sequence numbers."""
-        numbers = {record.seq for record in self.records if record.seq != NO_SEQ}
-        return max(numbers) + 1 - len(numbers) if numbers else 0
+        return self._last_number + 1 - len(self._numbers)
 
     def ended(self) -> bool:
         """Whether the records say so themselves: a kill is over, nothing is missing, and no group follows."""
-        kinds = {record.kind for record in self.records}
-        return "REC_DONE" in kinds and not self._group_kill() and not self.lost
+        return self._done and not self.lost and not self._group_kill()
 
     def released(self) -> bool:
         """Whether the memory of all that were killed is known to have come back."""
-        killed = {record.body.row.mm for record in self.records if record.kind == "REC_KILLED"}
-        return killed <= {record.body.mm for record in self.records if record.kind == "REC_RELEASED"}
-
-    @property
-    def memcg(self) -> Optional[int]:
-        """Address of the memcg that is full, 0 for the machine, None if it is not known."""
-        return next((record.body.memcg for record in self.records if record.kind == "REC_BEGIN"), None)
+        return self._killed <= self._released
 
     def _group_kill(self) -> bool:
         """Whether memory.oom.group applies, which adds kills after the first: from the victim's memcg up to the full
@@ -70,11 +90,6 @@ class Oom:
             at = memcgs[at].parent
         return False
 
-    @property
-    def matters(self) -> bool:
-        """False for a call of out_of_memory that found an earlier victim still exiting, and did nothing."""
-        return any(record.kind in _MATTERS for record in self.records)
-
 
 class Assembler:
     """Puts records together into OOMs. ``releases`` False: nothing tells when a victim's memory is free."""
@@ -86,8 +101,7 @@ class Assembler:
     def add(self, record: Record, now_ns: int) -> None:
         """Take a record that arrived now (any monotonic clock, the same for ``ready``)."""
         oom = self._open.setdefault(record.oom_id, Oom(record.oom_id))
-        oom.records.append(record)
-        oom.last_arrival_ns = now_ns
+        oom.add(record, now_ns)
         if record.kind == "REC_CHOSEN":
             self._follows(oom)
 
