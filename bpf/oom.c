@@ -105,6 +105,21 @@ int oom_evaluate_task(struct pt_regs *ctx)
 	return 0;
 }
 
+/* oom_badness(p, totalpages) returns what the task that is being weighed is worth. /proc/PID/oom_score calls it, too. */
+int oom_badness_return(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+	struct rec_badness record = {};
+
+	if (!oom || oom->kind != REC_CANDIDATE || oom->stage & DECIDED)
+		return 0;
+	record.pid = GET(oom->subject, task_struct, pid);
+	record.points = PT_REGS_RC(ctx);
+	stamp(&record.header, oom, REC_BADNESS);
+	records.perf_submit(ctx, &record, sizeof(record));
+	return 0;
+}
+
 /* oom_kill_process(oc, message): the choice is made; what the rate limit suppresses starts after this. */
 int oom_kill_process(struct pt_regs *ctx)
 {

@@ -67,6 +67,7 @@ enum record_kind {
 	REC_SUPPRESSED = 38, /* how many reports the rate limit has kept back, as printk gets it */
 	REC_FRAME = 39,	     /* where on the stack a return address lies, as the kernel's unwinder finds it */
 	REC_KILL_LINE = 40,  /* the "Killed process" line, as printk gets it */
+	REC_BADNESS = 41,    /* oom_badness returns: the candidate's points */
 };
 
 struct rec_header {
@@ -319,6 +320,13 @@ struct rec_print {
 	u64 count; /* of the arguments that could be had */
 	u64 args[PRINT_ARGS];
 	char string[64]; /* what the first argument points at, if it is a string */
+};
+
+struct rec_badness {
+	struct rec_header header;
+	s64 points; /* LONG_MIN: it must not be chosen */
+	u32 pid;
+	u32 unused;
 };
 
 struct rec_done {

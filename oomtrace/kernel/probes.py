@@ -57,7 +57,10 @@ PROBES: Tuple[Probe, ...] = (
     Probe("show_stack", ("show_stack",), "the call trace"),
     Probe("dump_header", ("dump_header",), "whether the kernel printed the report"),
     Probe("oom_kill_process", ("oom_kill_process",), None),
-    Probe("oom_evaluate_task", ("oom_evaluate_task",), "the candidates and their badness"),
+    # 5.10: oom_evaluate_task calls the clone alone; the function itself, as the clone's caller, serves /proc.
+    Probe("oom_badness_return", ("oom_badness.part.0", "oom_badness"), "the kernel's own points of each candidate",
+          returns=True),
+    Probe("oom_evaluate_task", ("oom_evaluate_task",), "the candidates"),
     # cgroup v1 alone: gone where the kernel is built without CONFIG_MEMCG_V1.
     Probe("mem_cgroup_oom_synchronize_return", ("mem_cgroup_oom_synchronize",), "the end of a wait", True, True),
     Probe("mem_cgroup_oom_synchronize", ("mem_cgroup_oom_synchronize",), "waits with OOM killing disabled", True),

@@ -135,10 +135,11 @@ def _judgement(event: OomEvent, ranking: Ranking) -> Tuple[str, str]:
         doubt = _doubt(event, ranking)
         said = "agrees" if first else "does not rule out the choice"
         return f"The recomputed ranking {said}; its order depends on {doubt}, which the report does not tell.", LIKELY
-    wrong = _kernel_points_differ(event, ranking)
+    wrong, same = _beside_the_kernel(event, ranking)
     if wrong:
         return f"The ranking agrees with the kernel's choice, but the points differ: {wrong}.", LIKELY
-    return "The recomputed ranking agrees with the kernel's choice.", CERTAIN
+    also = f", and the points with the kernel's own of {plural(same, 'task')}" if same else ""
+    return f"The recomputed ranking agrees with the kernel's choice{also}.", CERTAIN
 
 
 def _disagreement(ranking: Ranking) -> str:
@@ -157,13 +158,19 @@ def _doubt(event: OomEvent, ranking: Ranking) -> str:
     return "whether root's processes had CAP_SYS_ADMIN"
 
 
-def _kernel_points_differ(event: OomEvent, ranking: Ranking) -> Optional[str]:
-    """The points that a live trace saw, against ours. Up to 5.2 chosen_points are per mille."""
+def _beside_the_kernel(event: OomEvent, ranking: Ranking) -> Tuple[str, int]:
+    """The points that a live trace saw, against ours: those that differ, and how many are the same. Up to 5.8 the
+    kernel's are never less than 1 (9066e5cfb73c), up to 5.2 per mille."""
     version = look.version(event)
-    if event.chosen_points is None or ranking.chosen is None or version is None or version < (5, 3):
-        return None
-    ours = ranking.points(ranking.chosen)
-    return None if ours == event.chosen_points else f"recomputed {ours}, the kernel's {event.chosen_points}"
+    if ranking.chosen is None or version is None or version < (5, 3):
+        return "", 0
+    kernel = {each.task.pid: each.points for each in event.candidates if each.points is not None}
+    if event.chosen_points is not None:
+        kernel[ranking.chosen.task.pid] = event.chosen_points
+    pairs = [(w, ranking.points(w), kernel[w.task.pid]) for w in ranking.candidates if w.task.pid in kernel]
+    wrong = [f"{look.who(w.task.pid, w.task.comm)} recomputed {ours}, the kernel's {theirs}"
+             for w, ours, theirs in pairs if ours != theirs]
+    return ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""), len(pairs) - len(wrong)
 
 
 def _facts(event: OomEvent, ranking: Ranking) -> Tuple[Fact, ...]:

@@ -32,6 +32,7 @@ Facts = Mapping[str, Any]
 _CONSTRAINTS = ("CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY", "CONSTRAINT_MEMCG")
 _KINDS = {1: "cpuset", 2: "mempolicy"}
 _UNLIMITED_PAGES = (1 << 63) // 4096 - 1  # PAGE_COUNTER_MAX, include/linux/page_counter.h
+_LONG_MIN = -(1 << 63)
 _NOT_TRACKED = (1 << 64) - 1
 _NO_GFP = (1 << 32) - 1  # a wait on a kernel that does not keep it
 
@@ -56,7 +57,7 @@ class Decoder:
         begin, chosen = _first(by_kind, "REC_BEGIN") or waiting or failed, _first(by_kind, "REC_CHOSEN")
         report = _first(by_kind, "REC_HEADER") or _first(by_kind, "REC_NO_VICTIM")
         captured = _first(by_kind, "REC_STACK")
-        candidates = self._candidates(by_kind.get("REC_CANDIDATE", []), paths)
+        candidates = self._candidates(by_kind, paths)
         victim = _first(by_kind, "REC_VICTIM")
         # Where the kernel prints no table, those that it weighed: the same tasks in the same order.
         rows = [r.row for r in by_kind.get("REC_TASK") or by_kind.get("REC_CANDIDATE", [])]
@@ -242,15 +243,14 @@ class Decoder:
             memcg=paths.of(row.memcg),
         )
 
-    def _candidates(self, records: List[Any], paths: "_Paths") -> Tuple[Candidate, ...]:
-        """In the kernel's order. Points come from the running maximum that the next record carries: a task that
-        raised ``chosen_points`` had that many."""
-        found = []
-        for record, after in zip(records, [*records[1:], None]):
-            raised = after is not None and after.chosen == record.row.task and after.chosen != record.chosen
-            points = after.chosen_points if raised and after else None
-            found.append(Candidate(self._task(record.row, paths), points, self._skipped(record.row)))
-        return tuple(found)
+    def _candidates(self, by_kind: Mapping[str, List[Any]], paths: "_Paths") -> Tuple[Candidate, ...]:
+        """In the kernel's order, with the points that oom_badness gave; it has none for a task that must not die."""
+        records = by_kind.get("REC_BADNESS", [])
+        points = {record.pid: record.points for record in records if record.points != _LONG_MIN}
+        rows = [record.row for record in by_kind.get("REC_CANDIDATE", [])]
+        return tuple(
+            Candidate(self._task(row, paths), points.get(row.group_pid or row.pid), self._skipped(row)) for row in rows
+        )
 
     def _skipped(self, row: Any) -> Optional[str]:
         reasons = (
