@@ -69,16 +69,16 @@ struct failures {
 	u64 last_ns;
 	u64 suppressed;
 };
-BPF_TABLE("lru_hash", u64, struct failures, failures, 1024);
+BPF_TABLE("lru_hash", u64, struct failures, failures, 1024); /* by serial_nr: an address is soon another memcg's */
 #define FAILURE_EVERY_NS 1000000000ULL
 
 static inline int may_report(struct effort *effort)
 {
-	u64 memcg = effort->memcg, now = bpf_ktime_get_ns();
-	struct failures fresh = {.last_ns = now}, *before = failures.lookup(&memcg);
+	u64 nr = GET(AT(effort->memcg, mem_cgroup, css), cgroup_subsys_state, serial_nr), now = bpf_ktime_get_ns();
+	struct failures fresh = {.last_ns = now}, *before = failures.lookup(&nr);
 
 	if (!before) {
-		failures.update(&memcg, &fresh);
+		failures.update(&nr, &fresh);
 		return 1;
 	}
 	if (now - before->last_ns < FAILURE_EVERY_NS) {

@@ -109,7 +109,7 @@ def _sink(form: str, quiet: bool, output: Optional[str]) -> Any:
 def _line(outcome: Outcome) -> str:
     kills = sum(len(traced.event.kills) for traced in outcome.events)
     seconds = (outcome.end_ns - outcome.begin_ns) / 1e9
-    found = f"{outcome.scenario.name}: {len(outcome.events)} OOMs, {kills} kills in {seconds:.1f} s"
+    found = f"{outcome.scenario.name}: {len(outcome.events)} events, {kills} kills in {seconds:.1f} s"
     return found + "".join(f"\n  {problem}" for problem in outcome.problems)
 
 

@@ -46,8 +46,6 @@ class Writer:
 
     def records(self, event: OomEvent) -> List[Record]:
         """The report's records, in the kernel's words or in the dialect's."""
-        if not event.is_oom:
-            return []  # the kernel prints nothing for a task that waits or that gets ENOMEM
         return write(event, self.dialect) if self.dialect else replay(event)
 
     def put(self, text: str) -> None:

@@ -144,19 +144,29 @@ def processes(folder: Path) -> List[int]:
 
 
 def remove(folder: Path, seconds: float = REMOVE_SECONDS) -> bool:
-    """Kill what is in a cgroup and in those under it, and remove them; False if they are still there in the end."""
-    deadline = time.monotonic() + seconds
+    """Kill what is in a cgroup and in those under it, and remove them; False if for so long nothing has left them."""
+    deadline, before = time.monotonic() + seconds, -1
     while folder.exists():
-        for below, _, _ in os.walk(folder, topdown=False):
-            for pid in processes(Path(below)):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            with suppress(OSError):
-                os.rmdir(below)
+        left = _empty(folder)
         if not folder.exists():
             break
+        if left != before:
+            deadline, before = time.monotonic() + seconds, left
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)  # nothing tells when a killed process has left its cgroup
     return True
+
+
+def _empty(folder: Path) -> int:
+    """Kill what is in these cgroups, and remove those that are empty; how many processes there were."""
+    count = 0
+    for below, _, _ in os.walk(folder, topdown=False):
+        for pid in processes(Path(below)):
+            count += 1
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with suppress(OSError):
+            os.rmdir(below)
+    return count
 

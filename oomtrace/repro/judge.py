@@ -30,6 +30,7 @@ def disagreements(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
         ("kill", expect.kills, expect.min_kills, len(kills)),
         ("wait", None, expect.min_waits, _waits(events)),
         ("failed charge", None, expect.min_failures, _failures(events)),
+        ("row", None, expect.min_tasks, max((len(event.tasks or ()) for event in ooms), default=0)),
     ):
         if wanted is not None and got != wanted:
             found.append(f"{got} {what}s instead of {wanted}")

@@ -14,7 +14,7 @@ from oomtrace.errors import OomtraceError
 from . import reader
 from .cgroups import KNOBS, split
 from .reader import Invalid, Reader, Wrong, number
-from .spec import ANY_END, KILLED, Cgroup, Expect, Needs, Process, Scalar, Scenario, Step
+from .spec import ANY_END, FAILED, KILLED, Cgroup, Expect, Needs, Process, Scalar, Scenario, Step
 from .workloads import Bytes, Parameter, Seconds, parameters, registry
 
 _COMM_BYTES = 15
@@ -184,7 +184,8 @@ class _Parser(Reader):
 
     def expect(self, node: yaml.Node) -> Expect:
         known = (
-            "events", "min_events", "victims", "kills", "min_kills", "report", "printed", "min_waits", "min_failures"
+            "events", "min_events", "victims", "kills", "min_kills", "report", "printed", "min_waits", "min_failures",
+            "min_tasks",
         )
         at = self.fields(node, "expect", known)
         texts = {key: self.items(at[key], key) if key in at else [] for key in ("victims", "report")}
@@ -195,6 +196,7 @@ class _Parser(Reader):
             min_kills=self.value(at.get("min_kills"), "min_kills", _MANY, None),
             min_waits=self.value(at.get("min_waits"), "min_waits", _MANY, None),
             min_failures=self.value(at.get("min_failures"), "min_failures", _MANY, None),
+            min_tasks=self.value(at.get("min_tasks"), "min_tasks", _MANY, None),
             victims=tuple(self.value(item, "victims", _comm, "") for item in texts["victims"]),
             report=tuple(self.value(item, "report", _pattern, "") for item in texts["report"]),
             printed=self.value(at.get("printed"), "printed", reader.truth, None),
@@ -219,12 +221,12 @@ def _comm(value: str) -> str:
 
 
 def _end(value: str) -> Optional[Union[str, int]]:
-    if value in (KILLED, ANY_END):
+    if value in (KILLED, FAILED, ANY_END):
         return value
     try:
         return number(0, 255)(value)
     except Wrong:
-        raise Wrong("expected killed, any or an exit status") from None
+        raise Wrong("expected killed, failed, any or an exit status") from None
 
 
 def _pattern(value: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from oomtrace.tracing import Traced
 
 # How long events that are expected may come after the processes have ended, and those that are not.
-LATE_SECONDS = 5.0
+LATE_SECONDS = 20.0
 SURPLUS_SECONDS = 0.3
 BEHIND_SECONDS = 15.0  # of silence, while the kernel has counted more kills than have come: after a storm
 BACKLOG_SECONDS = 180.0

@@ -10,6 +10,7 @@ Scalar = Union[int, float, str, bool]
 # Ends that a process may be expected to have, besides an exit status.
 KILLED = "killed"
 ANY_END = "any"
+FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Process:
     count: int = 1
     times: int = 1  # started again when it has ended, until it has run so often
     delay_seconds: float = 0.0
-    ends: Optional[Union[str, int]] = None  # "killed", "any", an exit status; None: it is not waited for
+    ends: Optional[Union[str, int]] = None  # "killed", "failed", "any", an exit status; None: it is not waited for
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Expect:
     printed: Optional[bool] = None  # whether the kernel prints the reports
     min_waits: Optional[int] = None  # beginnings and ends of waits, where OOM killing is disabled
     min_failures: Optional[int] = None  # charges that fail, and nobody is killed
+    min_tasks: Optional[int] = None  # rows of the longest task table
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from oomtrace.errors import OomtraceError
 
 from . import cgroups, child
 from .journal import Journal
-from .spec import ANY_END, KILLED, Process, Scenario
+from .spec import ANY_END, FAILED, KILLED, Process, Scenario
 from .workloads import BROKEN, Self, registry
 
 SYSCTLS = Path("/proc/sys")
@@ -230,11 +230,13 @@ def judge_end(process: Process, status: int) -> str:
         return "could not be set up or has a defect"
     if process.ends == KILLED and code != -signal.SIGKILL:
         return f"ended with {_words(code)} instead of being killed"
+    if process.ends == FAILED and code <= 0:
+        return f"ended with {_words(code)} instead of failing"
     if isinstance(process.ends, int) and code != process.ends:
         return f"ended with {_words(code)} instead of status {process.ends}"
     if process.ends is None and code not in (0, -signal.SIGKILL):
         return f"ended with {_words(code)}"
-    assert process.ends in (KILLED, ANY_END, None) or isinstance(process.ends, int)
+    assert process.ends in (KILLED, FAILED, ANY_END, None) or isinstance(process.ends, int)
     return ""
 
 

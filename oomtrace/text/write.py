@@ -46,8 +46,11 @@ def dialects_of(event: OomEvent) -> List[Dialect]:
 def write(event: OomEvent, dialect: Optional[Dialect] = None) -> List[Record]:
     """The report's records in printed order, as ``dialect`` prints it (default: the event's own kernel).
 
-    What the event does not know is left out: a field, a line, a part.
+    What the event does not know is left out: a field, a line, a part. A task that waits or that gets ENOMEM has no
+    report: the kernel prints nothing for it.
     """
+    if not event.is_oom:
+        return []
     own = dialect_of(event)
     wanted = dialect or own
     event = foreign.named(event, own) if wanted == own else foreign.translated(event, own, wanted)

@@ -12,6 +12,11 @@ _BASE = 0x400000
 _HEADERS_BYTES = 64 + 56
 
 
+def address(offset: int) -> int:
+    """Where a byte of the program's code lies when it runs."""
+    return _BASE + _HEADERS_BYTES + offset
+
+
 def elf(code: bytes) -> bytes:
     """A static ELF program."""
     total = _HEADERS_BYTES + len(code)

@@ -7,10 +7,11 @@ import fcntl
 import os
 import resource
 import socket
+import struct
 import time
 
 from . import FOR_EVER, NO_TIME, Bytes, Seconds, Self, workload
-from .bare import become
+from .bare import address, become
 from .files import private_tmpfs
 
 _F_SETPIPE_SZ = 1031
@@ -56,6 +57,28 @@ def bare_pipes(me: Self, count: int) -> None:
     """
     _allow_descriptors(2 * count)
     become(me, _PIPES)
+
+
+#    mov $151, %eax; mov $1, %edi; syscall (mlockall, MCL_CURRENT)
+# 1: mov $321, %eax; xor %edi, %edi; mov $ATTRIBUTES, %esi; mov $72, %edx; syscall (bpf, BPF_MAP_CREATE)
+#    test %eax, %eax; jns 1b; neg %eax; mov %eax, %edi; mov $231, %eax; syscall (exit_group)
+_MAPS = b"\xb8\x97\0\0\0\xbf\x01\0\0\0\x0f\x05\xb8\x41\x01\0\0\x31\xff\xbe%s\xba\x48\0\0\0\x0f\x05" \
+        b"\x85\xc0\x79\xe9\xf7\xd8\x89\xc7\xb8\xe7\0\0\0\x0f\x05"
+_BPF_MAP_TYPE_ARRAY = 2
+
+
+@workload
+def bpf_maps(me: Self, size: Bytes, count: int) -> None:
+    """Become a program that makes BPF maps of about ``size`` and exits with the number of the error that ends it:
+    EMFILE (24) after ``count`` of them. x86-64 alone.
+
+    The memory of a map is asked for so that nobody is killed for it (kernel/bpf/syscall.c, bpf_map_area_alloc); for a
+    page fault of the program somebody would be.
+    """
+    _allow_descriptors(count)
+    attributes = struct.pack("<5I", _BPF_MAP_TYPE_ARRAY, 4, size - 512, 1, 0).ljust(72, b"\0")
+    code = _MAPS % struct.pack("<I", address(len(_MAPS) + 2))
+    become(me, code + attributes)
 
 
 @workload

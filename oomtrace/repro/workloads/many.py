@@ -12,7 +12,7 @@ from .bare import become
 _X86_64 = (
     b"\xbb%s"  # mov $COUNT, %ebx
     b"\xb8\x39\x00\x00\x00\x0f\x05"  # 1: mov $57, %eax; syscall (fork)
-    b"\x85\xc0\x74\x1c\xff\xcb\x75\xf1"  # test %eax, %eax; jz 2f; dec %ebx; jnz 1b
+    b"\x85\xc0\x74\x1a\xff\xcb\x75\xf1"  # test %eax, %eax; jz 2f; dec %ebx; jnz 1b
     b"\xb8\x01\x00\x00\x00\xbf%s"  # mov $1, %eax; mov $DESCRIPTOR, %edi
     b"\xbe\x00\x00\x40\x00\xba\x01\x00\x00\x00\x0f\x05"  # mov $0x400000, %esi; mov $1, %edx; syscall (write)
     b"\xb8\x22\x00\x00\x00\x0f\x05\xeb\xf7"  # 2: mov $34, %eax; syscall (pause); jmp 2b
