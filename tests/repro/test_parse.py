@@ -86,7 +86,7 @@ MINIMAL = "about: a\nprocesses:\n  - {name: p, do: [sleep]}\n"
         (("name: p", "name: a name much too long"), 3, 12, "1 to 15 bytes"),
         (("name: p", "name: p, uid: -1"), 3, 20, "expected a number from 0"),
         (("name: p", "name: p, oom_score_adj: 1001"), 3, 30, "from -1000 to 1000"),
-        (("name: p", "name: p, ends: dead"), 3, 21, "expected killed, any or an exit status"),
+        (("name: p", "name: p, ends: dead"), 3, 21, "expected killed, failed, any or an exit status"),
         (("name: p", "name: p, cgroup: /a"), 3, 23, "/a is not among the cgroups"),
         (("about: a", "about: a\ntimeout: long"), 2, 10, "expected a time"),
         (("about: a", "about: a\nsysctl: {../x: 1}"), 2, 10, "expected a name such as vm.oom_dump_tasks"),
