@@ -24,7 +24,7 @@ from .swap import swap
 from .table import tasks
 
 __all__ = [
-    "CAUSES", "CERTAIN", "LIKELY", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding", "Group", "Pattern", "Ranked",
+    "CAUSES", "CERTAIN", "IDS", "LIKELY", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding", "Group", "Pattern", "Ranked",
     "Suggestion", "explain", "pattern",
 ]
 
@@ -38,6 +38,17 @@ CAUSES: Tuple[Callable[[OomEvent], Optional[Finding]], ...] = (
     tasks,
     pick, swap_counted, without_adj, exempt,
     achieved,
+)
+
+# The ids of all findings, in that order.
+IDS: Tuple[str, ...] = (
+    "unprinted", "suppressed", "missing",
+    "full", "charging",
+    "killed", "failed",
+    "filled", "reclaim", "swap",
+    "tasks",
+    "pick", "totalpages", "adj", "exempt",
+    "achieved",
 )
 
 # Of these, those that have something to say where nobody is killed: a wait, a charge that fails.
