@@ -1,4 +1,4 @@
-"""What ``oomtrace read`` makes of the kernel's log of a scenario, against what the scenario expects of the log alone."""
+"""What ``oomtrace read`` makes of the kernel's log of a scenario, against what is expected of the log alone."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def problems(scenario: Scenario, records: Sequence[str]) -> list[str]:
     if not scenario.verdicts:
         return []
     explanations = read(records)
-    if scenario.silent:
-        return [f"from the log: {len(explanations)} reports where the kernel prints none"] if explanations else []
+    if not explanations and scenario.silent:
+        return []
     each = [disagreements(scenario.verdicts, explanation) for explanation in explanations]
     return [f"from the log: {text}" for text in min(each, key=len, default=["there is no report to explain"])]
 
 
 def read(records: Sequence[str]) -> list[dict[str, Finding]]:
-    """The explanation of each OOM in records of /dev/kmsg, its findings by their ids. oomtrace reads them in a process of
-    its own: nothing of it is imported."""
+    """The findings, by their ids, about each OOM in records of /dev/kmsg. oomtrace reads them in a process of its own:
+    nothing of it is imported."""
     command = [sys.executable, "-m", "oomtrace", "read", "--format", "jsonl", "-"]
     log = "".join(records).encode("utf-8", "surrogateescape")
     done = subprocess.run(command, cwd=REPOSITORY, input=log, capture_output=True, check=False)

@@ -80,7 +80,12 @@ def functions(event: OomEvent) -> List[str]:
     entries = event.stack.entries if event.stack is not None else ()
     frames = [entry for entry in entries if isinstance(entry, Frame) and entry.symbol is not None]
     sure = [frame for frame in frames if frame.reliable]
-    return [re.sub(r"(\.(isra|part|constprop|cold|llvm)(\.\d+)*)+$|_noprof$", "", frame.symbol or "") for frame in sure]
+    return _plain(sure)
+
+
+def _plain(frames: List[Frame]) -> List[str]:
+    appended = r"(\.(isra|part|constprop|cold|llvm)(\.\d+)*)+$|_noprof$"
+    return [re.sub(appended, "", frame.symbol or "") for frame in frames]
 
 
 # do_anonymous_page(), wp_page_copy(), do_cow_fault() and do_swap_page() are often inlined into their caller; faults on
@@ -92,6 +97,7 @@ _FAULT_CALLS = frozenset(
 )
 _FAULT_HANDLERS = frozenset("handle_mm_fault __handle_mm_fault handle_pte_fault".split())
 _ANONYMOUS = "a page fault on anonymous memory (new page, copy on write or swap-in)"
+_FAULT = "a page fault"
 _SYSCALL = re.compile(r"(?:__(?:x64|ia32|arm64|s390x|riscv)_|__se_|__do_)?(?:sys|SyS|ksys)_(\w+)")
 
 
@@ -105,8 +111,17 @@ def call_site(event: OomEvent) -> Optional[Tuple[str, str]]:
         for function in chain:
             if function in table:
                 return table[function] + _within(chain, table), function
+    if not chain and _faulted(event):
+        return _FAULT, "page_fault"
     system_call = _system_call(chain)
     return (f"system call {system_call}", chain[-1]) if system_call is not None else None
+
+
+def _faulted(event: OomEvent) -> bool:
+    """Kernels up to 2.6.32 built without frame pointers doubt each frame. The first one pushed, at the end, is sure."""
+    entries = event.stack.entries if event.stack is not None else ()
+    frames = [entry for entry in entries if isinstance(entry, Frame) and entry.symbol is not None]
+    return _plain(frames)[-2:] == ["do_page_fault", "page_fault"]
 
 
 def _within(chain: List[str], table: Dict[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from oomtrace.model import OomEvent
+from oomtrace.model import OomEvent, Task
 
 from . import look
 from .account import account
@@ -105,24 +105,36 @@ def _interpretation(event: OomEvent, doing: Optional[str]) -> Tuple[Optional[str
 
 def _filler_differs(event: OomEvent) -> Optional[str]:
     """Who charged last is not who charged most: by growth if a trace has watched it, otherwise by what is held."""
-    trigger = event.trigger
+    trigger, holder = event.trigger, _holder(event)
+    size = look.page_kb(event)
     if event.growth:
         top = max(event.growth, key=lambda growth: growth.charged_pages)
-        charged = human(top.charged_pages * look.page_kb(event))
+        charged = human(top.charged_pages * size)
         span = f" in the last {seconds(top.window_ns)}" if top.window_ns else ""
-        if top.pid in (trigger.pid, trigger.tgid):
-            return f"It also charged most: {charged}{span}."
-        return f"It was only the last: {look.who(top.pid, top.comm)} charged most, {charged}{span}."
-    rows = event.tasks or ()
-    if trigger.pid is None or not rows:
+        if top.pid not in (trigger.pid, trigger.tgid):
+            return f"It was only the last: {look.who(top.pid, top.comm)} charged most, {charged}{span}."
+        said = f"It also charged most: {charged}{span}."
+        if holder is None:
+            return said
+        return f"{said} Yet {look.who(holder.pid, holder.comm)} holds most, from before: {_held(holder, size)}."
+    if holder is None:
         return None
-    found = account(event)
-    top_row = max(rows, key=lambda task: task.rss_pages or 0)
-    size = look.page_kb(event)
-    if found is None or not found.total_kb or (top_row.rss_pages or 0) * size * 4 < found.total_kb:
-        return None  # no task holds a good part of it
+    own = next(task for task in event.tasks or () if trigger.pid in (task.pid, task.tgid))
+    return (f"It was only the last to ask: it holds {_held(own, size)}, {look.who(holder.pid, holder.comm)} "
+            f"{_held(holder, size)}.")
+
+
+def _held(task: Task, size: int) -> str:
+    return human((task.rss_pages or 0) * size)
+
+
+def _holder(event: OomEvent) -> Optional[Task]:
+    """The task that holds far more than the trigger, and a good part of what is full."""
+    trigger, rows, found = event.trigger, event.tasks or (), account(event)
+    if trigger.pid is None or not rows or found is None or not found.total_kb:
+        return None
+    top = max(rows, key=lambda task: task.rss_pages or 0)
+    if (top.rss_pages or 0) * look.page_kb(event) * 4 < found.total_kb:
+        return None
     known = [task for task in rows if trigger.pid in (task.pid, task.tgid)]
-    if not known or (known[0].rss_pages or 0) * 2 > (top_row.rss_pages or 0):
-        return None
-    held, own = (human((task.rss_pages or 0) * size) for task in (top_row, known[0]))
-    return f"It was only the last to ask: it holds {own}, {look.who(top_row.pid, top_row.comm)} {held}."
+    return top if known and (known[0].rss_pages or 0) * 2 <= (top.rss_pages or 0) else None

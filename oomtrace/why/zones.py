@@ -33,15 +33,29 @@ def judge(event: OomEvent, case: Case) -> None:
     for zone in sorted(zones, key=lambda zone: -zone.counters.get("present_kb", 0))[:1]:
         free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
         if free is not None and least is not None:
+            reserve = _reserve_kb(zone, highest, size)
             said = f"zone {_name(zone)} free {human(free)}, min watermark {human(least)}"
-            case.says(said, free_kb=free, min_kb=least)
+            said += f" and {human(reserve)} reserved from it (lowmem_reserve)" if reserve else ""
+            case.says(said, free_kb=free, min_kb=least, lowmem_reserve_kb=reserve)
     if len(low) == len(zones):
         case.means("Every zone that it could use was below its min watermark or reserve.")
+        _others_free(event, zones, case)
     elif order > 0 and all(zone in low or has_block(zone, order) is False for zone in zones):
         case.means(f"Memory was free but in pieces: no zone above its watermark had a free block of order {order}.")
     elif not unsure:
         above = ", ".join(_name(zone) for zone in zones if zone not in low)
         case.says(f"zone {above} was above its min watermark when this was printed, which is after the decision")
+
+
+def _others_free(event: OomEvent, zones: Sequence[Zone], case: Case) -> None:
+    """Memory that was free where the allocation must not go."""
+    others = [zone for zone in event.meminfo.zones if zone not in zones] if event.meminfo is not None else []
+    free = {_name(zone): zone.counters.get("free_kb", 0) for zone in others}
+    total = managed_kb(event)
+    if total and sum(free.values()) * 10 >= total:
+        highest = highest_zone(event.trigger.gfp_flags)
+        case.says(f"{human(sum(free.values()))} free in zone {', '.join(free)}")
+        case.means(f"What was free is above zone {highest}, the highest that its gfp mask allows.")
 
 
 def _name(zone: Zone) -> str:
@@ -111,13 +125,20 @@ def _below_min(zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int
         return None
     if free <= least:
         return True
+    reserve = _reserve_kb(zone, highest, size)
+    if reserve is not None:
+        return free <= least + reserve
+    return False if free > least + max(zone.lowmem_reserve_pages) * size else None
+
+
+def _reserve_kb(zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int]], size: int) -> Optional[int]:
+    """What of the zone is kept from allocations that may use a higher one; None if the zones' numbers are not known."""
     numbers, top = highest
-    reserve = zone.lowmem_reserve_pages
-    if not reserve:
-        return False
-    if numbers is not None and top is not None and top < len(reserve):
-        return free <= least + reserve[top] * size
-    return False if free > least + max(reserve) * size else None
+    if not zone.lowmem_reserve_pages:
+        return 0
+    if numbers is not None and top is not None and top < len(zone.lowmem_reserve_pages):
+        return zone.lowmem_reserve_pages[top] * size
+    return None
 
 
 def has_block(zone: Zone, order: int) -> Optional[bool]:

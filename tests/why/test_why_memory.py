@@ -54,6 +54,29 @@ def test_before_5_18_kernel_memory_has_counters_of_its_parts_only() -> None:
     assert finding.confidence == LIKELY
 
 
+@pytest.mark.parametrize(
+    ("slab", "pagetables", "words"),
+    [
+        (36 << 20, 1 << 20, "Filled by kernel memory (slab 38.0 MiB)."),
+        (20 << 20, 16 << 20, "Filled by kernel memory (slab 22.0 MiB, page tables 16.0 MiB)."),
+        (0, 0, "Filled by kernel memory (slab 2.0 MiB, 38.0 MiB without a counter of its own, as pipe buffers are)."),
+    ],
+)
+def test_what_kernel_memory_is(slab: int, pagetables: int, words: str) -> None:
+    event = memcg2(anon=0, file=0, shmem=0, kernel=40 << 20, slab_reclaimable=2 << 20, slab_unreclaimable=slab,
+                   pagetables=pagetables)
+    assert found(event, "filled").interpretation == words
+
+
+def test_tmpfs_of_a_machine_is_told_from_anonymous_memory() -> None:
+    event = machine_wide(counters={"shmem_pages": 200000})
+    assert amounts(event)["tmpfs and shared memory"] == 800000
+    assert amounts(event)["anonymous"] == 80000
+    assert "80 % of it tmpfs and shared memory" in why.explain(event).headline
+    locked = machine_wide(counters={"shmem_pages": 200000, "unevictable_pages": 20000})
+    assert amounts(locked)["anonymous, tmpfs and shared"] == 880000
+
+
 def test_v1_with_the_list_of_v2_takes_the_kmem_counter() -> None:
     event = with_memcg(memcg2(sock=8 << 20), kmem=PageCounter(512, NO_LIMIT_KB, 0), swap=None, version=1,
                        memsw=PageCounter(49152, NO_LIMIT_KB, 0))
@@ -180,7 +203,8 @@ def test_memory_and_swap_limited_alike() -> None:
 @pytest.mark.parametrize(
     ("stats", "words", "confidence"),
     [
-        ({"inactive_file": 0, "active_file": 4096}, "No file cache was left to drop.", CERTAIN),
+        ({"inactive_file": 0, "active_file": 500 << 10}, "Hardly any file cache was left to drop.", CERTAIN),
+        ({"inactive_file": 0, "active_file": 0}, "No file cache was left to drop.", CERTAIN),
         ({"inactive_file": 20 << 20, "file_dirty": 15 << 20}, "Most file pages waited to be written", LIKELY),
         ({"inactive_file": 20 << 20}, "why they were not reclaimed in time the source does not tell", UNKNOWN),
         ({"inactive_file": 0, "active_file": 0, "unevictable": 30 << 20}, "locked or otherwise unevictable", CERTAIN),
@@ -245,6 +269,27 @@ def test_zones_above_the_gfp_mask_do_not_count() -> None:
     assert "Every zone that it could use" in (found(event, "reclaim").interpretation or "")
 
 
+def test_free_memory_that_is_not_for_the_allocation() -> None:
+    zones = (zone("Normal", 3000, 7000, 500000, (0, 0)), zone("HighMem", 400000, 500, 500000, (0, 0)))
+    event = machine_wide(zones=zones)
+    event = replace(event, trigger=replace(event.trigger, gfp_flags="GFP_KERNEL"))
+    finding = found(event, "reclaim")
+    assert "390.6 MiB free in zone HighMem of node 0" in finding.sentence
+    assert "What was free is above zone Normal" in (finding.interpretation or "")
+
+
+def test_a_reserve_is_named() -> None:
+    zones = (zone("DMA32", 50000, 48000, 900000, (0, 0, 1000)), zone("Normal", 900, 1100, 100000, (0, 0, 0)))
+    finding = found(machine_wide(zones=zones), "reclaim")
+    assert "min watermark 46.9 MiB and 3.9 MiB reserved from it (lowmem_reserve)" in finding.sentence
+
+
+def test_the_slab_of_a_machine() -> None:
+    event = machine_wide(counters={"slab_unreclaimable_pages": 100000})
+    assert "Unreclaimable slab goes only when" in (found(event, "reclaim").interpretation or "")
+    assert "Unreclaimable slab" not in (found(machine_wide(), "reclaim").interpretation or "")
+
+
 def test_swap_of_the_machine() -> None:
     assert found(machine_wide(), "swap").sentence == "There is no swap."
     full = machine_wide(tail={"total_swap_kb": 1000000, "free_swap_kb": 8})
@@ -305,6 +350,30 @@ def test_tmpfs_is_in_no_task() -> None:
     assert "/dev/shm" in why.explain(event).suggestions[0].sentence
 
 
+def test_free_memory_is_in_no_task_and_needs_no_explanation() -> None:
+    rows = (task(10, "a", 100), task(11, "b", 200))
+    idle = machine_wide("sysrq", counters={"free_pages": 200000, "active_anon_pages": 0}, tasks=rows)
+    assert found(idle, "tasks").interpretation is None
+    busy = machine_wide("sysrq", counters={"active_anon_pages": 200000, "shmem_pages": 200000}, tasks=rows)
+    assert "963.6 MiB (986760 kB) is in no listed task" in (found(busy, "tasks").interpretation or "")
+
+
+def test_page_tables_are_in_a_task() -> None:
+    rows = (task(11, "sparse", 3000, pgtables_bytes=30 << 20),)
+    event = memcg2(rows, anon=12 << 20, kernel=31 << 20, shmem=0, file=0)
+    finding = found(event, "tasks")
+    assert "their page tables 30.0 MiB" in finding.sentence
+    assert finding.interpretation is None
+    assert any("page tables of sparse (11) take 30.0 MiB" in one.sentence for one in why.explain(event).suggestions)
+
+
+def test_shared_pages_count_for_each() -> None:
+    rows = tuple(task(10 + n, "worker", 7000) for n in range(4))
+    finding = found(memcg2(rows), "tasks")
+    assert (finding.interpretation or "").startswith("That is more than all of it: pages that tasks share count")
+    assert "for what its 4 tasks held; or they must" in why.explain(memcg2(rows)).suggestions[0].sentence
+
+
 def test_a_cut_table_explains_nothing() -> None:
     event = replace(memcg2(), missing=("part of the task table",))
     assert found(event, "tasks").confidence == UNKNOWN
@@ -328,6 +397,9 @@ def test_who_filled_and_who_was_last() -> None:
     assert charged(11, (11, "hog", 9000)) == "It also charged most: 35.2 MiB in the last 3.000 s."
     assert charged(10, (11, "hog", 9000), (10, "small", 9)) == (
         "It was only the last: hog (11) charged most, 35.2 MiB in the last 3.000 s."
+    )
+    assert charged(10, (10, "small", 9)) == (
+        "It also charged most: 36 kB in the last 3.000 s. Yet hog (11) holds most, from before: 39.1 MiB."
     )
     assert charged(10) == "It was only the last to ask: it holds 400 kB, hog (11) 39.1 MiB."
     assert charged(11) is None

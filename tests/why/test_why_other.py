@@ -54,6 +54,13 @@ def test_guesses_of_the_kernel_do_not_count() -> None:
     assert (call_site(replace(seed(), stack=Stack(frames))) or ("",))[0] == "a page fault on anonymous memory"
 
 
+def test_a_fault_is_sure_even_where_each_frame_is_doubted() -> None:
+    names = ("out_of_memory", "do_huge_pmd_anonymous_page", "do_page_fault", "page_fault")
+    event = replace(seed(), stack=Stack(tuple(Frame(name, reliable=False) for name in names)))
+    assert call_site(event) == ("a page fault", "page_fault")
+    assert call_site(replace(seed(), stack=Stack((Frame("shmem_write_begin", reliable=False),)))) is None
+
+
 def test_no_stack() -> None:
     finding = found(replace(seed(), stack=None), "charging")
     assert finding.confidence == UNKNOWN
@@ -159,6 +166,12 @@ def test_a_pattern() -> None:
         "/docker/*: 3 OOMs within 20.000 s, at least 10.000 s apart, the victim was hog each time; each held more than "
         "the one before (1000 kB to 2.9 MiB).",
     )
+
+
+def test_other_victims_are_no_pattern() -> None:
+    events = [at(memcg2(), n, 1000) for n in range(2)]
+    events[1] = replace(events[1], kills=(replace(events[1].kills[0], pid=12, comm="other"),))
+    assert why.pattern(events).sentences[1].endswith("a different victim each time.")
 
 
 def test_no_pattern_in_nothing() -> None:
