@@ -262,7 +262,7 @@ def _entries(node: yaml.Node) -> List[Tuple[str, yaml.Node]]:
 
 def _confidence(value: str) -> str:
     known = (why.CERTAIN, why.LIKELY, why.UNKNOWN, ABSENT)
-    if value not in known:
+    if not all(one in known for one in value.split(" or ")):
         raise Wrong(f"expected {', '.join(known[:-1])} or {known[-1]}")
     return value
 

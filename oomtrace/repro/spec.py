@@ -64,7 +64,7 @@ class Said:
     """What an explanation says in a finding: ``words`` is a regular expression for its sentence or interpretation."""
 
     words: str
-    confidence: str  # that of oomtrace.why, or ABSENT
+    confidence: str  # of oomtrace.why, or ABSENT; "certain or likely": kernels differ
 
 
 @dataclass(frozen=True)

@@ -182,8 +182,8 @@ def _machine(event: OomEvent, meminfo: MemInfo) -> Account:
 
 def _anonymous_lists(kb: int, shmem_kb: Optional[int], unevictable_kb: int) -> Tuple[Part, ...]:
     """The anonymous lists hold tmpfs and shared memory as well, which ``shmem`` counts, unless it is unevictable: with
-    little of that the two can be told apart."""
-    if shmem_kb is None or shmem_kb > kb or unevictable_kb * 50 > kb:
+    little of either the two can be told apart."""
+    if shmem_kb is None or shmem_kb > kb or min(shmem_kb, unevictable_kb) * 50 > kb:
         return (Part(ANON + ", tmpfs and shared", kb),)
     return Part(ANON, kb - shmem_kb), Part(SHMEM, shmem_kb)
 

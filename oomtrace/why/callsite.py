@@ -106,11 +106,12 @@ def call_site(event: OomEvent) -> Optional[Tuple[str, str]]:
     chain = functions(event)
     for called, caller in zip(chain, chain[1:]):
         if caller in _FAULT_HANDLERS and called in _FAULT_CALLS:
-            return _ANONYMOUS, caller
+            return _ANONYMOUS + _within(chain), caller
     for table in _TABLES:
         for function in chain:
             if function in table:
-                return table[function] + _within(chain, table), function
+                general = table is _TABLES[-1] or table[function].endswith("fault on anonymous memory")
+                return table[function] + (_within(chain) if general else ""), function
     if not chain and _faulted(event):
         return _FAULT, "page_fault"
     system_call = _system_call(chain)
@@ -124,9 +125,9 @@ def _faulted(event: OomEvent) -> bool:
     return _plain(frames)[-2:] == ["do_page_fault", "page_fault"]
 
 
-def _within(chain: List[str], table: Dict[str, str]) -> str:
-    """What the general answer is part of."""
-    system_call = _system_call(chain) if table is _TABLES[-1] else None
+def _within(chain: List[str]) -> str:
+    """What the general answer is part of: mlock(2) and read(2) fault pages in, too."""
+    system_call = _system_call(chain)
     return f" in system call {system_call}" if system_call is not None else ""
 
 

@@ -84,13 +84,17 @@ def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int]
     anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
     if found is not None and len(anon_rows) == len(rows) and found.part(ANON):
         anon = sum(anon_rows) * size
+        if anon * 20 > found.part(ANON) * 21:
+            return _more_than_all(look.scope(event)), CERTAIN
         outside = whole - free - anon
         said = f"The tasks' anonymous pages are {human(anon)} of {human(found.part(ANON))}."
         if outside * 4 >= whole:
             said += f" {human(outside)} is something else: file cache, tmpfs or kernel memory."
         return (said, LIKELY) if _lagging(event) and outside * 4 >= whole else (said, CERTAIN)
+    if held * 20 > whole * 21:
+        return _more_than_all(look.scope(event)), CERTAIN
     if held >= whole:
-        return _more_than_all(held, whole, look.scope(event))
+        return "That is all of it; pages that tasks share count for each of them.", LIKELY
     outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024
     if outside * 4 >= whole:
         said = f"{exact(outside)} is in no listed task: file cache, tmpfs, kernel memory, or tasks not listed."
@@ -98,11 +102,8 @@ def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int]
     return None, CERTAIN
 
 
-def _more_than_all(held: int, whole: int, scope: Optional[str]) -> Tuple[str, str]:
-    """A page counts for each task that has mapped it, whichever memcg it is charged to."""
-    if held * 20 <= whole * 21:
-        return "That is all of it; pages that tasks share count for each of them.", LIKELY
-    why = "count for each of them"
-    if scope == "memcg":
-        why += ", and pages charged to other memory cgroups count too"
-    return f"That is more than all of it: pages that tasks share {why}.", CERTAIN
+def _more_than_all(scope: Optional[str]) -> str:
+    """A page counts for each task that has mapped it, wherever it is and whichever memcg it is charged to."""
+    elsewhere = {"memcg": "charged to other memory cgroups", "cpuset": "on other nodes", "mempolicy": "on other nodes"}
+    more = f", and pages {elsewhere[scope]} count too" if scope in elsewhere else ""
+    return f"That is more than all of it: pages that tasks share count for each of them{more}."

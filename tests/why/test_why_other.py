@@ -41,6 +41,10 @@ def found(event: OomEvent, id: str) -> why.Finding:
          "slab memory in system call io_uring_enter"),
         ("__alloc_pages __get_free_pages proc_pid_cmdline_read ksys_read", "system call read"),
         ("out_of_memory pagefault_out_of_memory exc_page_fault", "a page fault"),
+        ("mem_cgroup_charge handle_mm_fault __get_user_pages __mm_populate do_mlock __x64_sys_mlock",
+         "a page fault on anonymous memory (new page, copy on write or swap-in) in system call mlock"),
+        ("do_anonymous_page handle_mm_fault exc_page_fault read_zero vfs_read ksys_read",
+         "a page fault on anonymous memory in system call read"),
         ("wp_page_copy.isra.0 handle_pte_fault", "a copy-on-write fault"),
     ],
 )
