@@ -9,6 +9,7 @@ from oomtrace.model import OomEvent, Zone
 from . import look
 from .account import managed_kb
 from .case import Case
+from .finding import Fact
 from .units import human
 
 # The zones' numbers, by which lowmem_reserve is indexed, for the sets of zones that leave no doubt.
@@ -37,6 +38,8 @@ def judge(event: OomEvent, case: Case) -> None:
             said = f"zone {_name(zone)} free {human(free)}, min watermark {human(least)}"
             said += f" and {human(reserve)} reserved from it (lowmem_reserve)" if reserve else ""
             case.says(said, free_kb=free, min_kb=least, lowmem_reserve_kb=reserve)
+    for zone in zones:
+        case.shows(*_numbers(zone, _reserve_kb(zone, highest, size)))
     if len(low) == len(zones):
         case.means("Every zone that it could use was below its min watermark or reserve.")
         _others_free(event, zones, case)
@@ -56,6 +59,13 @@ def _others_free(event: OomEvent, zones: Sequence[Zone], case: Case) -> None:
         highest = highest_zone(event.trigger.gfp_flags)
         case.says(f"{human(sum(free.values()))} free in zone {', '.join(free)}")
         case.means(f"What was free is above zone {highest}, the highest that its gfp mask allows.")
+
+
+def _numbers(zone: Zone, reserve_kb: Optional[int]) -> Tuple[Fact, ...]:
+    """What a zone is judged by."""
+    kb = zone.counters
+    values = (("free_kb", kb.get("free_kb")), ("min_kb", kb.get("min_kb")), ("lowmem_reserve_kb", reserve_kb))
+    return tuple(Fact(f"{_name(zone)} {name}", value) for name, value in values if value is not None)
 
 
 def _name(zone: Zone) -> str:

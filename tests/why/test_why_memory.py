@@ -284,6 +284,8 @@ def test_a_reserve_is_named() -> None:
     zones = (zone("DMA32", 50000, 48000, 900000, (0, 0, 1000)), zone("Normal", 900, 1100, 100000, (0, 0, 0)))
     finding = found(machine_wide(zones=zones), "reclaim")
     assert "min watermark 46.9 MiB and 3.9 MiB reserved from it (lowmem_reserve)" in finding.sentence
+    evidence = {fact.name: fact.value for fact in finding.facts}
+    assert evidence["Normal of node 0 free_kb"] == 900 and evidence["DMA32 of node 0 lowmem_reserve_kb"] == 4000
 
 
 def test_the_slab_of_a_machine() -> None:

@@ -143,6 +143,18 @@ def test_memory_given_back() -> None:
     assert finding.confidence == CERTAIN
 
 
+def test_the_next_oom_at_once() -> None:
+    event = replace(memcg2(), begin_ns=1_000_000_000, followed_ns=60_000_000,
+                    releases=(Release(11, "oom_reaper", 1_050_000_000, 10000),))
+    finding = found(event, "achieved")
+    assert finding.sentence == "hog (11) gave back 39.1 MiB by oom_reaper 50.0 ms after the decision."
+    assert finding.interpretation == (
+        "60.0 ms after this OOM the same memory cgroup had the next, when what was freed had filled again."
+    )
+    early = replace(event, followed_ns=40_000_000)
+    assert "before all of that had come back" in (found(early, "achieved").interpretation or "")
+
+
 def test_never_more_than_three_suggestions() -> None:
     event = memcg2(anon=13 << 20, file=13 << 20, shmem=13 << 20, kernel=13 << 20, sock=13 << 20)
     assert len(why.explain(event).suggestions) == 3
