@@ -73,9 +73,10 @@ def _name(zone: Zone) -> str:
 
 
 def complete(event: OomEvent) -> bool:
-    """Are all zones in the report? What follows them is, and they make up what is managed."""
+    """Are all zones in the report? Their free blocks, which follow them, are, and they make up what is managed: of the
+    allowed nodes, by which the report is filtered, or of the machine, whose size is in the lines after."""
     meminfo = event.meminfo
-    if meminfo is None or "ram_pages" not in meminfo.tail or any(not zone.buddy for zone in meminfo.zones):
+    if meminfo is None or not meminfo.zones or any(not zone.buddy for zone in meminfo.zones):
         return False
     managed = [zone.counters.get("managed_kb", 0) for zone in meminfo.zones]
     total = managed_kb(event)

@@ -280,6 +280,17 @@ def test_free_memory_that_is_not_for_the_allocation() -> None:
     assert "What was free is above zone Normal" in (finding.interpretation or "")
 
 
+def test_nodes_with_nothing_but_movable_memory() -> None:
+    """Also where the lines after the zones are cut off."""
+    event = machine_wide("cpuset", zones=(zone("Movable", 900000, 10, 1000000),))
+    assert event.meminfo is not None
+    event = replace(event, trigger=replace(event.trigger, gfp_flags="GFP_HIGHUSER|__GFP_ACCOUNT"),
+                    meminfo=replace(event.meminfo, tail={}))
+    finding = found(event, "reclaim")
+    assert finding.sentence.startswith("The nodes have only zone Movable")
+    assert "was not for this allocation" in (finding.interpretation or "")
+
+
 def test_a_reserve_is_named() -> None:
     zones = (zone("DMA32", 50000, 48000, 900000, (0, 0, 1000)), zone("Normal", 900, 1100, 100000, (0, 0, 0)))
     finding = found(machine_wide(zones=zones), "reclaim")
