@@ -28,14 +28,17 @@ def judge(event: OomEvent, case: Case) -> None:
         return
     size = look.page_kb(event)
     highest = _class(zones, event)
-    below = {id(zone): _below_min(zone, highest, size) for zone in zones}
+    movable = "MOVABLE" in (event.trigger.gfp_flags or "")
+    below = {id(zone): _below_min(zone, highest, size, movable) for zone in zones}
     low = [zone for zone in zones if below[id(zone)] is True]
     unsure = [zone for zone in zones if below[id(zone)] is None]
     for zone in sorted(zones, key=lambda zone: -zone.counters.get("present_kb", 0))[:1]:
         free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
         if free is not None and least is not None:
             reserve = _reserve_kb(zone, highest, size)
-            said = f"zone {_name(zone)} free {human(free)}, min watermark {human(least)}"
+            barred = _barred_kb(zone, movable)
+            of_it = f" ({human(barred)} of it not for this allocation: high-atomic or CMA)" if barred else ""
+            said = f"zone {_name(zone)} free {human(free)}{of_it}, min watermark {human(least)}"
             said += f" and {human(reserve)} reserved from it (lowmem_reserve)" if reserve else ""
             case.says(said, free_kb=free, min_kb=least, lowmem_reserve_kb=reserve)
     for zone in zones:
@@ -129,11 +132,22 @@ def _class(zones: Sequence[Zone], event: OomEvent) -> Tuple[Optional[Dict[str, i
     return None, None
 
 
-def _below_min(zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int]], size: int) -> Optional[bool]:
+def _barred_kb(zone: Zone, movable: bool) -> int:
+    """What of the free memory does not count (__zone_watermark_unusable_free): the high-atomic reserve, of which
+    kernels before 6.13 do not track what is free, and CMA, which is for movable pages alone."""
+    kb = zone.counters
+    atomic = kb.get("free_highatomic_kb", kb.get("reserved_highatomic_kb", 0))
+    return min(kb.get("free_kb", 0), atomic + (0 if movable else kb.get("free_cma_kb", 0)))
+
+
+def _below_min(
+    zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int]], size: int, movable: bool
+) -> Optional[bool]:
     """Is free at or below min plus what is reserved from the allocation? None if it depends on an unknown reserve."""
     free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
     if free is None or least is None:
         return None
+    free -= _barred_kb(zone, movable)
     if free <= least:
         return True
     reserve = _reserve_kb(zone, highest, size)

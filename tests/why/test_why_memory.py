@@ -291,6 +291,22 @@ def test_nodes_with_nothing_but_movable_memory() -> None:
     assert "was not for this allocation" in (finding.interpretation or "")
 
 
+@pytest.mark.parametrize(
+    ("more", "flags", "below"),
+    [
+        ({"reserved_highatomic_kb": 40000}, "GFP_KERNEL", True),
+        ({"reserved_highatomic_kb": 40000, "free_highatomic_kb": 500}, "GFP_KERNEL", False),
+        ({"free_cma_kb": 40000}, "GFP_KERNEL", True),
+        ({"free_cma_kb": 40000}, "GFP_HIGHUSER_MOVABLE", False),
+    ],
+)
+def test_free_memory_that_is_set_aside(more: Dict[str, int], flags: str, below: bool) -> None:
+    event = machine_wide(zones=(zone("Normal", 50000, 12000, 1000000, (0, 0, 0, 0, 0), **more),))
+    finding = found(replace(event, trigger=replace(event.trigger, gfp_flags=flags)), "reclaim")
+    assert ("Every zone that it could use" in (finding.interpretation or "")) is below
+    assert ("39.1 MiB of it not for this allocation" in finding.sentence) is below
+
+
 def test_a_reserve_is_named() -> None:
     zones = (zone("DMA32", 50000, 48000, 900000, (0, 0, 1000)), zone("Normal", 900, 1100, 100000, (0, 0, 0)))
     finding = found(machine_wide(zones=zones), "reclaim")
