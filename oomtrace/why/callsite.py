@@ -7,13 +7,14 @@ from typing import Dict, List, Optional, Tuple
 
 from oomtrace.model import Frame, OomEvent
 
+SYSRQ = "SysRq-f"
 LIMIT_LOWERED = "a write to memory.max (the limit was lowered)"
 
 # What a function means. The first match from the innermost frame outwards counts; a later table counts only where the
 # ones before match nothing: a pipe also needs an inode.
 _PURPOSE: Tuple[Tuple[str, str], ...] = (
     (LIMIT_LOWERED, "memory_max_write mem_cgroup_resize_max mem_cgroup_resize_limit"),
-    ("SysRq-f", "moom_callback sysrq_handle_moom"),
+    (SYSRQ, "moom_callback sysrq_handle_moom"),
     ("a huge page fault on anonymous memory", "do_huge_pmd_anonymous_page vma_alloc_anon_folio_pmd"),
     ("a copy-on-write fault", "do_wp_page wp_page_copy do_cow_fault do_cow_page do_huge_pmd_wp_page"),
     ("a swap-in fault", "do_swap_page"),

@@ -8,7 +8,7 @@ from oomtrace.model import OomEvent, Task
 
 from . import look
 from .account import account
-from .callsite import call_site
+from .callsite import LIMIT_LOWERED, SYSRQ, call_site
 from .finding import CERTAIN, LIKELY, UNKNOWN, Finding, facts
 from .units import human, plural, seconds
 
@@ -96,7 +96,8 @@ def _interpretation(event: OomEvent, doing: Optional[str]) -> Tuple[Optional[str
     elif doing == "a page fault":
         said.append("On what kind of memory the fault was, the call trace does not tell.")
         confidence = UNKNOWN
-    differs = _filler_differs(event)
+    asked_none = doing in (LIMIT_LOWERED, SYSRQ)  # it wanted no memory: it cannot have been the last of those who did
+    differs = None if asked_none else _filler_differs(event)
     if differs is not None:
         said.append(differs)
         confidence = confidence if confidence == UNKNOWN else LIKELY

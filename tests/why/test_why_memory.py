@@ -426,6 +426,12 @@ def charged(pid: int, *growth: Tuple[int, str, int]) -> Optional[str]:
     return found(event, "charging").interpretation
 
 
+def test_who_lowers_a_limit_asks_for_nothing() -> None:
+    event = replace(memcg2(), stack=stack("mem_cgroup_out_of_memory", "memory_max_write"))
+    event = replace(event, growth=(Growth(10, "small", 9, "/a", 3_000_000_000),))
+    assert found(event, "charging").interpretation is None
+
+
 def test_who_filled_and_who_was_last() -> None:
     assert charged(11, (11, "hog", 9000)) == "It also charged most: 35.2 MiB in the last 3.000 s."
     assert charged(10, (11, "hog", 9000), (10, "small", 9)) == (

@@ -109,6 +109,13 @@ def test_nobody_killed(change: object, words: str) -> None:
     assert words in found(event, "killed").sentence
 
 
+def test_a_victim_that_was_exiting_is_not_said_to_be_killed() -> None:
+    event = replace(memcg2(), printed=False, unprinted_reason="victim already exiting")
+    assert "It was exiting already" in (found(event, "killed").interpretation or "")
+    assert why.explain(event).headline.endswith("; hog (11) was already exiting.")
+    assert found(event, "unprinted").sentence == "The kernel printed nothing for this kill: victim already exiting."
+
+
 def test_a_group_is_listed_once_each() -> None:
     kills = (Kill(11, "a", anon_rss_kb=1024), Kill(12, "b", anon_rss_kb=2048), Kill(11, "a", anon_rss_kb=1024))
     event = replace(memcg2(), kills=kills, oom_group="/a/b")
