@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from oomtrace.model import OomEvent, Task
+from oomtrace.model import Growth, OomEvent, Task
 
 from . import look
 from .account import account
@@ -108,8 +108,8 @@ def _filler_differs(event: OomEvent) -> Optional[str]:
     """Who charged last is not who charged most: by growth if a trace has watched it, otherwise by what is held."""
     trigger, holder = event.trigger, _holder(event)
     size = look.page_kb(event)
-    if event.growth:
-        top = max(event.growth, key=lambda growth: growth.charged_pages)
+    top = _grown_most(event)
+    if top is not None:
         charged = human(top.charged_pages * size)
         span = f" in the last {seconds(top.window_ns)}" if top.window_ns else ""
         if top.pid not in (trigger.pid, trigger.tgid):
@@ -123,6 +123,18 @@ def _filler_differs(event: OomEvent) -> Optional[str]:
     own = next(task for task in event.tasks or () if trigger.pid in (task.pid, task.tgid))
     return (f"It was only the last to ask: it holds {_held(own, size)}, {look.who(holder.pid, holder.comm)} "
             f"{_held(holder, size)}.")
+
+
+def _grown_most(event: OomEvent) -> Optional[Growth]:
+    """Who charged most. Of the whole machine only what is a good part of it counts: what processes in the root memcg
+    take is not charged, so that others seem to have taken most."""
+    top = max(event.growth, key=lambda growth: growth.charged_pages, default=None)
+    if top is None or look.scope(event) == "memcg":
+        return top
+    found = account(event)
+    if found is None or found.total_kb is None:
+        return None
+    return top if top.charged_pages * look.page_kb(event) * 4 >= found.total_kb else None
 
 
 def _held(task: Task, size: int) -> str:

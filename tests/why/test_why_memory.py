@@ -432,6 +432,15 @@ def test_who_lowers_a_limit_asks_for_nothing() -> None:
     assert found(event, "charging").interpretation is None
 
 
+def test_small_charges_say_nothing_of_a_machine() -> None:
+    """Of 1 GB. The hog may be in the root memory cgroup, where nothing is charged."""
+    event = machine_wide()
+    assert event.trigger.pid == 11
+    few, many = (replace(event, growth=(Growth(10, "small", pages, "/a", 10**9),)) for pages in (100, 100000))
+    assert found(few, "charging").interpretation is None
+    assert "small (10) charged most, 390.6 MiB" in (found(many, "charging").interpretation or "")
+
+
 def test_who_filled_and_who_was_last() -> None:
     assert charged(11, (11, "hog", 9000)) == "It also charged most: 35.2 MiB in the last 3.000 s."
     assert charged(10, (11, "hog", 9000), (10, "small", 9)) == (
