@@ -103,7 +103,10 @@ _SYSCALL = re.compile(r"(?:__(?:x64|ia32|arm64|s390x|riscv)_|__se_|__do_)?(?:sys
 
 
 def call_site(event: OomEvent) -> Optional[Tuple[str, str]]:
-    """What was being done and the function that tells, None if no function of the trace is known."""
+    """What was being done and the function that tells, None if no function of the trace is known. Only page faults wait
+    where OOM killing is disabled (3812c8c8f395)."""
+    if event.wait is not None:
+        return _FAULT, "mem_cgroup_oom_synchronize"
     chain = functions(event)
     for called, caller in zip(chain, chain[1:]):
         if caller in _FAULT_HANDLERS and called in _FAULT_CALLS:

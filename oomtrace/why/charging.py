@@ -87,7 +87,7 @@ def _interpretation(event: OomEvent, doing: Optional[str]) -> Tuple[Optional[str
     """What the call trace leaves open, and whether the trigger is who filled the memory."""
     said: List[str] = []
     confidence = CERTAIN
-    if event.stack is None:
+    if event.stack is None and doing is None:
         said.append("What it was doing is unknown: the report has no call trace.")
         confidence = UNKNOWN
     elif doing is None:

@@ -9,7 +9,7 @@ import pytest
 from why_events import machine_wide, memcg2, seed, stack
 
 from oomtrace import why
-from oomtrace.model import Exiting, Frame, Kill, Line, OomEvent, Reap, Release, Sharing, Stack
+from oomtrace.model import Exiting, Frame, Kill, Line, OomEvent, Reap, Release, Sharing, Stack, Wait
 from oomtrace.why import CERTAIN, UNKNOWN
 from oomtrace.why.callsite import call_site
 
@@ -63,6 +63,13 @@ def test_a_fault_is_sure_even_where_each_frame_is_doubted() -> None:
     event = replace(seed(), stack=Stack(tuple(Frame(name, reliable=False) for name in names)))
     assert call_site(event) == ("a page fault", "page_fault")
     assert call_site(replace(seed(), stack=Stack((Frame("shmem_write_begin", reliable=False),)))) is None
+
+
+def test_a_wait_is_a_page_fault() -> None:
+    event = replace(seed(), stack=None, wait=Wait(over=False), kills=(), verdict=None)
+    finding = found(event, "charging")
+    assert finding.sentence.startswith("python (1399): a page fault; ")
+    assert finding.interpretation == "On what kind of memory the fault was, the call trace does not tell."
 
 
 def test_no_stack() -> None:
