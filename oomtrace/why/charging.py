@@ -94,7 +94,8 @@ def _interpretation(event: OomEvent, doing: Optional[str]) -> Tuple[Optional[str
         said.append("What it was doing is unknown: the call trace has no function that tells.")
         confidence = UNKNOWN
     elif doing == "a page fault":
-        said.append("On what kind of memory the fault was, the call trace does not tell.")
+        source = "the call trace" if event.stack is not None else "the trace"
+        said.append(f"On what kind of memory the fault was, {source} does not tell.")
         confidence = UNKNOWN
     asked_none = doing in (LIMIT_LOWERED, SYSRQ)  # it wanted no memory: it cannot have been the last of those who did
     differs = None if asked_none else _filler_differs(event)

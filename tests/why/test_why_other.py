@@ -69,7 +69,7 @@ def test_a_wait_is_a_page_fault() -> None:
     event = replace(seed(), stack=None, wait=Wait(over=False), kills=(), verdict=None)
     finding = found(event, "charging")
     assert finding.sentence.startswith("python (1399): a page fault; ")
-    assert finding.interpretation == "On what kind of memory the fault was, the call trace does not tell."
+    assert finding.interpretation == "On what kind of memory the fault was, the trace does not tell."
 
 
 def test_no_stack() -> None:
