@@ -57,7 +57,7 @@ def filled(event: OomEvent) -> Optional[Finding]:
         said.append(f"others {human(rest)}")
     left = _left(found, whole)
     sentence = "; ".join(said + ([left] if left else [])) or "all its counters are 0"
-    interpretation, confidence = _verdict(found, whole)
+    interpretation, confidence = _verdict(found, whole, event.printed is False)
     return Finding("filled", 3, _TITLE, sentence + ".", _facts(event, found, whole), interpretation, confidence)
 
 
@@ -90,13 +90,16 @@ def in_words(name: str) -> str:
     return name + " memory" if name == KERNEL else name
 
 
-def _verdict(found: Account, whole: Optional[int]) -> Tuple[Optional[str], str]:
+def _verdict(found: Account, whole: Optional[int], unprinted: bool) -> Tuple[Optional[str], str]:
     top = biggest(found)
     left = found.left_kb or 0
     if not whole:
         return "What part of the whole that is the source does not tell.", UNKNOWN
     if found.part(FREE) * 2 >= whole:
         return f"Most of it was free; of what was used, most was {in_words(top.name)}." if top else None, CERTAIN
+    if unprinted and left * 4 > whole:
+        return ("What most of it is cannot be told: the kernel sums its statistics up when it prints them, and for this "
+                "OOM it did not."), UNKNOWN
     if top is None or left > top.kb:
         if found.kernel_listed:
             return "Most of it is in no statistics: what it is cannot be told.", UNKNOWN

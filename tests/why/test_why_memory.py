@@ -102,6 +102,14 @@ def test_up_to_5_2_each_memcg_below_has_a_line() -> None:
     assert (facts["largest.path"], facts["largest.kb"]) == ("/foo/a", 910)
 
 
+def test_statistics_that_the_kernel_did_not_sum_up() -> None:
+    """mem_cgroup_print_oom_meminfo() flushes them (mm/memcontrol.c); where nothing is printed they are old."""
+    event = replace(memcg2(anon=0, file=0, shmem=0, kernel=0), printed=False, unprinted_reason="rate limit")
+    finding = found(event, "filled")
+    assert "for this OOM it did not" in (finding.interpretation or "")
+    assert finding.confidence == UNKNOWN
+
+
 def test_statistics_that_sum_to_more_are_said_to_lag() -> None:
     assert "more than the total" in found(memcg2(anon=60 << 20), "filled").sentence
 
