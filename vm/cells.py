@@ -29,6 +29,8 @@ class Scenario:
     item: int
     needs: dict[str, Any] = field(hash=False)
     timeout: float
+    verdicts: dict[str, Any] = field(default_factory=dict, hash=False)  # of the log: words, confidence by findings' ids
+    silent: bool = False  # the kernel prints no report
 
     @property
     def path_in_guest(self) -> str:
@@ -95,10 +97,15 @@ def load(wanted: Sequence[str]) -> list[Scenario]:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:
         raise VmError(f"the scenarios cannot be read: {done.stderr.strip()}", "it needs python3-click, python3-yaml")
-    return [
-        Scenario(Path(one["file"]).stem, one["item"] or 0, one["needs"], one["timeout_seconds"])
-        for one in map(json.loads, done.stdout.splitlines())
-    ]
+    return [_scenario(one) for one in map(json.loads, done.stdout.splitlines())]
+
+
+def _scenario(one: dict[str, Any]) -> Scenario:
+    """One line of ``oomtrace repro --check``."""
+    expect = one["expect"]
+    verdicts = {id: verdict["log"] for id, verdict in expect["why"].items()}
+    silent = expect["printed"] is False or expect["events"] == 0
+    return Scenario(Path(one["file"]).stem, one["item"] or 0, one["needs"], one["timeout_seconds"], verdicts, silent)
 
 
 def of(scenarios: Iterable[Scenario], kernels: Sequence[str]) -> Iterator[tuple[Scenario, Cell]]:

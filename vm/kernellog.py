@@ -69,6 +69,17 @@ def texts(records: Iterable[str]) -> Iterator[str]:
         yield from raw.decode("utf-8", "surrogateescape").split("\n")
 
 
+def by_scenario(records: Iterable[str]) -> dict[str, list[str]]:
+    """The records, by the scenario that was on."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for record in records:
+        mark = next((match for match in map(MARK.match, texts([record])) if match), None)
+        name = mark[1] if mark else name
+        found.setdefault(name, []).append(record)
+    return found
+
+
 def reports(records: Iterable[str]) -> list[Report]:
     """All reports of a log, each with the scenario in which it began."""
     state = _State()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import boot, cells, kernellog, matrix
+from . import boot, cells, explained, kernellog, matrix
 from .cells import Cell, Guest, Scenario
 from .progress import say
 from .spec import RunSpec
@@ -50,8 +50,10 @@ def run_guest(guest: Guest, members: Sequence[tuple[Scenario, Cell]]) -> None:
     keep_raw(guest, result.stdout)
     results, records, notes = read_lines(result.stdout)
     found = kernellog.reports(records)
+    logs = kernellog.by_scenario(records)
     for scenario, cell in members:
         cells.judge(cell, results.get(scenario.name), [report for report in found if report.scenario == scenario.name])
+        cell.problems += explained.problems(scenario, logs.get(scenario.name, []))
         cell.problems += [note for note in notes if scenario.path_in_guest in note]
         if scenario.name not in results and result.status is None:
             cell.state, cell.reason = "lost", f"the VM was lost: {result.lost}"

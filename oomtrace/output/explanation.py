@@ -108,12 +108,14 @@ def _levels(found: Explanation, style: Style) -> List[str]:
 
 def _amounts(found: Explanation, style: Style) -> List[str]:
     """What filled it, as a table: name, human and exact size, per cent."""
+    left = [row for row in found.amounts[_AMOUNTS:] if row.name == why.NOT_ACCOUNTED and (row.percent or 0) >= 1]
     shown = [row for place, row in enumerate(found.amounts[:_AMOUNTS]) if place < 3 or row.percent != 0]
-    rest = [row for row in found.amounts if row not in shown and row.percent != 0]
+    rest = [row for row in found.amounts if row not in shown + left and row.percent != 0]
     rows = [(amount.name, amount.kb, amount.percent) for amount in shown]
     if rest:
         shares = [amount.percent for amount in rest if amount.percent is not None]
         rows.append(("others", sum(amount.kb for amount in rest), round(sum(shares), 1) if shares else None))
+    rows += [(amount.name, amount.kb, amount.percent) for amount in left]
     size = max((len(name) for name, _, _ in rows), default=0)
     return [f"{name:{size}}  {human(kb):>10}  {kb:>12} kB" + (f"  {part:5.1f} %" if part is not None else "")
             for name, kb, part in rows]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
+from oomtrace import why
 from oomtrace.model import OomEvent
+from oomtrace.output.writer import with_names
 from oomtrace.text.write import text, write
 
-from .spec import Expect
+from .spec import ABSENT, Expect, Said
 
 # Exit statuses of the commands that reproduce.
 EXIT_UNEXPECTED = 5
@@ -41,7 +43,43 @@ def disagreements(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
     found += [f"no line of the report matches {pattern}" for pattern in _unmatched(expect.report, ooms)]
     if expect.printed is not None and any(event.printed is not expect.printed for event in ooms):
         found.append(f"the kernel {'did not print' if expect.printed else 'printed'} a report")
-    return found
+    return found + misexplained(expect, events)
+
+
+def misexplained(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
+    """What no event's explanation says; of several events that which comes nearest counts."""
+    if not expect.why:
+        return []
+    nearest: Optional[List[str]] = None
+    for event in events:
+        found = _misexplained(expect, why.explain(with_names(event)))
+        if not found:
+            return []
+        nearest = found if nearest is None or len(found) < len(nearest) else nearest
+    return ["there is no event to explain"] if nearest is None else nearest
+
+
+def _misexplained(expect: Expect, explanation: why.Explanation) -> List[str]:
+    compared = ((id, verdict.live, explanation.finding(id)) for id, verdict in expect.why.items())
+    return [
+        f"explained otherwise: {id}: {_shown(finding)}; expected [{said.confidence}] {said.words}".rstrip()
+        for id, said, finding in compared if not says(finding, said)
+    ]
+
+
+def says(finding: Optional[why.Finding], said: Said) -> bool:
+    """Whether a finding is as expected."""
+    surely = said.confidence.split(" or ")
+    if finding is None:
+        return ABSENT in surely
+    texts = (finding.sentence, finding.interpretation or "")
+    return finding.confidence in surely and any(re.search(said.words, text) for text in texts)
+
+
+def _shown(finding: Optional[why.Finding]) -> str:
+    if finding is None:
+        return "no such finding"
+    return " ".join(filter(None, (finding.sentence, finding.interpretation, f"[{finding.confidence}]")))
 
 
 def _unmatched(patterns: Sequence[str], ooms: Sequence[OomEvent]) -> List[str]:

@@ -9,12 +9,27 @@ from typing import Any, Dict, List, Optional, Set, Tuple, Union
 
 import yaml
 
+from oomtrace import why
 from oomtrace.errors import OomtraceError
 
 from . import reader
 from .cgroups import KNOBS, split
 from .reader import Invalid, Reader, Wrong, number
-from .spec import ANY_END, FAILED, KILLED, Cgroup, Expect, Needs, Process, Scalar, Scenario, Step
+from .spec import (
+    ABSENT,
+    ANY_END,
+    FAILED,
+    KILLED,
+    Cgroup,
+    Expect,
+    Needs,
+    Process,
+    Said,
+    Scalar,
+    Scenario,
+    Step,
+    Verdict,
+)
 from .workloads import Bytes, Parameter, Seconds, parameters, registry
 
 _COMM_BYTES = 15
@@ -185,7 +200,7 @@ class _Parser(Reader):
     def expect(self, node: yaml.Node) -> Expect:
         known = (
             "events", "min_events", "victims", "kills", "min_kills", "report", "printed", "min_waits", "min_failures",
-            "min_tasks",
+            "min_tasks", "why",
         )
         at = self.fields(node, "expect", known)
         texts = {key: self.items(at[key], key) if key in at else [] for key in ("victims", "report")}
@@ -200,7 +215,33 @@ class _Parser(Reader):
             victims=tuple(self.value(item, "victims", _comm, "") for item in texts["victims"]),
             report=tuple(self.value(item, "report", _pattern, "") for item in texts["report"]),
             printed=self.value(at.get("printed"), "printed", reader.truth, None),
+            why=self.verdicts(at["why"]) if "why" in at else {},
         )
+
+    def verdicts(self, node: yaml.Node) -> Dict[str, Verdict]:
+        """``ID: PATTERN`` or ``ID: {says: PATTERN, confidence: …, from_log: …}`` for each finding."""
+        found = {}
+        for key, id, value in self.pairs(node, "why"):
+            if id not in why.IDS:
+                self.wrong(key, f"why: there is no finding {id}; known are {', '.join(why.IDS)}")
+                continue
+            live = self.said(value, id, Said("", why.CERTAIN), ("from_log",))
+            log = dict(_entries(value)).get("from_log")
+            found[id] = Verdict(live, self.said(log, f"{id}: from_log", live) if log is not None else live)
+        return found
+
+    def said(self, node: yaml.Node, what: str, usual: Said, more: Tuple[str, ...] = ()) -> Said:
+        """``PATTERN`` or ``{says: PATTERN, confidence: …}``; ``usual`` is for what is left out."""
+        if isinstance(node, yaml.ScalarNode):
+            return Said(self.value(node, what, _pattern, ""), usual.confidence)
+        at = self.fields(node, what, ("says", "confidence", *more))
+        said = Said(
+            self.value(at.get("says"), f"{what}: says", _pattern, usual.words),
+            self.value(at.get("confidence"), f"{what}: confidence", _confidence, usual.confidence),
+        )
+        if not said.words and said.confidence != ABSENT and isinstance(node, yaml.MappingNode):
+            self.wrong(node, f"{what}: says is missing")
+        return said
 
 
 def _converter(kind: Any) -> Any:
@@ -229,7 +270,21 @@ def _end(value: str) -> Optional[Union[str, int]]:
         raise Wrong("expected killed, failed, any or an exit status") from None
 
 
+def _entries(node: yaml.Node) -> List[Tuple[str, yaml.Node]]:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return [(key.value, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)]
+
+
+def _confidence(value: str) -> str:
+    known = (why.CERTAIN, why.LIKELY, why.UNKNOWN, ABSENT)
+    if not all(one in known for one in value.split(" or ")):
+        raise Wrong(f"expected {', '.join(known[:-1])} or {known[-1]}")
+    return value
+
+
 def _pattern(value: str) -> str:
+    if not value:
+        raise Wrong("expected a regular expression")
     try:
         re.compile(value)
     except re.error as error:

@@ -7,6 +7,9 @@ from typing import Mapping, Optional, Tuple, Union
 
 Scalar = Union[int, float, str, bool]
 
+# In place of a confidence: there is no such finding.
+ABSENT = "absent"
+
 # Ends that a process may be expected to have, besides an exit status.
 KILLED = "killed"
 ANY_END = "any"
@@ -58,6 +61,22 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What an explanation says in a finding: ``words`` is a regular expression for its sentence or interpretation."""
+
+    words: str
+    confidence: str  # of oomtrace.why, or ABSENT; "certain or likely": kernels differ
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A finding as it must come of the live event, and of the kernel's log alone, which cannot know everything."""
+
+    live: Said
+    log: Said
+
+
+@dataclass(frozen=True)
 class Expect:
     """What must come of it. None: not checked."""
 
@@ -71,6 +90,7 @@ class Expect:
     min_waits: Optional[int] = None  # beginnings and ends of waits, where OOM killing is disabled
     min_failures: Optional[int] = None  # charges that fail, and nobody is killed
     min_tasks: Optional[int] = None  # rows of the longest task table
+    why: Mapping[str, Verdict] = field(default_factory=dict)  # by the findings' ids; one event must have all of them
 
 
 @dataclass(frozen=True)

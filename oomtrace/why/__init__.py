@@ -9,7 +9,7 @@ from oomtrace.model import OomEvent
 from .after import achieved
 from .charging import charging
 from .counted import swap_counted
-from .filled import amounts, filled
+from .filled import NOT_ACCOUNTED, amounts, filled
 from .finding import CERTAIN, LIKELY, UNKNOWN, Amount, Explanation, Fact, Finding, Ranked, Suggestion
 from .following import suggestions
 from .full import full
@@ -24,8 +24,8 @@ from .swap import swap
 from .table import tasks
 
 __all__ = [
-    "CAUSES", "CERTAIN", "LIKELY", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding", "Group", "Pattern", "Ranked",
-    "Suggestion", "explain", "pattern",
+    "CAUSES", "CERTAIN", "IDS", "LIKELY", "NOT_ACCOUNTED", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding",
+    "Group", "Pattern", "Ranked", "Suggestion", "explain", "pattern",
 ]
 
 # In the order in which an engineer reads a report: which memcg is full, whose task was killed, what filled it and why
@@ -38,6 +38,17 @@ CAUSES: Tuple[Callable[[OomEvent], Optional[Finding]], ...] = (
     tasks,
     pick, swap_counted, without_adj, exempt,
     achieved,
+)
+
+# The ids of all findings, in that order.
+IDS: Tuple[str, ...] = (
+    "unprinted", "suppressed", "missing",
+    "full", "charging",
+    "killed", "failed",
+    "filled", "reclaim", "swap",
+    "tasks",
+    "pick", "totalpages", "adj", "exempt",
+    "achieved",
 )
 
 # Of these, those that have something to say where nobody is killed: a wait, a charge that fails.

@@ -165,7 +165,7 @@ def _machine(event: OomEvent, meminfo: MemInfo) -> Account:
     stacks = sum(counters.get("kernel_stack_kb", 0) for counters in owners)
     pools = sum(pool.total * pool.size_kb for pool in meminfo.hugepages)
     parts = [
-        Part(ANON + ", tmpfs and shared", of("active_anon", "inactive_anon", "isolated_anon")),
+        *_anonymous_lists(of("active_anon", "inactive_anon", "isolated_anon"), kb.get("shmem"), of("unevictable")),
         Part(FILE, of("active_file", "inactive_file", "isolated_file")),
         Part(UNEVICTABLE, of("unevictable")),
         Part(SLAB_RECLAIMABLE, of("slab_reclaimable")),
@@ -178,6 +178,14 @@ def _machine(event: OomEvent, meminfo: MemInfo) -> Account:
     details = {f"{name}_kb": kb[name] for name in ("shmem", "mapped", "dirty", "writeback", "free") if name in kb}
     details.update({f"{name}_kb": kb[name] for name in _LISTS if name in kb})
     return Account(managed_kb(event), tuple(part for part in parts if part.kb), details)
+
+
+def _anonymous_lists(kb: int, shmem_kb: Optional[int], unevictable_kb: int) -> Tuple[Part, ...]:
+    """The anonymous lists hold tmpfs and shared memory as well, which ``shmem`` counts, unless it is unevictable: with
+    little of either the two can be told apart."""
+    if shmem_kb is None or shmem_kb > kb or min(shmem_kb, unevictable_kb) * 50 > kb:
+        return (Part(ANON + ", tmpfs and shared", kb),)
+    return Part(ANON, kb - shmem_kb), Part(SHMEM, shmem_kb)
 
 
 _OF_NODES: Tuple[str, ...] = (

@@ -39,11 +39,16 @@ def achieved(event: OomEvent) -> Optional[Finding]:
 
 
 def _again(event: OomEvent) -> Optional[str]:
-    """The kill was not enough. Known if the next OOM began while this one was in hand."""
+    """The next OOM in the same place, known if it began while this one was in hand."""
     if event.followed_ns is None:
         return None
     where = "memory cgroup" if event.memcg is not None and event.memcg.path is not None else "machine"
-    return f"It was not enough: {seconds(event.followed_ns)} after this OOM the same {where} had the next."
+    said = f"{seconds(event.followed_ns)} after this OOM the same {where} had the next"
+    if event.begin_ns is None or not event.releases:
+        return said + "."
+    at = event.begin_ns + event.followed_ns
+    back = all(release.time_ns <= at for release in event.releases)
+    return said + (", when what was freed had filled again." if back else ", before all of that had come back.")
 
 
 def _stays(event: OomEvent) -> Optional[str]:
@@ -68,7 +73,9 @@ def _released(event: OomEvent, pid: int) -> str:
     said = look.who(pid, kill.comm if kill is not None else None) + " gave back "
     said += human(release.freed_pages * look.page_kb(event)) if release.freed_pages is not None else "its memory"
     said += f" by {release.by}"
-    if kill is not None and kill.time_ns is not None and release.time_ns >= kill.time_ns:
+    if event.begin_ns is not None and release.time_ns >= event.begin_ns:
+        said += f" {seconds(release.time_ns - event.begin_ns)} after the decision"
+    elif kill is not None and kill.time_ns is not None and release.time_ns >= kill.time_ns:
         said += f" {seconds(release.time_ns - kill.time_ns)} after the kill"
     return said
 

@@ -7,13 +7,14 @@ from typing import Dict, List, Optional, Tuple
 
 from oomtrace.model import Frame, OomEvent
 
+SYSRQ = "SysRq-f"
 LIMIT_LOWERED = "a write to memory.max (the limit was lowered)"
 
 # What a function means. The first match from the innermost frame outwards counts; a later table counts only where the
 # ones before match nothing: a pipe also needs an inode.
 _PURPOSE: Tuple[Tuple[str, str], ...] = (
     (LIMIT_LOWERED, "memory_max_write mem_cgroup_resize_max mem_cgroup_resize_limit"),
-    ("SysRq-f", "moom_callback sysrq_handle_moom"),
+    (SYSRQ, "moom_callback sysrq_handle_moom"),
     ("a huge page fault on anonymous memory", "do_huge_pmd_anonymous_page vma_alloc_anon_folio_pmd"),
     ("a copy-on-write fault", "do_wp_page wp_page_copy do_cow_fault do_cow_page do_huge_pmd_wp_page"),
     ("a swap-in fault", "do_swap_page"),
@@ -80,7 +81,12 @@ def functions(event: OomEvent) -> List[str]:
     entries = event.stack.entries if event.stack is not None else ()
     frames = [entry for entry in entries if isinstance(entry, Frame) and entry.symbol is not None]
     sure = [frame for frame in frames if frame.reliable]
-    return [re.sub(r"(\.(isra|part|constprop|cold|llvm)(\.\d+)*)+$|_noprof$", "", frame.symbol or "") for frame in sure]
+    return _plain(sure)
+
+
+def _plain(frames: List[Frame]) -> List[str]:
+    appended = r"(\.(isra|part|constprop|cold|llvm)(\.\d+)*)+$|_noprof$"
+    return [re.sub(appended, "", frame.symbol or "") for frame in frames]
 
 
 # do_anonymous_page(), wp_page_copy(), do_cow_fault() and do_swap_page() are often inlined into their caller; faults on
@@ -92,26 +98,40 @@ _FAULT_CALLS = frozenset(
 )
 _FAULT_HANDLERS = frozenset("handle_mm_fault __handle_mm_fault handle_pte_fault".split())
 _ANONYMOUS = "a page fault on anonymous memory (new page, copy on write or swap-in)"
+_FAULT = "a page fault"
 _SYSCALL = re.compile(r"(?:__(?:x64|ia32|arm64|s390x|riscv)_|__se_|__do_)?(?:sys|SyS|ksys)_(\w+)")
 
 
 def call_site(event: OomEvent) -> Optional[Tuple[str, str]]:
-    """What was being done and the function that tells, None if no function of the trace is known."""
+    """What was being done and the function that tells, None if no function of the trace is known. Only page faults wait
+    where OOM killing is disabled (3812c8c8f395)."""
+    if event.wait is not None:
+        return _FAULT, "mem_cgroup_oom_synchronize"
     chain = functions(event)
     for called, caller in zip(chain, chain[1:]):
         if caller in _FAULT_HANDLERS and called in _FAULT_CALLS:
-            return _ANONYMOUS, caller
+            return _ANONYMOUS + _within(chain), caller
     for table in _TABLES:
         for function in chain:
             if function in table:
-                return table[function] + _within(chain, table), function
+                general = table is _TABLES[-1] or table[function].endswith("fault on anonymous memory")
+                return table[function] + (_within(chain) if general else ""), function
+    if not chain and _faulted(event):
+        return _FAULT, "page_fault"
     system_call = _system_call(chain)
     return (f"system call {system_call}", chain[-1]) if system_call is not None else None
 
 
-def _within(chain: List[str], table: Dict[str, str]) -> str:
-    """What the general answer is part of."""
-    system_call = _system_call(chain) if table is _TABLES[-1] else None
+def _faulted(event: OomEvent) -> bool:
+    """Kernels up to 2.6.32 built without frame pointers doubt each frame. The first one pushed, at the end, is sure."""
+    entries = event.stack.entries if event.stack is not None else ()
+    frames = [entry for entry in entries if isinstance(entry, Frame) and entry.symbol is not None]
+    return _plain(frames)[-2:] == ["do_page_fault", "page_fault"]
+
+
+def _within(chain: List[str]) -> str:
+    """What the general answer is part of: mlock(2) and read(2) fault pages in, too."""
+    system_call = _system_call(chain)
     return f" in system call {system_call}" if system_call is not None else ""
 
 

@@ -24,6 +24,10 @@ class Case:
         self._clauses.append(clause)
         self._evidence += facts(**values)
 
+    def shows(self, *evidence: Fact) -> None:
+        """Further evidence for what is said."""
+        self._evidence += evidence
+
     def means(self, conclusion: str, confidence: str = CERTAIN) -> None:
         """What follows."""
         self._conclusions.append(conclusion)

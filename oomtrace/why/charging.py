@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from oomtrace.model import OomEvent
+from oomtrace.model import Growth, OomEvent, Task
 
 from . import look
 from .account import account
-from .callsite import call_site
+from .callsite import LIMIT_LOWERED, SYSRQ, call_site
 from .finding import CERTAIN, LIKELY, UNKNOWN, Finding, facts
 from .units import human, plural, seconds
 
@@ -87,16 +87,18 @@ def _interpretation(event: OomEvent, doing: Optional[str]) -> Tuple[Optional[str
     """What the call trace leaves open, and whether the trigger is who filled the memory."""
     said: List[str] = []
     confidence = CERTAIN
-    if event.stack is None:
+    if event.stack is None and doing is None:
         said.append("What it was doing is unknown: the report has no call trace.")
         confidence = UNKNOWN
     elif doing is None:
         said.append("What it was doing is unknown: the call trace has no function that tells.")
         confidence = UNKNOWN
     elif doing == "a page fault":
-        said.append("On what kind of memory the fault was, the call trace does not tell.")
+        source = "the call trace" if event.stack is not None else "the trace"
+        said.append(f"On what kind of memory the fault was, {source} does not tell.")
         confidence = UNKNOWN
-    differs = _filler_differs(event)
+    asked_none = doing in (LIMIT_LOWERED, SYSRQ)  # it wanted no memory: it cannot have been the last of those who did
+    differs = None if asked_none else _filler_differs(event)
     if differs is not None:
         said.append(differs)
         confidence = confidence if confidence == UNKNOWN else LIKELY
@@ -105,24 +107,48 @@ def _interpretation(event: OomEvent, doing: Optional[str]) -> Tuple[Optional[str
 
 def _filler_differs(event: OomEvent) -> Optional[str]:
     """Who charged last is not who charged most: by growth if a trace has watched it, otherwise by what is held."""
-    trigger = event.trigger
-    if event.growth:
-        top = max(event.growth, key=lambda growth: growth.charged_pages)
-        charged = human(top.charged_pages * look.page_kb(event))
-        span = f" in the last {seconds(top.window_ns)}" if top.window_ns else ""
-        if top.pid in (trigger.pid, trigger.tgid):
-            return f"It also charged most: {charged}{span}."
-        return f"It was only the last: {look.who(top.pid, top.comm)} charged most, {charged}{span}."
-    rows = event.tasks or ()
-    if trigger.pid is None or not rows:
-        return None
-    found = account(event)
-    top_row = max(rows, key=lambda task: task.rss_pages or 0)
+    trigger, holder = event.trigger, _holder(event)
     size = look.page_kb(event)
-    if found is None or not found.total_kb or (top_row.rss_pages or 0) * size * 4 < found.total_kb:
-        return None  # no task holds a good part of it
-    known = [task for task in rows if trigger.pid in (task.pid, task.tgid)]
-    if not known or (known[0].rss_pages or 0) * 2 > (top_row.rss_pages or 0):
+    top = _grown_most(event)
+    if top is not None:
+        charged = human(top.charged_pages * size)
+        span = f" in the last {seconds(top.window_ns)}" if top.window_ns else ""
+        if top.pid not in (trigger.pid, trigger.tgid):
+            return f"It was only the last: {look.who(top.pid, top.comm)} charged most, {charged}{span}."
+        said = f"It also charged most: {charged}{span}."
+        if holder is None:
+            return said
+        return f"{said} Yet {look.who(holder.pid, holder.comm)} holds most, from before: {_held(holder, size)}."
+    if holder is None:
         return None
-    held, own = (human((task.rss_pages or 0) * size) for task in (top_row, known[0]))
-    return f"It was only the last to ask: it holds {own}, {look.who(top_row.pid, top_row.comm)} {held}."
+    own = next(task for task in event.tasks or () if trigger.pid in (task.pid, task.tgid))
+    return (f"It was only the last to ask: it holds {_held(own, size)}, {look.who(holder.pid, holder.comm)} "
+            f"{_held(holder, size)}.")
+
+
+def _grown_most(event: OomEvent) -> Optional[Growth]:
+    """Who charged most. Of the whole machine only what is a good part of it counts: what processes in the root memcg
+    take is not charged, so that others seem to have taken most."""
+    top = max(event.growth, key=lambda growth: growth.charged_pages, default=None)
+    if top is None or look.scope(event) == "memcg":
+        return top
+    found = account(event)
+    if found is None or found.total_kb is None:
+        return None
+    return top if top.charged_pages * look.page_kb(event) * 4 >= found.total_kb else None
+
+
+def _held(task: Task, size: int) -> str:
+    return human((task.rss_pages or 0) * size)
+
+
+def _holder(event: OomEvent) -> Optional[Task]:
+    """The task that holds far more than the trigger, and a good part of what is full."""
+    trigger, rows, found = event.trigger, event.tasks or (), account(event)
+    if trigger.pid is None or not rows or found is None or not found.total_kb:
+        return None
+    top = max(rows, key=lambda task: task.rss_pages or 0)
+    if (top.rss_pages or 0) * look.page_kb(event) * 4 < found.total_kb:
+        return None
+    known = [task for task in rows if trigger.pid in (task.pid, task.tgid)]
+    return top if known and (known[0].rss_pages or 0) * 2 <= (top.rss_pages or 0) else None

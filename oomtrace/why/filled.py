@@ -26,6 +26,7 @@ from .finding import CERTAIN, LIKELY, UNKNOWN, Amount, Fact, Finding, facts
 from .units import exact, human, percent, share
 
 _TITLE = "filled by"
+NOT_ACCOUNTED = "not accounted for"
 _WHAT_IT_IS = {
     ANON: "heaps, stacks, private mappings",
     ANON + ", tmpfs and shared": "what processes have written, and files on tmpfs",
@@ -56,7 +57,7 @@ def filled(event: OomEvent) -> Optional[Finding]:
         said.append(f"others {human(rest)}")
     left = _left(found, whole)
     sentence = "; ".join(said + ([left] if left else [])) or "all its counters are 0"
-    interpretation, confidence = _verdict(found, whole)
+    interpretation, confidence = _verdict(found, whole, event.printed is False)
     return Finding("filled", 3, _TITLE, sentence + ".", _facts(event, found, whole), interpretation, confidence)
 
 
@@ -70,7 +71,7 @@ def _left(found: Account, whole: Optional[int]) -> str:
     if left is None or not whole or abs(left) * 100 < whole:
         return ""
     if left > 0:
-        return f"not accounted for {exact(left)} {share(left, whole)}"
+        return f"{NOT_ACCOUNTED} {exact(left)} {share(left, whole)}"
     return f"the statistics sum to {exact(-left)} more than the total: they are sampled apart and lag"
 
 
@@ -84,16 +85,21 @@ def in_words(name: str) -> str:
     """A part's name within a sentence."""
     if name.startswith(ANON):
         return name.replace(ANON, ANON + " memory", 1)
+    if name in (SLAB_RECLAIMABLE, SLAB_UNRECLAIMABLE):
+        return " ".join(reversed(name.split(", ")))
     return name + " memory" if name == KERNEL else name
 
 
-def _verdict(found: Account, whole: Optional[int]) -> Tuple[Optional[str], str]:
+def _verdict(found: Account, whole: Optional[int], unprinted: bool) -> Tuple[Optional[str], str]:
     top = biggest(found)
     left = found.left_kb or 0
     if not whole:
         return "What part of the whole that is the source does not tell.", UNKNOWN
     if found.part(FREE) * 2 >= whole:
         return f"Most of it was free; of what was used, most was {in_words(top.name)}." if top else None, CERTAIN
+    if unprinted and left * 4 > whole:
+        return ("What most of it is cannot be told: the kernel sums its statistics up when it prints them, and for this "
+                "OOM it did not."), UNKNOWN
     if top is None or left > top.kb:
         if found.kernel_listed:
             return "Most of it is in no statistics: what it is cannot be told.", UNKNOWN
@@ -101,9 +107,33 @@ def _verdict(found: Account, whole: Optional[int]) -> Tuple[Optional[str], str]:
                 "own, such as pipe buffers."), LIKELY
     if top.kb * 2 < whole:
         return f"No kind of memory makes up half of it; the largest is {in_words(top.name)}.", CERTAIN
-    what = _WHAT_IT_IS.get(top.name)
+    what = _kernel_parts(found) or _WHAT_IT_IS[KERNEL] if top.name == KERNEL else _WHAT_IT_IS.get(top.name)
     said = f"Filled by {in_words(top.name)}" + (f" ({what})." if what else ".")
     return said, CERTAIN if abs(left) * 10 < whole else LIKELY
+
+
+# Kernel memory with counters of its own (mm/memcontrol.c, memory_stats); what else there is has none.
+_KERNEL_PARTS = {
+    "slab": ("slab_reclaimable_kb", "slab_unreclaimable_kb"),
+    "page tables": ("pagetables_kb", "sec_pagetables_kb"),
+    "stacks": ("kernel_stack_kb",),
+    "vmalloc": ("vmalloc_kb",),
+    "per-CPU memory": ("percpu_kb",),
+}
+
+
+def _kernel_parts(found: Account) -> str:
+    """What the kernel's memory is, as far as it is counted: "slab 14.0 MiB, stacks 1.2 MiB", "" if it is not."""
+    whole, kb = found.part(KERNEL), found.details
+    sizes = {what: sum(kb.get(name, 0) for name in names) for what, names in _KERNEL_PARTS.items()}
+    if not whole or "slab_unreclaimable_kb" not in kb:
+        return ""
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:3]
+    said = [f"{what} {human(size)}" for what, size in largest if size * 20 >= whole]
+    left = whole - sum(sizes.values())
+    if left * 10 >= whole:
+        said.append(f"{human(left)} without a counter of its own, as pipe buffers are")
+    return ", ".join(said)
 
 
 def amounts(event: OomEvent) -> Tuple[Amount, ...]:
@@ -116,7 +146,7 @@ def amounts(event: OomEvent) -> Tuple[Amount, ...]:
     rows.sort(key=lambda row: -row.kb)
     left = found.left_kb
     if left is not None and left > 0:
-        rows.append(Amount("not accounted for", left, percent(left, whole)))
+        rows.append(Amount(NOT_ACCOUNTED, left, percent(left, whole)))
     return tuple(rows)
 
 

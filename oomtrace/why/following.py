@@ -12,7 +12,7 @@ from .filled import biggest, in_words
 from .finding import Suggestion
 from .pick import without_adj
 from .ranking import rank
-from .units import human
+from .units import human, plural
 
 MOST = 3
 
@@ -40,8 +40,11 @@ def _need(event: OomEvent) -> Optional[Suggestion]:
     if main is None or main.name != ANON or held * 2 < found.total_kb:
         return None
     need = found.total_kb + (swap or 0)
-    return Suggestion("filled", f"{names.short(path)} needs more than {human(need)} for what "
-                      f"{look.who(top.pid, top.comm)} held; or it must hold less.")
+    rows = event.tasks or ()
+    alone = 2 * (top.rss_pages or 0) >= sum(task.rss_pages or 0 for task in rows)
+    whose, it = (look.who(top.pid, top.comm), "it") if alone else (f"its {plural(len(rows), 'task')}", "they")
+    return Suggestion("filled", f"{names.short(path)} needs more than {human(need)} for what {whose} held; or {it} "
+                      "must hold less.")
 
 
 def _tmpfs(event: OomEvent) -> Optional[Suggestion]:
@@ -72,6 +75,17 @@ def _kernel(event: OomEvent) -> Optional[Suggestion]:
     return Suggestion("filled", f"{human(kb)} are {what}: /proc/slabinfo or slabtop tells which.")
 
 
+def _page_tables(event: OomEvent) -> Optional[Suggestion]:
+    """A table whose rows are mostly page tables: memory mapped here and there, or swapped out."""
+    found, rows = account(event), event.tasks or ()
+    top = max(rows, key=lambda task: task.pgtables_bytes or 0) if rows else None
+    kb = (top.pgtables_bytes or 0) // 1024 if top is not None else 0
+    if top is None or found is None or not found.total_kb or kb * 4 < found.total_kb:
+        return None
+    return Suggestion("tasks", f"The page tables of {look.who(top.pid, top.comm)} take {human(kb)}: it has mapped far "
+                      "more than is resident.")
+
+
 def _sockets(event: OomEvent) -> Optional[Suggestion]:
     found = account(event)
     if found is None or not found.total_kb or found.part(SOCK) * 4 < found.total_kb:
@@ -94,9 +108,10 @@ def _adj(event: OomEvent) -> Optional[Suggestion]:
     finding = without_adj(event)
     if finding is None or finding.interpretation != "oom_score_adj decided the pick.":
         return None
-    other = next((fact.value for fact in finding.facts if fact.name == "then.comm"), None)
+    values = {fact.name: fact.value for fact in finding.facts}
+    other = f"{values.get('then.comm')} ({values.get('then.pid')})"
     return Suggestion("adj", f"oom_score_adj chose the victim; without it {other} would have been killed: check "
-                      "whether that protection is meant.")
+                      "whether that is meant.")
 
 
 def _exempt(event: OomEvent) -> Optional[Suggestion]:
@@ -150,5 +165,5 @@ def _false_global(event: OomEvent) -> Optional[Suggestion]:
 
 
 _RULES: Tuple[Callable[[OomEvent], Optional[Suggestion]], ...] = (
-    _false_global, _tmpfs, _kernel, _sockets, _pools, _need, _growing, _adj, _exempt, _swap, _no_swap,
+    _false_global, _tmpfs, _kernel, _page_tables, _sockets, _pools, _need, _growing, _adj, _exempt, _swap, _no_swap,
 )

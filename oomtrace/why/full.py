@@ -94,8 +94,10 @@ def _below_limit(event: OomEvent, where: str, evidence: Tuple[Fact, ...]) -> Fin
         sentence += f" of {exact(limit_kb)}, {human(limit_kb - memory.usage_kb)} below the limit"
     elif look.unlimited(memory):
         sentence += " and it had no memory limit"
+    others = [counter for counter in (event.memcg.memsw, event.memcg.kmem) if look.limit_kb(counter) is not None]
     return Finding("full", 1, _TITLE, sentence + ".", evidence,
-                   "The usage is read after the decision; what freed memory in between is not in the report.", LIKELY)
+                   "The usage is read after the decision; what freed memory in between is not in the report.",
+                   LIKELY if others else CERTAIN)
 
 
 def _context(event: OomEvent) -> Optional[str]:

@@ -78,6 +78,8 @@ def _end(event: OomEvent) -> str:
     if event.kills:
         victim = event.kills[0]
         held = look.held_kb(victim)
+        if look.was_exiting(event):
+            return f"; {look.who(victim.pid, victim.comm)} was already exiting"
         said = f"; the kernel killed {look.who(victim.pid, victim.comm)}"
         others = len({kill.pid for kill in event.kills}) - 1
         if others:

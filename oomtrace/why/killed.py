@@ -74,6 +74,8 @@ def _more(event: OomEvent) -> Optional[str]:
     verdict, victim = event.verdict, event.kills[0]
     if verdict is not None and verdict.pid != victim.pid:
         said.append(_other_than_chosen(event, verdict, victim))
+    if look.was_exiting(event):
+        said.append("It was exiting already: the kernel sent it no signal, but let it use the reserves to finish.")
     if event.oom_group is not None:
         number = plural(_processes(event), "process was killed", "processes were killed")
         said.append(f"memory.oom.group is set for {_shown(event, event.oom_group)}: {number} in all.")

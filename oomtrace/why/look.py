@@ -120,6 +120,11 @@ def _of_victim(event: OomEvent) -> Optional[int]:
     return None
 
 
+def was_exiting(event: OomEvent) -> bool:
+    """Was the victim on its way out by itself (task_will_free_mem)? A trace sees it marked as one that is killed is."""
+    return event.unprinted_reason == "victim already exiting"
+
+
 def held_kb(kill: Kill) -> Optional[int]:
     """What was resident of a process when it was killed."""
     known = [kb for kb in (kill.anon_rss_kb, kill.file_rss_kb, kill.shmem_rss_kb) if kb is not None]

@@ -108,7 +108,10 @@ def _sentence(group: Group) -> str:
     if group.victims:
         comm, times = group.victims[0]
         every = times == group.kills
-        said += f", the victim was {comm} each time" if every else f", most often {comm} ({times} of {group.kills})"
+        if times == 1 and group.kills > 1:
+            said += ", a different victim each time"
+        else:
+            said += f", the victim was {comm} each time" if every else f", most often {comm} ({times} of {group.kills})"
     if group.growing:
         said += f"; each held more than the one before ({human(group.held_kb[0])} to {human(group.held_kb[-1])})"
     return said + "."

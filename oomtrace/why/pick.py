@@ -135,6 +135,8 @@ def _judgement(event: OomEvent, ranking: Ranking) -> Tuple[str, str]:
         doubt = _doubt(event, ranking)
         said = "agrees" if first else "does not rule out the choice"
         return f"The recomputed ranking {said}; its order depends on {doubt}, which the report does not tell.", LIKELY
+    if event.missing and look.scope(event) == "global" and len(ranking.candidates) + len(ranking.exempt) == 1:
+        return "The table has no other task to compare it with, and the report is not complete.", LIKELY
     wrong, same = _beside_the_kernel(event, ranking)
     if wrong:
         return f"The ranking agrees with the kernel's choice, but the points differ: {wrong}.", LIKELY

@@ -7,7 +7,7 @@ from typing import Optional
 from oomtrace.model import OomEvent
 
 from . import look, zones
-from .account import FREE, KERNEL, Account, account
+from .account import FREE, KERNEL, SLAB_UNRECLAIMABLE, Account, account
 from .case import Case
 from .finding import LIKELY, UNKNOWN, Finding
 from .units import exact, human, plural, seconds, share
@@ -30,6 +30,8 @@ def reclaim(event: OomEvent) -> Optional[Finding]:
         _unevictable(found, case)
         if look.scope(event) == "memcg":
             _kernel(found, case)
+        else:
+            _slab(found, case)
     _protection(event, case)
     _effort(event, case)
     nothing = Finding("reclaim", 3, "reclaim", "The source does not show what could have been reclaimed.",
@@ -51,7 +53,8 @@ def _file_pages(found: Account, case: Case) -> None:
     if not found.total_kb or found.part(FREE) * 2 >= found.total_kb:
         return
     if files * _FEW <= found.total_kb:
-        case.means("No file cache was left to drop.")
+        hardly = "No" if files * 1000 <= found.total_kb else "Hardly any"
+        case.means(f"{hardly} file cache was left to drop.")
     elif busy * 2 >= files:
         case.says(f"{human(busy)} of them dirty or under writeback")
         case.means("Most file pages waited to be written and could not be dropped at once.", LIKELY)
@@ -75,6 +78,15 @@ def _kernel(found: Account, case: Case) -> None:
     said = f", of it reclaimable slab {exact(reclaimable)}" if reclaimable is not None else ""
     case.says(f"kernel memory {exact(kb)}{said}", kernel_kb=kb, slab_reclaimable_kb=reclaimable)
     case.means("Kernel memory goes only when its owners free it, but for reclaimable slab.")
+
+
+def _slab(found: Account, case: Case) -> None:
+    """What the kernel itself holds of the machine."""
+    kb = found.part(SLAB_UNRECLAIMABLE)
+    if not found.total_kb or kb * 4 < found.total_kb:
+        return
+    case.says(f"unreclaimable slab {exact(kb)}", slab_unreclaimable_kb=kb)
+    case.means("Unreclaimable slab goes only when the kernel's own users free it.")
 
 
 def _protection(event: OomEvent, case: Case) -> None:

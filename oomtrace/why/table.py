@@ -7,7 +7,7 @@ from typing import List, Optional, Tuple
 from oomtrace.model import OomEvent, Task
 
 from . import look
-from .account import ANON, Account, account
+from .account import ANON, FREE, Account, account
 from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
 from .units import exact, human, percent, plural, share
 
@@ -30,10 +30,13 @@ def tasks(event: OomEvent) -> Optional[Finding]:
     sentence = f"{plural(len(rows), 'task')}, resident {exact(held)}"
     sentence += f", {share(held, whole)} of it" if whole else ""
     sentence += ": " + "; ".join(_said(task, size, whole) for task in top[:3])
+    tables = sum(task.pgtables_bytes or 0 for task in rows) // 1024
+    if whole and tables * 20 >= whole:
+        sentence += f"; their page tables {exact(tables)}"
     swapped = sum(task.swapents_pages or 0 for task in rows) * size
     if swapped:
         sentence += f"; swapped out {exact(swapped)}"
-    interpretation, confidence = _explains(rows, held, size, whole, found, _cut(event), _lagging(event))
+    interpretation, confidence = _explains(rows, held, size, whole, found, event)
     evidence = facts(tasks=len(rows), rss_kb=held, rss_percent=percent(held, whole), swapents_kb=swapped)
     return Finding("tasks", 4, _TITLE, sentence + ".", evidence + _rows(top, size, whole), interpretation, confidence)
 
@@ -71,23 +74,36 @@ def _rows(top: List[Task], size: int, whole: Optional[int]) -> Tuple[Fact, ...]:
 
 
 def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int],
-              found: Optional[Account], incomplete: bool, lagging: bool) -> Tuple[Optional[str], str]:
+              found: Optional[Account], event: OomEvent) -> Tuple[Optional[str], str]:
     """How much of the memory is in tasks. Resident pages may be shared, or charged elsewhere: an upper bound."""
     if not whole:
         return None, CERTAIN
-    if incomplete:
+    if _cut(event):
         return "The table is not complete.", UNKNOWN
+    free = found.part(FREE) if found is not None else 0
     anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
     if found is not None and len(anon_rows) == len(rows) and found.part(ANON):
         anon = sum(anon_rows) * size
-        outside = whole - anon
+        if anon * 20 > found.part(ANON) * 21:
+            return _more_than_all(look.scope(event)), CERTAIN
+        outside = whole - free - anon
         said = f"The tasks' anonymous pages are {human(anon)} of {human(found.part(ANON))}."
         if outside * 4 >= whole:
             said += f" {human(outside)} is something else: file cache, tmpfs or kernel memory."
-        return (said, LIKELY) if lagging and outside * 4 >= whole else (said, CERTAIN)
+        return (said, LIKELY) if _lagging(event) and outside * 4 >= whole else (said, CERTAIN)
+    if held * 20 > whole * 21:
+        return _more_than_all(look.scope(event)), CERTAIN
     if held >= whole:
         return "That is all of it; pages that tasks share count for each of them.", LIKELY
-    if (whole - held) * 4 >= whole:
-        said = f"{exact(whole - held)} is in no listed task: file cache, tmpfs, kernel memory, or tasks not listed."
-        return (said, LIKELY) if lagging else (said, CERTAIN)
+    outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024
+    if outside * 4 >= whole:
+        said = f"{exact(outside)} is in no listed task: file cache, tmpfs, kernel memory, or tasks not listed."
+        return (said, LIKELY) if _lagging(event) else (said, CERTAIN)
     return None, CERTAIN
+
+
+def _more_than_all(scope: Optional[str]) -> str:
+    """A page counts for each task that has mapped it, wherever it is and whichever memcg it is charged to."""
+    elsewhere = {"memcg": "charged to other memory cgroups", "cpuset": "on other nodes", "mempolicy": "on other nodes"}
+    more = f", and pages {elsewhere[scope]} count too" if scope in elsewhere else ""
+    return f"That is more than all of it: pages that tasks share count for each of them{more}."

@@ -9,6 +9,7 @@ from oomtrace.model import OomEvent, Zone
 from . import look
 from .account import managed_kb
 from .case import Case
+from .finding import Fact
 from .units import human
 
 # The zones' numbers, by which lowmem_reserve is indexed, for the sets of zones that leave no doubt.
@@ -27,16 +28,24 @@ def judge(event: OomEvent, case: Case) -> None:
         return
     size = look.page_kb(event)
     highest = _class(zones, event)
-    below = {id(zone): _below_min(zone, highest, size) for zone in zones}
+    movable = "MOVABLE" in (event.trigger.gfp_flags or "")
+    below = {id(zone): _below_min(zone, highest, size, movable) for zone in zones}
     low = [zone for zone in zones if below[id(zone)] is True]
     unsure = [zone for zone in zones if below[id(zone)] is None]
     for zone in sorted(zones, key=lambda zone: -zone.counters.get("present_kb", 0))[:1]:
         free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
         if free is not None and least is not None:
-            said = f"zone {_name(zone)} free {human(free)}, min watermark {human(least)}"
-            case.says(said, free_kb=free, min_kb=least)
+            reserve = _reserve_kb(zone, highest, size)
+            barred = _barred_kb(zone, movable)
+            of_it = f" ({human(barred)} of it not for this allocation: high-atomic or CMA)" if barred else ""
+            said = f"zone {_name(zone)} free {human(free)}{of_it}, min watermark {human(least)}"
+            said += f" and {human(reserve)} reserved from it (lowmem_reserve)" if reserve else ""
+            case.says(said, free_kb=free, min_kb=least, lowmem_reserve_kb=reserve)
+    for zone in zones:
+        case.shows(*_numbers(zone, _reserve_kb(zone, highest, size)))
     if len(low) == len(zones):
         case.means("Every zone that it could use was below its min watermark or reserve.")
+        _others_free(event, zones, case)
     elif order > 0 and all(zone in low or has_block(zone, order) is False for zone in zones):
         case.means(f"Memory was free but in pieces: no zone above its watermark had a free block of order {order}.")
     elif not unsure:
@@ -44,14 +53,33 @@ def judge(event: OomEvent, case: Case) -> None:
         case.says(f"zone {above} was above its min watermark when this was printed, which is after the decision")
 
 
+def _others_free(event: OomEvent, zones: Sequence[Zone], case: Case) -> None:
+    """Memory that was free where the allocation must not go."""
+    others = [zone for zone in event.meminfo.zones if zone not in zones] if event.meminfo is not None else []
+    free = {_name(zone): zone.counters.get("free_kb", 0) for zone in others}
+    total = managed_kb(event)
+    if total and sum(free.values()) * 10 >= total:
+        highest = highest_zone(event.trigger.gfp_flags)
+        case.says(f"{human(sum(free.values()))} free in zone {', '.join(free)}")
+        case.means(f"What was free is above zone {highest}, the highest that its gfp mask allows.")
+
+
+def _numbers(zone: Zone, reserve_kb: Optional[int]) -> Tuple[Fact, ...]:
+    """What a zone is judged by."""
+    kb = zone.counters
+    values = (("free_kb", kb.get("free_kb")), ("min_kb", kb.get("min_kb")), ("lowmem_reserve_kb", reserve_kb))
+    return tuple(Fact(f"{_name(zone)} {name}", value) for name, value in values if value is not None)
+
+
 def _name(zone: Zone) -> str:
     return zone.name if zone.node is None else f"{zone.name} of node {zone.node}"
 
 
 def complete(event: OomEvent) -> bool:
-    """Are all zones in the report? What follows them is, and they make up what is managed."""
+    """Are all zones in the report? Their free blocks, which follow them, are, and they make up what is managed: of the
+    allowed nodes, by which the report is filtered, or of the machine, whose size is in the lines after."""
     meminfo = event.meminfo
-    if meminfo is None or "ram_pages" not in meminfo.tail or any(not zone.buddy for zone in meminfo.zones):
+    if meminfo is None or not meminfo.zones or any(not zone.buddy for zone in meminfo.zones):
         return False
     managed = [zone.counters.get("managed_kb", 0) for zone in meminfo.zones]
     total = managed_kb(event)
@@ -104,20 +132,38 @@ def _class(zones: Sequence[Zone], event: OomEvent) -> Tuple[Optional[Dict[str, i
     return None, None
 
 
-def _below_min(zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int]], size: int) -> Optional[bool]:
+def _barred_kb(zone: Zone, movable: bool) -> int:
+    """What of the free memory does not count (__zone_watermark_unusable_free): the high-atomic reserve, of which
+    kernels before 6.13 do not track what is free, and CMA, which is for movable pages alone."""
+    kb = zone.counters
+    atomic = kb.get("free_highatomic_kb", kb.get("reserved_highatomic_kb", 0))
+    return min(kb.get("free_kb", 0), atomic + (0 if movable else kb.get("free_cma_kb", 0)))
+
+
+def _below_min(
+    zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int]], size: int, movable: bool
+) -> Optional[bool]:
     """Is free at or below min plus what is reserved from the allocation? None if it depends on an unknown reserve."""
     free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
     if free is None or least is None:
         return None
+    free -= _barred_kb(zone, movable)
     if free <= least:
         return True
+    reserve = _reserve_kb(zone, highest, size)
+    if reserve is not None:
+        return free <= least + reserve
+    return False if free > least + max(zone.lowmem_reserve_pages) * size else None
+
+
+def _reserve_kb(zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int]], size: int) -> Optional[int]:
+    """What of the zone is kept from allocations that may use a higher one; None if the zones' numbers are not known."""
     numbers, top = highest
-    reserve = zone.lowmem_reserve_pages
-    if not reserve:
-        return False
-    if numbers is not None and top is not None and top < len(reserve):
-        return free <= least + reserve[top] * size
-    return False if free > least + max(reserve) * size else None
+    if not zone.lowmem_reserve_pages:
+        return 0
+    if numbers is not None and top is not None and top < len(zone.lowmem_reserve_pages):
+        return zone.lowmem_reserve_pages[top] * size
+    return None
 
 
 def has_block(zone: Zone, order: int) -> Optional[bool]:

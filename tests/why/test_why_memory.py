@@ -54,6 +54,29 @@ def test_before_5_18_kernel_memory_has_counters_of_its_parts_only() -> None:
     assert finding.confidence == LIKELY
 
 
+@pytest.mark.parametrize(
+    ("slab", "pagetables", "words"),
+    [
+        (36 << 20, 1 << 20, "Filled by kernel memory (slab 38.0 MiB)."),
+        (20 << 20, 16 << 20, "Filled by kernel memory (slab 22.0 MiB, page tables 16.0 MiB)."),
+        (0, 0, "Filled by kernel memory (slab 2.0 MiB, 38.0 MiB without a counter of its own, as pipe buffers are)."),
+    ],
+)
+def test_what_kernel_memory_is(slab: int, pagetables: int, words: str) -> None:
+    event = memcg2(anon=0, file=0, shmem=0, kernel=40 << 20, slab_reclaimable=2 << 20, slab_unreclaimable=slab,
+                   pagetables=pagetables)
+    assert found(event, "filled").interpretation == words
+
+
+def test_tmpfs_of_a_machine_is_told_from_anonymous_memory() -> None:
+    event = machine_wide(counters={"shmem_pages": 200000})
+    assert amounts(event)["tmpfs and shared memory"] == 800000
+    assert amounts(event)["anonymous"] == 80000
+    assert "80 % of it tmpfs and shared memory" in why.explain(event).headline
+    locked = machine_wide(counters={"shmem_pages": 200000, "unevictable_pages": 20000})
+    assert amounts(locked)["anonymous, tmpfs and shared"] == 880000
+
+
 def test_v1_with_the_list_of_v2_takes_the_kmem_counter() -> None:
     event = with_memcg(memcg2(sock=8 << 20), kmem=PageCounter(512, NO_LIMIT_KB, 0), swap=None, version=1,
                        memsw=PageCounter(49152, NO_LIMIT_KB, 0))
@@ -77,6 +100,14 @@ def test_up_to_5_2_each_memcg_below_has_a_line() -> None:
     assert amounts(event)["anonymous"] == 900
     facts = {fact.name: fact.value for fact in found(event, "filled").facts}
     assert (facts["largest.path"], facts["largest.kb"]) == ("/foo/a", 910)
+
+
+def test_statistics_that_the_kernel_did_not_sum_up() -> None:
+    """mem_cgroup_print_oom_meminfo() flushes them (mm/memcontrol.c); where nothing is printed they are old."""
+    event = replace(memcg2(anon=0, file=0, shmem=0, kernel=0), printed=False, unprinted_reason="rate limit")
+    finding = found(event, "filled")
+    assert "for this OOM it did not" in (finding.interpretation or "")
+    assert finding.confidence == UNKNOWN
 
 
 def test_statistics_that_sum_to_more_are_said_to_lag() -> None:
@@ -109,7 +140,9 @@ def test_usage_below_the_limit() -> None:
     event = with_memcg(memcg2(), memory=PageCounter(48000, 49152, 3))
     finding = found(event, "full")
     assert "1.1 MiB below the limit" in finding.sentence
-    assert finding.confidence == LIKELY
+    assert finding.confidence == CERTAIN
+    other = with_memcg(event, kmem=PageCounter(48000, 49152, 3))
+    assert found(other, "full").confidence == LIKELY  # or it was kernel memory's limit
 
 
 def test_a_large_charge_needs_more_room() -> None:
@@ -180,7 +213,8 @@ def test_memory_and_swap_limited_alike() -> None:
 @pytest.mark.parametrize(
     ("stats", "words", "confidence"),
     [
-        ({"inactive_file": 0, "active_file": 4096}, "No file cache was left to drop.", CERTAIN),
+        ({"inactive_file": 0, "active_file": 500 << 10}, "Hardly any file cache was left to drop.", CERTAIN),
+        ({"inactive_file": 0, "active_file": 0}, "No file cache was left to drop.", CERTAIN),
         ({"inactive_file": 20 << 20, "file_dirty": 15 << 20}, "Most file pages waited to be written", LIKELY),
         ({"inactive_file": 20 << 20}, "why they were not reclaimed in time the source does not tell", UNKNOWN),
         ({"inactive_file": 0, "active_file": 0, "unevictable": 30 << 20}, "locked or otherwise unevictable", CERTAIN),
@@ -245,6 +279,56 @@ def test_zones_above_the_gfp_mask_do_not_count() -> None:
     assert "Every zone that it could use" in (found(event, "reclaim").interpretation or "")
 
 
+def test_free_memory_that_is_not_for_the_allocation() -> None:
+    zones = (zone("Normal", 3000, 7000, 500000, (0, 0)), zone("HighMem", 400000, 500, 500000, (0, 0)))
+    event = machine_wide(zones=zones)
+    event = replace(event, trigger=replace(event.trigger, gfp_flags="GFP_KERNEL"))
+    finding = found(event, "reclaim")
+    assert "390.6 MiB free in zone HighMem of node 0" in finding.sentence
+    assert "What was free is above zone Normal" in (finding.interpretation or "")
+
+
+def test_nodes_with_nothing_but_movable_memory() -> None:
+    """Also where the lines after the zones are cut off."""
+    event = machine_wide("cpuset", zones=(zone("Movable", 900000, 10, 1000000),))
+    assert event.meminfo is not None
+    event = replace(event, trigger=replace(event.trigger, gfp_flags="GFP_HIGHUSER|__GFP_ACCOUNT"),
+                    meminfo=replace(event.meminfo, tail={}))
+    finding = found(event, "reclaim")
+    assert finding.sentence.startswith("The nodes have only zone Movable")
+    assert "was not for this allocation" in (finding.interpretation or "")
+
+
+@pytest.mark.parametrize(
+    ("more", "flags", "below"),
+    [
+        ({"reserved_highatomic_kb": 40000}, "GFP_KERNEL", True),
+        ({"reserved_highatomic_kb": 40000, "free_highatomic_kb": 500}, "GFP_KERNEL", False),
+        ({"free_cma_kb": 40000}, "GFP_KERNEL", True),
+        ({"free_cma_kb": 40000}, "GFP_HIGHUSER_MOVABLE", False),
+    ],
+)
+def test_free_memory_that_is_set_aside(more: Dict[str, int], flags: str, below: bool) -> None:
+    event = machine_wide(zones=(zone("Normal", 50000, 12000, 1000000, (0, 0, 0, 0, 0), **more),))
+    finding = found(replace(event, trigger=replace(event.trigger, gfp_flags=flags)), "reclaim")
+    assert ("Every zone that it could use" in (finding.interpretation or "")) is below
+    assert ("39.1 MiB of it not for this allocation" in finding.sentence) is below
+
+
+def test_a_reserve_is_named() -> None:
+    zones = (zone("DMA32", 50000, 48000, 900000, (0, 0, 1000)), zone("Normal", 900, 1100, 100000, (0, 0, 0)))
+    finding = found(machine_wide(zones=zones), "reclaim")
+    assert "min watermark 46.9 MiB and 3.9 MiB reserved from it (lowmem_reserve)" in finding.sentence
+    evidence = {fact.name: fact.value for fact in finding.facts}
+    assert evidence["Normal of node 0 free_kb"] == 900 and evidence["DMA32 of node 0 lowmem_reserve_kb"] == 4000
+
+
+def test_the_slab_of_a_machine() -> None:
+    event = machine_wide(counters={"slab_unreclaimable_pages": 100000})
+    assert "Unreclaimable slab goes only when" in (found(event, "reclaim").interpretation or "")
+    assert "Unreclaimable slab" not in (found(machine_wide(), "reclaim").interpretation or "")
+
+
 def test_swap_of_the_machine() -> None:
     assert found(machine_wide(), "swap").sentence == "There is no swap."
     full = machine_wide(tail={"total_swap_kb": 1000000, "free_swap_kb": 8})
@@ -305,6 +389,32 @@ def test_tmpfs_is_in_no_task() -> None:
     assert "/dev/shm" in why.explain(event).suggestions[0].sentence
 
 
+def test_free_memory_is_in_no_task_and_needs_no_explanation() -> None:
+    rows = (task(10, "a", 100), task(11, "b", 200))
+    idle = machine_wide("sysrq", counters={"free_pages": 200000, "active_anon_pages": 0}, tasks=rows)
+    assert found(idle, "tasks").interpretation is None
+    busy = machine_wide("sysrq", counters={"active_anon_pages": 200000, "shmem_pages": 200000}, tasks=rows)
+    assert "963.6 MiB (986760 kB) is in no listed task" in (found(busy, "tasks").interpretation or "")
+
+
+def test_page_tables_are_in_a_task() -> None:
+    rows = (task(11, "sparse", 3000, pgtables_bytes=30 << 20),)
+    event = memcg2(rows, anon=12 << 20, kernel=31 << 20, shmem=0, file=0)
+    finding = found(event, "tasks")
+    assert "their page tables 30.0 MiB" in finding.sentence
+    assert finding.interpretation is None
+    assert any("page tables of sparse (11) take 30.0 MiB" in one.sentence for one in why.explain(event).suggestions)
+
+
+def test_shared_pages_count_for_each() -> None:
+    rows = tuple(task(10 + n, "worker", 7000) for n in range(4))
+    finding = found(memcg2(rows), "tasks")
+    assert (finding.interpretation or "").startswith("That is more than all of it: pages that tasks share count")
+    counted = tuple(replace(row, rss_anon_pages=row.rss_pages) for row in rows)
+    assert found(memcg2(counted), "tasks").interpretation == finding.interpretation
+    assert "for what its 4 tasks held; or they must" in why.explain(memcg2(rows)).suggestions[0].sentence
+
+
 def test_a_cut_table_explains_nothing() -> None:
     event = replace(memcg2(), missing=("part of the task table",))
     assert found(event, "tasks").confidence == UNKNOWN
@@ -324,10 +434,28 @@ def charged(pid: int, *growth: Tuple[int, str, int]) -> Optional[str]:
     return found(event, "charging").interpretation
 
 
+def test_who_lowers_a_limit_asks_for_nothing() -> None:
+    event = replace(memcg2(), stack=stack("mem_cgroup_out_of_memory", "memory_max_write"))
+    event = replace(event, growth=(Growth(10, "small", 9, "/a", 3_000_000_000),))
+    assert found(event, "charging").interpretation is None
+
+
+def test_small_charges_say_nothing_of_a_machine() -> None:
+    """Of 1 GB. The hog may be in the root memory cgroup, where nothing is charged."""
+    event = machine_wide()
+    assert event.trigger.pid == 11
+    few, many = (replace(event, growth=(Growth(10, "small", pages, "/a", 10**9),)) for pages in (100, 100000))
+    assert found(few, "charging").interpretation is None
+    assert "small (10) charged most, 390.6 MiB" in (found(many, "charging").interpretation or "")
+
+
 def test_who_filled_and_who_was_last() -> None:
     assert charged(11, (11, "hog", 9000)) == "It also charged most: 35.2 MiB in the last 3.000 s."
     assert charged(10, (11, "hog", 9000), (10, "small", 9)) == (
         "It was only the last: hog (11) charged most, 35.2 MiB in the last 3.000 s."
+    )
+    assert charged(10, (10, "small", 9)) == (
+        "It also charged most: 36 kB in the last 3.000 s. Yet hog (11) holds most, from before: 39.1 MiB."
     )
     assert charged(10) == "It was only the last to ask: it holds 400 kB, hog (11) 39.1 MiB."
     assert charged(11) is None

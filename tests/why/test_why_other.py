@@ -9,7 +9,7 @@ import pytest
 from why_events import machine_wide, memcg2, seed, stack
 
 from oomtrace import why
-from oomtrace.model import Exiting, Frame, Kill, Line, OomEvent, Reap, Release, Sharing, Stack
+from oomtrace.model import Exiting, Frame, Kill, Line, OomEvent, Reap, Release, Sharing, Stack, Wait
 from oomtrace.why import CERTAIN, UNKNOWN
 from oomtrace.why.callsite import call_site
 
@@ -41,6 +41,10 @@ def found(event: OomEvent, id: str) -> why.Finding:
          "slab memory in system call io_uring_enter"),
         ("__alloc_pages __get_free_pages proc_pid_cmdline_read ksys_read", "system call read"),
         ("out_of_memory pagefault_out_of_memory exc_page_fault", "a page fault"),
+        ("mem_cgroup_charge handle_mm_fault __get_user_pages __mm_populate do_mlock __x64_sys_mlock",
+         "a page fault on anonymous memory (new page, copy on write or swap-in) in system call mlock"),
+        ("do_anonymous_page handle_mm_fault exc_page_fault read_zero vfs_read ksys_read",
+         "a page fault on anonymous memory in system call read"),
         ("wp_page_copy.isra.0 handle_pte_fault", "a copy-on-write fault"),
     ],
 )
@@ -52,6 +56,20 @@ def test_call_site(functions: str, site: str) -> None:
 def test_guesses_of_the_kernel_do_not_count() -> None:
     frames = (Frame("shmem_write_begin", reliable=False), Frame("do_anonymous_page"))
     assert (call_site(replace(seed(), stack=Stack(frames))) or ("",))[0] == "a page fault on anonymous memory"
+
+
+def test_a_fault_is_sure_even_where_each_frame_is_doubted() -> None:
+    names = ("out_of_memory", "do_huge_pmd_anonymous_page", "do_page_fault", "page_fault")
+    event = replace(seed(), stack=Stack(tuple(Frame(name, reliable=False) for name in names)))
+    assert call_site(event) == ("a page fault", "page_fault")
+    assert call_site(replace(seed(), stack=Stack((Frame("shmem_write_begin", reliable=False),)))) is None
+
+
+def test_a_wait_is_a_page_fault() -> None:
+    event = replace(seed(), stack=None, wait=Wait(over=False), kills=(), verdict=None)
+    finding = found(event, "charging")
+    assert finding.sentence.startswith("python (1399): a page fault; ")
+    assert finding.interpretation == "On what kind of memory the fault was, the trace does not tell."
 
 
 def test_no_stack() -> None:
@@ -98,6 +116,13 @@ def test_nobody_killed(change: object, words: str) -> None:
     assert words in found(event, "killed").sentence
 
 
+def test_a_victim_that_was_exiting_is_not_said_to_be_killed() -> None:
+    event = replace(memcg2(), printed=False, unprinted_reason="victim already exiting")
+    assert "It was exiting already" in (found(event, "killed").interpretation or "")
+    assert why.explain(event).headline.endswith("; hog (11) was already exiting.")
+    assert found(event, "unprinted").sentence == "The kernel printed nothing for this kill: victim already exiting."
+
+
 def test_a_group_is_listed_once_each() -> None:
     kills = (Kill(11, "a", anon_rss_kb=1024), Kill(12, "b", anon_rss_kb=2048), Kill(11, "a", anon_rss_kb=1024))
     event = replace(memcg2(), kills=kills, oom_group="/a/b")
@@ -132,6 +157,18 @@ def test_memory_given_back() -> None:
     assert finding.confidence == CERTAIN
 
 
+def test_the_next_oom_at_once() -> None:
+    event = replace(memcg2(), begin_ns=1_000_000_000, followed_ns=60_000_000,
+                    releases=(Release(11, "oom_reaper", 1_050_000_000, 10000),))
+    finding = found(event, "achieved")
+    assert finding.sentence == "hog (11) gave back 39.1 MiB by oom_reaper 50.0 ms after the decision."
+    assert finding.interpretation == (
+        "60.0 ms after this OOM the same memory cgroup had the next, when what was freed had filled again."
+    )
+    early = replace(event, followed_ns=40_000_000)
+    assert "before all of that had come back" in (found(early, "achieved").interpretation or "")
+
+
 def test_never_more_than_three_suggestions() -> None:
     event = memcg2(anon=13 << 20, file=13 << 20, shmem=13 << 20, kernel=13 << 20, sock=13 << 20)
     assert len(why.explain(event).suggestions) == 3
@@ -159,6 +196,12 @@ def test_a_pattern() -> None:
         "/docker/*: 3 OOMs within 20.000 s, at least 10.000 s apart, the victim was hog each time; each held more than "
         "the one before (1000 kB to 2.9 MiB).",
     )
+
+
+def test_other_victims_are_no_pattern() -> None:
+    events = [at(memcg2(), n, 1000) for n in range(2)]
+    events[1] = replace(events[1], kills=(replace(events[1].kills[0], pid=12, comm="other"),))
+    assert why.pattern(events).sentences[1].endswith("a different victim each time.")
 
 
 def test_no_pattern_in_nothing() -> None:
