@@ -6,7 +6,7 @@ import re
 from typing import List, NamedTuple, Optional, Sequence
 
 from .match import is_read, readings
-from .prefix import Stripped, clean, strip
+from .prefix import QUOTES, Stripped, clean, strip
 from .strange import Strange
 from .structured import Structure
 from .wrap import Piece, Wrapping, paragraph
@@ -76,7 +76,9 @@ class Joiner:
         if stripped.prefix.endswith("kernel: ") and self._dated() and not _DIGIT.search(stripped.prefix):
             # The end of a prefix that was wrapped itself.
             return self._take(_Piece(number, _with(stripped, line), True))
-        bare = not stripped.prefix.strip(" \t>|#") and stripped.time_ns is None
+        bare = not stripped.prefix.strip(QUOTES) and stripped.time_ns is None
+        if text.startswith(" ") and not bare:
+            stripped = _with(stripped, _unshifted(text))
         if not bare:
             self._strange = None
         elif self._strange is not None or not self._dated():
@@ -148,10 +150,11 @@ class Joiner:
     def _flowed(self, held: Sequence[_Piece]) -> Optional[List[Logical]]:
         """Text that a mail program wrapped as one paragraph: prefixes stand in the middle of lines."""
         first = held[0]
-        if first.bare or len(first.stripped.prefix) < 12:
+        if first.bare or len(first.stripped.prefix.lstrip(QUOTES)) < 12:
             return None
-        shape = re.sub(r"(?:\\ )+", " +", re.sub(r"\d+", r"\\d+", re.escape(first.stripped.prefix.strip())))
-        text = paragraph([piece.stripped.prefix + piece.stripped.text for piece in held])
+        shape = re.sub(r"(?:\\ )+", " +", re.sub(r"\d+", r"\\d+", re.escape(first.stripped.prefix.strip(QUOTES))))
+        text = paragraph([first.stripped.prefix.lstrip(QUOTES) + first.stripped.text]
+                         + [piece.stripped.text for piece in held[1:]])
         parts = re.split(shape + " ?", text)
         if len(parts) < 3 or parts[0].strip():
             return None
@@ -164,6 +167,12 @@ _DIGIT = re.compile(r"\d")
 
 def _with(stripped: Stripped, text: str) -> Stripped:
     return Stripped(text, stripped.prefix, stripped.time_ns, stripped.source, stripped.caller, stripped.kernel)
+
+
+def _unshifted(text: str) -> str:
+    """A line less the blanks that the log put between the time and the kernel's words, if a row reads it then."""
+    bare = text.lstrip(" ")
+    return next((guess for guess in (text, " " + bare, bare) if is_read(guess)), text)
 
 
 def _begins_with_name(text: str) -> bool:

@@ -23,10 +23,11 @@ class Stripped:
     kernel: bool = True  # False: the log says that another program wrote it
 
 
+QUOTES = " \t>|#"  # of which quotes and indentation consist
 _QUOTE = re.compile(r"[ \t]*(?:[>|][ \t]?)+(?:#+ )?|#+ (?=\[)|[ \t]+(?=\[[ \d]{4,}\.\d{3,6}\]|\t|[A-Z\d<])")
 _STAMP = re.compile(r"\[? *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ?")
 _STAMP_WITHIN = re.compile(r"(?<=[ :\w\"|])\[ *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ")
-_WALL = re.compile(r"\[?[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,16}\] |\[ *[<+] *\d+\.\d+>?\] ")
+_WALL = re.compile(r"\[?[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,16}\](?: |$)|\[ *[<+] *\d+\.\d+>?\](?: |$)")
 _KMSG = re.compile(r"(\d{1,4}),\d+,(\d+),[^;]{1,80};")
 _LEVEL = re.compile(r"<\d{1,4}>|(?:kern|user|mail|daemon|auth|syslog|local\d) *: *[a-z]+ *: ?")
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)?"
@@ -91,16 +92,16 @@ def strip(line: str) -> Stripped:
         at, words, said = step
         source += words
         kernel = said and kernel
-    if not at or (time_ns is None and not line[:at].strip()):
-        return _behind_noise(line)
+    if time_ns is None and not line[:at].strip(QUOTES):
+        return _behind_noise(line, at)
     return Stripped(line[at:], line[:at], time_ns, " ".join(source), caller, kernel)
 
 
-def _behind_noise(line: str) -> Stripped:
+def _behind_noise(line: str, at: int) -> Stripped:
     """A line with the kernel's time somewhere in it: a serial console where something else was being written."""
-    found = _STAMP_WITHIN.search(line, 1, 200)
+    found = _STAMP_WITHIN.search(line, at + 1, 200)
     if found is None:
-        return Stripped(line)
+        return Stripped(line[at:], line[:at]) if line[:at].strip() else Stripped(line)
     time_ns = int(found.group(1)) * 1000000000 + int(found.group(2)) * 1000
     text = line[found.end():]
     if line.count('"', 0, found.start()) % 2 and text.endswith('"'):  # a field of a table

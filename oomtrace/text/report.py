@@ -12,7 +12,7 @@ from .draft import Conflict, Draft
 from .finish import finished
 from .join import Logical
 from .match import Reading, companion, cut, is_read, loose, readings
-from .others import is_foreign
+from .others import is_foreign, is_prose
 from .place import DOUBT, ENDING, LATE, Place
 
 # Lines that only an OOM's report has: a trace and Mem-Info have other reasons too.
@@ -22,7 +22,7 @@ _TELLING = frozenset([
     "killed", "oom_group", "no_killable", "reaped", "unreaped", "stats_line", "stats_head", "usage_memory", "exiting",
     "sharing", "panic",
 ])
-_TELLING_SYMBOLS = frozenset(["out_of_memory", "oom_kill_process", "mem_cgroup_out_of_memory", "dump_header"])
+_TELLING_SYMBOL = "dump_header"  # the others are in the trace of a lockup within an OOM too
 _AFTER_END = re.compile(r"oom_reaper: |Kill|memory\.oom\.group|panic|sysrq|exiting")
 
 _BACKWARDS_NS = 1_000_000  # CPUs' clocks may differ by less
@@ -140,7 +140,8 @@ class Report:
         self.place.note(reading.row, reading.values)
         self.since = 0
         self.ended = self.ended or (kind in ENDING and not self.place.panic_first)
-        if kind in _TELLING or (kind == "frame" and not _TELLING_SYMBOLS.isdisjoint(map(str, reading.values))):
+        if kind in _TELLING or (kind == "frame" and any(
+                str(value).split(".")[0] == _TELLING_SYMBOL for value in reading.values)):
             self.telling = True
         if kind == "cpu":
             values = self.draft.values
@@ -167,7 +168,15 @@ class Report:
         stripped = logical.stripped
         if not stripped.kernel or (self.caller and stripped.caller and stripped.caller != self.caller):
             return True
-        return is_foreign(logical.text) and not is_read(logical.text)
+        other = is_foreign(logical.text) or (logical.bare and self._is_prose(logical))
+        return other and not is_read(logical.text)
+
+    def _is_prose(self, logical: Logical) -> bool:
+        """Are these people's words on the report: quoted less or more than it, or a sentence where it has times?"""
+        first = self._own[0].logical.stripped.prefix if self._own else ""
+        if logical.stripped.prefix.count(">") != first.count(">"):
+            return True
+        return any(char.isdigit() for char in first) and is_prose(logical.text)
 
     # The end.
 
