@@ -37,6 +37,7 @@ class Joiner:
         self._held: List[_Piece] = []
         self._marked: Optional[Stripped] = None  # the last line with a prefix
         self._indent = 0  # of lines without prefix
+        self._shift = 0  # of lines behind their prefix
         self._wrapping = Wrapping()
         self._structure = Structure()
         self._strange: Optional[Strange] = None
@@ -77,8 +78,8 @@ class Joiner:
             # The end of a prefix that was wrapped itself.
             return self._take(_Piece(number, _with(stripped, line), True))
         bare = not stripped.prefix.strip(QUOTES) and stripped.time_ns is None
-        if text.startswith(" ") and not bare:
-            stripped = _with(stripped, _unshifted(text))
+        if not bare:
+            stripped = self._unshifted(stripped)
         if not bare:
             self._strange = None
         elif self._strange is not None or not self._dated():
@@ -86,6 +87,19 @@ class Joiner:
             strange = self._strange.strip(line)
             return self._take(_Piece(number, strange or stripped, strange is None))
         return self._take(_Piece(number, stripped, bare))
+
+    def _unshifted(self, stripped: Stripped) -> Stripped:
+        """A line less the blanks that the log put between the prefix and the kernel's words."""
+        text = stripped.text
+        if not text.startswith(" ") or is_read(text):
+            self._shift = 0 if text and not text.startswith(" ") else self._shift
+            return stripped
+        bare = text.lstrip(" ")
+        for guess in (" " + bare, bare):
+            if is_read(guess):
+                self._shift = len(text) - len(guess)
+                return _with(stripped, guess)
+        return _with(stripped, text[self._shift:]) if not text[:self._shift].strip() else stripped
 
     def _dated(self) -> bool:
         return self._marked is not None and _DIGIT.search(self._marked.prefix) is not None
@@ -167,12 +181,6 @@ _DIGIT = re.compile(r"\d")
 
 def _with(stripped: Stripped, text: str) -> Stripped:
     return Stripped(text, stripped.prefix, stripped.time_ns, stripped.source, stripped.caller, stripped.kernel)
-
-
-def _unshifted(text: str) -> str:
-    """A line less the blanks that the log put between the time and the kernel's words, if a row reads it then."""
-    bare = text.lstrip(" ")
-    return next((guess for guess in (text, " " + bare, bare) if is_read(guess)), text)
 
 
 def _begins_with_name(text: str) -> bool:
