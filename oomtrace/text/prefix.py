@@ -53,7 +53,7 @@ _TAG = re.compile(r"(kernel): ?")
 # What the kernel's own lines begin with, behind a date without host and tag.
 _NOT_A_TAG = frozenset(["Hardware name", "Call Trace", "Call trace"])
 KERNEL_TAGS = frozenset(["kernel", "kern", "dmesg", "vmunix", "kmsg"])
-_PADDING = " " * 8
+_PADDING = " " * 24  # a CPU line has fewer, behind the taint flags
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x0f")
 _KMSG_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
