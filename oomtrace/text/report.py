@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from oomtrace.formats import KINDS, Dialect, choose
 from oomtrace.model import Line, OomEvent
@@ -40,8 +40,6 @@ class _Own(NamedTuple):
 class Offer(NamedTuple):
     """How a line would continue a report."""
 
-    cost: int  # 0: it is what comes next
-    apart_ns: int  # from the report's last line
     reading: Reading
     exact: bool  # False: the line is damaged
 
@@ -75,10 +73,9 @@ class Report:
         last = self.place.last
         for reading in readings(logical.text, self._dialect, companion(last) if last is not None else None):
             if self._fits(reading, logical):
-                apart = self._apart(logical)
-                return Offer(self._cost(reading) + (DOUBT if apart < -_BACKWARDS_NS else 0), abs(apart), reading, True)
+                return Offer(reading, True)
         found = loose(logical.text)
-        return Offer(0, 0, found, False) if found is not None and self._fits(found, logical) else None
+        return Offer(found, False) if found is not None and self._fits(found, logical) else None
 
     def offer_cut(self, logical: Logical) -> Optional[Offer]:
         """The same for a line whose end is missing: it is kept as it is, but what it says is known."""
@@ -86,7 +83,14 @@ class Report:
         if found is None:
             return None
         reading = Reading(found.row, found.values, logical.text)
-        return Offer(0, 0, reading, False) if self._fits(reading, logical) else None
+        return Offer(reading, False) if self._fits(reading, logical) else None
+
+    def cost(self, logical: Logical, offer: Offer) -> Tuple[int, int]:
+        """How far the line is from what would come next, and from the last line in ns: the less, the likelier."""
+        if not offer.exact:
+            return 0, 0
+        apart = self._apart(logical)
+        return self._cost(offer.reading) + (DOUBT if apart < -_BACKWARDS_NS else 0), abs(apart)
 
     def take(self, logical: Logical, offer: Offer) -> bool:
         """Adds the line."""
