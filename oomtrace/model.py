@@ -66,6 +66,9 @@ class Frame:
     stack_pointer: Optional[int] = None  # powerpc
     called: Optional[str] = None  # arm: the function that this one called
     called_address: Optional[int] = None
+    called_offset: Optional[int] = None
+    called_size: Optional[int] = None
+    called_module: Optional[str] = None
     source: Optional[str] = None  # arm64: "C", "P": where the address is from
 
 

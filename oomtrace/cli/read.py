@@ -37,7 +37,7 @@ def command(
             click.echo(name)
         return 0
     if survey:
-        for line in table(tallies(files)):
+        for line in table(tallies(files or ("/dev/stdin",))):
             click.echo(line)
         return 0
     chosen = _dialect(dialect)
@@ -68,9 +68,7 @@ def _events(files: Tuple[str, ...]) -> Iterator[OomEvent]:
             yield from text.read(sys.stdin.buffer)
             continue
         with text.opened(name) as stream:
-            head = stream.read(len(capture.MAGIC))
-            stream.seek(0)
-            if capture.is_capture(head):
+            if capture.is_capture(text.beginning(stream, len(capture.MAGIC))):
                 yield from _captured(name, stream)
             else:
                 yield from text.read(watched(name, stream, sys.stderr))

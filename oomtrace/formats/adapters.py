@@ -38,6 +38,17 @@ def _pairs(item: str, text: str) -> Adapter:
     return Adapter("(?:%s)+" % plain, parse, lambda values: "".join(text % pair for pair in values.items()))
 
 
+_COMM_BYTES = 15  # TASK_COMM_LEN less the final zero
+_ESCAPED_BYTE = re.compile(r"\\x[0-9a-f]{2}")
+
+
+def _parse_comm(text: str) -> str:
+    """A name that is too long for one has other words in it, which the log had in front."""
+    if len(text) > _COMM_BYTES // 4 and len(_ESCAPED_BYTE.sub("x", text).encode("utf-8", "replace")) > _COMM_BYTES:
+        raise ValueError(text)
+    return text
+
+
 _BLOCKS = re.compile(r"(\d+)\*(\d+)kB (?:\((\w+)\) )?")
 
 
@@ -52,6 +63,8 @@ def _parse_node(text: str) -> Optional[int]:
 ADAPTERS: Dict[str, Adapter] = {
     # A comm has at most 15 bytes; util-linux's dmesg shows an odd one as \xNN, so four characters each.
     "comm": Adapter(r"(?s:.{0,60})"),
+    # At the beginning of a line, where a prefix could be taken for a part of it.
+    "comm_first": Adapter(r"(?s:.{0,60})", _parse_comm),
     # Where words follow that could be a part of it, the shortest is meant.
     "comm_short": Adapter(r"(?s:.{0,60}?)"),
     "path": Adapter(r"(?:/.*?|\(error\)|\(name too long\)|<[^>]*>)"),
@@ -78,7 +91,8 @@ ADAPTERS: Dict[str, Adapter] = {
     "raw_words": Adapter(r"(?: [0-9a-f]{16}){1,4}|(?: [0-9a-f]{8}){1,8}"
                          r"|(?:Stack :| {7,8})(?: ?[0-9a-f]{16}){1,4}| {7,8}\.\.\."),
     "arm_words": Adapter(r"Exception stack\(0x[0-9a-f]{8} to 0x[0-9a-f]{8}\)"
-                         r"|[0-9a-f]{4}: {1,80}(?:[0-9a-f]{8} ?){1,8}"),
+                         r"|[0-9a-f]{4}: {1,80}(?:[0-9a-f]{8} ?){1,8}"
+                         r"|(?: r\d{1,2}:[0-9a-f]{8}){1,7}"),
     "stat": Adapter(r"[a-z][a-z0-9_]*"),
     "panic": Adapter(r"(?:Out of memory.*|System is deadlocked on memory)"),
     "onoff": Adapter(r"(?:on|off)", lambda text: text == "on", lambda value: "on" if value else "off"),

@@ -24,28 +24,31 @@ SUPPRESSED = kind(
 INVOKED = kind(
     "invoked", "header", 4,
     line("2.6.32", "%s invoked oom-killer: {gfp_mask=0x%x, }order=%d, oom_adj=%d",
-         "trigger.comm:comm", "trigger.gfp_mask", "trigger.order", "trigger.oom_adj"),
+         "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.order", "trigger.oom_adj"),
+    # a63d83f427fb "oom: badness heuristic rewrite"; RHEL 6 has it.
+    line("2.6.36", "%s invoked oom-killer: {gfp_mask=0x%x, }order=%d, oom_adj=%d, oom_score_adj=%d",
+         "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.order", "trigger.oom_adj", "trigger.oom_score_adj"),
     line("2.6.32", "%s invoked oom-killer: {gfp_mask=0x%x, }order=%d, oom_adj=%d, oom_score_adj=%d",
-         "trigger.comm:comm", "trigger.gfp_mask", "trigger.order", "trigger.oom_adj", "trigger.oom_score_adj",
+         "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.order", "trigger.oom_adj", "trigger.oom_score_adj",
          flavour="el6"),
     line("3.10", "%s invoked oom-killer: {gfp_mask=0x%x, }order=%d, oom_score_adj=%hd",
-         "trigger.comm:comm", "trigger.gfp_mask", *_ORDER),
+         "trigger.comm:comm_first", "trigger.gfp_mask", *_ORDER),
     # a0795cd416d1 "mm, oom: print symbolic gfp_flags in oom warning"
     line("4.6", "%s invoked oom-killer: {" + _GFP + "}order=%d, oom_score_adj=%hd",
-         "trigger.comm:comm", "trigger.gfp_mask", "trigger.gfp_flags", *_ORDER),
+         "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.gfp_flags", *_ORDER),
     # 82e7d3abec86 "oom: print nodemask in the oom report"
     line("4.9", "%s invoked oom-killer: {" + _GFP + "}{nodemask=%*pbl, }order=%d, oom_score_adj=%hd",
-         "trigger.comm:comm", "trigger.gfp_mask", "trigger.gfp_flags", "trigger.nodemask", *_ORDER),
+         "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.gfp_flags", "trigger.nodemask", *_ORDER),
     # Three printks until 4.14, the last of which begins with a comma and two blanks.
     line("4.12", "%s invoked oom-killer: {" + _GFP + "}{nodemask=%*pbl,  }order=%d, oom_score_adj=%hd",
-         "trigger.comm:comm", "trigger.gfp_mask", "trigger.gfp_flags", "trigger.nodemask", *_ORDER),
+         "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.gfp_flags", "trigger.nodemask", *_ORDER),
     line("4.15", "%s invoked oom-killer: {" + _GFP + "}{nodemask=%*pbl, }order=%d, oom_score_adj=%hd",
-         "trigger.comm:comm", "trigger.gfp_mask", "trigger.gfp_flags", "trigger.nodemask", *_ORDER),
+         "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.gfp_flags", "trigger.nodemask", *_ORDER),
     # ef8444ea01d7 "mm, oom: reorganize the oom report in dump_header"; RHEL 8.3 has it too.
     line("5.0", "%s invoked oom-killer: {" + _GFP + "}order=%d, oom_score_adj=%hd",
-         "trigger.comm:comm", "trigger.gfp_mask", "trigger.gfp_flags", *_ORDER),
+         "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.gfp_flags", *_ORDER),
     line("4.18.240", "%s invoked oom-killer: {" + _GFP + "}order=%d, oom_score_adj=%hd",
-         "trigger.comm:comm", "trigger.gfp_mask", "trigger.gfp_flags", *_ORDER, flavour="el8"),
+         "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.gfp_flags", *_ORDER, flavour="el8"),
 )
 COMPACTION = kind(
     "compaction", "header", 4,
@@ -54,7 +57,7 @@ COMPACTION = kind(
 CPUSET = kind(
     "cpuset", "header", 6,
     line("2.6.32", "%s cpuset=%s mems_allowed=%*pbl",
-         "trigger.comm:comm", "trigger.cpuset", "trigger.mems_allowed"),
+         "trigger.comm:comm_first", "trigger.cpuset", "trigger.mems_allowed"),
     gone("5.0"),
     gone("4.18.240", flavour="el8"),
 )
@@ -123,6 +126,8 @@ CALL_TRACE = kind(
     "call_trace", "stack", 4,
     line("2.6.32", "Call Trace:", sets={"stack": PRESENT}),
     line("3.10", "Call trace:", sets={"stack": PRESENT}, flavour="arm64"),
+    # arch/arm/kernel/traps.c, dump_backtrace(), with frame pointers
+    line("2.6.32", "Backtrace: ", sets={"stack": PRESENT}, flavour="arm"),
 )
 FRAME = kind(
     "frame", "stack", 4,
@@ -143,7 +148,14 @@ FRAME = kind(
     # arch/powerpc/kernel/process.c, show_stack()
     line("2.6.32", "[%p] [%p] %pS%s", "stack_pointer", "address", "symbol:symbol", "offset", "size", "module:module",
          "reliable:unreliable_ppc", flavour="ppc"),
-    # arch/arm/kernel/traps.c, dump_backtrace_entry()
+    # arch/s390/kernel/dumpstack.c, show_address(); show_stack() from 5.2 on
+    line("2.6.32", " [<%p>] %pS ", "address", "symbol:symbol", "offset", "size", "module:module", flavour="s390"),
+    line("2.6.32", "([<%p>] %pS)", "address", "symbol:symbol", "offset", "size", "module:module",
+         sets={"reliable": False}, flavour="s390-unreliable"),
+    # arch/arm/kernel/traps.c, dump_backtrace_entry(); the caller in full up to 3.12
+    line("2.6.32", "[<%08lx>] (%pS) from [<%08lx>] (%pS)", "called_address", "called:symbol", "called_offset",
+         "called_size", "called_module:module", "address", "symbol:symbol", "offset", "size", "module:module",
+         flavour="arm-full"),
     line("2.6.32", "[<%08lx>] (%ps) from [<%08lx>] (%pS)", "called_address", "called:symbol", "address",
          "symbol:symbol", "offset", "size", "module:module", flavour="arm"),
     line("5.17", " %ps from %pS", "called:symbol", "symbol:symbol", "offset", "size", "module:module",
@@ -154,12 +166,15 @@ FRAME_UNNAMED = kind(
     "frame_unnamed", "stack", 4,
     line("2.6.32", " [<%p>] %s0x%lx", "address", "reliable:unreliable", "address"),
     line("4.10", " %s0x%lx", "reliable:unreliable", "address"),
+    # %pS without CONFIG_KALLSYMS (lib/vsprintf.c, special_hex_number)
+    line("4.15", "[<%p>] 0x%016lx", "address", "address", flavour="riscv"),
     scope="stack.flow",
 )
 MARKER = kind(
     "marker", "stack", 4,
     line("4.10", " %s", ".:marker"),
-    line("2.6.32", "%s", ".:arm_words", flavour="arm"),  # arch/arm/kernel/traps.c, dump_mem()
+    # arch/arm/kernel/traps.c, dump_mem(); lib/backtrace.S, the registers that a function saved
+    line("2.6.32", "%s", ".:arm_words", flavour="arm"),
     scope="stack.flow",
 )
 

@@ -73,7 +73,12 @@ PROTECTION = kind(
 
 # mm/page_alloc.c, show_free_areas(); mm/show_mem.c from 6.4 on
 
-MEM_INFO = kind("mem_info", "meminfo", 4, line("2.6.32", "Mem-Info:", sets={"meminfo": PRESENT}))
+MEM_INFO = kind(
+    "mem_info", "meminfo", 4,
+    line("2.6.32", "Mem-Info:", sets={"meminfo": PRESENT}),
+    # arch/arm/mm/init.c, show_mem(), up to 3.10
+    line("2.6.32", "Mem-info:", sets={"meminfo": PRESENT}, flavour="arm"),
+)
 PER_CPU = kind(
     "per_cpu", "meminfo", 4,
     line("2.6.32", "{Node %d }%s per-cpu:", "node", "name:word"),
@@ -212,8 +217,8 @@ HUGEPAGES = kind(
 )
 
 
-def _tail(name: str, since: str, text: str, *names: str, until: str = "") -> Any:
-    rows: Tuple[Any, ...] = (line(since, text, *("meminfo.tail." + value for value in names)),)
+def _tail(name: str, since: str, text: str, *names: str, until: str = "", flavour: str = "") -> Any:
+    rows: Tuple[Any, ...] = (line(since, text, *("meminfo.tail." + value for value in names), flavour=flavour),)
     return kind(name, "meminfo", 4, *(rows + ((gone(until),) if until else ())))
 
 
@@ -228,8 +233,14 @@ TAIL = (
     _tail("highmem", "2.6.32", "%lu pages HighMem", "highmem_pages", until="3.16"),
     _tail("movable", "3.16", "%lu pages HighMem/MovableOnly", "highmem_movable_pages"),
     _tail("reserved", "2.6.32", "%lu pages reserved", "reserved_pages"),
+    # arch/arm/mm/init.c, show_mem(), up to 3.10
+    _tail("ram_arm", "2.6.32", "%d pages of RAM", "ram_pages", flavour="arm"),
+    _tail("free_arm", "2.6.32", "%d free pages", "free_pages", flavour="arm"),
+    _tail("reserved_arm", "2.6.32", "%d reserved pages", "reserved_pages", flavour="arm"),
+    _tail("slab_arm", "2.6.32", "%d slab pages", "slab_pages", flavour="arm"),
     _tail("shared", "2.6.32", "%lu pages shared", "shared_pages", until="3.16"),
     _tail("non_shared", "2.6.32", "%lu pages non-shared", "non_shared_pages", until="3.16"),
+    _tail("swap_cached_arm", "2.6.32", "%d pages swap cached", "swap_cached_pages", flavour="arm"),
     _tail("cma", "3.16", "%lu pages cma reserved", "cma_reserved_pages"),
     _tail("quicklist", "3.16", "%lu pages in pagetable cache", "pagetable_cache_pages", until="5.4"),
     _tail("hwpoisoned", "3.16", "%lu pages hwpoisoned", "hwpoisoned_pages"),

@@ -38,7 +38,7 @@ class Format:
         self.holes: List[Hole] = holes_of(tokens)
         self._regex: Optional["re.Pattern[str]"] = None
         self._loose: Optional["re.Pattern[str]"] = None
-        self._told = told_by(tokens)
+        self.telling = told_by(tokens)
         self._cuts: Optional[List[Tuple[str, str, int]]] = None
         self._shapes: Dict[Tuple[bool, ...], Optional[Tuple[str, Tuple[int, ...]]]] = {}
         self._shows = [hole.show for hole in self.holes]
@@ -87,7 +87,7 @@ class Format:
 
         None if ``text`` is no beginning of such a line, or one that says nothing.
         """
-        if self._told not in text:
+        if self.telling not in text:
             return None
         if self._cuts is None:
             self._cuts = cut_patterns(self.tokens)

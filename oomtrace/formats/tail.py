@@ -13,7 +13,11 @@ TASKS_TITLE = kind(
 _HAS_TASKS = {"tasks": PRESENT}
 TASKS_HEAD = kind(
     "tasks_head", "tasks", 6,
-    line("2.6.32", "[ pid ]   uid  tgid total_vm      rss cpu oom_adj oom_score_adj name", sets=_HAS_TASKS),
+    line("2.6.32", "[ pid ]   uid  tgid total_vm      rss cpu oom_adj name", sets=_HAS_TASKS),
+    # a63d83f427fb "oom: badness heuristic rewrite"; RHEL 6 has it.
+    line("2.6.36", "[ pid ]   uid  tgid total_vm      rss cpu oom_adj oom_score_adj name", sets=_HAS_TASKS),
+    line("2.6.32", "[ pid ]   uid  tgid total_vm      rss cpu oom_adj oom_score_adj name", sets=_HAS_TASKS,
+         flavour="el6"),
     line("3.10", "[ pid ]   uid  tgid total_vm      rss nr_ptes swapents oom_score_adj name", sets=_HAS_TASKS),
     line("4.1", "[ pid ]   uid  tgid total_vm      rss nr_ptes nr_pmds swapents oom_score_adj name", sets=_HAS_TASKS),
     line("4.15", "[ pid ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name", sets=_HAS_TASKS),
@@ -29,8 +33,11 @@ TASKS_HEAD = kind(
 _PIDS = ("pid", "uid", "tgid", "total_vm_pages", "rss_pages")
 TASK = kind(
     "task", "tasks", 6,
-    line("2.6.32", "[%5d] %5d %5d %8lu %8lu %3u     %3d         %5d %s", *_PIDS, "cpu", "oom_adj", "oom_score_adj",
+    line("2.6.32", "[%5d] %5d %5d %8lu %8lu %3u     %3d %s", *_PIDS, "cpu", "oom_adj", "comm:comm"),
+    line("2.6.36", "[%5d] %5d %5d %8lu %8lu %3u     %3d         %5d %s", *_PIDS, "cpu", "oom_adj", "oom_score_adj",
          "comm:comm"),
+    line("2.6.32", "[%5d] %5d %5d %8lu %8lu %3u     %3d         %5d %s", *_PIDS, "cpu", "oom_adj", "oom_score_adj",
+         "comm:comm", flavour="el6"),
     line("3.10", "[%5d] %5d %5d %8lu %8lu %7ld %8lu         %5hd %s", *_PIDS, "nr_ptes", "swapents_pages",
          "oom_score_adj", "comm:comm"),
     line("4.1", "[%5d] %5d %5d %8lu %8lu %7ld %7ld %8lu         %5hd %s", *_PIDS, "nr_ptes", "nr_pmds",
@@ -71,10 +78,12 @@ SUMMARY_PLAIN = kind(
     line("5.0", _SUMMARY + ",task=%s,pid=%d,uid=%d", *_CONSTRAINT, *_VICTIM[1:]),
 )
 
+_VERDICT = ("verdict.message:message", "verdict.pid", "verdict.comm:comm", "verdict.score")
 VERDICT = kind(
     "verdict", "verdict", 3,
-    line("2.6.32", "%s: Kill process %d (%s) score %u or sacrifice child", "verdict.message:message", "verdict.pid",
-         "verdict.comm:comm", "verdict.score"),
+    line("2.6.32", "%s: kill process %d (%s) score %u or a child", *_VERDICT),
+    line("2.6.36", "%s: Kill process %d (%s) score %u or sacrifice child", *_VERDICT),
+    line("2.6.32", "%s: Kill process %d (%s) score %u or sacrifice child", *_VERDICT, flavour="el6"),
     # bbbe48029720 "mm, oom: remove 'prefer children over parent' heuristic"; RHEL 8 has it from the beginning.
     gone("5.1"),
     gone("4.18.0", flavour="el8"),
@@ -88,7 +97,7 @@ KILLED = kind(
     "killed", "kill", 3,
     line("2.6.32", "Killed process %d (%s) vsz:%lukB, anon-rss:%lukB, file-rss:%lukB", *_KILL, *_RSS),
     line("2.6.32", "Killed process %d, UID %d, (%s) " + _SIZES, "pid", "uid", "comm:comm", *_RSS, flavour="el6"),
-    line("3.10", "Killed process %d (%s) " + _SIZES, *_KILL, *_RSS),
+    line("2.6.36", "Killed process %d (%s) " + _SIZES, *_KILL, *_RSS),
     # eca56ff906bd "mm, shmem: add internal shmem resident memory accounting"
     line("4.5", "Killed process %d (%s) " + _SIZES + ", shmem-rss:%lukB", *_KILL, *_RSS, "shmem_rss_kb"),
     line("3.10.514", "Killed process %d (%s) " + _SIZES + ", shmem-rss:%lukB", *_KILL, *_RSS, "shmem_rss_kb",

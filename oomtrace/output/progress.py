@@ -7,10 +7,11 @@ import stat
 import time
 from typing import BinaryIO, Iterable, Iterator, TextIO, Union
 
+from oomtrace.text import pieces
+
 from .terminal import is_terminal
 
 LEAST_BYTES = 64 << 20  # smaller ones are read before a bar could be
-_CHUNK_BYTES = 1 << 20
 _EVERY_S = 0.1
 _WIDTH = 40
 
@@ -30,16 +31,16 @@ def _pieces(name: str, stream: BinaryIO, size: int, screen: TextIO) -> Iterator[
     # Of a compressed file the position in the file itself counts, not that in what comes out of it.
     raw = getattr(stream, "fileobj", None) or getattr(stream, "_fp", None) or stream
     shown = 0.0
-    while True:
-        piece = stream.read(_CHUNK_BYTES)
-        if not piece:
-            break
-        now = time.monotonic()
-        if now - shown >= _EVERY_S:
-            shown = now
-            part = min(raw.tell() / size, 1.0) if hasattr(raw, "tell") else 0.0
-            screen.write(f"\r[{'#' * int(part * _WIDTH):<{_WIDTH}}] {100 * part:3.0f} % of {os.path.basename(name)}")
-            screen.flush()
-        yield piece
-    screen.write("\r\x1b[K")
-    screen.flush()
+    try:
+        for piece in pieces(stream):
+            now = time.monotonic()
+            if now - shown >= _EVERY_S:
+                shown = now
+                part = min(raw.tell() / size, 1.0) if hasattr(raw, "tell") else 0.0
+                bar = "#" * int(part * _WIDTH)
+                screen.write(f"\r[{bar:<{_WIDTH}}] {100 * part:3.0f} % of {os.path.basename(name)}")
+                screen.flush()
+            yield piece
+    finally:
+        screen.write("\r\x1b[K")
+        screen.flush()

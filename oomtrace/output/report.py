@@ -15,18 +15,25 @@ from .writer import Writer, with_names
 class KernelWriter(Writer):
     """The lines that the kernel printed or would have printed, without prefixes."""
 
+    for_people = False
+
     def write_event(self, event: OomEvent) -> None:
         self._put_lines(text.text(self.records(event)))
 
     def _put_lines(self, lines: str) -> None:
         """As they are, but to a terminal only what it does not act on."""
-        if self.terminal:
+        if self.terminal or self.for_people:
             lines = "".join(escaped(line) + "\n" for line in lines.split("\n")[:-1])
         self.put(lines)
 
 
 class TextWriter(KernelWriter):
-    """The report with timestamps where they are known, then the explanation, clearly set apart."""
+    """The report with timestamps where they are known, then the explanation, clearly set apart.
+
+    It is for people: what is piped through a pager or tee ends at a terminal too.
+    """
+
+    for_people = True
 
     def write_event(self, event: OomEvent) -> None:
         records = self.records(event)

@@ -20,11 +20,12 @@ class Draft:
     def __init__(self) -> None:
         self.values: Item = {}
         self.items: Dict[str, List[Item]] = {}
+        self._asked: Tuple[Optional[Sequence[Any]], Item] = (None, {})  # what agrees() was asked last
 
     def take(self, row: Row, found: Sequence[Any]) -> Optional[int]:
         """Adds what ``row`` read, and returns the index of the item that it belongs to."""
         scope = KINDS[row.kind].scope
-        new = _new(row, found)
+        new = self._asked[1] if found is self._asked[0] else _new(row, found)
         if not scope:
             _check(row, self.values, new)
             self.values.update(new)
@@ -43,6 +44,7 @@ class Draft:
         if KINDS[row.kind].scope and row.kind not in _REQUIRED and row.kind not in _PLACES:
             return True
         new = _new(row, found)
+        self._asked = found, new
         try:
             if not KINDS[row.kind].scope:
                 _check(row, self.values, new)

@@ -6,7 +6,7 @@ import re
 from typing import List, NamedTuple, Optional, Sequence
 
 from .match import is_read, readings
-from .prefix import Stripped, clean, strip
+from .prefix import QUOTES, Stripped, clean, strip
 from .strange import Strange
 from .structured import Structure
 from .wrap import Piece, Wrapping, paragraph
@@ -37,6 +37,7 @@ class Joiner:
         self._held: List[_Piece] = []
         self._marked: Optional[Stripped] = None  # the last line with a prefix
         self._indent = 0  # of lines without prefix
+        self._shift = 0  # of lines behind their prefix
         self._wrapping = Wrapping()
         self._structure = Structure()
         self._strange: Optional[Strange] = None
@@ -76,7 +77,9 @@ class Joiner:
         if stripped.prefix.endswith("kernel: ") and self._dated() and not _DIGIT.search(stripped.prefix):
             # The end of a prefix that was wrapped itself.
             return self._take(_Piece(number, _with(stripped, line), True))
-        bare = not stripped.prefix.strip(" \t>|#") and stripped.time_ns is None
+        bare = not stripped.prefix.strip(QUOTES) and stripped.time_ns is None
+        if not bare:
+            stripped = self._unshifted(stripped)
         if not bare:
             self._strange = None
         elif self._strange is not None or not self._dated():
@@ -84,6 +87,19 @@ class Joiner:
             strange = self._strange.strip(line)
             return self._take(_Piece(number, strange or stripped, strange is None))
         return self._take(_Piece(number, stripped, bare))
+
+    def _unshifted(self, stripped: Stripped) -> Stripped:
+        """A line less the blanks that the log put between the prefix and the kernel's words."""
+        text = stripped.text
+        if not text.startswith(" ") or is_read(text):
+            self._shift = 0 if text and not text.startswith(" ") else self._shift
+            return stripped
+        bare = text.lstrip(" ")
+        for guess in (" " + bare, bare):
+            if is_read(guess):
+                self._shift = len(text) - len(guess)
+                return _with(stripped, guess)
+        return _with(stripped, text[self._shift:]) if not text[:self._shift].strip() else stripped
 
     def _dated(self) -> bool:
         return self._marked is not None and _DIGIT.search(self._marked.prefix) is not None
@@ -148,10 +164,11 @@ class Joiner:
     def _flowed(self, held: Sequence[_Piece]) -> Optional[List[Logical]]:
         """Text that a mail program wrapped as one paragraph: prefixes stand in the middle of lines."""
         first = held[0]
-        if first.bare or len(first.stripped.prefix) < 12:
+        if first.bare or len(first.stripped.prefix.lstrip(QUOTES)) < 12:
             return None
-        shape = re.sub(r"(?:\\ )+", " +", re.sub(r"\d+", r"\\d+", re.escape(first.stripped.prefix.strip())))
-        text = paragraph([piece.stripped.prefix + piece.stripped.text for piece in held])
+        shape = re.sub(r"(?:\\ )+", " +", re.sub(r"\d+", r"\\d+", re.escape(first.stripped.prefix.strip(QUOTES))))
+        text = paragraph([first.stripped.prefix.lstrip(QUOTES) + first.stripped.text]
+                         + [piece.stripped.text for piece in held[1:]])
         parts = re.split(shape + " ?", text)
         if len(parts) < 3 or parts[0].strip():
             return None

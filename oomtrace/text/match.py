@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from oomtrace.formats import DIALECTS, KINDS, ORDER, ROWS, Dialect, Row
 
@@ -53,6 +53,21 @@ def _ordered(name: Optional[str]) -> Tuple[Row, ...]:
     return tuple(own + others)
 
 
+@lru_cache(maxsize=1)
+def _by_literal() -> Mapping[str, Tuple[Row, ...]]:
+    """Rows by the text that each line of theirs has: far fewer texts than rows, of which a line has few."""
+    found: Dict[str, List[Row]] = {}
+    for row in _ordered(None):
+        found.setdefault(row.format.literal, []).append(row)
+    return {literal: tuple(rows) for literal, rows in found.items()}
+
+
+def _likely(text: str, dialect: Optional[Dialect]) -> Iterator[Row]:
+    """The rows worth trying, in the order of trial."""
+    present = {literal for literal in _by_literal() if literal in text}
+    return (row for row in _ordered(dialect.name if dialect is not None else None) if row.format.literal in present)
+
+
 def readings(text: str, dialect: Optional[Dialect] = None, first: Optional[Row] = None) -> Iterator[Reading]:
     """All rows that print ``text``. ``first`` is tried first: the row that read the line before."""
     if len(text) > MAX_TEXT:
@@ -62,7 +77,7 @@ def readings(text: str, dialect: Optional[Dialect] = None, first: Optional[Row] 
         if values is not None:
             yield Reading(first, values, text)
     found = False
-    for row in _ordered(dialect.name if dialect is not None else None):
+    for row in _likely(text, dialect):
         if row is first:
             continue
         values = row.format.read(text)
@@ -99,7 +114,7 @@ def companion(row: Row) -> Row:
 
 def _mended(text: str) -> Iterator[Reading]:
     """Blanks that logs lose or add at the ends of lines, where the row leaves no doubt about them."""
-    bare = text.rstrip(" ")
+    bare = text.rstrip(" \t")
     guesses = [(bare, _ordered(None))] if bare != text else []
     if bare and not bare.startswith(" "):
         guesses.append((" " + bare, _begin_with_blank()))
@@ -124,10 +139,15 @@ def _end_with_blank() -> Tuple[Row, ...]:
 @lru_cache(maxsize=256)
 def is_read(text: str) -> bool:
     """Does any row that leaves no doubt read it as it is?"""
-    for row in _ordered(None) if len(text) <= MAX_TEXT else ():
-        values = row.format.read(text) if row.kind not in LOOSE else None
-        if values is not None and _exact(row, values):
-            return True
+    if len(text) > MAX_TEXT:
+        return False
+    for literal, rows in _by_literal().items():
+        if literal not in text:
+            continue
+        for row in rows:
+            values = row.format.read(text) if row.kind not in LOOSE else None
+            if values is not None and _exact(row, values):
+                return True
     return False
 
 
@@ -170,11 +190,21 @@ class Cut(NamedTuple):
 def cut(text: str) -> Optional[Cut]:
     """A line that ends too early: the row whose beginning it is, and the values that are there in full."""
     best: Optional[Cut] = None
-    for row in ROWS.values() if len(text) <= MAX_TEXT else ():
-        values = row.format.read_cut(text)
-        if values is not None and (best is None or known(values) > known(best.values)):
-            best = Cut(row, values)
+    for telling, rows in _by_telling().items() if len(text) <= MAX_TEXT else ():
+        for row in rows if telling in text else ():
+            values = row.format.read_cut(text)
+            if values is not None and (best is None or known(values) > known(best.values)):
+                best = Cut(row, values)
     return best
+
+
+@lru_cache(maxsize=1)
+def _by_telling() -> Mapping[str, Tuple[Row, ...]]:
+    """Rows by the text without which a beginning of their line says nothing."""
+    found: Dict[str, List[Row]] = {}
+    for row in ROWS.values():
+        found.setdefault(row.format.telling, []).append(row)
+    return {telling: tuple(rows) for telling, rows in found.items()}
 
 
 def known(values: Sequence[Any]) -> int:

@@ -31,6 +31,14 @@ _EDITED = frozenset(["", "snip", "snipped", "linessnipped", "skip", "skipped", "
                      "linesomitted", "cut", "deleted"])
 
 
+_FOUR_WORDS = re.compile(r"(?:^|\s)(?:[\"'(]?[A-Za-z]+(?:['’-][A-Za-z]+)*[,.;:?!)\"]* ){3}[\"'(]?[A-Za-z]+")
+
+
+def is_prose(text: str) -> bool:
+    """Are these words rather than values?"""
+    return _FOUR_WORDS.search(text) is not None or not any(char.isdigit() for char in text)
+
+
 def is_foreign(text: str) -> bool:
     """Is the line, which no row reads, certainly not the kernel's on an OOM?"""
     if _MARKS.sub("", text).lower() in _EDITED or _SENTENCES.match(text):

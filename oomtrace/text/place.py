@@ -63,7 +63,7 @@ class Place:
                 return False
         if kind in LATE:
             return True
-        if kind == "killed" and kind in self.kinds:
+        if kind == "killed" and (kind in self.kinds or "oom_group" in self.kinds):  # a group's
             return "oom_group" in self.kinds
         if kind in OPENING:
             return self.kinds.keys() <= {"sysrq", "suppressed"} and kind not in self.kinds

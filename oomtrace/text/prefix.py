@@ -23,12 +23,16 @@ class Stripped:
     kernel: bool = True  # False: the log says that another program wrote it
 
 
-_QUOTE = re.compile(r"[ \t]*(?:[>|][ \t]?)+(?:#+ )?|#+ (?=\[)|[ \t]+(?=\[[ \d]{4,}\.\d{3,6}\]|\t|[A-Z\d<])")
+QUOTES = " \t>|#"  # of which quotes and indentation consist
+_QUOTE = re.compile(r"[ \t]*(?:[>|][ \t]?)+(?:#+ )?|#+ (?=\[)|[ \t]+(?=\[[ \d]{4,}\.\d{3,6}\]|\t|[A-Z\d<]|kern *:)")
 _STAMP = re.compile(r"\[? *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ?")
-_STAMP_WITHIN = re.compile(r"(?<=[ :\w\"|])\[ *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ")
-_WALL = re.compile(r"\[?[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,16}\] |\[ *[<+] *\d+\.\d+>?\] ")
+# What vendors of phones put behind the time: CPU, process and its number.
+_VENDOR = re.compile(r" ?(?:\[\d: *[^\]]{1,16}: *\d+\] ?|\(\d\)\[\d+:[^\]]{1,16}\] ?|c\d +\d+ )")
+_STAMP_WITHIN = re.compile(r"(?<=[ :\w\"|>])\[ *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ")
+_WALL = re.compile(r"\[?[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,24}\](?::? |:?$)|\[ *[<+] *\d+\.\d+>?\](?: |$)")
 _KMSG = re.compile(r"(\d{1,4}),\d+,(\d+),[^;]{1,80};")
-_LEVEL = re.compile(r"<\d{1,4}>|(?:kern|user|mail|daemon|auth|syslog|local\d) *: *[a-z]+ *: ?")
+_FACILITY = r"(?:kern|user|mail|daemon|auth|syslog|local\d)"
+_LEVEL = re.compile(rf"<\d{{1,4}}>|(?:([\w.:-]+): )?{_FACILITY} *: *[a-z]+ *: ?")
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)?"
 _DATE = (
     r"(?:"
@@ -40,7 +44,7 @@ _DATE = (
 )
 _CONTAINER = re.compile(_DATE + r" (?:stdout|stderr) [FP] ")
 _RFC5424 = re.compile(r"1 (?:" + _DATE + r"|-) (\S+) (\S+) \S+ \S+ (?:-|\[[^\]]*\]) ?")
-_SYSLOG = re.compile(_DATE + r"(?: [A-Z]{2,5})? (?:([\w.:@%-]+) )?"
+_SYSLOG = re.compile(_DATE + rf"(?: [A-Z]{{2,5}})?(?: \d{{4}})? (?:(?!{_FACILITY}\.)([\w.:@%-]+) )?(?:{_FACILITY}\.\w+ )?"
                      r"(?:(kernel|kern|vmunix): ?|([\w./@()-]+)(\[\d+\])?: )")
 _BARE_DATE = re.compile(_DATE + r"[ \t]+")
 _HOST = re.compile(r"([\w.:@%-]+) (kernel): ")  # behind a monotonic time (journalctl -o short-monotonic)
@@ -49,6 +53,7 @@ _TAG = re.compile(r"(kernel): ?")
 # What the kernel's own lines begin with, behind a date without host and tag.
 _NOT_A_TAG = frozenset(["Hardware name", "Call Trace", "Call trace"])
 KERNEL_TAGS = frozenset(["kernel", "kern", "dmesg", "vmunix", "kmsg"])
+_PADDING = " " * 24  # a CPU line has fewer, behind the taint flags
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x0f")
 _KMSG_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -58,6 +63,8 @@ def clean(line: str) -> str:
     line = line.rstrip("\r\n")
     if "\x1b" in line or "\x0f" in line:
         line = _ESCAPES.sub("", line)
+    if line.endswith(_PADDING):  # to the width of a terminal
+        line = line.rstrip(" ")
     return line.rsplit("\r", 1)[-1] if "\r" in line else line
 
 
@@ -79,6 +86,8 @@ def strip(line: str) -> Stripped:
         if stamp is not None:
             time_ns = int(stamp.group(1)) * 1000000000 + int(stamp.group(2)) * 1000
             at, caller = stamp.end(), stamp.group(3) or ""
+            vendor = _VENDOR.match(line, at)
+            at = vendor.end() if vendor is not None else at
             host = _HOST.match(line, at)
             if host is not None:
                 at = host.end()
@@ -91,16 +100,20 @@ def strip(line: str) -> Stripped:
         at, words, said = step
         source += words
         kernel = said and kernel
-    if not at or (time_ns is None and not line[:at].strip()):
-        return _behind_noise(line)
+    if time_ns is None:
+        inner = _behind_noise(line, at) if kernel else None
+        if inner is not None:
+            return inner
+        if not line[:at].strip():
+            return Stripped(line)
     return Stripped(line[at:], line[:at], time_ns, " ".join(source), caller, kernel)
 
 
-def _behind_noise(line: str) -> Stripped:
+def _behind_noise(line: str, at: int) -> Optional[Stripped]:
     """A line with the kernel's time somewhere in it: a serial console where something else was being written."""
-    found = _STAMP_WITHIN.search(line, 1, 200)
+    found = _STAMP_WITHIN.search(line, at + 1, at + 200)
     if found is None:
-        return Stripped(line)
+        return None
     time_ns = int(found.group(1)) * 1000000000 + int(found.group(2)) * 1000
     text = line[found.end():]
     if line.count('"', 0, found.start()) % 2 and text.endswith('"'):  # a field of a table
@@ -110,7 +123,10 @@ def _behind_noise(line: str) -> Stripped:
 
 def _layer(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
     """One layer at ``at``: where it ends, what it says of the source, whether the kernel may have written the line."""
-    for pattern in (_LEVEL, _WALL, _CONTAINER, _TAG):
+    level = _LEVEL.match(line, at)
+    if level is not None:
+        return level.end(), [level.group(1)] if level.group(1) else [], True
+    for pattern in (_WALL, _CONTAINER, _TAG):
         match = pattern.match(line, at)
         if match is not None:
             return match.end(), [], True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Union
 
 from oomtrace.errors import OomtraceError
 from oomtrace.model import OomEvent
@@ -109,6 +109,8 @@ class Reader:
     def _over(self) -> Iterator[OomEvent]:
         """Reports to which nothing more can come."""
         over = [report for report in self._open if report.since > _patience(report)]
+        if not over and len(self._open) <= _REPORTS:
+            return iter(())
         if len(self._open) - len(over) > _REPORTS:
             over = self._open[: -_REPORTS]
         return self._close(over)
@@ -121,12 +123,11 @@ class Reader:
 
 def _given(logical: Logical, reports: List[Report], offered: _Offered) -> bool:
     """Gives a line to the report that it continues best; the most recent one if several do equally."""
-    best: Optional[Tuple[int, int, Report, Offer]] = None
-    for report in reports:
-        offer = offered(report, logical)
-        if offer is not None and (best is None or (offer.cost, offer.apart_ns) < best[:2]):
-            best = (offer.cost, offer.apart_ns, report, offer)
-    return best is not None and best[2].take(logical, best[3])
+    offers = [(report, offer) for report in reports for offer in [offered(report, logical)] if offer is not None]
+    if not offers:
+        return False
+    best, offer = offers[0] if len(offers) == 1 else min(offers, key=lambda pair: pair[0].cost(logical, pair[1]))
+    return best.take(logical, offer)
 
 
 def _patience(report: Report) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from oomtrace.formats import KINDS, Dialect, choose
 from oomtrace.model import Line, OomEvent
@@ -12,7 +12,7 @@ from .draft import Conflict, Draft
 from .finish import finished
 from .join import Logical
 from .match import Reading, companion, cut, is_read, loose, readings
-from .others import is_foreign
+from .others import is_foreign, is_prose
 from .place import DOUBT, ENDING, LATE, Place
 
 # Lines that only an OOM's report has: a trace and Mem-Info have other reasons too.
@@ -22,7 +22,7 @@ _TELLING = frozenset([
     "killed", "oom_group", "no_killable", "reaped", "unreaped", "stats_line", "stats_head", "usage_memory", "exiting",
     "sharing", "panic",
 ])
-_TELLING_SYMBOLS = frozenset(["out_of_memory", "oom_kill_process", "mem_cgroup_out_of_memory", "dump_header"])
+_TELLING_SYMBOL = "dump_header"  # the others are in the trace of a lockup within an OOM too
 _AFTER_END = re.compile(r"oom_reaper: |Kill|memory\.oom\.group|panic|sysrq|exiting")
 
 _BACKWARDS_NS = 1_000_000  # CPUs' clocks may differ by less
@@ -40,8 +40,6 @@ class _Own(NamedTuple):
 class Offer(NamedTuple):
     """How a line would continue a report."""
 
-    cost: int  # 0: it is what comes next
-    apart_ns: int  # from the report's last line
     reading: Reading
     exact: bool  # False: the line is damaged
 
@@ -75,10 +73,9 @@ class Report:
         last = self.place.last
         for reading in readings(logical.text, self._dialect, companion(last) if last is not None else None):
             if self._fits(reading, logical):
-                apart = self._apart(logical)
-                return Offer(self._cost(reading) + (DOUBT if apart < -_BACKWARDS_NS else 0), abs(apart), reading, True)
+                return Offer(reading, True)
         found = loose(logical.text)
-        return Offer(0, 0, found, False) if found is not None and self._fits(found, logical) else None
+        return Offer(found, False) if found is not None and self._fits(found, logical) else None
 
     def offer_cut(self, logical: Logical) -> Optional[Offer]:
         """The same for a line whose end is missing: it is kept as it is, but what it says is known."""
@@ -86,7 +83,14 @@ class Report:
         if found is None:
             return None
         reading = Reading(found.row, found.values, logical.text)
-        return Offer(0, 0, reading, False) if self._fits(reading, logical) else None
+        return Offer(reading, False) if self._fits(reading, logical) else None
+
+    def cost(self, logical: Logical, offer: Offer) -> Tuple[int, int]:
+        """How far the line is from what would come next, and from the last line in ns: the less, the likelier."""
+        if not offer.exact:
+            return 0, 0
+        apart = self._apart(logical)
+        return self._cost(offer.reading) + (DOUBT if apart < -_BACKWARDS_NS else 0), abs(apart)
 
     def take(self, logical: Logical, offer: Offer) -> bool:
         """Adds the line."""
@@ -140,7 +144,8 @@ class Report:
         self.place.note(reading.row, reading.values)
         self.since = 0
         self.ended = self.ended or (kind in ENDING and not self.place.panic_first)
-        if kind in _TELLING or (kind == "frame" and not _TELLING_SYMBOLS.isdisjoint(map(str, reading.values))):
+        if kind in _TELLING or (kind == "frame" and any(
+                str(value).split(".")[0] == _TELLING_SYMBOL for value in reading.values)):
             self.telling = True
         if kind == "cpu":
             values = self.draft.values
@@ -167,7 +172,15 @@ class Report:
         stripped = logical.stripped
         if not stripped.kernel or (self.caller and stripped.caller and stripped.caller != self.caller):
             return True
-        return is_foreign(logical.text) and not is_read(logical.text)
+        other = is_foreign(logical.text) or (logical.bare and self._is_prose(logical))
+        return other and not is_read(logical.text)
+
+    def _is_prose(self, logical: Logical) -> bool:
+        """Are these people's words on the report: quoted less or more than it, or a sentence where it has times?"""
+        first = self._own[0].logical.stripped.prefix if self._own else ""
+        if logical.stripped.prefix.count(">") != first.count(">"):
+            return True
+        return any(char.isdigit() for char in first) and is_prose(logical.text)
 
     # The end.
 

@@ -31,7 +31,7 @@ def chunks(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[bytes]:
     """The pieces of a stream. An empty one for each time that a pipe or terminal is silent."""
     reader = getattr(stream, "read", None)
     live = _live(stream) if reader is not None else None
-    found = iter(stream) if reader is None else _waiting(live) if live is not None else _reading(stream)
+    found = iter(stream) if reader is None else _waiting(live) if live is not None else pieces(stream)
     first = next(found, b"")
     if first[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # dmesg > file in a PowerShell
         decoder = codecs.getincrementaldecoder("utf-16")("replace")
@@ -42,10 +42,12 @@ def chunks(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[bytes]:
     yield from found
 
 
-def _reading(stream: Any) -> Iterator[bytes]:
+def pieces(stream: Any) -> Iterator[bytes]:
+    """What a file has, in pieces of up to CHUNK bytes; a damaged archive's as far as they can be had."""
+    read = getattr(stream, "read1", stream.read)  # read() would lose what it has got when it comes to the damage
     while True:
         try:
-            chunk = stream.read(CHUNK)
+            chunk = read(CHUNK)
         except _DAMAGE as error:
             raise OomtraceError(f"cannot read {_name(stream)} to its end: {error}",
                                 "The file is damaged or cut off; what comes before was read.", EXIT_UNREADABLE
@@ -53,6 +55,16 @@ def _reading(stream: Any) -> Iterator[bytes]:
         if not chunk:
             return
         yield chunk
+
+
+def beginning(stream: BinaryIO, size: int) -> bytes:
+    """The first bytes of a file that can be read again from its start; none where that is damaged or cannot be."""
+    try:
+        found = stream.read(size) if stream.seekable() else b""
+        stream.seek(0)
+    except _DAMAGE:
+        return b""
+    return found
 
 
 def _name(stream: Any) -> str:

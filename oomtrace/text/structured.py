@@ -8,8 +8,10 @@ from typing import Any, List, Optional
 
 from .prefix import KERNEL_TAGS
 
-_JSON_KEYS = ("MESSAGE", "message", "msg", "log", "text", "line", "content", "body", "textPayload")
-_PRETTY = re.compile(r'\s*"(?:MESSAGE|message|msg|log)"\s*:\s*(".*"),?\s*$')
+_JSON_KEYS = ("MESSAGE", "message", "@message", "msg", "log", "text", "line", "content", "body", "textPayload",
+              "jsonPayload", "short_message", "_raw", "result")
+_PRETTY = re.compile(r'\s*"(?:MESSAGE|message|msg|log|textPayload)"\s*:\s*(".*"),?\s*$')
+_BRACKETS = frozenset(["{", "}", "},", "[", "]", "],"])
 _MEMBER = re.compile(r'\s*"\w+"\s*:')
 _ENTRY = re.compile(r"\w+ \d{4}-\d\d-\d\d [^\[]* \[s=[0-9a-f]+;i=")  # journalctl -o verbose
 _FIELD = re.compile(r"\s*(?:_{0,2}[A-Z][A-Z0-9_]*)=")
@@ -36,13 +38,15 @@ class Structure:
         if self.within:
             return self._from_binary(line)
         first = line[:1]
-        if line in ("{", "}", "},"):
+        if line.strip() in _BRACKETS:
             return []
         if line.strip() == _BINARY:
             self._binary = True
             return []
-        if first in "{d\x1e" and "{" in line:
-            return _from_json(line)
+        if first in "{d\x1e[- " and "{" in line:
+            found = _from_json(line)
+            if found is not None:
+                return found
         if first in ' "\t' and '"' in line:
             pretty = _PRETTY.match(line)
             if pretty is not None:
@@ -73,14 +77,16 @@ class Structure:
 def _from_json(line: str) -> Optional[List[str]]:
     if line.startswith("data: "):
         line = line[6:]
-    line = line.lstrip("\x1e")
-    if not line.startswith("{"):
+    line = line.lstrip("\x1e- ").rstrip(", ")  # records of a list, too
+    if not line.startswith(("{", "[{")):
         return None
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return _message(record)
+    if not isinstance(record, list):
+        return _message(record)
+    return [part for one in record for part in _message(one) or ()]
 
 
 def _decoded(text: str) -> Optional[List[str]]:

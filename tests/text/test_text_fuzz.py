@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import List
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from text_corpus import CORPUS, ROOT, SEED, events, files, kernel_text, needs_corpus
+from text_corpus import ROOT, SEED, events, files, kernel_text, needs_corpus
 from text_forms import FORMS, records
 
 from oomtrace.formats import DIALECTS
@@ -92,19 +93,35 @@ def test_odd_inputs() -> None:
         _check(events(data))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
-def test_coverage_guided(tmp_path: Path) -> None:
-    """A few seconds of libFuzzer on any bytes (OOMTRACE_FUZZ_SECONDS)."""
-    seconds = os.environ.get("OOMTRACE_FUZZ_SECONDS", "10")
+def _fuzzed(tmp_path: Path, seconds: int, **more: str) -> "subprocess.CompletedProcess[str]":
+    """libFuzzer on the reader for some seconds."""
     start = tmp_path / "start"
     start.mkdir()
-    (start / "seed").write_bytes(SEED.encode())
-    if CORPUS.is_dir():
-        for path in files("vm")[::9]:
-            (start / path.name).write_bytes(path.read_bytes()[:4096])
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("text_fuzz.py")), f"-max_total_time={seconds}", "-max_len=6000",
+    lines = SEED.splitlines(keepends=True)
+    (event,) = events(SEED)
+    for name in ("2.6.32", "4.19", "5.10-debian", "7.3"):  # the lines of other kernels
+        lines += text(write(event, DIALECTS[name]), timestamps=True).splitlines(keepends=True)
+    for at in range(0, len(lines), 4):  # few lines each: many runs
+        (start / str(at)).write_text("".join(lines[at: at + 6]))
+    return subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("text_fuzz.py")), f"-max_total_time={seconds}", "-max_len=2000",
          "-timeout=20", "-rss_limit_mb=1024", f"-artifact_prefix={tmp_path}/", str(start)],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=180,
-        check=False)
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **more}, capture_output=True, text=True,
+        timeout=seconds + 170, check=False)
+
+
+_NEEDS_ATHERIS = pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
+
+
+@_NEEDS_ATHERIS
+def test_coverage_guided(tmp_path: Path) -> None:
+    """For OOMTRACE_FUZZ_SECONDS."""
+    done = _fuzzed(tmp_path, int(os.environ.get("OOMTRACE_FUZZ_SECONDS", "10")))
     assert done.returncode == 0, done.stderr[-4000:]
+    assert int(re.findall(r"Done (\d+) runs", done.stderr)[-1]) > 100
+
+
+@_NEEDS_ATHERIS
+def test_a_planted_bug_is_found(tmp_path: Path) -> None:
+    done = _fuzzed(tmp_path, 60, OOMTRACE_FUZZ_PLANTED="1")
+    assert done.returncode != 0 and "the planted bug" in done.stderr + done.stdout

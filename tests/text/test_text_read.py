@@ -15,6 +15,7 @@ from typing import List, Sequence
 import pytest
 from text_corpus import CORPUS, SEED, SEED_TEXT, events, files, kernel_text, needs_corpus
 from text_forms import FORMS, Record, records
+from text_tools import TOOLS
 
 from oomtrace.errors import OomtraceError
 from oomtrace.model import Frame, Kill, OomEvent, PageCounter, Task, Verdict
@@ -132,11 +133,11 @@ def _log(name: str) -> List[Record]:
 
 
 @needs_corpus
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [*FORMS, *TOOLS])
 def test_forms(form: str) -> None:
     for name in FORM_FILES:
         wanted = events((CORPUS / "vm" / f"{name}.kmsg").read_bytes())
-        found = events(FORMS[form](_log(name)))
+        found = events({**FORMS, **TOOLS}[form](_log(name)))
         assert [event.kind for event in found] == [event.kind for event in wanted]
         assert [event.victim and event.victim.pid for event in found] == [
             event.victim and event.victim.pid for event in wanted]

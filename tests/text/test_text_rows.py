@@ -100,7 +100,7 @@ def test_killed_rows_with_any_name(comm: str, pid: int, kb: int) -> None:
 
 
 def test_a_name_cannot_pretend_to_be_the_line() -> None:
-    row = ROWS["verdict/2.6.32"]
+    row = ROWS["verdict/2.6.36"]
     text = "Out of memory: Kill process 7 () score 5 or sacrifice child) score 9 or sacrifice child"
     assert row.format.read(text) == ["Out of memory", 7, ") score 5 or sacrifice child", 9]
 

@@ -31,15 +31,15 @@ def records(data: bytes) -> List[Record]:
     return found
 
 
-def _stamp(record: Record) -> str:
+def stamp(record: Record) -> str:
     return f"[{record.time_us // 1000000:5d}.{record.time_us % 1000000:06d}] "
 
 
-def _date(record: Record) -> str:
+def date(record: Record) -> str:
     return f"{record.time_us // 60000000 % 60:02d}:{record.time_us // 1000000 % 60:02d}"
 
 
-def _each(prefix: Callable[[Record], str], end: str = "\n") -> Callable[[List[Record]], str]:
+def each(prefix: Callable[[Record], str], end: str = "\n") -> Callable[[List[Record]], str]:
     """The prefix on every line."""
     return lambda log: "".join(prefix(record) + line + end for record in log for line in record.lines)
 
@@ -63,7 +63,7 @@ def _json(log: List[Record]) -> str:
 
 
 def _docker(log: List[Record]) -> str:
-    return "".join(json.dumps({"log": _stamp(record) + line + "\n", "stream": "stdout", "time": "2024-01-02T03:04:05Z"})
+    return "".join(json.dumps({"log": stamp(record) + line + "\n", "stream": "stdout", "time": "2024-01-02T03:04:05Z"})
                    + "\n" for record in log for line in record.lines)
 
 
@@ -86,7 +86,7 @@ def _field(record: Record) -> str:
 
 def _octal(log: List[Record]) -> str:
     """rsyslog: control characters escaped, so that a record is one line."""
-    return "".join(f"Jan  2 03:{_date(record)} box kernel: " + _stamp(record) + "#012".join(record.lines) + "\n"
+    return "".join(f"Jan  2 03:{date(record)} box kernel: " + stamp(record) + "#012".join(record.lines) + "\n"
                    for record in log)
 
 
@@ -95,7 +95,7 @@ def _mail(log: List[Record]) -> str:
     text = ""
     for record in log:
         for line in record.lines:
-            wrapped = textwrap.wrap(_stamp(record) + line, 76, break_long_words=False, break_on_hyphens=False,
+            wrapped = textwrap.wrap(stamp(record) + line, 76, break_long_words=False, break_on_hyphens=False,
                                     drop_whitespace=True, replace_whitespace=False)
             text += "\n".join(wrapped) + "\n"
     return text
@@ -107,49 +107,49 @@ def _terminal(width: int) -> Callable[[List[Record]], str]:
         text = ""
         for record in log:
             for line in record.lines:
-                full = _stamp(record) + line
+                full = stamp(record) + line
                 text += "".join(full[at: at + width] + "\n" for at in range(0, len(full), width))
         return text
     return form
 
 
 FORMS: Dict[str, Callable[[List[Record]], str]] = {
-    "dmesg": _indented(_stamp),
-    "dmesg -p": _each(_stamp),
-    "dmesg -T": _indented(lambda record: f"[Tue Jan  2 03:{_date(record)} 2024] "),
-    "dmesg -T, German": _indented(lambda record: f"[Di Jan  2 03:{_date(record)} 2024] "),
-    "dmesg -T, Chinese": _each(lambda record: f"[二 1月  2 03:{_date(record)} 2024] "),
-    "dmesg -r": _each(lambda record: f"<{record.level}>" + _stamp(record)),
-    "dmesg -x": _indented(lambda record: "kern  :warn  : " + _stamp(record)),
-    "dmesg -t": _each(lambda record: ""),
-    "dmesg --time-format iso": _indented(lambda record: f"2024-01-02T03:{_date(record)},{record.time_us % 1000000:06d}"
+    "dmesg": _indented(stamp),
+    "dmesg -p": each(stamp),
+    "dmesg -T": _indented(lambda record: f"[Tue Jan  2 03:{date(record)} 2024] "),
+    "dmesg -T, German": _indented(lambda record: f"[Di Jan  2 03:{date(record)} 2024] "),
+    "dmesg -T, Chinese": each(lambda record: f"[二 1月  2 03:{date(record)} 2024] "),
+    "dmesg -r": each(lambda record: f"<{record.level}>" + stamp(record)),
+    "dmesg -x": _indented(lambda record: "kern  :warn  : " + stamp(record)),
+    "dmesg -t": each(lambda record: ""),
+    "dmesg --time-format iso": _indented(lambda record: f"2024-01-02T03:{date(record)},{record.time_us % 1000000:06d}"
                                          "+01:00 "),
-    "dmesg, caller": _each(lambda record: _stamp(record)[:-1] + "[  T101] "),
-    "journalctl": _indented(lambda record: f"Jan 02 03:{_date(record)} box kernel: "),
-    "journalctl -o short-iso": _indented(lambda record: f"2024-01-02T03:{_date(record)}+0100 box kernel: "),
-    "journalctl -o short-precise": _indented(lambda record: f"Jan 02 03:{_date(record)}.123456 box kernel: "),
-    "journalctl -o short-full": _indented(lambda record: f"Tue 2024-01-02 03:{_date(record)} CET box kernel: "),
+    "dmesg, caller": each(lambda record: stamp(record)[:-1] + "[  T101] "),
+    "journalctl": _indented(lambda record: f"Jan 02 03:{date(record)} box kernel: "),
+    "journalctl -o short-iso": _indented(lambda record: f"2024-01-02T03:{date(record)}+0100 box kernel: "),
+    "journalctl -o short-precise": _indented(lambda record: f"Jan 02 03:{date(record)}.123456 box kernel: "),
+    "journalctl -o short-full": _indented(lambda record: f"Tue 2024-01-02 03:{date(record)} CET box kernel: "),
     "journalctl -o short-unix": _indented(lambda record: f"1704161045.{record.time_us % 1000000:06d} box kernel: "),
-    "journalctl -o short-monotonic": _indented(lambda record: _stamp(record) + "box kernel: "),
-    "journalctl -o cat": _each(lambda record: ""),
+    "journalctl -o short-monotonic": _indented(lambda record: stamp(record) + "box kernel: "),
+    "journalctl -o cat": each(lambda record: ""),
     "journalctl -o json": _json,
     "journalctl -o export": _export,
-    "syslog": _each(lambda record: f"Jan  2 03:{_date(record)} box kernel: " + _stamp(record)),
-    "syslog, 5424": _each(lambda record: f"<4>1 2024-01-02T03:{_date(record)}Z box kernel - - - " + _stamp(record)),
+    "syslog": each(lambda record: f"Jan  2 03:{date(record)} box kernel: " + stamp(record)),
+    "syslog, 5424": each(lambda record: f"<4>1 2024-01-02T03:{date(record)}Z box kernel - - - " + stamp(record)),
     "syslog, #012": _octal,
-    "serial": lambda log: _each(_stamp, "\r\n")(log),
-    "serial, colours": _each(lambda record: "\x1b[32m" + _stamp(record) + "\x1b[0m\x1b[1m", "\x1b[0m\r\n"),
+    "serial": lambda log: each(stamp, "\r\n")(log),
+    "serial, colours": each(lambda record: "\x1b[32m" + stamp(record) + "\x1b[0m\x1b[1m", "\x1b[0m\r\n"),
     "docker": _docker,
-    "cri": _each(lambda record: f"2024-01-02T03:{_date(record)}.123456789Z stderr F " + _stamp(record)),
-    "quoted": _each(lambda record: "> " + _stamp(record)),
-    "quoted twice": _each(lambda record: "> > " + _stamp(record)),
-    "indented": _each(lambda record: "    " + _stamp(record)),
-    "indented, no time": _each(lambda record: "    "),
-    "tabbed": _each(lambda record: f"\tJan  2 03:{_date(record)} box kernel: "),
-    "strange": _each(lambda record: f"node1|kern.warn|{record.time_us}|"),
-    "table": _each(lambda record: f'"2024-01-02 03:{_date(record)}","box","kernel: ' + _stamp(record), '"\n'),
+    "cri": each(lambda record: f"2024-01-02T03:{date(record)}.123456789Z stderr F " + stamp(record)),
+    "quoted": each(lambda record: "> " + stamp(record)),
+    "quoted twice": each(lambda record: "> > " + stamp(record)),
+    "indented": each(lambda record: "    " + stamp(record)),
+    "indented, no time": each(lambda record: "    "),
+    "tabbed": each(lambda record: f"\tJan  2 03:{date(record)} box kernel: "),
+    "strange": each(lambda record: f"node1|kern.warn|{record.time_us}|"),
+    "table": each(lambda record: f'"2024-01-02 03:{date(record)}","box","kernel: ' + stamp(record), '"\n'),
     "verbose": lambda log: "".join(
-        f"Tue 2024-01-02 03:{_date(record)} CET [s=1;i=2]\n    _TRANSPORT=kernel\n    MESSAGE={line}\n    PRIORITY=4\n"
+        f"Tue 2024-01-02 03:{date(record)} CET [s=1;i=2]\n    _TRANSPORT=kernel\n    MESSAGE={line}\n    PRIORITY=4\n"
         for record in log for line in record.lines),
     "pretty": lambda log: "".join(
         "{\n\t\"_TRANSPORT\" : \"kernel\",\n\t\"MESSAGE\" : " + json.dumps(line) + ",\n\t\"PRIORITY\" : \"4\"\n}\n"
@@ -157,7 +157,7 @@ FORMS: Dict[str, Callable[[List[Record]], str]] = {
     "json with bytes": lambda log: "".join(
         json.dumps({"MESSAGE": list("\n".join(record.lines).encode()) if len(record.lines) > 1 else record.lines[0]})
         + "\n" for record in log),
-    "kubectl": _each(lambda record: "[pod/agent-x7/kmsg] " + _stamp(record)),
+    "kubectl": each(lambda record: "[pod/agent-x7/kmsg] " + stamp(record)),
     "mail": _mail,
     "terminal 80": _terminal(80),
     "terminal 132": _terminal(132),

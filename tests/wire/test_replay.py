@@ -31,30 +31,6 @@ def test_replayed_report_is_the_kernels(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
-def test_live_and_log_agree(path: Path) -> None:
-    """On every field that both have."""
-    (live,) = _events(path.read_bytes())
-    (log,) = text.read([path.with_suffix(".kmsg").read_bytes()])
-    assert live.kind == log.kind == "memcg"
-    assert live.memcg is not None and log.memcg is not None
-    assert live.memcg.path == log.memcg.path
-    for name in ("memory", "swap", "memsw", "kmem"):
-        assert getattr(live.memcg, name) == getattr(log.memcg, name)
-    assert live.memcg.stats[0].values == log.memcg.stats[0].values
-    assert live.tasks is not None and log.tasks is not None
-    assert [task.pid for task in live.tasks] == [task.pid for task in log.tasks]
-    for ours, theirs in zip(live.tasks, log.tasks):
-        assert {k: v for k, v in ours.__dict__.items() if theirs.__dict__[k] is not None} == {
-            k: v for k, v in theirs.__dict__.items() if v is not None
-        }
-    assert live.summary == log.summary
-    assert [kill.pid for kill in live.kills] == [kill.pid for kill in log.kills]
-    assert live.stack is not None and log.stack is not None
-    assert live.stack.registers == log.stack.registers
-    assert [getattr(e, "symbol", e) for e in live.stack.entries] == [getattr(e, "symbol", e) for e in log.stack.entries]
-
-
-@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
 def test_what_only_a_trace_knows(path: Path) -> None:
     (event,) = _events(path.read_bytes())
     assert event.memcg is not None
