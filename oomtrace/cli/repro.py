@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 import click
 
+from oomtrace.cli import notify
 from oomtrace.errors import OomtraceError
 from oomtrace.repro import cgroups, needs, parse
 from oomtrace.repro.judge import EXIT_UNEXPECTED, EXIT_UNMET, kernel_text
@@ -56,12 +57,12 @@ def command(
     hierarchy = cgroups.find()
     status = 0
     with ExitStack() as stack:
+        ready = stack.enter_context(notify.Ready(None, ready_file))
         recorder = None if no_trace else Recorder(_say if verbose else _nothing, _say)
         if recorder:
             stack.callback(recorder.stop)
             recorder.start()
-        if ready_file:
-            Path(ready_file).touch()
+        ready.announce()
         sink = _sink(form, quiet or no_trace, output)
         for scenario in scenarios:
             reasons = needs.unmet(scenario, hierarchy, mean_it)
