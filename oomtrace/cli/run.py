@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 import click
 
 from oomtrace.errors import EXIT_USAGE, OomtraceError
-from oomtrace.repro import cgroups, reader
+from oomtrace.repro import cgroups, delegation, reader
 from oomtrace.repro.command import Command
 from oomtrace.repro.journal import Journal
 from oomtrace.repro.judge import EXIT_UNEXPECTED
@@ -44,7 +44,9 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
 @click.option("--memory-high", type=_Size(), metavar="SIZE", help="Above this it is slowed down (cgroup v2).")
 @click.option("--swap-max", type=_Size(), metavar="SIZE", help="Limit of swap; 0 for none.")
 @click.option("--oom-group", is_flag=True, help="Kill all of it or nothing (cgroup v2).")
-@click.option("--cgroup", metavar="NAME", help="Name of the cgroup.  [default: oomtrace-run-PID]")
+@click.option("--cgroup", metavar="NAME|/PATH",
+              help="Name of the cgroup, under the root or, where systemd has cgroups v2, in a scope that it delegates; "
+                   "/PATH is taken as it is.  [default: oomtrace-run-PID]")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Report the first N OOMs.")
 @click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM, and no report.")
 @click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
@@ -69,9 +71,9 @@ def command(
     """
     verdict = _verdict(expect)
     hierarchy = cgroups.find()
-    path = "/" + (cgroup or f"oomtrace-run-{os.getpid()}").strip("/")
+    name = cgroup or f"oomtrace-run-{os.getpid()}"
     try:
-        cgroups.split(path)
+        cgroups.split("/" + name)
     except ValueError as error:
         raise OomtraceError(f"--cgroup {cgroup}: {error}", None, EXIT_USAGE) from error
     with ExitStack() as stack:
@@ -79,6 +81,9 @@ def command(
         stack.callback(recorder.stop)
         recorder.start()
         journal = stack.enter_context(Journal())
+        unit = f"oomtrace-run-{os.getpid()}"
+        above = "" if name.startswith("/") else stack.enter_context(delegation.scope(unit, hierarchy, journal))
+        path = f"{above}/{name.strip('/')}"
         running = Command(words, path, hierarchy, journal)
         running.make_cgroup(_files(**limits))
         status = running.run(recorder.descriptor, recorder.receive)

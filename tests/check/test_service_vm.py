@@ -25,8 +25,8 @@ def test_service() -> None:
     said = result.stdout.decode("utf-8", "replace")
     assert result.status == 0, said + result.stderr.decode()
     lines = said.splitlines()
-    for line in ("active: active", "enabled: enabled", "adj: -1000", "kept: 600", "after a kill: active", "stopped: success",
-                 "kprobes left: 0", f"capabilities: CapEff:{CAPABILITIES:016x}"):
+    for line in ("active: active", "enabled: enabled", "adj: -1000", "kept: 600", "after a kill: active",
+                 "stopped: success", "kprobes left: 0", f"capabilities: CapEff:{CAPABILITIES:016x}"):
         assert line in lines, said
     looked = "".join(line[len("look: "):] + "\n" for line in lines if line.startswith("look: "))
     assert looked.count(" OOMTRACE_VICTIM=tail\n") == OOMS and "MESSAGE_ID=" in looked
