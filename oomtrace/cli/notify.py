@@ -30,7 +30,7 @@ class Ready:
         self._announced = True
         for path in self._paths:
             if _is_fifo(path):
-                threading.Thread(target=_write, args=[path], daemon=True).start()
+                threading.Thread(target=_write_fifo, args=[path], daemon=True).start()
                 self._written.append(path)
                 continue
             try:
@@ -50,14 +50,24 @@ class Ready:
             self._written = [path for path in self._paths if _is_fifo(path)]
         for path in self._written:
             with suppress(OSError):
-                if not self._announced:
-                    os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))  # fails where nobody waits for it
-            with suppress(OSError):
+                if _is_fifo(path):
+                    _release(path, os.O_RDONLY if self._announced else os.O_WRONLY)
                 path.unlink()
 
 
 def _write(path: Path) -> None:
     path.write_text(f"{os.getpid()}\n")
+
+
+def _write_fifo(path: Path) -> None:
+    with suppress(OSError):  # nobody read it, and it is gone
+        _write(path)
+
+
+def _release(fifo: Path, end: int) -> None:
+    """Whoever waits for this end of a fifo, be it a thread of ours, waits no more."""
+    with suppress(OSError):  # nobody does
+        os.close(os.open(fifo, end | os.O_NONBLOCK))
 
 
 def _is_fifo(path: Path) -> bool:
