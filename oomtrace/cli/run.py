@@ -71,6 +71,7 @@ def command(
     """
     verdict = _verdict(expect)
     hierarchy = cgroups.find()
+    files = _files(hierarchy.version, **limits)
     name = cgroup or f"oomtrace-run-{os.getpid()}"
     try:
         cgroups.split("/" + name)
@@ -85,7 +86,7 @@ def command(
         above = "" if name.startswith("/") else stack.enter_context(delegation.scope(unit, hierarchy, journal))
         path = f"{above}/{name.strip('/')}"
         running = Command(words, path, hierarchy, journal)
-        running.make_cgroup(_files(**limits))
+        running.make_cgroup(files)
         status = running.run(recorder.descriptor, recorder.receive)
         recorder.settle(_LATE_SECONDS, lambda: _kills(recorder.events, path) >= running.kills())
         recorder.drain(_SURPLUS_SECONDS, _LATE_SECONDS)
@@ -100,15 +101,15 @@ def command(
 
 
 def _files(
-    memory_max: Optional[str], memory_high: Optional[str], swap_max: Optional[str], oom_group: bool
+    version: int, memory_max: Optional[str], memory_high: Optional[str], swap_max: Optional[str], oom_group: bool
 ) -> Dict[str, str]:
     """Knobs and their values, in the order in which cgroup v1 takes them."""
     given = {"memory.max": memory_max, "memory.high": memory_high, "memory.swap.max": swap_max}
     files = {knob: value for knob, value in given.items() if value is not None}
     if oom_group:
         files["memory.oom.group"] = "1"
-    if swap_max is not None and memory_max is None:
-        raise OomtraceError("--swap-max needs --memory-max", None, EXIT_USAGE)
+    if swap_max is not None and memory_max is None and version == 1:
+        raise OomtraceError("--swap-max needs --memory-max: cgroup v1 limits both together", None, EXIT_USAGE)
     return files
 
 
