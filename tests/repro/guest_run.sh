@@ -1,21 +1,6 @@
 #!/bin/sh
-# Run in a guest: oomtrace run as scripts use it. A line "ok NAME" or "not ok NAME: …" for each promise.
-
-check() {
-	name=$1 wanted=$2; shift 2
-	"$@" >/tmp/out 2>/tmp/err; got=$?
-	if [ $got = "$wanted" ]; then echo "ok $name"; else echo "not ok $name: $got instead of $wanted: $(tail -3 /tmp/err)"; fi
-}
-is() {
-	if [ "$2" = "$3" ]; then echo "ok $1"; else echo "not ok $1: $2 instead of $3"; fi
-}
-until_true() {
-	tries=0
-	until "$@" 2>/dev/null; do
-		tries=$((tries + 1)); [ $tries -lt 300 ] || return 1
-		sleep 0.1
-	done
-}
+# Run in a guest: oomtrace run and repro as scripts use them.
+. tests/guest/promises.sh
 populated() { grep -q . "$1/cgroup.procs"; }
 gone() { ! [ -e "$1" ]; }
 
@@ -67,8 +52,8 @@ until_true gone $mount/crashed
 is crash-leaves-no-cgroup $? 0
 ls -d $mount/*/ >/tmp/after
 is nothing-left "$(diff /tmp/before /tmp/after)" ""
-until_true sh -c '! grep -q kprobe_multi /proc/self/mounts && ! grep -q . /sys/kernel/debug/kprobes/list'
-is no-probe-left "$(wc -l </sys/kernel/debug/kprobes/list)" 0
+until_true no_probe
+is no-probe-left $? 0
 
 cat >/tmp/slow.yaml <<'END'
 about: A sysctl is set and nothing happens.
