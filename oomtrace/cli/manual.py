@@ -24,7 +24,7 @@ _STATUSES = (
     (errors.EXIT_UNREADABLE, "read: the input cannot be read."),
     (errors.EXIT_NOT_ROOT, "Neither root nor the capabilities that a trace needs."),
     (errors.EXIT_NO_BCC, "The BPF Compiler Collection is missing."),
-    (errors.EXIT_NO_TYPES, "The kernel has no BTF."),
+    (errors.EXIT_NO_TYPES, "The kernel has no BTF, and its headers are not installed."),
     (errors.EXIT_NO_PROBE, "A function of the kernel cannot be probed, or the kernel refuses the programs."),
     (errors.EXIT_LOCKDOWN, "The kernel is locked down, or hides its symbols."),
     (errors.EXIT_TIMEOUT, "--timeout is over and no OOM came."),

@@ -1,33 +1,80 @@
-"""Telling others that the trace is ready: a pid file, a ready file, systemd."""
+"""Telling others that the trace is ready, or that it will not be: a pid file, a ready file, systemd."""
 
 from __future__ import annotations
 
 import os
 import socket
-from contextlib import contextmanager, suppress
+import stat
+import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import List, Optional
 
 from oomtrace.errors import OomtraceError
 
 
-@contextmanager
-def ready(pid_file: Optional[str], ready_file: Optional[str]) -> Iterator[None]:
-    """Announce readiness; what was written is removed at the end."""
-    written = [Path(name) for name in (pid_file, ready_file) if name is not None]
-    for path in written:
-        try:
-            path.write_text(f"{os.getpid()}\n")
-        except OSError as error:
-            raise OomtraceError(f"cannot write {path}: {error.strerror}") from error
-    _systemd(b"READY=1")
-    try:
-        yield
-    finally:
-        _systemd(b"STOPPING=1")
-        for path in written:
+class Ready:
+    """Announces readiness, and removes at the end what was written. Use as a context manager.
+
+    A file that is a fifo gets its line when somebody reads it, and nobody waits for that. Its reader gets an end
+    without a line if the trace ends before it was ready.
+    """
+
+    def __init__(self, pid_file: Optional[str], ready_file: Optional[str]) -> None:
+        self._paths = [Path(name) for name in (pid_file, ready_file) if name is not None]
+        self._written: List[Path] = []
+        self._announced = False
+
+    def announce(self) -> None:
+        """It is ready. Raises OomtraceError where a file cannot be written."""
+        self._announced = True
+        for path in self._paths:
+            if _is_fifo(path):
+                threading.Thread(target=_write_fifo, args=[path], daemon=True).start()
+                self._written.append(path)
+                continue
+            try:
+                _write(path)
+            except OSError as error:
+                raise OomtraceError(f"cannot write {path}: {error.strerror}") from error
+            self._written.append(path)
+        _systemd(b"READY=1")
+
+    def __enter__(self) -> "Ready":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._announced:
+            _systemd(b"STOPPING=1")
+        else:
+            self._written = [path for path in self._paths if _is_fifo(path)]
+        for path in self._written:
             with suppress(OSError):
+                if _is_fifo(path):
+                    _release(path, os.O_RDONLY if self._announced else os.O_WRONLY)
                 path.unlink()
+
+
+def _write(path: Path) -> None:
+    path.write_text(f"{os.getpid()}\n")
+
+
+def _write_fifo(path: Path) -> None:
+    with suppress(OSError):  # nobody read it, and it is gone
+        _write(path)
+
+
+def _release(fifo: Path, end: int) -> None:
+    """Whoever waits for this end of a fifo, be it a thread of ours, waits no more."""
+    with suppress(OSError):  # nobody does
+        os.close(os.open(fifo, end | os.O_NONBLOCK))
+
+
+def _is_fifo(path: Path) -> bool:
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _systemd(state: bytes) -> None:

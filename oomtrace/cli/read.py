@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from itertools import chain
 from typing import BinaryIO, Iterator, List, Optional, Tuple
 
 import click
 
 from oomtrace import output, text
-from oomtrace.errors import EXIT_NO_REPORT, OomtraceError
+from oomtrace.errors import EXIT_NO_REPORT, EXIT_UNREADABLE, OomtraceError
 from oomtrace.formats import DIALECTS, Dialect
 from oomtrace.model import OomEvent
 from oomtrace.output.progress import watched
+from oomtrace.output.terminal import escaped
+from oomtrace.text.source import chunks
 from oomtrace.text.survey import survey as tallies
 from oomtrace.text.survey import table
 from oomtrace.why import pattern
@@ -64,18 +68,36 @@ def _dialect(name: Optional[str]) -> Optional[Dialect]:
 
 def _events(files: Tuple[str, ...]) -> Iterator[OomEvent]:
     for name in files:
-        if name == "-":
-            yield from text.read(sys.stdin.buffer)
-            continue
-        with text.opened(name) as stream:
-            if capture.is_capture(text.beginning(stream, len(capture.MAGIC))):
-                yield from _captured(name, stream)
+        with _opened(name) as stream:
+            pieces = chunks(watched(name, stream, sys.stderr))
+            head = _head(pieces)
+            if capture.is_capture(head):
+                yield from _captured(name, io.BytesIO(b"".join(chain([head], pieces))))
             else:
-                yield from text.read(watched(name, stream, sys.stderr))
+                yield from text.read(chain([head], pieces))
+
+
+def _opened(name: str) -> BinaryIO:
+    if name != "-":
+        return text.opened(name)
+    try:
+        return open(0, "rb", buffering=0, closefd=False)
+    except OSError as error:
+        raise OomtraceError(f"cannot read standard input: {error.strerror}", None, EXIT_UNREADABLE) from error
+
+
+def _head(pieces: Iterator[bytes]) -> bytes:
+    """Enough to tell a capture; a pipe cannot be read twice, and may give less than that at first."""
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= len(capture.MAGIC) or not capture.MAGIC.startswith(head):
+            break
+    return head
 
 
 def _captured(name: str, stream: BinaryIO) -> Iterator[OomEvent]:
     found = capture.load(stream)
     for problem in found.problems:
-        click.echo(f"oomtrace: {name}: {problem}", err=True)
+        click.echo(f"oomtrace: {escaped(name)}: {escaped(problem)}", err=True)
     yield from capture.events(found)

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 import click
 
+from oomtrace.cli import notify
 from oomtrace.errors import OomtraceError
 from oomtrace.repro import cgroups, needs, parse
 from oomtrace.repro.judge import EXIT_UNEXPECTED, EXIT_UNMET, kernel_text
@@ -46,7 +47,10 @@ def command(
     ready_file: Optional[str],
     verbose: bool,
 ) -> int:
-    """Make OOMs that YAML files describe, trace them, and say whether they came as expected."""
+    """Make OOMs that YAML files describe, trace them, and say whether they came as expected.
+
+    Exit status: 0 if they did, 5 if not, 6 if this machine cannot have what a file needs, 2 if a file is wrong.
+    """
     scenarios = _load([Path(file) for file in files])
     if check:
         for file, scenario in zip(files, scenarios):
@@ -56,12 +60,12 @@ def command(
     hierarchy = cgroups.find()
     status = 0
     with ExitStack() as stack:
+        ready = stack.enter_context(notify.Ready(None, ready_file))
         recorder = None if no_trace else Recorder(_say if verbose else _nothing, _say)
         if recorder:
             stack.callback(recorder.stop)
             recorder.start()
-        if ready_file:
-            Path(ready_file).touch()
+        ready.announce()
         sink = _sink(form, quiet or no_trace, output)
         for scenario in scenarios:
             reasons = needs.unmet(scenario, hierarchy, mean_it)

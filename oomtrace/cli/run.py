@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 import click
 
 from oomtrace.errors import EXIT_USAGE, OomtraceError
-from oomtrace.repro import cgroups, reader
+from oomtrace.repro import cgroups, delegation, reader
 from oomtrace.repro.command import Command
 from oomtrace.repro.journal import Journal
 from oomtrace.repro.judge import EXIT_UNEXPECTED
@@ -44,7 +44,9 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
 @click.option("--memory-high", type=_Size(), metavar="SIZE", help="Above this it is slowed down (cgroup v2).")
 @click.option("--swap-max", type=_Size(), metavar="SIZE", help="Limit of swap; 0 for none.")
 @click.option("--oom-group", is_flag=True, help="Kill all of it or nothing (cgroup v2).")
-@click.option("--cgroup", metavar="NAME", help="Name of the cgroup.  [default: oomtrace-run-PID]")
+@click.option("--cgroup", metavar="NAME|/PATH",
+              help="Name of the cgroup, under the root or, where systemd has cgroups v2, in a scope that it delegates; "
+                   "/PATH is taken as it is.  [default: oomtrace-run-PID]")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Report the first N OOMs.")
 @click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM, and no report.")
 @click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
@@ -69,9 +71,10 @@ def command(
     """
     verdict = _verdict(expect)
     hierarchy = cgroups.find()
-    path = "/" + (cgroup or f"oomtrace-run-{os.getpid()}").strip("/")
+    files = _files(hierarchy.version, **limits)
+    name = cgroup or f"oomtrace-run-{os.getpid()}"
     try:
-        cgroups.split(path)
+        cgroups.split("/" + name)
     except ValueError as error:
         raise OomtraceError(f"--cgroup {cgroup}: {error}", None, EXIT_USAGE) from error
     with ExitStack() as stack:
@@ -79,8 +82,11 @@ def command(
         stack.callback(recorder.stop)
         recorder.start()
         journal = stack.enter_context(Journal())
+        unit = f"oomtrace-run-{os.getpid()}"
+        above = "" if name.startswith("/") else stack.enter_context(delegation.scope(unit, hierarchy, journal))
+        path = f"{above}/{name.strip('/')}"
         running = Command(words, path, hierarchy, journal)
-        running.make_cgroup(_files(**limits))
+        running.make_cgroup(files)
         status = running.run(recorder.descriptor, recorder.receive)
         recorder.settle(_LATE_SECONDS, lambda: _kills(recorder.events, path) >= running.kills())
         recorder.drain(_SURPLUS_SECONDS, _LATE_SECONDS)
@@ -95,15 +101,15 @@ def command(
 
 
 def _files(
-    memory_max: Optional[str], memory_high: Optional[str], swap_max: Optional[str], oom_group: bool
+    version: int, memory_max: Optional[str], memory_high: Optional[str], swap_max: Optional[str], oom_group: bool
 ) -> Dict[str, str]:
     """Knobs and their values, in the order in which cgroup v1 takes them."""
     given = {"memory.max": memory_max, "memory.high": memory_high, "memory.swap.max": swap_max}
     files = {knob: value for knob, value in given.items() if value is not None}
     if oom_group:
         files["memory.oom.group"] = "1"
-    if swap_max is not None and memory_max is None:
-        raise OomtraceError("--swap-max needs --memory-max", None, EXIT_USAGE)
+    if swap_max is not None and memory_max is None and version == 1:
+        raise OomtraceError("--swap-max needs --memory-max: cgroup v1 limits both together", None, EXIT_USAGE)
     return files
 
 

@@ -67,11 +67,12 @@ def command(
     buffer_bytes = None if buffer is None else shelf.size_bytes("--buffer", buffer)
     trace = tracing.Trace(_say if verbose else _nothing, _say, charges, buffer_bytes)
     with ExitStack() as stack:
+        ready = stack.enter_context(notify.Ready(pid_file, ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
         trace.start()
         stack.callback(trace.close)
         _say(f"oomtrace: ready ({trace.probes} probes)")
-        stack.enter_context(notify.ready(pid_file, ready_file))
+        ready.announce()
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
         sink = report.Sink(sys.stdout, form, quiet, output, _say, log, color, bound, journal)

@@ -41,6 +41,7 @@ class Compiler:
             _serve(request_read, answer_write)
         os.close(request_read)
         os.close(answer_write)
+        self._busy = False
         self._request, self._answer = os.fdopen(request_write, "w"), os.fdopen(answer_read)
 
     def compile(self, text: str, missing: List[str]) -> Image:
@@ -68,18 +69,20 @@ class Compiler:
         with suppress(BrokenPipeError):
             self._request.write(json.dumps({"want": want, "text": text}) + "\n")
             self._request.flush()
+        self._busy = True
         said = self._answer.readline()
+        self._busy = False
         reply: Dict[str, Any] = json.loads(said) if said else {"error": "the compiling process died"}
         if "no_bcc" in reply:
             raise _no_bcc(reply["no_bcc"])
         return reply
 
     def close(self) -> None:
-        """End the process if it has not ended."""
+        """End the process. Amid compiling, after Ctrl-C, it is not waited for: it goes when it has cleaned up."""
         for stream in (self._request, self._answer):
             with suppress(BrokenPipeError):
                 stream.close()
-        os.waitpid(self._pid, 0)
+        os.waitpid(self._pid, os.WNOHANG if self._busy else 0)
 
 
 def _no_bcc(reason: Optional[str]) -> OomtraceError:

@@ -54,7 +54,7 @@ class Command:
         adj = _ADJ.read_text()
         with suppress(OSError):
             _ADJ.write_text("-1000")  # an OOM of the whole machine is for the command
-        signals = Signals([*_FORWARDED, signal.SIGCHLD])
+        signals = Signals(_FORWARDED)
         try:
             pid = os.fork()
             if not pid:
@@ -94,14 +94,17 @@ class Command:
 
 def _attend(pid: int, signals: Signals, stream: int, receive: Callable[[], object]) -> int:
     """Forward signals and read the stream until the command has ended."""
-    while True:
-        readable, _, _ = select.select([signals.descriptor, stream], [], [])
-        if stream in readable and not receive():
-            raise OomtraceError("the trace has ended before the command")
-        for come in signals.read():
-            if come.number == signal.SIGCHLD:
-                ended, status = os.waitpid(pid, os.WNOHANG)
-                if ended:
-                    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            elif not come.from_terminal:
-                os.kill(pid, come.number)
+    ended = os.pidfd_open(pid)  # not SIGCHLD: any other thread of the process would take it
+    try:
+        while True:
+            readable, _, _ = select.select([signals.descriptor, ended, stream], [], [])
+            if stream in readable and not receive():
+                raise OomtraceError("the trace has ended before the command")
+            if ended in readable:
+                _, status = os.waitpid(pid, 0)
+                return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            for come in signals.read():
+                if not come.from_terminal:
+                    os.kill(pid, come.number)
+    finally:
+        os.close(ended)

@@ -57,16 +57,6 @@ def pieces(stream: Any) -> Iterator[bytes]:
         yield chunk
 
 
-def beginning(stream: BinaryIO, size: int) -> bytes:
-    """The first bytes of a file that can be read again from its start; none where that is damaged or cannot be."""
-    try:
-        found = stream.read(size) if stream.seekable() else b""
-        stream.seek(0)
-    except _DAMAGE:
-        return b""
-    return found
-
-
 def _name(stream: Any) -> str:
     return str(getattr(stream, "name", None) or getattr(getattr(stream, "_fp", None), "name", "the log"))
 

@@ -98,8 +98,8 @@ def _verdict(found: Account, whole: Optional[int], unprinted: bool) -> Tuple[Opt
     if found.part(FREE) * 2 >= whole:
         return f"Most of it was free; of what was used, most was {in_words(top.name)}." if top else None, CERTAIN
     if unprinted and left * 4 > whole:
-        return ("What most of it is cannot be told: the kernel sums its statistics up when it prints them, and for this "
-                "OOM it did not."), UNKNOWN
+        return ("What most of it is cannot be told: the kernel sums its statistics up when it prints them, and for "
+                "this OOM it did not."), UNKNOWN
     if top is None or left > top.kb:
         if found.kernel_listed:
             return "Most of it is in no statistics: what it is cannot be told.", UNKNOWN

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from oomtrace.wire.assemble import Assembler
 from oomtrace.wire.decode import Decoder
 from oomtrace.wire.layout import Layout
 
-MAGIC = b"OOMTRACE 1\n"
+_MAGIC_WORD = b"OOMTRACE "
+MAGIC = _MAGIC_WORD + b"1\n"
 _FRAME = Struct("<4sII")
 _MAX_FRAME_BYTES = 16 << 20
 
@@ -60,6 +62,9 @@ def _frame(tag: bytes, payload: bytes) -> bytes:
 
 def save(path: Path, data: bytes) -> None:
     """Write atomically, readable by the owner alone. Raises OSError."""
+    if path.exists() and not path.is_file():  # a pipe, a device: root must not put a file in the place of /dev/null
+        path.write_bytes(data)
+        return
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -71,13 +76,18 @@ def save(path: Path, data: bytes) -> None:
 
 
 def is_capture(head: bytes) -> bool:
-    """Whether a file that begins so is a capture."""
-    return head.startswith(MAGIC)
+    """Whether a file that begins so (``len(MAGIC)`` bytes) is a capture, of whatever version."""
+    return bool(re.match(_MAGIC_WORD + rb"\d+\n?", head))
 
 
 def load(stream: BinaryIO) -> Capture:
     """Read a capture as far as it can be read. Raises OomtraceError if there is nothing to decode."""
-    if stream.read(len(MAGIC)) != MAGIC:
+    head = stream.read(len(MAGIC))
+    if head != MAGIC:
+        if is_capture(head):
+            version = head[len(_MAGIC_WORD):].split(b"\n")[0].decode("ascii", "replace")
+            message = f"the capture is of version {version}, and this oomtrace reads version 1"
+            raise OomtraceError(message, "read it with the oomtrace that wrote it, or a newer one", EXIT_UNREADABLE)
         raise OomtraceError("this is not an oomtrace capture", None, EXIT_UNREADABLE)
     frames: Dict[bytes, List[bytes]] = {}
     problems: List[str] = []
@@ -86,10 +96,9 @@ def load(stream: BinaryIO) -> Capture:
     if b"HEAD" not in frames or b"LAYT" not in frames:
         hint = "; ".join(problems) or None
         raise OomtraceError("the capture is damaged: its head cannot be read", hint, EXIT_UNREADABLE)
-    if b"DONE" not in frames:
-        problems.append("the capture ends early")
     symbols = json.loads(frames[b"SYMS"][0]) if b"SYMS" in frames else {}
     done = json.loads(frames[b"DONE"][0]) if b"DONE" in frames else {}
+    problems += _missing(frames, done)
     return Capture(
         Layout(frames[b"LAYT"][0].decode()),
         json.loads(frames[b"HEAD"][0]),
@@ -98,6 +107,16 @@ def load(stream: BinaryIO) -> Capture:
         done.get("lost"),
         tuple(problems),
     )
+
+
+def _missing(frames: Mapping[bytes, Sequence[bytes]], done: Mapping[str, int]) -> Iterator[str]:
+    """What should be there and is not."""
+    if not done:
+        yield "the capture ends early"
+    elif len(frames.get(b"RECD", ())) < done["records"]:
+        yield f"{len(frames.get(b'RECD', ()))} of {done['records']} records can be read"
+    if done and b"SYMS" not in frames:
+        yield "the names of the functions in call traces cannot be read"
 
 
 def _frames(stream: BinaryIO, problems: List[str]) -> Iterator[Tuple[bytes, bytes]]:

@@ -1,11 +1,13 @@
-"""The service under a real systemd, as installed: captures, journal, restart, and nothing left behind."""
+"""The service under a real systemd, as the README has it: captures, journal, restart, and nothing left behind."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from tests.recipes import recipe
 from vm import boot
 from vm.spec import RunSpec
 
@@ -18,13 +20,17 @@ CAPABILITIES = sum(1 << number for number in (21, 24, 34, 38, 39))
 @pytest.mark.long
 def test_service() -> None:
     spec = RunSpec(kernel="6.1", variant="systemd", timeout=600)
-    result = boot.check(boot.run(spec, "sh tests/guest/service.sh"))
+    start, look = re.split(r"# … an OOM …\n", recipe(4))
+    result = boot.check(boot.run(spec, ["sh", "tests/guest/service.sh", start, look]))
     said = result.stdout.decode("utf-8", "replace")
     assert result.status == 0, said + result.stderr.decode()
     lines = said.splitlines()
-    for line in ("active: active", "adj: -1000", "kept: 600", "after a kill: active", "stopped: success",
-                 "kprobes left: 0", f"capabilities: CapEff:{CAPABILITIES:016x}"):
+    for line in ("active: active", "enabled: enabled", "adj: -1000", "kept: 600", "after a kill: active",
+                 "stopped: success", "kprobes left: 0", f"capabilities: CapEff:{CAPABILITIES:016x}"):
         assert line in lines, said
+    looked = "".join(line[len("look: "):] + "\n" for line in lines if line.startswith("look: "))
+    assert looked.count(" OOMTRACE_VICTIM=tail\n") == OOMS and "MESSAGE_ID=" in looked
+    assert looked.count("reached its memory limit of 24.0 MiB") >= OOMS + 2  # the journal's headlines, the captures'
     assert int(next(line for line in lines if line.startswith("locked: ")).split()[2]) > 0
     entries = [json.loads(line.partition(" ")[2]) for line in lines if line.startswith("entry: ")]
     assert [entry["OOMTRACE_VICTIM"] for entry in entries] == ["tail"] * OOMS

@@ -55,6 +55,22 @@ def test_damaged_capture(tmp_path: Path) -> None:
     assert_complaint(run("read", str(damaged)), 4, "damaged")
 
 
+def test_capture_of_a_later_version_is_told_as_such(tmp_path: Path) -> None:
+    later = tmp_path / "x.oom"
+    later.write_bytes(CAPTURE.read_bytes().replace(b"OOMTRACE 1\n", b"OOMTRACE 2\n", 1))
+    assert_complaint(run("read", str(later)), 4, "version 2")
+
+
+@pytest.mark.parametrize("path", [SEED_LIKE, CAPTURE], ids=["log", "capture"])
+def test_input_may_come_through_pipes(path: Path, tmp_path: Path) -> None:
+    expected = run("read", "--format", "kernel", str(path)).stdout
+    assert run("read", "--format", "kernel", "-", stdin=path.read_bytes()).stdout == expected != b""
+    os.mkfifo(tmp_path / "pipe")
+    slowly = f"(head -c 5; sleep 0.3; cat) <{path} >{tmp_path}/pipe"
+    with subprocess.Popen(["sh", "-c", slowly]):
+        assert run("read", "--format", "kernel", str(tmp_path / "pipe")).stdout == expected
+
+
 def test_unknown_words() -> None:
     assert_complaint(run("read", "--dialect", "9.9", "-"), 2, "no dialect")
     assert_complaint(run("read", "--format", "xml", "-"), 2, "no format")

@@ -45,15 +45,30 @@ def test_groff_has_no_complaint() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def _completed(words: str, at: int) -> str:
+SHELLS = ("bash", "zsh", "fish")
+
+
+def _asked(shell: str, what: str, **environment: str) -> str:
     newer = importlib.util.find_spec("click.shell_completion")  # from click 8 on
-    instruction = "bash_complete" if newer else "complete_bash"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "_OOMTRACE_COMPLETE": instruction}
-    environment.update(COMP_WORDS=words, COMP_CWORD=str(at))
+    instruction = f"{shell}_{what}" if newer else f"{what}_{shell}"
+    full = {**os.environ, "PYTHONPATH": str(ROOT), "_OOMTRACE_COMPLETE": instruction, **environment}
     command = [sys.executable, "-m", "oomtrace"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(command, env=full, capture_output=True, text=True, timeout=60).stdout
 
 
-def test_shells_complete_commands_and_options() -> None:
-    assert {"trace", "read", "check"} <= set(re.findall(r"\w+", _completed("oomtrace ", 1)))
-    assert "--timeout" in _completed("oomtrace trace --ti", 2)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shells_complete_commands_and_options(shell: str) -> None:
+    def completed(words: str, at: int) -> str:
+        which = words.split(" ")[at] if shell == "fish" else str(at)  # fish gives the word itself
+        return _asked(shell, "complete", COMP_WORDS=words, COMP_CWORD=which)
+
+    assert {"trace", "read", "check"} <= set(re.findall(r"\w+", completed("oomtrace ", 1)))
+    assert "--timeout" in completed("oomtrace trace --ti", 2)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_gets_a_script(shell: str) -> None:
+    script = _asked(shell, "source")
+    assert "_OOMTRACE_COMPLETE" in script and "oomtrace" in script
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=60)

@@ -1,19 +1,22 @@
 #!/bin/sh
-# Run in a guest of the systemd variant: install the unit, let OOMs happen under it, show what it left.
+# Run in a guest of the systemd variant: start the unit, let OOMs happen under it, show what it left.
+#
+#   service.sh START LOOK
+#
+# START and LOOK are the README's words for starting it and for looking at what it has recorded.
 set -e
 cd /root/oomtrace
 # The service sees no home folders (ProtectHome), so it cannot run from the checkout.
-mkdir -p /opt/oomtrace
+mkdir -p /opt/oomtrace/lib/systemd/system
 cp -r oomtrace bpf /opt/oomtrace/
 printf '#!/bin/sh\nPYTHONPATH=/opt/oomtrace exec python3 -m oomtrace "$@"\n' >/usr/local/bin/oomtrace
-mkdir -p /usr/local/lib/systemd/system
-sed 's/--keep 200/--keep 2/' systemd/oomtrace.service >/usr/local/lib/systemd/system/oomtrace.service
-systemctl daemon-reload
-if ! systemctl start oomtrace; then
+sed 's/--keep 200/--keep 2/' systemd/oomtrace.service >/opt/oomtrace/lib/systemd/system/oomtrace.service
+if ! eval "$1"; then
 	systemctl status --no-pager oomtrace || true
 	journalctl --no-pager -u oomtrace
 	exit 1
 fi
+echo "enabled: $(systemctl is-enabled oomtrace)"
 echo "active: $(systemctl is-active oomtrace)"
 pid=$(systemctl show --value -p MainPID oomtrace)
 # Not systemd-run: that needs D-Bus.
@@ -35,6 +38,7 @@ echo "locked: $(grep VmLck /proc/"$pid"/status | tr -s '\t ' ' ')"
 echo "resident: $(grep VmRSS /proc/"$pid"/status | tr -s '\t ' ' ')"
 journalctl --no-pager -o json -t oomtrace MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 | sed 's/^/entry: /'
 find /var/lib/oomtrace -name '*.oom' -printf 'capture: %m %p\n'
+eval "$2" | sed 's/^/look: /'
 find /var/cache/oomtrace -name '*.json' -printf 'kept: %m\n'
 kill -KILL "$pid"
 tries=0

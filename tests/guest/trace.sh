@@ -9,14 +9,10 @@ mkdir -p "$out"
 dmesg -C
 mkfifo "$out/ready"
 cd /root/oomtrace || exit 1
-# The ready file is a fifo: opening it waits for the other side, so nothing has to poll. A trace that has ended well
-# has removed it; one that dies before it is ready has not, and nobody else would ever answer.
-(
-	oomtrace -v --format kernel -o "$out/captures/" --ready-file "$out/ready" >"$out/ours" 2>"$out/err"
-	[ ! -p "$out/ready" ] || echo dead >"$out/ready"
-) &
-read -r pid <"$out/ready"
-if [ "$pid" = dead ]; then
+# The ready file is a fifo: opening it waits for the other side, so nothing has to poll; there is nothing in it if the
+# trace could not start.
+oomtrace -v --format kernel -o "$out/captures/" --ready-file "$out/ready" >"$out/ours" 2>"$out/err" &
+if ! read -r pid <"$out/ready"; then
 	cat "$out/err" >&2
 	exit 1
 fi

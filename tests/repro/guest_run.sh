@@ -1,21 +1,6 @@
 #!/bin/sh
-# Run in a guest: oomtrace run as scripts use it. A line "ok NAME" or "not ok NAME: …" for each promise.
-
-check() {
-	name=$1 wanted=$2; shift 2
-	"$@" >/tmp/out 2>/tmp/err; got=$?
-	if [ $got = "$wanted" ]; then echo "ok $name"; else echo "not ok $name: $got instead of $wanted: $(tail -3 /tmp/err)"; fi
-}
-is() {
-	if [ "$2" = "$3" ]; then echo "ok $1"; else echo "not ok $1: $2 instead of $3"; fi
-}
-until_true() {
-	tries=0
-	until "$@" 2>/dev/null; do
-		tries=$((tries + 1)); [ $tries -lt 300 ] || return 1
-		sleep 0.1
-	done
-}
+# Run in a guest: oomtrace run and repro as scripts use them.
+. tests/guest/promises.sh
 populated() { grep -q . "$1/cgroup.procs"; }
 gone() { ! [ -e "$1" ]; }
 
@@ -32,6 +17,18 @@ check no-oom 0 oomtrace run -q --expect no-oom --memory-max 64M -- true
 check victim 0 oomtrace run -q --expect victim=python3 --memory-max 32M -- $hog
 check other-victim 5 oomtrace run -q --expect victim=cat --memory-max 32M -- $hog
 check usage 2 oomtrace run --expect maybe -- true
+if [ -d /sys/fs/cgroup/memory ]; then
+	check v1-has-no-high 1 oomtrace run -q --memory-high 32M -- true
+	check v1-swap-needs-max 2 oomtrace run -q --swap-max 0 -- true
+else
+	limits="$(oomtrace run -q --memory-max 64M --memory-high 32M --swap-max 0 --oom-group -- sh -c \
+		'cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); cat memory.max memory.high memory.swap.max memory.oom.group')"
+	is limits "$(echo $limits)" "67108864 33554432 0 1"
+	check group 137 oomtrace run --format jsonl --memory-max 32M --oom-group -- adj0 sh -c "sleep 100 & $hog"
+	is group-kills-all "$(grep -o '"comm":"sleep"' /tmp/err | head -1)" '"comm":"sleep"'
+fi
+check two-ooms 0 oomtrace run --count 1 --format jsonl --memory-max 32M -- sh -c "$hog; $hog; true"
+is count "$(grep -c '^{' /tmp/err)" 1
 
 oomtrace run --format kernel --memory-max 32M --cgroup here -- $hog >/tmp/out 2>/tmp/err
 is report "$(grep -c 'oom_memcg=/here,task_memcg=/here,task=python3' /tmp/err)" 1
@@ -55,5 +52,27 @@ until_true gone $mount/crashed
 is crash-leaves-no-cgroup $? 0
 ls -d $mount/*/ >/tmp/after
 is nothing-left "$(diff /tmp/before /tmp/after)" ""
-until_true sh -c '! grep -q kprobe_multi /proc/self/mounts && ! grep -q . /sys/kernel/debug/kprobes/list'
-is no-probe-left "$(wc -l </sys/kernel/debug/kprobes/list)" 0
+until_true no_probe
+is no-probe-left $? 0
+
+cat >/tmp/slow.yaml <<'END'
+about: A sysctl is set and nothing happens.
+sysctl: {vm.oom_dump_tasks: 0}
+cgroups: {/slow: {memory.max: 64M}}
+processes: [{name: idle, cgroup: /slow, do: [ready, sleep]}]
+expect: {min_events: 1}
+END
+oomtrace repro -q /tmp/slow.yaml 2>/tmp/err &
+until_true populated $mount/slow
+is sysctl-set "$(cat /proc/sys/vm/oom_dump_tasks)" 0
+kill -KILL $!
+until_true gone $mount/slow
+is killed-repro-leaves-no-cgroup $? 0
+is killed-repro-restores-sysctls "$(cat /proc/sys/vm/oom_dump_tasks)" 1
+sed 's/^sysctl:/sisctl:/' /tmp/slow.yaml >/tmp/wrong.yaml
+check repro-check-finds-it 2 oomtrace repro --check /tmp/wrong.yaml
+is repro-check-says-where "$(grep -c '/tmp/wrong.yaml:2:1: ' /tmp/err)" 1
+sed 's/^about:/dangerous: it bites\nabout:/' /tmp/slow.yaml >/tmp/dangerous.yaml
+check dangerous 6 oomtrace repro -q /tmp/dangerous.yaml
+python3 tests/repro/guest_terminal.py
+echo "ok end"

@@ -64,9 +64,9 @@ def test_started_again() -> None:
 
 def test_timeout_and_nothing_left() -> None:
     start = time.monotonic()
-    result = run("name: p, do: [sleep], ends: 0\nname: q, do: [sleep]", "timeout: 300ms")
-    assert result.problems == ["no end after 0.3 s: waiting for the end of p"]
-    assert time.monotonic() - start < 5
+    result = run("name: p, do: [sleep], ends: 0\nname: q, do: [sleep]", "timeout: 3s")
+    assert result.problems == ["no end after 3 s: waiting for the end of p"]
+    assert time.monotonic() - start < 10
     for pids in result.pids.values():
         for pid in pids:
             os.waitpid(pid, 0)
@@ -74,8 +74,8 @@ def test_timeout_and_nothing_left() -> None:
 
 
 def test_lasts_until_there_is_enough() -> None:
-    result = run("name: p, do: [sleep]", "timeout: 200ms")
-    assert result.problems == ["no end after 0.2 s: waiting for what is expected"]
+    result = run("name: p, do: [sleep]", "timeout: 2s")
+    assert result.problems == ["no end after 2 s: waiting for what is expected"]
 
 
 def test_never_ready() -> None:

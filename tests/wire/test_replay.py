@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import random
+import subprocess
 from pathlib import Path
 from typing import List
 
@@ -62,3 +65,36 @@ def test_altered_byte_is_noticed() -> None:
     assert any("altered" in problem for problem in loaded.problems)
     (event,) = capture.events(loaded)
     assert event.incomplete and event.records_lost
+
+
+def test_altered_tag_is_noticed() -> None:
+    data = CAPTURES[0].read_bytes()
+    for tag, problem in ((b"RECD", "records can be read"), (b"SYMS", "names of the functions")):
+        loaded = capture.load(io.BytesIO(data.replace(tag, b"XXXX", 1)))
+        assert any(problem in one for one in loaded.problems)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damage_anywhere_is_told_and_never_a_defect(seed: int) -> None:
+    data, chance = CAPTURES[seed].read_bytes(), random.Random(seed)
+    for _ in range(60):
+        damaged = bytearray(data)
+        damaged[chance.randrange(len(capture.MAGIC), len(data))] ^= 1 << chance.randrange(8)
+        for part in (bytes(damaged), data[:chance.randrange(len(capture.MAGIC), len(data))]):
+            try:
+                loaded = capture.load(io.BytesIO(part))
+            except OomtraceError:
+                continue
+            assert loaded.problems
+            for event in capture.events(loaded):
+                text.write(event)
+
+
+def test_a_device_or_pipe_stays_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE) as reader:
+        capture.save(tmp_path / "pipe", b"x")
+        assert reader.communicate(timeout=10)[0] == b"x"
+    assert (tmp_path / "pipe").is_fifo()
+    capture.save(tmp_path / "file", b"x")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600

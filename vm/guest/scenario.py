@@ -6,7 +6,6 @@ Lines on standard output: {"result": …} as `oomtrace repro` writes it, {"kmsg"
 written as they come, so that all up to a crash of the guest is known.
 """
 
-import contextlib
 import json
 import os
 import subprocess
@@ -15,7 +14,7 @@ import threading
 from typing import Any, Sequence
 
 RECORD_BYTES = 8192
-READY = "/run/oomtrace-repro-ready"
+NO_TRACE = range(10, 15)  # the exit statuses that say why none could be started
 lock = threading.Lock()
 
 
@@ -43,10 +42,8 @@ def follow_log(log: int, stop: threading.Event) -> None:
 
 def run(files: Sequence[str]) -> int:
     """One trace for these files; returns how many of them are done with."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(READY)
     read, write = os.pipe()
-    command = ["oomtrace", "repro", "--i-mean-it", "--quiet", "--mark", "--ready-file", READY]
+    command = ["oomtrace", "repro", "--i-mean-it", "--quiet", "--mark"]
     command += ["--results", f"/dev/fd/{write}", *files]
     process = subprocess.Popen(command, pass_fds=[write], stdin=subprocess.DEVNULL)
     os.close(write)
@@ -60,7 +57,7 @@ def run(files: Sequence[str]) -> int:
         return done
     send("note", f"oomtrace repro ended with status {status} in {files[done]}")
     # Where no trace could start there is none to start anew.
-    return done + 1 if done or os.path.exists(READY) else len(files)
+    return done + 1 if done or status not in NO_TRACE else len(files)
 
 
 def main() -> None:

@@ -1,0 +1,14 @@
+"""In a guest: ``oomtrace trace`` as scripts use it; the oldest click and Python, too."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import promises
+from vm.spec import RunSpec
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("kernel", ["5.10", "6.12"])
+def test_trace_as_scripts_use_it(kernel: str) -> None:
+    promises.kept(RunSpec(kernel=kernel, timeout=500), "sh tests/cli/guest_trace.sh")

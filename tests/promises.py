@@ -1,0 +1,14 @@
+"""Scripts in guests that print a line for each promise (tests/guest/promises.sh)."""
+
+from __future__ import annotations
+
+from vm import boot
+from vm.spec import RunSpec
+
+
+def kept(spec: RunSpec, command: str) -> None:
+    """Run the script, and see that it came to its end with every promise kept."""
+    result = boot.check(boot.run(spec, command))
+    lines = result.stdout.decode("utf-8", "replace").splitlines()
+    assert [line for line in lines if not line.startswith("ok ")] == []
+    assert lines[-1] == "ok end", result.stderr.decode("utf-8", "replace")
