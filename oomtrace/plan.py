@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from oomtrace import __version__, structures
+from oomtrace import __version__
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
-from oomtrace.kernel import eras, header, machine, meminfo, privileges, probes, statistics
-from oomtrace.kernel.btf import Btf
-from oomtrace.kernel.symbols import Symbols, base_address
+from oomtrace.kernel import machine, privileges
+from oomtrace.kernel.origin import BTF, origin
+from oomtrace.kernel.symbols import base_address
 from oomtrace.live import program
-from oomtrace.live.image import Image, mark
+from oomtrace.live.image import Image
 
 FOLDER = Path("/var/cache/oomtrace")
 
@@ -54,13 +54,15 @@ def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
     path = kept()
     plan = _load(path)
     if plan is not None:
-        made = "" if plan.origin == structures.BTF else f", made with {plan.origin}"
+        made = "" if plan.origin == BTF else f", made with {plan.origin}"
         say(f"oomtrace: compiled programs from {path}{made}")
         return plan, base
-    plan = _make(base, say)
+    from oomtrace import planning  # late: a start with a kept plan needs nothing of it
+
+    plan = planning.make(base, say)
     say(f"oomtrace: kernel structures from {plan.origin}")
     for name in plan.missing:
-        known = plan.origin == structures.BTF or name.startswith("symbol ")
+        known = plan.origin == BTF or name.startswith("symbol ")
         say(f"oomtrace: {'this kernel has' if known else 'its headers have'} no {name}")
     _save(path, plan)
     return plan, base
@@ -81,55 +83,13 @@ def _base() -> int:
     return base
 
 
-def _make(base: int, say: Callable[[str], None]) -> Plan:
-    from oomtrace.live.compiler import Compiler
-
-    compiler = Compiler()  # loads bcc while this process reads symbols and types
-    try:
-        symbols, release = Symbols.load(), os.uname().release
-        targets = probes.resolve(symbols)
-        text = program.source()
-
-        def answers(types: Btf) -> Tuple[header.Header, Dict[str, Any]]:
-            made = header.generate(text, types, symbols, machine.possible_cpus(), eras.summed_rss(release), mark)
-            facts = {
-                **eras.facts(types, symbols, release),
-                "statistics": statistics.rows(types, release),
-                "meminfo": meminfo.facts(types, symbols, release),
-            }
-            return made, facts
-
-        known = structures.learn(compiler, answers, say)
-        made, facts = answers(known.types)
-        image = compiler.compile(made.text + text, list(made.missing))
-    finally:
-        compiler.close()
-    return Plan(
-        image=image,
-        targets=tuple(target.symbol for target in targets),
-        type_ids=tuple(_type_id(target, known) for target in targets),
-        addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
-        base=base,
-        facts=facts,
-        missing=made.missing,
-        origin=known.origin,
-        lost=known.lost,
-    )
-
-
-def _type_id(target: probes.Target, known: structures.Structures) -> Optional[int]:
-    if target.probe.direct is None or target.symbol is None or known.origin != structures.BTF:
-        return None
-    return known.types.function_id(target.symbol)
-
-
 def kept() -> Path:
     """Where the plan for this kernel and these sources is kept, if it is."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
     digest = hashlib.sha256()
     with suppress(OSError):
         digest.update(Path("/sys/kernel/notes").read_bytes())  # holds the build id
-    machine_parts = (str(os.uname()), str(machine.possible_cpus()), structures.origin())
+    machine_parts = (str(os.uname()), str(machine.possible_cpus()), origin())
     for part in (*machine_parts, __version__, program.source(), _sources()):
         digest.update(part.encode() + b"\0")
     return folder / f"{os.uname().release}-{digest.hexdigest()[:16]}.json"
@@ -138,7 +98,8 @@ def kept() -> Path:
 def _sources() -> str:
     """The code that makes a plan; a change of it makes older plans void."""
     package = Path(__file__).resolve().parent
-    return "".join(path.read_text() for name in ("kernel", "live") for path in sorted((package / name).glob("*.py")))
+    patterns = ("kernel/*.py", "live/*.py", "plan*.py", "structures.py")
+    return "".join(path.read_text() for pattern in patterns for path in sorted(package.glob(pattern)))
 
 
 def _trusted(path: Path) -> bool:
