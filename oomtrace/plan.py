@@ -7,11 +7,11 @@ time and of the memory.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import source_hash
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
@@ -86,13 +86,12 @@ def _base() -> int:
 def kept() -> Path:
     """Where the plan for this kernel and these sources is kept, if it is."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
-    digest = hashlib.sha256()
+    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), __version__, program.source(), _sources()]
     with suppress(OSError):
-        digest.update(Path("/sys/kernel/notes").read_bytes())  # holds the build id
-    machine_parts = (str(os.uname()), str(machine.possible_cpus()), origin())
-    for part in (*machine_parts, __version__, program.source(), _sources()):
-        digest.update(part.encode() + b"\0")
-    return folder / f"{os.uname().release}-{digest.hexdigest()[:16]}.json"
+        parts.append(Path("/sys/kernel/notes").read_bytes().hex())  # holds the build id
+    # Python's own hash for the same purpose, in its own kept bytecode; hashlib would load OpenSSL.
+    digest = source_hash("\0".join(parts).encode()).hex()
+    return folder / f"{os.uname().release}-{digest}.json"
 
 
 def _sources() -> str:

@@ -12,6 +12,7 @@ import fcntl
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EINVAL
 from pathlib import Path
 from struct import pack
 from typing import Optional
@@ -24,6 +25,7 @@ _TRACE_FENTRY = 24  # enum bpf_attach_type
 _LOG_BYTES = 1 << 20
 
 _PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_BPF_OUTPUT, _PERF_SAMPLE_RAW = 1, 10, 1 << 10
+_PERF_FORMAT_LOST = 1 << 4
 _PERF_FLAG_FD_CLOEXEC = 8
 _IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
 
@@ -164,11 +166,24 @@ def open_output(cpu: int) -> int:
         config=_PERF_COUNT_SW_BPF_OUTPUT,
         sample_type=_PERF_SAMPLE_RAW,
         sample_period=1,
+        read_format=_PERF_FORMAT_LOST,
         wakeup_events=1,
     )
-    fd = _perf_event_open(attr, -1, cpu)
+    try:
+        fd = _perf_event_open(attr, -1, cpu)
+    except OSError as error:
+        if error.errno != EINVAL:
+            raise
+        attr.read_format = 0
+        fd = _perf_event_open(attr, -1, cpu)
     fcntl.ioctl(fd, _IOC_ENABLE, 0)
     return fd
+
+
+def lost_output(fd: int) -> Optional[int]:
+    """How many outputs have found the event's buffer full, None where the kernel does not tell (up to 5.19)."""
+    told = os.read(fd, 16)
+    return int.from_bytes(told[8:], "little") if len(told) == 16 else None
 
 
 def attach_direct(program_fd: int) -> int:

@@ -87,7 +87,7 @@ class Trace:
         self.process.send_signal(signal.SIGINT)
         self.process.wait()
         with open(f"{self.folder}/out") as lines:
-            events = [json.loads(line) for line in lines]
+            events = [json.loads(line)["event"] for line in lines]
         self.errors.seek(0)
         return events, self.errors.read().splitlines()[-1]
 

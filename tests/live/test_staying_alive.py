@@ -34,6 +34,13 @@ def test_staying_alive_in_full(kernel: str) -> None:
 
 @pytest.mark.vm
 @pytest.mark.long
+def test_a_small_machine_runs_out_of_memory() -> None:
+    """Where what oomtrace has locked is a good part of it, and little is left for pages that it has not yet touched."""
+    _stay_alive("6.1", ("global=5",), 600, 256 << 20)
+
+
+@pytest.mark.vm
+@pytest.mark.long
 @pytest.mark.parametrize("kernel", matrix.names())
 def test_the_machine_runs_out_of_memory_20_times(kernel: str) -> None:
     _stay_alive(kernel, ("global=20",), 1800, 512 << 20)
