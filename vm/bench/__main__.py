@@ -6,7 +6,7 @@ import argparse
 import re
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 from .. import matrix
 from . import charges, live, logs, path, start
@@ -39,11 +39,11 @@ def tables(section: str) -> Dict[str, str]:
     return {part.split()[2].rstrip(","): part.rstrip() + "\n" for part in parts}
 
 
-def _measured(name: str, kernels: List[str], before: str) -> str:
+def _measured(name: str, kernels: List[str], before: str, oomanalyser: Optional[Path]) -> str:
     """A section; the tables of other kernels stay as they were."""
     date = time.strftime("%Y-%m-%d")
     if name == LOGS:
-        return f"\n{logs.ABOUT}\nMeasured {date}.\n\n{logs.section()}\n"
+        return f"\n{logs.ABOUT}\nMeasured {date}.\n\n{logs.section(oomanalyser)}\n"
     _, about, section = IN_GUESTS[name]
     found = tables(before)
     found.update({kernel: f"### Kernel {kernel}, {date}\n\n{section(kernel)}" for kernel in kernels})
@@ -55,13 +55,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python3 -m vm.bench")
     parser.add_argument("--kernel", action="append", choices=matrix.names(), help="default: 6.1 and 6.12")
     parser.add_argument("--only", action="append", choices=[*IN_GUESTS, LOGS], help="default: all")
+    parser.add_argument("--oomanalyser", type=Path, metavar="OOMAnalyser.py", help="measure its parser, too")
     arguments = parser.parse_args()
     written = sections(TARGET.read_text()) if TARGET.exists() else {}
     titles = {name: title for name, (title, _, _) in IN_GUESTS.items()}
     titles[LOGS] = "Reading logs"
     for name in arguments.only or titles:
         title = titles[name]
-        written[title] = _measured(name, arguments.kernel or ["6.1", "6.12"], written.get(title, ""))
+        written[title] = _measured(name, arguments.kernel or ["6.1", "6.12"], written.get(title, ""),
+                                   arguments.oomanalyser)
         print(written[title])
         body = "".join(f"\n## {title}\n{written[title].rstrip()}\n" for title in titles.values() if title in written)
         TARGET.write_text(HEAD + body)
