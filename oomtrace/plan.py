@@ -19,6 +19,7 @@ from oomtrace import __version__
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
 from oomtrace.kernel import machine, privileges
 from oomtrace.kernel.origin import BTF, origin
+from oomtrace.kernel.probes import PROBES, Target
 from oomtrace.kernel.symbols import base_address
 from oomtrace.live import program
 from oomtrace.live.image import Image
@@ -30,11 +31,12 @@ FOLDER = Path("/var/cache/oomtrace")
 class Plan:
     """The programs, the functions that they enter, the symbols that they read, and what decoding must know.
 
-    ``addresses`` are those of a kernel whose ``_stext`` is at ``base``.
+    ``entries`` and ``addresses`` are those of a kernel whose ``_stext`` is at ``base``.
     """
 
     image: Image
     targets: Tuple[Optional[str], ...]  # in the order of probes.PROBES
+    entries: Tuple[Optional[int], ...]  # likewise: where they lie
     type_ids: Tuple[Optional[int], ...]  # likewise: of those that can be entered directly
     addresses: Tuple[int, ...]  # in the order of the image's marks
     base: int
@@ -46,6 +48,11 @@ class Plan:
     def at(self, base: int) -> Tuple[int, ...]:
         """The symbols' addresses where ``_stext`` is at ``base``."""
         return tuple(address + base - self.base for address in self.addresses)
+
+    def targets_at(self, base: int) -> Tuple[Target, ...]:
+        """All probes with the functions that they enter, where ``_stext`` is at ``base``."""
+        entries = (None if entry is None else entry + base - self.base for entry in self.entries)
+        return tuple(Target(*each) for each in zip(PROBES, self.targets, entries, self.type_ids))
 
 
 def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
@@ -116,6 +123,7 @@ def _load(path: Path) -> Optional[Plan]:
         return Plan(
             Image.from_plain(kept["image"]),
             tuple(kept["targets"]),
+            tuple(kept["entries"]),
             tuple(kept["type_ids"]),
             tuple(kept["addresses"]),
             kept["base"],

@@ -41,6 +41,7 @@ def make(base: int, say: Callable[[str], None]) -> Plan:
     return Plan(
         image=image,
         targets=tuple(target.symbol for target in targets),
+        entries=tuple(symbols.address(target.symbol) if target.symbol else None for target in targets),
         type_ids=tuple(_type_id(target, known) for target in targets),
         addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
         base=base,

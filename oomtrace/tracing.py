@@ -44,8 +44,7 @@ class Trace:
         self._plan, base = plan.get(self._say)
         for part in self._plan.lost:
             self._warn(f"oomtrace: without the kernel's BTF: {part}")
-        found = (probes.Target(*each) for each in zip(probes.PROBES, self._plan.targets, self._plan.type_ids))
-        targets = [target for target in found if probes.wanted(target.probe, self._charges)]
+        targets = [target for target in self._plan.targets_at(base) if probes.wanted(target.probe, self._charges)]
         self._tracer = tracer.Tracer(self._plan.image, self._plan.at(base), machine.online_cpus(), self._buffer_bytes)
         self._skipped_programs: Set[str] = set()
         self._tracer.attach(targets, self._skipped)

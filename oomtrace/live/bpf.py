@@ -191,10 +191,11 @@ def attach_direct(program_fd: int) -> int:
     return _bpf(_RAW_TRACEPOINT_OPEN, pack("<QI4x", 0, program_fd))
 
 
-def attach_kprobe(symbol: str, program_fd: int, returns: bool = False) -> int:
+def attach_kprobe(symbol: str, program_fd: int, returns: bool = False, address: Optional[int] = None) -> int:
     """Run the program at the entry of a kernel function, or when it returns; closing the descriptor detaches it.
 
-    Raises OSError.
+    Given the address, the kernel need not look through all its symbols, once to find the function and once (since 6.6)
+    for others of its name. Raises OSError.
     """
     name = ctypes.create_string_buffer(symbol.encode())
     attr = _PerfEventAttr(
@@ -202,8 +203,8 @@ def attach_kprobe(symbol: str, program_fd: int, returns: bool = False) -> int:
         config=int(returns),  # bit 0, as /sys/bus/event_source/devices/kprobe/format/retprobe says
         sample_period=1,
         wakeup_events=1,
-        config1=ctypes.addressof(name),
-        config2=0,
+        config1=0 if address else ctypes.addressof(name),
+        config2=address or 0,
     )
     fd = _perf_event_open(attr, -1, 0)
     try:

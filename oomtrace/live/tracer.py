@@ -92,7 +92,7 @@ class Tracer:
             return None
         try:
             program = self._load(target.probe.program)
-            self._keep(bpf.attach_kprobe(target.symbol, program, target.probe.returns))
+            self._keep(bpf.attach_kprobe(target.symbol, program, target.probe.returns, target.address))
         except OSError as error:
             return f"{error.strerror}: inlined, notrace or on the kprobe blacklist"
         except bpf.VerifierError as error:
