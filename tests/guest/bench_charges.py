@@ -14,10 +14,13 @@ import socket
 import struct
 import sys
 import time
+from contextlib import contextmanager
 
 from bench_common import cgroup, child, traced, write
 
-MODES = ("untraced", "off", "batch", "every")
+sys.path.insert(0, "/root/oomtrace")
+
+MODES = ("untraced", "off", "batch", "every", "nothing")
 PASSES = 5
 ROUNDS = 5
 SIZE, HUGE = 32 << 20, 2 << 20
@@ -103,6 +106,21 @@ def measure():
     json.dump(found, sys.stdout)
 
 
+@contextmanager
+def nothing():
+    """A program that does nothing, in the place of that of --charges every."""
+    from oomtrace import plan
+    from oomtrace.live import bpf
+
+    made, base = plan.get(lambda _: None)
+    target = next(target for target in made.targets_at(base) if target.probe.program == "charge_every")
+    program = bpf.load_program("nothing", bytes.fromhex("b700000000000000" "9500000000000000"), target.type_id)
+    attached = bpf.attach_direct(program) if target.type_id else bpf.attach_kprobe(target.symbol, program)
+    yield
+    os.close(attached)
+    os.close(program)
+
+
 def measured(path):
     reader, writer = os.pipe()
 
@@ -129,7 +147,7 @@ def main():
     found = []
     for number in range(PASSES + 1):
         for mode in MODES:
-            with traced(mode):
+            with nothing() if mode == "nothing" else traced(mode):
                 time.sleep(1)  # what starting left to do is done
                 write("/proc/sys/vm/drop_caches", 3)
                 write("/proc/sys/vm/compact_memory", 1)

@@ -13,7 +13,8 @@ instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative
 measurement is the least of five rounds in a new process (addresses not random, caches dropped, memory compacted before
 it; a round that lacked huge pages does not count); the modes take turns in five passes of one boot, after one to warm
 up. Shown: the median of the passes, ± half of what lies between the passes untraced that are farthest apart. To reach:
-`batch` (the default) at most +0.3 %, `every` at most +5 %, `off` not measurable.
+`batch` (the default) at most +0.3 %, `every` at most +5 %, `off` not measurable. "(nothing)" is a program that does
+nothing, where that of `every` is: what the kernel takes to call any program at each charge, the floor of `every`.
 """
 
 
@@ -24,14 +25,14 @@ def section(kernel: str) -> str:
     for mode, works in found:
         for work, times in works.items():
             least.setdefault(work, {}).setdefault(mode, []).append(min(times))
-    return table("work|instructions|off|batch|every|±", [_row(work, modes) for work, modes in least.items()])
+    return table("work|instructions|off|batch|every|(nothing)|±", [_row(work, modes) for work, modes in least.items()])
 
 
 def _row(work: str, modes: dict[str, list[int]]) -> list[str]:
     untraced = modes["untraced"]
     middle = statistics.median(untraced)
     row = [work, f"{middle / 1e6:.1f} M"]
-    for mode in ("off", "batch", "every"):
+    for mode in ("off", "batch", "every", "nothing"):
         ratio = statistics.median(traced / without for traced, without in zip(modes[mode], untraced))
         row.append(f"{100 * (ratio - 1):+.2f} %")
     return [*row, f"{100 * (max(untraced) - min(untraced)) / 2 / middle:.2f} %"]
