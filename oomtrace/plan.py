@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import source_hash
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from oomtrace import __version__
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
@@ -93,7 +93,7 @@ def _base() -> int:
 def kept() -> Path:
     """Where the plan for this kernel and these sources is kept, if it is."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
-    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), __version__, program.source(), _sources()]
+    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), __version__, *_sources()]
     with suppress(OSError):
         parts.append(Path("/sys/kernel/notes").read_bytes().hex())  # holds the build id
     # Python's own hash for the same purpose, in its own kept bytecode; hashlib would load OpenSSL.
@@ -101,11 +101,15 @@ def kept() -> Path:
     return folder / f"{os.uname().release}-{digest}.json"
 
 
-def _sources() -> str:
-    """The code that makes a plan; a change of it makes older plans void."""
+def _sources() -> Iterator[str]:
+    """What a plan is made of, and the code that makes it: a change makes older plans void. By name, size and time, as
+    Python does for its own kept bytecode: reading them all takes longer than anything else here."""
     package = Path(__file__).resolve().parent
-    patterns = ("kernel/*.py", "live/*.py", "plan*.py", "structures.py")
-    return "".join(path.read_text() for pattern in patterns for path in sorted(package.glob(pattern)))
+    for folder in (package, package / "kernel", package / "live", program.bpf_folder()):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.name.endswith((".py", ".c", ".h")):
+                status = entry.stat()
+                yield f"{entry.path} {status.st_size} {status.st_mtime_ns}"
 
 
 def _trusted(path: Path) -> bool:

@@ -42,6 +42,7 @@ class Trace:
         """Compile and attach. Raises OomtraceError with what a person can do about it."""
         privileges.require()
         self._plan, base = plan.get(self._say)
+        tracer.exempt()  # the compiler, which is large, is not
         for part in self._plan.lost:
             self._warn(f"oomtrace: without the kernel's BTF: {part}")
         targets = [target for target in self._plan.targets_at(base) if probes.wanted(target.probe, self._charges)]
@@ -65,14 +66,14 @@ class Trace:
         self._warn(f"oomtrace: without {target.probe.functions[0]} ({why}): {target.probe.loses}")
 
     def _prepare(self) -> "Receiver":
-        """What decoding needs and being ready does not. Protects the process once all its memory is in use."""
+        """What decoding needs and being ready does not. Locks the process in memory once all of it is in use."""
         from oomtrace.receiving import Receiver
 
         symbols = Symbols.load()
         watched = f"charge_{self._charges}" not in self._skipped_programs
         facts = {**machine.facts(symbols), **self._plan.facts, "charges": self._charges if watched else "off"}
         receiver = Receiver(facts, symbols.resolver(), "exit_mmap_return" not in self._skipped_programs)
-        tracer.protect()
+        tracer.lock()
         return receiver
 
     def stop(self) -> None:

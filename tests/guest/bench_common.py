@@ -44,8 +44,10 @@ def child(path, work):
 
 
 def hog():
-    """Take memory until killed."""
-    bytearray(8 << 30)
+    """Take memory until killed; in pieces, as none larger than the machine's memory is to be had."""
+    kept = []
+    while True:
+        kept.append(bytearray(1 << 20))
 
 
 def oom(path):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from bench_common import Trace, cgroup, child, kernel_kills, oom, write
+from bench_common import Trace, cgroup, child, hog, kernel_kills, oom, write
 
 STOPPED_S = 10
 CPU1 = "/sys/devices/system/cpu/cpu1/online"
@@ -26,13 +26,6 @@ def whole(events):
         check(event["kills"] and event["stack"], "an event without its kill or its call trace")
 
 
-def take_all_memory():
-    """Until killed; a little at a time, so that the OOM comes while others run."""
-    kept = []
-    while True:
-        kept.append(bytearray(4 << 20))
-
-
 def global_ooms(times):
     """The machine runs out of memory, again and again: oomtrace is never the victim, every report is whole."""
     trace = Trace()
@@ -42,7 +35,7 @@ def global_ooms(times):
         if not pid:
             write("/proc/self/oom_score_adj", 0)
             try:
-                take_all_memory()
+                hog()
             finally:
                 os._exit(1)
         _, status = os.waitpid(pid, 0)
@@ -61,7 +54,7 @@ def global_ooms(times):
 def gust(path, seconds):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        os.waitpid(child(path, lambda: bytearray(1 << 30)), 0)
+        os.waitpid(child(path, hog), 0)
 
 
 def storm(seconds, width=8):
