@@ -63,7 +63,7 @@ def kernel_kills():
 
 
 class Trace:
-    """A running oomtrace. Its reports go to a file."""
+    """A running oomtrace, that the OOM killer might choose but for what it does itself. Its reports go to a file."""
 
     def __init__(self, *options):
         self.folder = tempfile.mkdtemp()
@@ -71,7 +71,7 @@ class Trace:
         os.mkfifo(ready)
         self.output = open(f"{self.folder}/out", "wb")  # noqa: SIM115 (closed with the process)
         self.errors = open(f"{self.folder}/err", "w+")  # noqa: SIM115
-        command = ["oomtrace", "--format", "jsonl", "--ready-file", ready, *options]
+        command = ["adj0", "oomtrace", "--format", "jsonl", "--ready-file", ready, *options]
         self.process = subprocess.Popen(command, stdout=self.output, stderr=self.errors)
         with open(ready):  # opened for writing once it is ready
             pass
