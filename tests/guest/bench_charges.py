@@ -21,7 +21,7 @@ from bench_common import cgroup, child, traced, write
 sys.path.insert(0, "/root/oomtrace")
 
 MODES = ("untraced", "off", "batch", "every", "nothing")
-PASSES = 5
+PASSES = 3
 ROUNDS = 5
 SIZE, HUGE = 32 << 20, 2 << 20
 _HUGEPAGE, _NOHUGEPAGE = 14, 15

@@ -57,16 +57,19 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=[*IN_GUESTS, LOGS], help="default: all")
     parser.add_argument("--oomanalyser", type=Path, metavar="OOMAnalyser.py", help="measure its parser, too")
     arguments = parser.parse_args()
-    written = sections(TARGET.read_text()) if TARGET.exists() else {}
     titles = {name: title for name, (title, _, _) in IN_GUESTS.items()}
     titles[LOGS] = "Reading logs"
     for name in arguments.only or titles:
         title = titles[name]
-        written[title] = _measured(name, arguments.kernel or ["6.1", "6.12"], written.get(title, ""),
-                                   arguments.oomanalyser)
-        print(written[title])
+        made = _measured(name, arguments.kernel or ["6.1", "6.12"], _written().get(title, ""), arguments.oomanalyser)
+        print(made)
+        written = {**_written(), title: made}  # anew: another section may have been written meanwhile
         body = "".join(f"\n## {title}\n{written[title].rstrip()}\n" for title in titles.values() if title in written)
         TARGET.write_text(HEAD + body)
+
+
+def _written() -> Dict[str, str]:
+    return sections(TARGET.read_text()) if TARGET.exists() else {}
 
 
 if __name__ == "__main__":
