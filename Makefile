@@ -1,7 +1,7 @@
 # make demo   a real OOM in a test VM, traced
 # make test   the tests, with their own set-up (make test-long: those that take many minutes in VMs)
 # (more: README)
-.PHONY: demo test test-long lint unit vm-test fixtures man bench fidelity clean
+.PHONY: demo test test-long lint unit vm-test staying-alive fixtures man bench fidelity clean
 
 KERNEL ?= 6.1
 PYTHON ?= python3
@@ -25,6 +25,10 @@ vm-test: $(VENV)/ready
 
 test-long: $(VENV)/ready
 	$(VENV)/bin/pytest -m "vm and long"
+
+# oomtrace amid trouble, in full on every kernel (a shortened form is in vm-test).
+staying-alive: $(VENV)/ready
+	$(VENV)/bin/pytest -m "vm and long" -v tests/live/test_staying_alive.py
 
 # Captures of one OOM on every kernel, with the kernel's own log beside each.
 fixtures: $(VENV)/ready

@@ -7,21 +7,22 @@ time and of the memory.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import source_hash
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
-from oomtrace import __version__, structures
+from oomtrace import __version__
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
-from oomtrace.kernel import eras, header, machine, meminfo, privileges, probes, statistics
-from oomtrace.kernel.btf import Btf
-from oomtrace.kernel.symbols import Symbols, base_address
+from oomtrace.kernel import machine, privileges
+from oomtrace.kernel.origin import BTF, origin
+from oomtrace.kernel.probes import PROBES, Target
+from oomtrace.kernel.symbols import base_address
 from oomtrace.live import program
-from oomtrace.live.image import Image, mark
+from oomtrace.live.image import Image
 
 FOLDER = Path("/var/cache/oomtrace")
 
@@ -30,11 +31,12 @@ FOLDER = Path("/var/cache/oomtrace")
 class Plan:
     """The programs, the functions that they enter, the symbols that they read, and what decoding must know.
 
-    ``addresses`` are those of a kernel whose ``_stext`` is at ``base``.
+    ``entries`` and ``addresses`` are those of a kernel whose ``_stext`` is at ``base``.
     """
 
     image: Image
     targets: Tuple[Optional[str], ...]  # in the order of probes.PROBES
+    entries: Tuple[Optional[int], ...]  # likewise: where they lie
     type_ids: Tuple[Optional[int], ...]  # likewise: of those that can be entered directly
     addresses: Tuple[int, ...]  # in the order of the image's marks
     base: int
@@ -47,6 +49,11 @@ class Plan:
         """The symbols' addresses where ``_stext`` is at ``base``."""
         return tuple(address + base - self.base for address in self.addresses)
 
+    def targets_at(self, base: int) -> Tuple[Target, ...]:
+        """All probes with the functions that they enter, where ``_stext`` is at ``base``."""
+        entries = (None if entry is None else entry + base - self.base for entry in self.entries)
+        return tuple(Target(*each) for each in zip(PROBES, self.targets, entries, self.type_ids))
+
 
 def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
     """The plan for the running kernel, and where its ``_stext`` is. Raises OomtraceError."""
@@ -54,13 +61,15 @@ def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
     path = kept()
     plan = _load(path)
     if plan is not None:
-        made = "" if plan.origin == structures.BTF else f", made with {plan.origin}"
+        made = "" if plan.origin == BTF else f", made with {plan.origin}"
         say(f"oomtrace: compiled programs from {path}{made}")
         return plan, base
-    plan = _make(base, say)
+    from oomtrace import planning  # late: a start with a kept plan needs nothing of it
+
+    plan = planning.make(base, say)
     say(f"oomtrace: kernel structures from {plan.origin}")
     for name in plan.missing:
-        known = plan.origin == structures.BTF or name.startswith("symbol ")
+        known = plan.origin == BTF or name.startswith("symbol ")
         say(f"oomtrace: {'this kernel has' if known else 'its headers have'} no {name}")
     _save(path, plan)
     return plan, base
@@ -81,64 +90,26 @@ def _base() -> int:
     return base
 
 
-def _make(base: int, say: Callable[[str], None]) -> Plan:
-    from oomtrace.live.compiler import Compiler
-
-    compiler = Compiler()  # loads bcc while this process reads symbols and types
-    try:
-        symbols, release = Symbols.load(), os.uname().release
-        targets = probes.resolve(symbols)
-        text = program.source()
-
-        def answers(types: Btf) -> Tuple[header.Header, Dict[str, Any]]:
-            made = header.generate(text, types, symbols, machine.possible_cpus(), eras.summed_rss(release), mark)
-            facts = {
-                **eras.facts(types, symbols, release),
-                "statistics": statistics.rows(types, release),
-                "meminfo": meminfo.facts(types, symbols, release),
-            }
-            return made, facts
-
-        known = structures.learn(compiler, answers, say)
-        made, facts = answers(known.types)
-        image = compiler.compile(made.text + text, list(made.missing))
-    finally:
-        compiler.close()
-    return Plan(
-        image=image,
-        targets=tuple(target.symbol for target in targets),
-        type_ids=tuple(_type_id(target, known) for target in targets),
-        addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
-        base=base,
-        facts=facts,
-        missing=made.missing,
-        origin=known.origin,
-        lost=known.lost,
-    )
-
-
-def _type_id(target: probes.Target, known: structures.Structures) -> Optional[int]:
-    if target.probe.direct is None or target.symbol is None or known.origin != structures.BTF:
-        return None
-    return known.types.function_id(target.symbol)
-
-
 def kept() -> Path:
     """Where the plan for this kernel and these sources is kept, if it is."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
-    digest = hashlib.sha256()
+    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), __version__, *_sources()]
     with suppress(OSError):
-        digest.update(Path("/sys/kernel/notes").read_bytes())  # holds the build id
-    machine_parts = (str(os.uname()), str(machine.possible_cpus()), structures.origin())
-    for part in (*machine_parts, __version__, program.source(), _sources()):
-        digest.update(part.encode() + b"\0")
-    return folder / f"{os.uname().release}-{digest.hexdigest()[:16]}.json"
+        parts.append(Path("/sys/kernel/notes").read_bytes().hex())  # holds the build id
+    # Python's own hash for the same purpose, in its own kept bytecode; hashlib would load OpenSSL.
+    digest = source_hash("\0".join(parts).encode()).hex()
+    return folder / f"{os.uname().release}-{digest}.json"
 
 
-def _sources() -> str:
-    """The code that makes a plan; a change of it makes older plans void."""
+def _sources() -> Iterator[str]:
+    """What a plan is made of, and the code that makes it: a change makes older plans void. By name, size and time, as
+    Python does for its own kept bytecode: reading them all takes longer than anything else here."""
     package = Path(__file__).resolve().parent
-    return "".join(path.read_text() for name in ("kernel", "live") for path in sorted((package / name).glob("*.py")))
+    for folder in (package, package / "kernel", package / "live", program.bpf_folder()):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.name.endswith((".py", ".c", ".h")):
+                status = entry.stat()
+                yield f"{entry.path} {status.st_size} {status.st_mtime_ns}"
 
 
 def _trusted(path: Path) -> bool:
@@ -156,6 +127,7 @@ def _load(path: Path) -> Optional[Plan]:
         return Plan(
             Image.from_plain(kept["image"]),
             tuple(kept["targets"]),
+            tuple(kept["entries"]),
             tuple(kept["type_ids"]),
             tuple(kept["addresses"]),
             kept["base"],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-from oomtrace.model import OomEvent
+if TYPE_CHECKING:
+    from oomtrace.model import OomEvent
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Callable, Tuple
 from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
 from oomtrace.kernel import btf, headers
 from oomtrace.kernel.btf import Btf
+from oomtrace.kernel.origin import BTF, HEADERS, btf_path
 
 if TYPE_CHECKING:
     from oomtrace.live.compiler import Compiler
 
-BTF, HEADERS = "BTF", "the kernel's headers"
 _ATTEMPTS = 4  # two serve: with all the questions, and without those that this kernel does not know
 
 
@@ -24,11 +24,6 @@ class Structures:
     types: Btf
     origin: str
     lost: Tuple[str, ...] = ()
-
-
-def origin() -> str:
-    """Where they will be learnt from."""
-    return BTF if os.access(btf.path(), os.R_OK) else HEADERS
 
 
 def learn(compiler: "Compiler", ask: Callable[[Btf], object], say: Callable[[str], None]) -> Structures:
@@ -54,7 +49,7 @@ def learn(compiler: "Compiler", ask: Callable[[Btf], object], say: Callable[[str
         )
     asked = headers.Asked()
     ask(asked)
-    say(f"oomtrace: no BTF at {btf.path()}: compiling with the headers in {tree.roots[0]}, which takes a while")
+    say(f"oomtrace: no BTF at {btf_path()}: compiling with the headers in {tree.roots[0]}, which takes a while")
     probe = headers.probe(tree, asked)
     types = _answers(compiler, probe)
     return Structures(types, HEADERS, headers.losses(types, probe))
@@ -81,5 +76,5 @@ def _unusable(reason: str) -> OomtraceError:
 
 
 def _unknown(why: str, hint: str) -> OomtraceError:
-    there = f"the kernel's structures are not known: there is no BTF at {btf.path()}, "
+    there = f"the kernel's structures are not known: there is no BTF at {btf_path()}, "
     return OomtraceError(there + why, hint, EXIT_NO_TYPES)

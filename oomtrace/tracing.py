@@ -5,29 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
 
 from oomtrace import plan
 from oomtrace.kernel import machine, privileges, probes
 from oomtrace.kernel.symbols import Symbols
-from oomtrace.live import program, tracer
-from oomtrace.model import OomEvent
-from oomtrace.wire import capture
-from oomtrace.wire.assemble import Assembler, Oom
-from oomtrace.wire.decode import Decoder
-from oomtrace.wire.layout import Layout
+from oomtrace.live import tracer
+
+if TYPE_CHECKING:
+    from oomtrace.receiving import Receiver, Traced
 
 _PENDING_MS = 20  # while an OOM is in hand
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-@dataclass(frozen=True)
-class Traced:
-    """An OOM: the event, and the bytes of a capture file of it."""
-
-    event: OomEvent
-    capture: bytes
 
 
 class Trace:
@@ -53,10 +42,10 @@ class Trace:
         """Compile and attach. Raises OomtraceError with what a person can do about it."""
         privileges.require()
         self._plan, base = plan.get(self._say)
+        tracer.exempt()  # the compiler, which is large, is not
         for part in self._plan.lost:
             self._warn(f"oomtrace: without the kernel's BTF: {part}")
-        found = (probes.Target(*each) for each in zip(probes.PROBES, self._plan.targets, self._plan.type_ids))
-        targets = [target for target in found if probes.wanted(target.probe, self._charges)]
+        targets = [target for target in self._plan.targets_at(base) if probes.wanted(target.probe, self._charges)]
         self._tracer = tracer.Tracer(self._plan.image, self._plan.at(base), machine.online_cpus(), self._buffer_bytes)
         self._skipped_programs: Set[str] = set()
         self._tracer.attach(targets, self._skipped)
@@ -76,17 +65,16 @@ class Trace:
         self._skipped_programs.add(target.probe.program)
         self._warn(f"oomtrace: without {target.probe.functions[0]} ({why}): {target.probe.loses}")
 
-    def _prepare(self) -> None:
-        """What decoding needs and being ready does not. Protects the process once all its memory is in use."""
+    def _prepare(self) -> "Receiver":
+        """What decoding needs and being ready does not. Locks the process in memory once all of it is in use."""
+        from oomtrace.receiving import Receiver
+
         symbols = Symbols.load()
         watched = f"charge_{self._charges}" not in self._skipped_programs
-        self._facts = {
-            **machine.facts(symbols), **self._plan.facts, "charges": self._charges if watched else "off"
-        }
-        self._layout = Layout((program.bpf_folder() / "records.h").read_text())
-        self._resolver = symbols.resolver()
-        self._assembler = Assembler("exit_mmap_return" not in self._skipped_programs)
-        tracer.protect()
+        facts = {**machine.facts(symbols), **self._plan.facts, "charges": self._charges if watched else "off"}
+        receiver = Receiver(facts, symbols.resolver(), "exit_mmap_return" not in self._skipped_programs)
+        tracer.lock()
+        return receiver
 
     def stop(self) -> None:
         """End ``events`` after the event in hand."""
@@ -99,9 +87,9 @@ class Trace:
 
     def events(self, deadline: Optional[float] = None) -> Iterator[Traced]:
         """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand."""
-        self._prepare()
+        self._receiver = self._prepare()
         while not self._stopping:
-            wait_ms = _PENDING_MS if self._assembler.pending else -1
+            wait_ms = _PENDING_MS if self._receiver.pending else -1
             if deadline is not None:
                 left_ms = int((deadline - time.monotonic()) * 1000) + 1
                 if left_ms <= 0:
@@ -110,35 +98,17 @@ class Trace:
             yield from self._read(wait_ms)
         yield from self._read(0)  # what came before the stop
         patience = time.monotonic() + 1
-        while self._assembler.pending and time.monotonic() < patience:
+        while self._receiver.pending and time.monotonic() < patience:
             yield from self._read(_PENDING_MS)
-        for oom in self._assembler.flush():
-            yield self._traced(oom)
+        yield from self._receiver.flush()
 
     def _read(self, timeout_ms: int) -> Iterator[Traced]:
         for data in self._tracer.wait(timeout_ms):
             try:
-                self._assembler.add(self._layout.decode(data), time.monotonic_ns())
+                self._receiver.add(data, time.monotonic_ns())
             except ValueError as error:  # the event will say that a record is missing; the trace goes on
                 self._warn(f"oomtrace: {error}")
-        for oom in self._assembler.ready(time.monotonic_ns()):
-            yield self._traced(oom)
-
-    def _traced(self, oom: Oom) -> Traced:
-        met: Dict[int, str] = {}
-
-        def name_of(address: int) -> Optional[str]:
-            if not self._resolver.is_text(address):
-                return None
-            met[address] = self._resolver.name(address) or f"0x{address:x}"
-            return met[address]
-
-        facts = self._facts
-        if oom.followed_ns is not None:
-            facts = {**facts, "followed_ns": oom.followed_ns - oom.oom_id}
-        event = Decoder(self._layout, facts, name_of).event(oom)
-        records: List[bytes] = [record.raw for record in oom.records]
-        return Traced(event, capture.dump(self._layout.text, facts, records, met, oom.lost))
+        yield from self._receiver.ready(time.monotonic_ns())
 
     def close(self) -> None:
         """Detach, and give the signals back."""

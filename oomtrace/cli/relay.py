@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import threading
 import time
 from collections import deque
@@ -62,9 +63,17 @@ class Relay:
             self._changed.notify_all()
         if not self._started:
             self._started = True
-            threading.Thread(target=self._pass_on, daemon=True).start()
+            self._start()
         if not behind:
             self._drained(PATIENCE_S)
+
+    def _start(self) -> None:
+        # The thread inherits the mask: a signal that it took would not be in a signalfd that the others wait for.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            threading.Thread(target=self._pass_on, daemon=True).start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _drop(self) -> None:
         self.dropped += 1

@@ -14,7 +14,7 @@ from oomtrace.errors import EXIT_FAILURE, OomtraceError
 from oomtrace.model import OomEvent
 from oomtrace.output import journald
 from oomtrace.output.terminal import escaped
-from oomtrace.tracing import Traced
+from oomtrace.receiving import Traced
 from oomtrace.verify import KernelLog
 from oomtrace.wire import capture
 

@@ -18,7 +18,7 @@ from oomtrace.repro.recorder import Recorder
 
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
-    from oomtrace.tracing import Traced
+    from oomtrace.receiving import Traced
 
 # How long events may come after the command's end: those that its cgroup has counted, and those of the whole machine.
 _LATE_SECONDS = 5.0

@@ -9,6 +9,7 @@ from oomtrace.diagnosis import compiler
 from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, Row, listed, mib
 from oomtrace.errors import OomtraceError
 from oomtrace.kernel import btf, headers, privileges, surroundings
+from oomtrace.kernel.origin import btf_path
 from oomtrace.kernel.symbols import Symbols, base_address
 
 Facts = Dict[str, Any]
@@ -51,7 +52,7 @@ def rights(facts: Facts) -> Row:
 
 def types(facts: Facts) -> Row:
     """Where the layout of the kernel's structures comes from."""
-    release, path = facts["release"], btf.path()
+    release, path = facts["release"], btf_path()
     tree = headers.locate(release)
     facts["headers"] = [str(root) for root in tree.roots] if tree else []
     facts["btf_bytes"] = path.stat().st_size if path.exists() else None

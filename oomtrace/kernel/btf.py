@@ -6,17 +6,14 @@ the types are not parsed: one pass notes where each begins, and the rest is look
 
 from __future__ import annotations
 
-import os
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
-from pathlib import Path
 from struct import unpack_from
 from typing import Iterator, List, Optional, Tuple
 
 from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
-
-VMLINUX = Path("/sys/kernel/btf/vmlinux")
+from oomtrace.kernel import origin
 
 # BTF_KIND_* (include/uapi/linux/btf.h)
 INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT = range(1, 12)
@@ -227,15 +224,9 @@ class Btf:
         return [self._name(self._words[self._starts[i]]) for i in ids if self._kind(i) in (STRUCT, UNION)]
 
 
-def path() -> Path:
-    """Where the running kernel's types are. OOMTRACE_BTF names another place: with one that does not exist, a kernel
-    that has BTF can be used to test what happens on one that has not."""
-    return Path(os.environ.get("OOMTRACE_BTF") or VMLINUX)
-
-
 def load() -> Optional[Btf]:
     """The running kernel's types, None if it has none that can be read. Raises OomtraceError if they are not BTF."""
     try:
-        return Btf(path().read_bytes())
+        return Btf(origin.btf_path().read_bytes())
     except OSError:
         return None

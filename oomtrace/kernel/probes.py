@@ -71,10 +71,12 @@ PROBES: Tuple[Probe, ...] = (
 @dataclass(frozen=True)
 class Target:
     """A probe and the symbol to attach it to on this kernel; ``symbol`` None: the kernel has none of its functions.
-    ``type_id``: the function's type in the kernel's BTF, if it can be entered directly."""
+    ``address``: where it lies, if that is known; ``type_id``: its type in the kernel's BTF, if it can be entered
+    directly."""
 
     probe: Probe
     symbol: Optional[str]
+    address: Optional[int] = None
     type_id: Optional[int] = None
 
 

@@ -12,6 +12,7 @@ import fcntl
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EINVAL
 from pathlib import Path
 from struct import pack
 from typing import Optional
@@ -24,6 +25,7 @@ _TRACE_FENTRY = 24  # enum bpf_attach_type
 _LOG_BYTES = 1 << 20
 
 _PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_BPF_OUTPUT, _PERF_SAMPLE_RAW = 1, 10, 1 << 10
+_PERF_FORMAT_LOST = 1 << 4
 _PERF_FLAG_FD_CLOEXEC = 8
 _IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
 
@@ -164,11 +166,24 @@ def open_output(cpu: int) -> int:
         config=_PERF_COUNT_SW_BPF_OUTPUT,
         sample_type=_PERF_SAMPLE_RAW,
         sample_period=1,
+        read_format=_PERF_FORMAT_LOST,
         wakeup_events=1,
     )
-    fd = _perf_event_open(attr, -1, cpu)
+    try:
+        fd = _perf_event_open(attr, -1, cpu)
+    except OSError as error:
+        if error.errno != EINVAL:
+            raise
+        attr.read_format = 0
+        fd = _perf_event_open(attr, -1, cpu)
     fcntl.ioctl(fd, _IOC_ENABLE, 0)
     return fd
+
+
+def lost_output(fd: int) -> Optional[int]:
+    """How many outputs have found the event's buffer full, None where the kernel does not tell (up to 5.19)."""
+    told = os.read(fd, 16)
+    return int.from_bytes(told[8:], "little") if len(told) == 16 else None
 
 
 def attach_direct(program_fd: int) -> int:
@@ -176,10 +191,11 @@ def attach_direct(program_fd: int) -> int:
     return _bpf(_RAW_TRACEPOINT_OPEN, pack("<QI4x", 0, program_fd))
 
 
-def attach_kprobe(symbol: str, program_fd: int, returns: bool = False) -> int:
+def attach_kprobe(symbol: str, program_fd: int, returns: bool = False, address: Optional[int] = None) -> int:
     """Run the program at the entry of a kernel function, or when it returns; closing the descriptor detaches it.
 
-    Raises OSError.
+    Given the address, the kernel need not look through all its symbols, once to find the function and once (since 6.6)
+    for others of its name. Raises OSError.
     """
     name = ctypes.create_string_buffer(symbol.encode())
     attr = _PerfEventAttr(
@@ -187,8 +203,8 @@ def attach_kprobe(symbol: str, program_fd: int, returns: bool = False) -> int:
         config=int(returns),  # bit 0, as /sys/bus/event_source/devices/kprobe/format/retprobe says
         sample_period=1,
         wakeup_events=1,
-        config1=ctypes.addressof(name),
-        config2=0,
+        config1=0 if address else ctypes.addressof(name),
+        config2=address or 0,
     )
     fd = _perf_event_open(attr, -1, 0)
     try:

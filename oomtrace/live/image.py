@@ -15,6 +15,8 @@ from oomtrace.live.bpf import MapSpec
 # No kernel address begins like this: the upper half of a canonical x86-64 or arm64 address is all ones.
 _MARK_BASE = 0x4F4F4D00 << 32
 _MARK_STEP = 1 << 24
+# The bytes that all marks end with, and where they are in the two instructions that load a number of 64 bits.
+_MARK_TOP, _MARK_TOP_AT = (_MARK_BASE >> 40).to_bytes(3, "little"), 13
 _LD_IMM64 = 0x18
 
 
@@ -36,17 +38,15 @@ class Program:
         code = bytearray(self.code)
         for index, name in self.maps.items():
             code[8 * index + 4 : 8 * index + 8] = map_fds[name].to_bytes(4, "little")
-        at = 0
-        while at < len(code):
-            if code[at] != _LD_IMM64:
-                at += 8
-                continue
+        found = self.code.find(_MARK_TOP)
+        while found >= 0:
+            at = found - _MARK_TOP_AT
             value = int.from_bytes(code[at + 4 : at + 8] + code[at + 12 : at + 16], "little")
             which, offset = divmod(value - _MARK_BASE, _MARK_STEP)
-            if code[at + 1] >> 4 == 0 and 0 <= which < len(addresses):
+            if at % 8 == 0 and code[at] == _LD_IMM64 and code[at + 1] >> 4 == 0 and which < len(addresses):
                 real = (addresses[which] + offset).to_bytes(8, "little")
                 code[at + 4 : at + 8], code[at + 12 : at + 16] = real[:4], real[4:]
-            at += 16
+            found = self.code.find(_MARK_TOP, found + 1)
         return bytes(code)
 
 

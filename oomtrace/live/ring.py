@@ -7,7 +7,7 @@ import os
 import select
 from contextlib import suppress
 from struct import Struct
-from typing import Dict, List, Tuple
+from typing import Dict, List
 
 from oomtrace.live import bpf
 from oomtrace.live.hotplug import Hotplug
@@ -25,6 +25,7 @@ class Ring:
 
     def __init__(self, cpu: int, pages: int) -> None:
         self.cpu = cpu
+        self._lost = 0
         self.fd = bpf.open_output(cpu)
         self._size = pages * PAGE_BYTES
         try:
@@ -33,23 +34,28 @@ class Ring:
             os.close(self.fd)
             raise
 
-    def drain(self) -> Tuple[List[bytes], int]:
-        """(the records since the last call, how many found the buffer full)."""
+    @property
+    def lost(self) -> int:
+        """Records that found the buffer full. The buffer itself tells only of those that a later one came after."""
+        told = bpf.lost_output(self.fd)
+        return self._lost if told is None else told
+
+    def drain(self) -> List[bytes]:
+        """The records since the last call."""
         # x86 keeps the order of loads and of stores, so the head that is read vouches for the data before it.
         (head,) = _WORD.unpack_from(self._map, _DATA_HEAD)
         (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
         records: List[bytes] = []
-        lost = 0
         while tail < head:
             kind, _, size = _EVENT.unpack(self._bytes(tail, 8))
             if kind == _SAMPLE:
                 length = int.from_bytes(self._bytes(tail + 8, 4), "little")
                 records.append(self._bytes(tail + 12, length))
             elif kind == _LOST:
-                lost += int.from_bytes(self._bytes(tail + 16, 8), "little")
+                self._lost += int.from_bytes(self._bytes(tail + 16, 8), "little")
             tail += size
         _WORD.pack_into(self._map, _DATA_TAIL, tail)
-        return records, lost
+        return records
 
     def _bytes(self, position: int, length: int) -> bytes:
         start = position % self._size
@@ -63,10 +69,10 @@ class Ring:
 
 
 class Rings:
-    """The buffers of all CPUs that are online. ``lost`` counts records that found theirs full."""
+    """The buffers of all CPUs that are online."""
 
     def __init__(self, array_fd: int, cpus: List[int], pages: int) -> None:
-        self.lost = 0
+        self._lost_before = 0  # in buffers that are closed
         self._array_fd, self._pages = array_fd, pages
         self._rings: Dict[int, Ring] = {}
         self._poll = select.poll()
@@ -92,12 +98,9 @@ class Rings:
         records: List[bytes] = []
         for cpu, online in self._hotplug.changes():
             for ring in [ring for ring in self._rings.values() if ring.cpu == cpu]:
-                taken, lost = ring.drain()
-                records += taken
-                self.lost += lost
+                records += ring.drain()
                 self._poll.unregister(ring.fd)
-                del self._rings[ring.fd]
-                ring.close()
+                self._close(ring)
             if online:
                 with suppress(OSError):  # gone again
                     self._open(cpu)
@@ -115,14 +118,21 @@ class Rings:
                 records += self._follow()
             if fd not in self._rings:
                 continue
-            taken, lost = self._rings[fd].drain()
-            records += taken
-            self.lost += lost
+            records += self._rings[fd].drain()
         return records
 
     def close(self) -> None:
         """Give the buffers back."""
-        for ring in self._rings.values():
-            ring.close()
-        self._rings.clear()
+        for ring in list(self._rings.values()):
+            self._close(ring)
         self._hotplug.close()
+
+    def _close(self, ring: Ring) -> None:
+        self._lost_before += ring.lost
+        del self._rings[ring.fd]
+        ring.close()
+
+    @property
+    def lost(self) -> int:
+        """Records that found their buffer full."""
+        return self._lost_before + sum(ring.lost for ring in self._rings.values())

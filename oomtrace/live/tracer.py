@@ -92,7 +92,7 @@ class Tracer:
             return None
         try:
             program = self._load(target.probe.program)
-            self._keep(bpf.attach_kprobe(target.symbol, program, target.probe.returns))
+            self._keep(bpf.attach_kprobe(target.symbol, program, target.probe.returns, target.address))
         except OSError as error:
             return f"{error.strerror}: inlined, notrace or on the kprobe blacklist"
         except bpf.VerifierError as error:
@@ -150,9 +150,12 @@ def _hint() -> str:
     return "the kernel needs CONFIG_BPF_EVENTS and CONFIG_KPROBES; dmesg may tell the reason"
 
 
-def protect() -> None:
-    """Keep this process out of the OOM killer's reach and its pages in memory, as far as it is allowed to."""
-    # Without CAP_SYS_RESOURCE and CAP_IPC_LOCK a trace is still worth having.
-    with suppress(OSError):
+def exempt() -> None:
+    """Keep this process out of the OOM killer's reach, if it is allowed to."""
+    with suppress(OSError):  # without CAP_SYS_RESOURCE a trace is still worth having
         Path("/proc/self/oom_score_adj").write_text("-1000")
+
+
+def lock() -> None:
+    """Keep this process's pages in memory, if it is allowed to."""
     ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)

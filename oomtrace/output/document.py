@@ -34,15 +34,28 @@ def entry(event: OomEvent, explanation: why.Explanation) -> Dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Dataclasses, tuples and mappings as dicts and lists."""
-    if isinstance(value, str):
+    kind = type(value)
+    if kind in _PLAIN_ALREADY:
+        return value
+    if kind is str:
         return _text(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: _member(type(value), name, getattr(value, name)) for name, _ in _fields(type(value))}
-    if isinstance(value, tuple):
+    if kind is tuple:
         return [plain(item) for item in value]
+    if is_dataclass(kind):
+        # A table of 10,000 tasks has 100,000 numbers: those are passed over here.
+        found = {}
+        for name, names in _names(kind):
+            item = getattr(value, name)
+            if type(item) not in _PLAIN_ALREADY:
+                item = plain(item) if names is None else _named(names, item)
+            found[name] = item
+        return found
     if isinstance(value, collections.abc.Mapping):
         return {_text(name): plain(item) for name, item in value.items()}
-    return value
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+_PLAIN_ALREADY = frozenset((int, bool, float, type(None)))
 
 
 @cache
@@ -51,15 +64,18 @@ def _fields(owner: Any) -> List[Tuple[str, Any]]:
     return [(field.name, hints[field.name]) for field in fields(owner) if (owner, field.name) not in _LEFT_OUT]
 
 
-def _member(owner: type, name: str, value: Any) -> Any:
-    names = _MEMBERS.get((owner, name))
-    if names is None:
-        return plain(value)
+@cache
+def _names(owner: type) -> Tuple[Tuple[str, Optional[Tuple[str, ...]]], ...]:
+    """The fields, each with the names for the members of its tuples."""
+    return tuple((name, _MEMBERS.get((owner, name))) for name, _ in _fields(owner))
+
+
+def _named(names: Tuple[str, ...], value: Any) -> Any:
     return [{key: plain(part) for key, part in zip(names, item)} for item in value]
 
 
 def _text(text: str) -> str:
-    if not any("\udc80" <= c <= "\udcff" for c in text):
+    if text.isascii() or not any("\udc80" <= c <= "\udcff" for c in text):
         return text
     return "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
 

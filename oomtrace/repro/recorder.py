@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable, List
 from oomtrace.errors import OomtraceError
 
 if TYPE_CHECKING:  # importing it for real would bring in what the trace needs
-    from oomtrace.tracing import Traced
+    from oomtrace.receiving import Traced
 
 _PR_SET_PDEATHSIG = 1
 _LENGTH = struct.Struct("<Q")

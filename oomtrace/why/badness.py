@@ -142,13 +142,19 @@ def weigh(event: OomEvent, adj: Optional[int] = None) -> Tuple[Weighed, ...]:
         reason = exempt(task) or skipped
         if adj is not None and reason is not None and "oom_score_adj" in reason:
             reason = None
-        ends = [
-            sorted(points(pages, own, bound, bonus) for bonus in bonuses(task, rule))
-            for bound in (total.low, total.high)
-        ]
-        low, high = ((end[0], end[-1]) for end in ends)
+        low = _ends(pages, own, total.low, bonuses(task, rule))
+        high = low if total.high == total.low else _ends(pages, own, total.high, bonuses(task, rule))
         weighed.append(Weighed(task, pages, low, high, rule.floor, reason))
     return tuple(weighed)
+
+
+def _ends(pages: int, adj: int, total: int, had: Tuple[str, ...]) -> Tuple[int, int]:
+    """The least and the most points, by the bonus that the task may have had."""
+    if len(had) == 1:
+        value = points(pages, adj, total, had[0])
+        return value, value
+    found = [points(pages, adj, total, bonus) for bonus in had]
+    return min(found), max(found)
 
 
 def tasks(event: OomEvent) -> Tuple[Tuple[Task, Optional[str]], ...]:

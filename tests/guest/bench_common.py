@@ -44,8 +44,10 @@ def child(path, work):
 
 
 def hog():
-    """Take memory until killed."""
-    bytearray(8 << 30)
+    """Take memory until killed; in pieces, as none larger than the machine's memory is to be had."""
+    kept = []
+    while True:
+        kept.append(bytearray(1 << 20))
 
 
 def oom(path):
@@ -61,7 +63,7 @@ def kernel_kills():
 
 
 class Trace:
-    """A running oomtrace. Its reports go to a file."""
+    """A running oomtrace, that the OOM killer might choose but for what it does itself. Its reports go to a file."""
 
     def __init__(self, *options):
         self.folder = tempfile.mkdtemp()
@@ -69,7 +71,7 @@ class Trace:
         os.mkfifo(ready)
         self.output = open(f"{self.folder}/out", "wb")  # noqa: SIM115 (closed with the process)
         self.errors = open(f"{self.folder}/err", "w+")  # noqa: SIM115
-        command = ["oomtrace", "--format", "jsonl", "--ready-file", ready, *options]
+        command = ["adj0", "oomtrace", "--format", "jsonl", "--ready-file", ready, *options]
         self.process = subprocess.Popen(command, stdout=self.output, stderr=self.errors)
         with open(ready):  # opened for writing once it is ready
             pass
@@ -87,7 +89,7 @@ class Trace:
         self.process.send_signal(signal.SIGINT)
         self.process.wait()
         with open(f"{self.folder}/out") as lines:
-            events = [json.loads(line) for line in lines]
+            events = [json.loads(line)["event"] for line in lines]
         self.errors.seek(0)
         return events, self.errors.read().splitlines()[-1]
 

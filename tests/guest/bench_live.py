@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from bench_common import Trace, cgroup, child, kernel_kills, oom
+from bench_common import Trace, cgroup, child, hog, kernel_kills, oom
 
 LATENCIES = 7
 STORMS = (1, 4, 16, 64)
@@ -68,7 +68,7 @@ def latency():
 
 def gusts(path, times):
     for _ in range(times):
-        pid = child(path, lambda: bytearray(1 << 30))
+        pid = child(path, hog)
         os.waitpid(pid, 0)
 
 

@@ -110,12 +110,11 @@ def main():
     log = subprocess.run(["dmesg"], capture_output=True, text=True).stdout
     found["whole"] = {
         "reports": [[len(e["tasks"] or []), e["records_lost"], e["missing"]] for e in events
-                    if e["memcg"]["path"] == "/path"],
+                    if e["memcg"] and e["memcg"]["path"] == "/path"],
         "closing": closing,
         "soft_lockups": len(re.findall("soft lockup|rcu.*stall", log)),
         "resident_kb": resident_kb,
         "peak_kb": peak_kb,
-        "locked_kb": 0,
     }
     json.dump(found, sys.stdout)
 

@@ -12,6 +12,7 @@ from oomtrace import structures
 from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
 from oomtrace.kernel import eras, header, headers, statistics
 from oomtrace.kernel.btf import Btf
+from oomtrace.kernel.origin import HEADERS
 from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import program
 
@@ -152,7 +153,7 @@ def test_second_attempt_is_without_what_the_kernel_lacks(monkeypatch: pytest.Mon
     wrong = f"oomtrace-questions:{at}:1: error: use of undeclared identifier 'MEMCG_GONE'\n"
     compiler = Pretender((None, wrong), (blob("oomtrace_MEMCG_NR_STAT", 50), ""))
     known = learn(monkeypatch, found, compiler)
-    assert known.types.enumerator("MEMCG_NR_STAT") == 50 and known.origin == structures.HEADERS
+    assert known.types.enumerator("MEMCG_NR_STAT") == 50 and known.origin == HEADERS
     assert "MEMCG_GONE" in compiler.sources[0] and "MEMCG_GONE" not in compiler.sources[1]
 
 

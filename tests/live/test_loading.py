@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Tuple
 
 import pytest
 
@@ -22,7 +22,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> List[str]:
     """A kernel that takes all, but probes of the functions in the returned list."""
     refused: List[str] = []
 
-    def attach(symbol: str, _fd: int, _returns: bool) -> int:
+    def attach(symbol: str, _fd: int, _returns: bool, _address: Optional[int]) -> int:
         if symbol in refused:
             raise OSError(22, "Invalid argument")
         return 1000
@@ -109,7 +109,7 @@ def test_a_function_is_entered_directly_where_that_is_possible(
     names = [*PARTS, probe.program, str(probe.direct)]
     maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "parts"))
     made = tracer.Tracer(Image(maps, tuple(Program(name, b"", {}) for name in names)), [], [0])
-    with_type, without = Target(probe, "f", 7), Target(probe, "f")
+    with_type, without = Target(probe, "f", None, 7), Target(probe, "f")
     assert made.enter(with_type) is None and made.enter(without) is None
     assert made.direct == [with_type]
 
@@ -117,5 +117,5 @@ def test_a_function_is_entered_directly_where_that_is_possible(
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(bpf, "attach_direct", refuse)
-    assert made.enter(Target(probe, "g", 7)) is None  # by a kprobe after all
+    assert made.enter(Target(probe, "g", None, 7)) is None  # by a kprobe after all
     assert made.direct == [with_type]

@@ -6,7 +6,7 @@ import argparse
 import re
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 from .. import matrix
 from . import charges, live, logs, path, start
@@ -33,17 +33,21 @@ def sections(text: str) -> Dict[str, str]:
     return dict(zip(parts[::2], parts[1::2]))
 
 
-def _measured(names: List[str], kernels: List[str]) -> Dict[str, str]:
-    found = {}
-    for name in names:
-        date = time.strftime("%Y-%m-%d")
-        if name == LOGS:
-            found["Reading logs"] = f"\n{logs.ABOUT}\nMeasured {date}.\n\n{logs.section()}\n"
-            continue
-        title, about, section = IN_GUESTS[name]
-        tables = "".join(f"### Kernel {kernel}, {date}\n\n{section(kernel)}\n" for kernel in kernels)
-        found[title] = f"\n{about}\n{tables}"
-    return found
+def tables(section: str) -> Dict[str, str]:
+    """A section's tables by their kernels, headings included."""
+    parts = re.split(r"(?m)^(?=### Kernel )", section)[1:]
+    return {part.split()[2].rstrip(","): part.rstrip() + "\n" for part in parts}
+
+
+def _measured(name: str, kernels: List[str], before: str, oomanalyser: Optional[Path]) -> str:
+    """A section; the tables of other kernels stay as they were."""
+    date = time.strftime("%Y-%m-%d")
+    if name == LOGS:
+        return f"\n{logs.ABOUT}\nMeasured {date}.\n\n{logs.section(oomanalyser)}\n"
+    _, about, section = IN_GUESTS[name]
+    found = tables(before)
+    found.update({kernel: f"### Kernel {kernel}, {date}\n\n{section(kernel)}" for kernel in kernels})
+    return f"\n{about}\n" + "\n".join(found[kernel] for kernel in matrix.names() if kernel in found)
 
 
 def main() -> None:
@@ -51,15 +55,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python3 -m vm.bench")
     parser.add_argument("--kernel", action="append", choices=matrix.names(), help="default: 6.1 and 6.12")
     parser.add_argument("--only", action="append", choices=[*IN_GUESTS, LOGS], help="default: all")
+    parser.add_argument("--oomanalyser", type=Path, metavar="OOMAnalyser.py", help="measure its parser, too")
     arguments = parser.parse_args()
-    before = sections(TARGET.read_text()) if TARGET.exists() else {}
-    kernels = arguments.kernel or ["6.1", "6.12"]
-    for name in arguments.only or [*IN_GUESTS, LOGS]:
-        before.update(_measured([name], kernels))
-        order = [title for title, _, _ in IN_GUESTS.values()] + ["Reading logs"]
-        TARGET.write_text(HEAD + "".join(f"\n## {title}\n{before[title].rstrip()}\n"
-                                         for title in order if title in before))
-        print(before.get(IN_GUESTS[name][0] if name in IN_GUESTS else "Reading logs"))
+    titles = {name: title for name, (title, _, _) in IN_GUESTS.items()}
+    titles[LOGS] = "Reading logs"
+    for name in arguments.only or titles:
+        title = titles[name]
+        made = _measured(name, arguments.kernel or ["6.1", "6.12"], _written().get(title, ""), arguments.oomanalyser)
+        print(made)
+        written = {**_written(), title: made}  # anew: another section may have been written meanwhile
+        body = "".join(f"\n## {title}\n{written[title].rstrip()}\n" for title in titles.values() if title in written)
+        TARGET.write_text(HEAD + body)
+
+
+def _written() -> Dict[str, str]:
+    return sections(TARGET.read_text()) if TARGET.exists() else {}
 
 
 if __name__ == "__main__":

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import statistics
+
 from ..spec import RunSpec
 from .guest import measure, table
 
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for the same work (its CPU time in a guest whose clock counts
-instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced; the least of
-seven rounds, in three passes through all modes in one boot. "±" is how far the passes untraced are apart: what the
-measurement itself is uncertain by. To reach: `batch` (the default) at most +0.3 %, `every` at most +5 %, `off` not
-measurable.
+instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced in the same pass. Each
+measurement is the least of five rounds in a new process (addresses not random, caches dropped, memory compacted before
+it; a round that lacked huge pages does not count); the modes take turns in three passes of one boot, after one to warm
+up. Shown: the median of the passes, ± half of what lies between the passes untraced that are farthest apart. To reach:
+`batch` (the default) at most +0.3 %, `every` at most +5 %, `off` not measurable. "(nothing)" is a program that does
+nothing, where that of `every` is: what the kernel takes to call any program at each charge, the floor of `every`.
 """
 
 
 def section(kernel: str) -> str:
     """The measurement on a kernel as markdown."""
-    found = measure(RunSpec(kernel=kernel, icount=True, timeout=2400), "bench_charges.py")
+    found = measure(RunSpec(kernel=kernel, icount=True, timeout=3000), "bench_charges.py")
     least: dict[str, dict[str, list[int]]] = {}
     for mode, works in found:
         for work, times in works.items():
             least.setdefault(work, {}).setdefault(mode, []).append(min(times))
-    rows = []
-    for work, modes in least.items():
-        untraced = min(modes["untraced"])
-        row = [work, f"{untraced / 1e6:.1f} M"]
-        row += [f"{100 * (min(modes[mode]) / untraced - 1):+.2f} %" for mode in ("off", "batch", "every")]
-        rows.append([*row, f"{100 * (max(modes['untraced']) / untraced - 1):.2f} %"])
-    return table("work|instructions|off|batch|every|±", rows)
+    return table("work|instructions|off|batch|every|(nothing)|±", [_row(work, modes) for work, modes in least.items()])
+
+
+def _row(work: str, modes: dict[str, list[int]]) -> list[str]:
+    untraced = modes["untraced"]
+    middle = statistics.median(untraced)
+    row = [work, f"{middle / 1e6:.1f} M"]
+    for mode in ("off", "batch", "every", "nothing"):
+        ratio = statistics.median(traced / without for traced, without in zip(modes[mode], untraced))
+        row.append(f"{100 * (ratio - 1):+.2f} %")
+    return [*row, f"{100 * (max(untraced) - min(untraced)) / 2 / middle:.2f} %"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import Optional
 
+from ..errors import VmError
 from .guest import table
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -21,7 +23,25 @@ REPORTS, TASKS = 1000, 1000
 
 ABOUT = f"""\
 A log of 1 GiB without an OOM, and one of {REPORTS:,} reports of {TASKS:,} tasks each, read by `oomtrace read` on one
-core of the machine that made this file; `grep -c oom-killer` is the floor. To reach: 100 MB/s and 20 reports a second.
+core of the machine that made this file, in seconds of CPU; `grep -c oom-killer` is the floor. `kernel` writes the
+reports, `why` explains them, `jsonl` explains and writes all that was read. To reach: 100 MB/s, 20 reports a second.
+"""
+
+# OOMAnalyser is a web page whose analysis is Python (made into JavaScript). With `--oomanalyser OOMAnalyser.py` its
+# parser and its calculations run here: on a hundred reports, each handed to it alone, with nothing shown.
+PEER_REPORTS = 100
+_PEER = """
+import contextlib, io, json, sys, time
+sys.path.insert(0, sys.argv[1])
+import OOMAnalyser as peer
+lines = open(sys.argv[2], errors="replace").read().split("\\n")
+starts = [i for i, line in enumerate(lines) if "invoked oom-killer" in line][:int(sys.argv[3]) + 1]
+texts = ["\\n".join(lines[a:b]) for a, b in zip(starts, starts[1:])]
+begin, done = time.process_time(), 0
+with contextlib.redirect_stdout(io.StringIO()):
+    for text in texts:
+        done += peer.OOMAnalyser(peer.OOMEntity(text)).analyse()
+json.dump([done, time.process_time() - begin], sys.stdout)
 """
 
 _WORDS = (
@@ -61,25 +81,42 @@ def reports(path: Path) -> None:
 
 
 def timed(command: list[str]) -> tuple[float, str]:
-    """Seconds, and what it printed."""
-    begin = time.monotonic()
+    """Seconds of CPU, and what it printed."""
+    before = os.times()
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, errors="replace")
-    return time.monotonic() - begin, done.stdout
+    after = os.times()
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    return seconds, done.stdout
 
 
-def section() -> str:
+def section(oomanalyser: Optional[Path] = None) -> str:
     """The measurement as markdown."""
-    read = [sys.executable, "-m", "oomtrace", "read", "--format", "jsonl"]
+    read = [sys.executable, "-m", "oomtrace", "read", "--format"]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, make in (("1 GiB without an OOM", plain), (f"{REPORTS:,} reports", reports)):
-            path = Path(folder) / "log"
-            make(path)
-            size = path.stat().st_size
-            floor, _ = timed(["grep", "-c", "oom-killer", str(path)])
-            seconds, printed = timed([*read, str(path)])
-            events = [json.loads(line) for line in printed.splitlines()]
-            rate = f"{len(events) / seconds:.0f} reports/s" if events else f"{size / seconds / 1e6:.0f} MB/s"
-            rows.append([name, f"{size / 1e6:.0f}", f"{floor:.2f}", f"{seconds:.1f}", rate])
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
-    return table("log|MB|grep, s|oomtrace, s|rate", rows) + f"\nMemory of the reader: at most {peak:.0f} MB.\n"
+        path = Path(folder) / "log"
+        plain(path)
+        floor, _ = timed(["grep", "-c", "oom-killer", str(path)])
+        seconds, _ = timed([*read, "jsonl", str(path)])
+        size = path.stat().st_size / 1e6
+        rate = f"{size / seconds:.0f} MB/s"
+        rows.append(["1 GiB without an OOM", f"{size:.0f}", f"{floor:.2f}", f"{seconds:.1f}", rate])
+        reports(path)
+        size = path.stat().st_size / 1e6
+        floor, _ = timed(["grep", "-c", "oom-killer", str(path)])
+        for form in ("kernel", "why", "jsonl"):
+            seconds, printed = timed([*read, form, str(path)])
+            if form == "jsonl" and len(printed.splitlines()) != REPORTS:
+                raise VmError(f"{len(printed.splitlines())} reports read of {REPORTS}")
+            rows.append([f"{REPORTS:,} reports, `{form}`", f"{size:.0f}", f"{floor:.2f}", f"{seconds:.1f}",
+                         f"{REPORTS / seconds:.0f} reports/s"])
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+        text = table("log|MB|grep, s|oomtrace, s|rate", rows) + f"\nMemory of the reader: at most {peak:.0f} MB.\n"
+        return text + (_peer(oomanalyser, path) if oomanalyser else "")
+
+
+def _peer(source: Path, log: Path) -> str:
+    _, said = timed([sys.executable, "-c", _PEER, str(source.resolve().parent), str(log), str(PEER_REPORTS)])
+    done, seconds = json.loads(said)
+    return (f"\nOOMAnalyser's parser and calculations, given {done} of the same reports one by one and showing "
+            f"nothing: {done / seconds:.0f} reports/s.\n")

@@ -7,7 +7,7 @@ import statistics
 from ..spec import RunSpec
 from .guest import measure, table
 
-ROUNDS = 5
+ROUNDS = 3
 PEER, STOCK = "bpftrace oomkill.bt", "oomkill-bpfcc"
 
 ABOUT = f"""\

@@ -1,0 +1,58 @@
+"""Making a plan: the kernel's symbols and types are read, and the programs compiled for them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from oomtrace import structures
+from oomtrace.kernel import eras, header, machine, meminfo, probes, statistics
+from oomtrace.kernel.btf import Btf
+from oomtrace.kernel.origin import BTF
+from oomtrace.kernel.symbols import Symbols
+from oomtrace.live import program
+from oomtrace.live.compiler import Compiler
+from oomtrace.live.image import mark
+from oomtrace.plan import Plan
+
+
+def make(base: int, say: Callable[[str], None]) -> Plan:
+    """The plan for the running kernel, whose ``_stext`` is at ``base``. Raises OomtraceError."""
+    compiler = Compiler()  # loads bcc while this process reads symbols and types
+    try:
+        symbols, release = Symbols.load(), os.uname().release
+        targets = probes.resolve(symbols)
+        text = program.source()
+
+        def answers(types: Btf) -> Tuple[header.Header, Dict[str, Any]]:
+            made = header.generate(text, types, symbols, machine.possible_cpus(), eras.summed_rss(release), mark)
+            facts = {
+                **eras.facts(types, symbols, release),
+                "statistics": statistics.rows(types, release),
+                "meminfo": meminfo.facts(types, symbols, release),
+            }
+            return made, facts
+
+        known = structures.learn(compiler, answers, say)
+        made, facts = answers(known.types)
+        image = compiler.compile(made.text + text, list(made.missing))
+    finally:
+        compiler.close()
+    return Plan(
+        image=image,
+        targets=tuple(target.symbol for target in targets),
+        entries=tuple(symbols.address(target.symbol) if target.symbol else None for target in targets),
+        type_ids=tuple(_type_id(target, known) for target in targets),
+        addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
+        base=base,
+        facts=facts,
+        missing=made.missing,
+        origin=known.origin,
+        lost=known.lost,
+    )
+
+
+def _type_id(target: probes.Target, known: structures.Structures) -> Optional[int]:
+    if target.probe.direct is None or target.symbol is None or known.origin != BTF:
+        return None
+    return known.types.function_id(target.symbol)

@@ -1,0 +1,250 @@
+"""Run in a guest: oomtrace amid trouble. `staying_alive.py CASE [N]`; says what it found, exits 1 if that is wrong."""
+
+import glob
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from bench_common import Trace, cgroup, child, hog, kernel_kills, oom, write
+
+STOPPED_S = 10
+CPU1 = "/sys/devices/system/cpu/cpu1/online"
+
+
+def check(right, what):
+    if not right:
+        sys.exit(f"staying alive: {what}")
+
+
+def whole(events):
+    """Check that every event is complete."""
+    for event in events:
+        check(not event["records_lost"] and not event["missing"],
+              f"incomplete: {event['records_lost']} lost, missing {event['missing']}")
+        check(event["kills"] and event["stack"], "an event without its kill or its call trace")
+
+
+def global_ooms(times):
+    """The machine runs out of memory, again and again: oomtrace is never the victim, every report is whole."""
+    trace = Trace()
+    before = kernel_kills()
+    for number in range(times):
+        pid = os.fork()
+        if not pid:
+            write("/proc/self/oom_score_adj", 0)
+            try:
+                hog()
+            finally:
+                os._exit(1)
+        _, status = os.waitpid(pid, 0)
+        check(os.WIFSIGNALED(status), f"the hog of round {number} was not killed: {status}")
+        check(trace.process.poll() is None, f"oomtrace is gone after round {number}")
+    time.sleep(3)
+    events, closing = trace.stop()
+    events = [event for event in events if event["kills"]]  # the others only waited
+    kills = kernel_kills() - before
+    check(len(events) == kills >= times, f"{kills} kills, {len(events)} events: {closing}")
+    whole(events)
+    check(all(event["kind"] == "global" for event in events), "an event that is not global")
+    check(all(kill["comm"] != "oomtrace" for event in events for kill in event["kills"]), "oomtrace was killed")
+
+
+def gust(path, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        os.waitpid(child(path, hog), 0)
+
+
+def storm(seconds, width=8):
+    workers = []
+    for number in range(width):
+        path = cgroup(f"storm{number}", 3 << 20)
+        pid = os.fork()
+        if not pid:
+            gust(path, seconds)
+            os._exit(0)
+        workers.append(pid)
+    for pid in workers:
+        os.waitpid(pid, 0)
+
+
+def stopped(_):
+    """Stopped for 10 s amid a storm: what is lost is counted, and what comes later is whole."""
+    trace = Trace("--buffer", "256K")  # those by default hold more than a storm under emulation makes
+    before = kernel_kills()
+    storm(2)
+    trace.process.send_signal(signal.SIGSTOP)
+    storm(STOPPED_S)
+    trace.process.send_signal(signal.SIGCONT)
+    time.sleep(5)
+    stopped_kills = kernel_kills() - before
+    later = cgroup("later", 8 << 20)
+    for _ in range(3):
+        oom(later)
+    time.sleep(2)
+    events, closing = trace.stop()
+    kills = kernel_kills() - before
+    of_later = [event for event in events if event["memcg"] and event["memcg"]["path"] == "/later"]
+    check(len(of_later) == 3, f"{len(of_later)} of 3 later OOMs")
+    whole(of_later)
+    lost = int(closing.split(" records lost")[0].split()[-1]) if "records lost" in closing else 0
+    counted = sum(event["records_lost"] for event in events)
+    print(f"{stopped_kills} kills, then {kills - stopped_kills}; {len(events)} events; "
+          f"{lost} records lost, {counted} of them in events")
+    check(lost > 0, "nothing was lost: the test tests nothing")
+    check(counted <= lost, f"the events miss {counted} records, the buffers {lost}")
+    seen = sum(len(event["kills"]) for event in events)
+    check(seen <= kills, f"{seen} kills seen, {kills} made")
+
+
+def blocked(_):
+    """Nobody reads standard output: memory stays bounded, that is said, and the captures are there."""
+    folder, path = "/tmp/captures", cgroup("blocked", 8 << 20)
+    os.makedirs(folder, exist_ok=True)
+    os.mkfifo("/tmp/ready")
+    reader, writer = os.pipe()
+    with open("/tmp/errors", "w+") as errors:
+        command = ["oomtrace", "--ready-file", "/tmp/ready", "-o", folder + "/"]
+        process = subprocess.Popen(command, stdout=writer, stderr=errors)
+        with open("/tmp/ready"):
+            pass
+        for _ in range(20):  # a pipe holds 64 KiB, a report has 6
+            oom(path)
+        time.sleep(3)
+        captures = len(glob.glob(folder + "/*.oom"))
+        check(captures == 20, f"{captures} captures of 20 OOMs")
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        check(process.wait(20) == 0, f"status {process.returncode}")
+        check(time.monotonic() - begin < 15, "it took long to end")
+        errors.seek(0)
+        said = errors.read()
+    check("not written" in said and "20 OOMs" in said, said)
+    os.close(reader)
+
+
+def full_disk(_):
+    """Standard output is a full disk: that is said, and the captures are there."""
+    folder, path = "/tmp/others", cgroup("full", 8 << 20)
+    os.mkfifo("/tmp/ready2")
+    command = f"exec oomtrace --ready-file /tmp/ready2 -o {folder}/ >/dev/full 2>/tmp/errors2"
+    process = subprocess.Popen(["sh", "-c", command])
+    with open("/tmp/ready2"):
+        pass
+    for _ in range(3):
+        oom(path)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    process.wait(20)
+    with open("/tmp/errors2") as errors:
+        said = errors.read()
+    check(len(glob.glob(folder + "/*.oom")) == 3, "captures are missing")
+    check("No space left on device" in said and "3 reports not written" in said, said)
+
+
+def two(_):
+    """Two at once see the same."""
+    traces = [Trace(), Trace()]
+    path = cgroup("two", 8 << 20)
+    for _ in range(3):
+        oom(path)
+    time.sleep(2)
+    found = [trace.stop()[0] for trace in traces]
+    for events in found:
+        check(len(events) == 3, f"{len(events)} events of 3")
+        whole(events)
+    pids = [[kill["pid"] for event in events for kill in event["kills"]] for events in found]
+    check(pids[0] == pids[1], f"they saw different kills: {pids}")
+
+
+def modules_and_cpus(_):
+    """A kernel module comes and goes, a CPU goes and comes back: reports stay whole on each CPU."""
+    trace = Trace()
+    path = cgroup("moving", 8 << 20)
+    module = next((name for name in ("dummy", "loop", "tun", "zram") if not subprocess.run(
+        ["modprobe", name], stderr=subprocess.DEVNULL).returncode), None)
+    oom(path)
+    if module:
+        subprocess.run(["modprobe", "-r", module], check=False)
+    oom(path)
+    rounds = 2
+    if os.path.exists(CPU1):
+        for online in (0, 1):
+            write(CPU1, online)
+            time.sleep(1)
+            oom(path)
+            rounds += 1
+        os.sched_setaffinity(0, {1})
+        oom(path)
+        rounds += 1
+    time.sleep(2)
+    events, closing = trace.stop()
+    check(len(events) == rounds, f"{len(events)} events of {rounds}: {closing}")
+    whole(events)
+    print(f"module {module}, CPUs {[event['trigger']['cpu'] for event in events]}")
+    check(not os.path.exists(CPU1) or events[-1]["trigger"]["cpu"] == 1, "the last OOM was not on CPU 1")
+
+
+def _probes():
+    with open("/sys/kernel/debug/kprobes/list") as lines:
+        return len(lines.readlines())
+
+
+def _used_kb():
+    with open("/proc/meminfo") as lines:
+        values = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return values["SUnreclaim"] + values["VmallocUsed"] + values.get("Percpu", 0)
+
+
+def attach_and_detach(times):
+    """Again and again in one process: no probe, no descriptor, no memory is left behind."""
+    sys.path.insert(0, "/root/oomtrace")
+    from oomtrace import tracing
+
+    if not os.path.isdir("/sys/kernel/debug/kprobes"):
+        subprocess.run(["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"], check=True)
+
+    def once():
+        trace = tracing.Trace(lambda _: None, lambda _: None)
+        trace.start()
+        for _event in trace.events(time.monotonic() + 0.05):
+            pass
+        trace.close()
+
+    def state():
+        with open("/proc/self/status") as lines:
+            rss = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+        return len(os.listdir("/proc/self/fd")), _probes(), rss, _used_kb()
+
+    once()
+    once()
+    before = state()
+    for _ in range(times):
+        once()
+    time.sleep(2)  # maps and programs are freed after RCU's grace period
+    after = state()
+    print(f"descriptors, probes, resident kB, kernel kB: {before}, after {times} times {after}")
+    check(after[0] == before[0], "descriptors are left")
+    check(after[1] == before[1], "probes are left")
+    check(after[2] < before[2] + 8192 + 20 * times, "the process grows")
+    check(after[3] < before[3] + 16384, "the kernel's memory grows")
+
+
+CASES = {
+    "global": global_ooms, "stopped": stopped, "blocked": blocked, "full-disk": full_disk, "two": two,
+    "modules-cpus": modules_and_cpus, "attach": attach_and_detach,
+}
+
+
+def main():
+    for word in sys.argv[1:]:
+        name, _, count = word.partition("=")
+        print(f"staying alive: {name}", file=sys.stderr)
+        CASES[name](int(count or 1))
+        print(f"{name}: ok", flush=True)
+
+
+if __name__ == "__main__":
+    main()

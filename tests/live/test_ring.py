@@ -1,0 +1,75 @@
+"""A CPU's buffer, in a file that looks like the kernel's: what is read of it, and what is lost."""
+
+from __future__ import annotations
+
+import os
+from struct import pack
+from typing import Optional
+
+import pytest
+
+from oomtrace.live import bpf
+from oomtrace.live.ring import PAGE_BYTES, Ring
+
+SAMPLE, LOST = 9, 2
+
+
+def sample(data: bytes) -> bytes:
+    return pack("<IHHI", SAMPLE, 0, 12 + len(data), len(data)) + data
+
+
+def lost(count: int) -> bytes:
+    return pack("<IHHQQ", LOST, 0, 24, 1, count)
+
+
+class Kernel:
+    """Writes to a buffer of one page."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tells: Optional[int]) -> None:
+        self._file = os.memfd_create("ring")
+        self._head = 0
+        os.ftruncate(self._file, 2 * PAGE_BYTES)
+        monkeypatch.setattr(bpf, "open_output", lambda _cpu: os.dup(self._file))
+        monkeypatch.setattr(bpf, "lost_output", lambda _fd: tells)
+
+    def write(self, *records: bytes) -> None:
+        for byte in b"".join(records):
+            os.pwrite(self._file, bytes([byte]), PAGE_BYTES + self._head % PAGE_BYTES)
+            self._head += 1
+        os.pwrite(self._file, pack("<Q", self._head), 1024)
+
+
+def test_records_around_the_end_of_the_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel(monkeypatch, None)
+    ring = Ring(0, 1)
+    for number in range(100):
+        kernel.write(sample(bytes([number]) * 84), sample(b"twelve bytes"))
+        assert ring.drain() == [bytes([number]) * 84, b"twelve bytes"]
+    assert ring.drain() == [] and ring.lost == 0
+    ring.close()
+
+
+def test_lost_records_are_told_of_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel(monkeypatch, None)
+    ring = Ring(0, 1)
+    kernel.write(sample(b"before"), lost(7), sample(b"twelve bytes"), lost(2))
+    assert ring.drain() == [b"before", b"twelve bytes"]
+    assert ring.lost == 9
+    ring.close()
+
+
+def test_the_kernel_knows_of_those_that_none_came_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel(monkeypatch, 12)
+    ring = Ring(0, 1)
+    kernel.write(lost(7))
+    assert ring.drain() == [] and ring.lost == 12
+    ring.close()
+
+
+@pytest.mark.parametrize("told, expected", [(pack("<QQ", 5, 3), 3), (pack("<Q", 5), None)])
+def test_what_kernels_tell_of_losses(told: bytes, expected: Optional[int]) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, told)
+    assert bpf.lost_output(reader) == expected
+    os.close(reader)
+    os.close(writer)
