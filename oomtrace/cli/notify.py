@@ -17,7 +17,8 @@ def ready(pid_file: Optional[str], ready_file: Optional[str]) -> Iterator[None]:
     written = [Path(name) for name in (pid_file, ready_file) if name is not None]
     for path in written:
         try:
-            path.write_text(f"{os.getpid()}\n")
+            with suppress(BrokenPipeError):  # a fifo whose reader only waited for somebody to open it
+                path.write_text(f"{os.getpid()}\n")
         except OSError as error:
             raise OomtraceError(f"cannot write {path}: {error.strerror}") from error
     _systemd(b"READY=1")

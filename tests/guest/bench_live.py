@@ -39,8 +39,8 @@ def latency():
     ready = "/tmp/bench-ready"
     os.mkfifo(ready)
     ours = Lines(["oomtrace", "--format", "kernel", "--ready-file", ready], rb"Killed process")
-    with open(ready):
-        pass
+    with open(ready) as fifo:
+        fifo.read()
     theirs = Lines(["dmesg", "-w"], rb"Killed process")
     time.sleep(3)
     begun = []
