@@ -91,6 +91,8 @@ class Trace:
 
     def stop(self):
         """End it; its events, and its last line."""
+        if self.process.poll() is not None:
+            sys.exit(f"oomtrace ended by itself: {self.said()}")
         self.process.send_signal(signal.SIGINT)
         self.process.wait()
         with open(f"{self.folder}/out") as lines:
