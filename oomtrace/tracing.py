@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oomtrace.receiving import Receiver, Traced
 
 _PENDING_MS = 20  # while an OOM is in hand
+_BEHIND_BYTES = 16 << 20  # what is taken in advance at most: some hundred OOMs; the rest waits in the buffers
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -102,13 +103,24 @@ class Trace:
             yield from self._read(_PENDING_MS)
         yield from self._receiver.flush()
 
-    def _read(self, timeout_ms: int) -> Iterator[Traced]:
-        for data in self._tracer.wait(timeout_ms):
+    def _read(self, timeout_ms: int) -> Iterator["Traced"]:
+        self._take(timeout_ms)
+        behind_bytes = 0
+        for traced in self._receiver.ready(time.monotonic_ns()):
+            yield traced
+            # In a storm many are ready at once; what comes while they are dealt with must not fill the buffers.
+            if behind_bytes < _BEHIND_BYTES:
+                behind_bytes += self._take(0)
+
+    def _take(self, timeout_ms: int) -> int:
+        """Records from the buffers; returns how many bytes they have."""
+        taken = self._tracer.wait(timeout_ms)
+        for data in taken:
             try:
                 self._receiver.add(data, time.monotonic_ns())
             except ValueError as error:  # the event will say that a record is missing; the trace goes on
                 self._warn(f"oomtrace: {error}")
-        yield from self._receiver.ready(time.monotonic_ns())
+        return sum(map(len, taken))
 
     def close(self) -> None:
         """Detach, and give the signals back."""

@@ -1,8 +1,8 @@
 """Run in a guest whose time counts instructions (--icount): what tracing adds to memory that is charged to a memcg.
 
-Prints, as JSON, the CPU nanoseconds (instructions) of each kind of work for each mode of --charges, pass by pass. Each
-measurement is a process started anew, with its memory at the same addresses; the first pass, while caches and lists of
-free pages find their state, is left out.
+Prints, as JSON, the CPU nanoseconds (instructions) of each kind of work for each mode of --charges, pass by pass. One
+process does all the work, and modes come and go around it: what it is given is the same from round to round, and where
+it lies, too. The first pass, while caches and lists of free pages find their state, is left out.
 """
 
 import ctypes
@@ -92,7 +92,7 @@ def measure():
     for name, work in WORK.items():
         work()
         times = []
-        for _ in range(10 * ROUNDS):
+        for _ in range(4 * ROUNDS):
             if len(times) == ROUNDS:
                 break
             lacked, begin = fallbacks(), time.process_time_ns()
@@ -103,7 +103,16 @@ def measure():
             else:
                 write("/proc/sys/vm/compact_memory", 1)
         found[name] = times
-    json.dump(found, sys.stdout)
+    return found
+
+
+def serve(asked, answered):
+    """Measure whenever a line comes."""
+    with open(asked) as questions, open(answered, "w") as answers:
+        for _ in questions:
+            json.dump(measure(), answers)
+            answers.write("\n")
+            answers.flush()
 
 
 @contextmanager
@@ -121,42 +130,37 @@ def nothing():
     os.close(program)
 
 
-def measured(path):
-    reader, writer = os.pipe()
-
-    def work():
-        os.dup2(writer, 1)
-        os.execv(sys.executable, [sys.executable, "-S", __file__, "measure"])
-
-    pid = child(path, work)
-    os.close(writer)
-    with open(reader) as stream:
-        found = json.load(stream)
-    os.waitpid(pid, 0)
-    return found
-
-
 def main():
     path = cgroup("bench")
     write("/sys/kernel/mm/transparent_hugepage/enabled", "madvise")
-    write("/proc/sys/kernel/randomize_va_space", 0)
     loopback_up()
     with open("/root/bench.dat", "wb") as file:
         file.write(b"x" * SIZE)
         os.fsync(file.fileno())
+    asked, ask = os.pipe()
+    answer, answered = os.pipe()
+
+    def work():
+        os.close(ask)
+        serve(asked, answered)
+
+    child(path, work)
+    os.close(answered)
     found = []
-    for number in range(PASSES + 1):
-        for mode in MODES:
-            with nothing() if mode == "nothing" else traced(mode):
-                time.sleep(1)  # what starting left to do is done
-                write("/proc/sys/vm/drop_caches", 3)
-                write("/proc/sys/vm/compact_memory", 1)
-                times = measured(path)
-            if number:
-                found.append([mode, times])
-            print(f"charges: pass {number} of {PASSES}, {mode} done", file=sys.stderr)
+    with open(ask, "w") as questions, open(answer) as answers:
+        for number in range(PASSES + 1):
+            for mode in MODES:
+                with nothing() if mode == "nothing" else traced(mode):
+                    time.sleep(1)  # what starting left to do is done
+                    questions.write("\n")
+                    questions.flush()
+                    times = json.loads(answers.readline())
+                if number:
+                    found.append([mode, times])
+                print(f"charges: pass {number} of {PASSES}, {mode} done", file=sys.stderr)
+    os.wait()
     json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":
-    measure() if sys.argv[1:] == ["measure"] else main()
+    main()

@@ -73,8 +73,8 @@ class Trace:
         self.errors = open(f"{self.folder}/err", "w+")  # noqa: SIM115
         command = ["adj0", "oomtrace", "--format", "jsonl", "--ready-file", ready, *options]
         self.process = subprocess.Popen(command, stdout=self.output, stderr=self.errors)
-        with open(ready):  # opened for writing once it is ready
-            pass
+        with open(ready) as fifo:  # opened for writing once it is ready
+            fifo.read()
 
     def status(self, name):
         with open(f"/proc/{self.process.pid}/status") as lines:
@@ -84,14 +84,20 @@ class Trace:
         with open(f"/proc/{self.process.pid}/stat") as file:
             return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
 
+    def said(self):
+        """Its status, and what it said on standard error."""
+        with open(f"{self.folder}/err") as errors:
+            return f"status {self.process.poll()}; {errors.read()}"
+
     def stop(self):
         """End it; its events, and its last line."""
+        if self.process.poll() is not None:
+            sys.exit(f"oomtrace ended by itself: {self.said()}")
         self.process.send_signal(signal.SIGINT)
         self.process.wait()
         with open(f"{self.folder}/out") as lines:
             events = [json.loads(line)["event"] for line in lines]
-        self.errors.seek(0)
-        return events, self.errors.read().splitlines()[-1]
+        return events, self.said().splitlines()[-1]
 
 
 @contextmanager

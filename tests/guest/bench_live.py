@@ -12,8 +12,7 @@ import time
 from bench_common import Trace, cgroup, child, hog, kernel_kills, oom
 
 LATENCIES = 7
-STORMS = (1, 4, 16, 64)
-KILLS = 1024
+STORMS = ((1, 256), (4, 256), (16, 256), (64, 1024))  # cgroups side by side, kills
 IDLE_S = 30
 
 
@@ -39,8 +38,8 @@ def latency():
     ready = "/tmp/bench-ready"
     os.mkfifo(ready)
     ours = Lines(["oomtrace", "--format", "kernel", "--ready-file", ready], rb"Killed process")
-    with open(ready):
-        pass
+    with open(ready) as fifo:
+        fifo.read()
     theirs = Lines(["dmesg", "-w"], rb"Killed process")
     time.sleep(3)
     begun = []
@@ -72,7 +71,7 @@ def gusts(path, times):
         os.waitpid(pid, 0)
 
 
-def storm(width):
+def storm(width, kills):
     """As many cgroups side by side, each with one OOM after another."""
     trace = Trace("-q")
     paths = [cgroup(f"storm{number}", 3 << 20) for number in range(width)]
@@ -81,7 +80,7 @@ def storm(width):
     for path in paths:
         pid = os.fork()
         if not pid:
-            gusts(path, KILLS // width)
+            gusts(path, kills // width)
             os._exit(0)
         workers.append(pid)
     for pid in workers:
@@ -128,7 +127,7 @@ def idle(command):
 
 def main():
     found = {"latency": latency()}
-    found["storm"] = [storm(width) for width in STORMS]
+    found["storm"] = [storm(*each) for each in STORMS]
     found["idle"] = {command[0]: idle(command) for command in (["oomtrace"], ["oomkill-bpfcc"])}
     json.dump(found, sys.stdout)
 

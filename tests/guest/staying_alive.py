@@ -40,7 +40,7 @@ def global_ooms(times):
                 os._exit(1)
         _, status = os.waitpid(pid, 0)
         check(os.WIFSIGNALED(status), f"the hog of round {number} was not killed: {status}")
-        check(trace.process.poll() is None, f"oomtrace is gone after round {number}")
+        check(trace.process.poll() is None, f"oomtrace is gone after round {number}: {trace.said()}")
     time.sleep(3)
     events, closing = trace.stop()
     events = [event for event in events if event["kills"]]  # the others only waited
@@ -87,12 +87,12 @@ def stopped(_):
     events, closing = trace.stop()
     kills = kernel_kills() - before
     of_later = [event for event in events if event["memcg"] and event["memcg"]["path"] == "/later"]
-    check(len(of_later) == 3, f"{len(of_later)} of 3 later OOMs")
-    whole(of_later)
     lost = int(closing.split(" records lost")[0].split()[-1]) if "records lost" in closing else 0
     counted = sum(event["records_lost"] for event in events)
-    print(f"{stopped_kills} kills, then {kills - stopped_kills}; {len(events)} events; "
-          f"{lost} records lost, {counted} of them in events")
+    print(f"{stopped_kills} kills, then {kills - stopped_kills}; {len(events)} events, {len(of_later)} of the later; "
+          f"{counted} records are missing in events: {closing}")
+    check(len(of_later) == 3, f"{len(of_later)} of 3 later OOMs")
+    whole(of_later)
     check(lost > 0, "nothing was lost: the test tests nothing")
     check(counted <= lost, f"the events miss {counted} records, the buffers {lost}")
     seen = sum(len(event["kills"]) for event in events)
@@ -108,8 +108,8 @@ def blocked(_):
     with open("/tmp/errors", "w+") as errors:
         command = ["oomtrace", "--ready-file", "/tmp/ready", "-o", folder + "/"]
         process = subprocess.Popen(command, stdout=writer, stderr=errors)
-        with open("/tmp/ready"):
-            pass
+        with open("/tmp/ready") as fifo:
+            fifo.read()
         for _ in range(20):  # a pipe holds 64 KiB, a report has 6
             oom(path)
         time.sleep(3)
@@ -131,8 +131,8 @@ def full_disk(_):
     os.mkfifo("/tmp/ready2")
     command = f"exec oomtrace --ready-file /tmp/ready2 -o {folder}/ >/dev/full 2>/tmp/errors2"
     process = subprocess.Popen(["sh", "-c", command])
-    with open("/tmp/ready2"):
-        pass
+    with open("/tmp/ready2") as fifo:
+        fifo.read()
     for _ in range(3):
         oom(path)
     time.sleep(2)

@@ -9,12 +9,12 @@ from .guest import measure, table
 
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for the same work (its CPU time in a guest whose clock counts
-instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced in the same pass. Each
-measurement is the least of five rounds in a new process (addresses not random, caches dropped, memory compacted before
-it; a round that lacked huge pages does not count); the modes take turns in three passes of one boot, after one to warm
-up. Shown: the median of the passes, ± half of what lies between the passes untraced that are farthest apart. To reach:
-`batch` (the default) at most +0.3 %, `every` at most +5 %, `off` not measurable. "(nothing)" is a program that does
-nothing, where that of `every` is: what the kernel takes to call any program at each charge, the floor of `every`.
+instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced in the same pass. One
+process does all the work while the modes take turns around it, in three passes of one boot, after one to warm up; each
+measurement is the least of five rounds (a round that lacked huge pages does not count). Shown: the median of the
+passes, ± half of what lies between the passes untraced that are farthest apart. To reach: `batch` (the default) at most
++0.3 %, `every` at most +5 %, `off` not measurable. "(nothing)" is a program that does nothing, where that of `every`
+is: what the kernel takes to call any program at each charge, the floor of `every`.
 """
 
 
