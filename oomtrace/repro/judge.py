@@ -7,7 +7,8 @@ from typing import List, Optional, Sequence
 
 from oomtrace import why
 from oomtrace.model import OomEvent
-from oomtrace.output.writer import with_names
+from oomtrace.text import dialect_of
+from oomtrace.text.foreign import named
 from oomtrace.text.write import text, write
 
 from .spec import ABSENT, Expect, Said
@@ -52,7 +53,7 @@ def misexplained(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
         return []
     nearest: Optional[List[str]] = None
     for event in events:
-        found = _misexplained(expect, why.explain(with_names(event)))
+        found = _misexplained(expect, why.explain(named(event, dialect_of(event))))
         if not found:
             return []
         nearest = found if nearest is None or len(found) < len(nearest) else nearest

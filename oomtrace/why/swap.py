@@ -10,8 +10,8 @@ from . import look
 from .account import Account, account
 from .case import Case
 from .counted import no_swap_counted
-from .finding import UNKNOWN, Finding
-from .units import exact
+from .finding import CERTAIN, LIKELY, UNKNOWN, Finding
+from .units import exact, human
 
 _FEW = 50  # as in reclaim
 _CLUSTER_KB = 256  # less room than what goes out at a time is none
@@ -43,19 +43,26 @@ def _memcg(event: OomEvent, memcg: Memcg, found: Account, case: Case) -> None:
     if memcg.swap is not None and limit == 0:
         case.says("memory.swap.max is 0", swap__limit_kb=0)
         case.means("Swapping was not allowed.")
-    elif limit is not None and used is not None and limit - used <= max(limit // _FEW, _CLUSTER_KB):
+    elif limit is not None and used is not None and _near(used, limit):
         case.says(f"swap used {exact(used)} of the limit {exact(limit)}", swap__usage_kb=used, swap__limit_kb=limit)
         case.means("memory.swap.max was reached.")
     elif memory_limit is not None and memsw_limit is not None and memsw_limit <= memory_limit:
         case.says("the memory+swap limit is no more than the memory limit", memory__limit_kb=memory_limit,
                   memsw__limit_kb=memsw_limit)
         case.means("Swapping makes no room below the memory+swap limit.")
-    elif memsw_limit is not None and memcg.memsw is not None and (memcg.memsw.usage_kb or 0) >= memsw_limit:
-        case.says(f"memory+swap was at its limit of {exact(memsw_limit)}", memsw__usage_kb=memcg.memsw.usage_kb,
+    elif memsw_limit is not None and memcg.memsw is not None and _near(memcg.memsw.usage_kb or 0, memsw_limit):
+        reached = (memcg.memsw.usage_kb or 0) >= memsw_limit
+        at = "at" if reached else f"{human(memsw_limit - (memcg.memsw.usage_kb or 0))} below"
+        case.says(f"memory+swap was {at} its limit of {exact(memsw_limit)}", memsw__usage_kb=memcg.memsw.usage_kb,
                   memsw__limit_kb=memsw_limit)
-        case.means("Swapping makes no room below the memory+swap limit.")
+        case.means("Swapping makes no room below the memory+swap limit.", CERTAIN if reached else LIKELY)
     else:
         _unclear(event, used, case)
+
+
+def _near(used: int, limit: int) -> bool:
+    """Is there no room worth the name?"""
+    return limit - used <= max(limit // _FEW, _CLUSTER_KB)
 
 
 def _unclear(event: OomEvent, used: Optional[int], case: Case) -> None:

@@ -205,6 +205,16 @@ def test_why_not_swap(swap: PageCounter, interpretation: str, confidence: str) -
     assert (finding.interpretation, finding.confidence) == (interpretation, confidence)
 
 
+def test_memory_and_swap_all_but_at_their_limit() -> None:
+    """What a report of v1 shows: charges are made in batches, for which there was no room."""
+    event = with_memcg(memcg2(), memsw=PageCounter(73512, 73728, 4), swap=None)
+    finding = found(event, "swap")
+    assert "memory+swap was 216 kB below its limit of 72.0 MiB" in finding.sentence
+    assert (finding.interpretation, finding.confidence) == (
+        "Swapping makes no room below the memory+swap limit.", LIKELY
+    )
+
+
 def test_memory_and_swap_limited_alike() -> None:
     event = with_memcg(seed(), memsw=PageCounter(1048576, 1048576, 5))
     assert "the memory+swap limit is no more than the memory limit" in found(event, "swap").sentence
