@@ -71,12 +71,17 @@ struct failures {
 };
 BPF_TABLE("lru_hash", u64, struct failures, failures, 1024); /* by serial_nr: an address is soon another memcg's */
 #define FAILURE_EVERY_NS 1000000000ULL
+BPF_ARRAY(failed_charges, u64, 1); /* all of them, for the end of the trace */
 
 static inline int may_report(struct effort *effort)
 {
 	u64 nr = GET(AT(effort->memcg, mem_cgroup, css), cgroup_subsys_state, serial_nr), now = bpf_ktime_get_ns();
 	struct failures fresh = {.last_ns = now}, *before = failures.lookup(&nr);
+	u32 zero = 0;
+	u64 *count = failed_charges.lookup(&zero);
 
+	if (count)
+		lock_xadd(count, 1);
 	if (!before) {
 		failures.update(&nr, &fresh);
 		return 1;

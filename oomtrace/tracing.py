@@ -86,6 +86,11 @@ class Trace:
         """Records that found the buffers full."""
         return self._tracer.lost
 
+    @property
+    def failed_charges(self) -> int:
+        """Charges that failed without a kill: all of them, of which one a second and memcg is an event."""
+        return self._tracer.failed_charges
+
     def events(self, deadline: Optional[float] = None) -> Iterator[Traced]:
         """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand."""
         self._receiver = self._prepare()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Optional, TextIO, Tuple
 
 import click
 
@@ -76,19 +76,22 @@ def command(
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
         sink = report.Sink(sys.stdout, form, quiet, output, _say, log, color, bound, journal)
-        seen, besides = 0, 0
+        seen, waits, failures = 0, 0, 0
         for traced in trace.events(deadline):
             if not Selection(**wanted).accepts(traced.event):
                 continue
             sink.take(traced)
+            waits += traced.event.wait is not None
+            failures += traced.event.failure is not None
             if not traced.event.is_oom:
-                besides += 1
                 continue
             seen += 1
             if once or seen == count:
                 break
         sink.close()
-    _closing(sys.stderr, seen, besides, trace.lost)
+        failed = trace.failed_charges
+    _closing(sys.stderr, (seen, "OOM"), (waits, "wait"), (failures, "failed charge"),
+             more_failures=failed - failures, lost=trace.lost)
     return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
 
 
@@ -98,10 +101,16 @@ def _kernel_log() -> "KernelLog":
     return KernelLog()
 
 
-def _closing(stream: TextIO, seen: int, besides: int, lost: int) -> None:
-    besides_text = f", {besides} wait{'' if besides == 1 else 's'} or failed charge{'' if besides == 1 else 's'}"
-    lost_text = f", {lost} records lost: some reports are incomplete" if lost else ""
-    stream.write(f"oomtrace: {seen} OOM{'' if seen == 1 else 's'}{besides_text if besides else ''}{lost_text}\n")
+def _closing(
+    stream: TextIO, ooms: Tuple[int, str], *besides: Tuple[int, str], more_failures: int, lost: int
+) -> None:
+    shown = [ooms, *(each for each in besides if each[0])]
+    parts = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in shown]
+    if more_failures > 0:
+        parts.append(f"{more_failures} more failed charge{'' if more_failures == 1 else 's'} not reported")
+    if lost:
+        parts.append(f"{lost} records lost: some reports are incomplete")
+    stream.write(f"oomtrace: {', '.join(parts)}\n")
 
 
 def _say(message: str) -> None:

@@ -18,7 +18,7 @@ from struct import pack
 from typing import Optional
 
 _SYS = {"x86_64": (321, 298), "aarch64": (280, 241)}
-_MAP_CREATE, _MAP_UPDATE_ELEM, _PROG_LOAD, _OBJ_GET_INFO_BY_FD = 0, 2, 5, 15
+_MAP_CREATE, _MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _PROG_LOAD, _OBJ_GET_INFO_BY_FD = 0, 1, 2, 5, 15
 _RAW_TRACEPOINT_OPEN = 17
 _PROG_TYPE_KPROBE, _PROG_TYPE_TRACING = 2, 26
 _TRACE_FENTRY = 24  # enum bpf_attach_type
@@ -79,6 +79,13 @@ def update_map(fd: int, key: int, value: int) -> None:
     """Set an element of a map whose keys and values are 32-bit numbers. Raises OSError."""
     key_buffer, value_buffer = ctypes.c_uint32(key), ctypes.c_uint32(value)
     _bpf(_MAP_UPDATE_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
+
+
+def number_in(fd: int, key: int) -> int:
+    """An element of an array of 64-bit numbers. Raises OSError."""
+    key_buffer, value_buffer = ctypes.c_uint32(key), ctypes.c_uint64()
+    _bpf(_MAP_LOOKUP_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
+    return value_buffer.value
 
 
 def own_btf() -> Optional[bytes]:

@@ -116,6 +116,11 @@ class Tracer:
         """Records that found the buffers full."""
         return self._rings.lost if self._rings else 0
 
+    @property
+    def failed_charges(self) -> int:
+        """Charges that failed without a kill, reported or not."""
+        return bpf.number_in(self._maps["failed_charges"], 0)
+
     def wake_on(self, fd: int) -> None:
         """Let ``wait`` end when the descriptor can be read, too."""
         if self._rings:
