@@ -57,11 +57,15 @@ class Draft:
         return True
 
 
+_PARTS = frozenset(["stack", "meminfo", "meminfo.allocations", "tasks"])  # of which a line shows that they are there
+
+
 def _new(row: Row, found: Sequence[Any]) -> Item:
     new = {path: value for path, value in zip(row.fields, found) if value is not None}
     for path, value in row.sets.items():
         if value is PRESENT:
-            new.setdefault(path, {})
+            if path in _PARTS:  # others are values, which may be cut off
+                new.setdefault(path, {})
         elif value is not FILLED:
             new[path] = value
     return new

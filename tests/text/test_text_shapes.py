@@ -10,6 +10,7 @@ from typing import Any, List
 import pytest
 from text_corpus import SEED, SEED_TEXT, events, kernel_text
 
+from oomtrace import why
 from oomtrace.errors import OomtraceError
 from oomtrace.model import Frame
 from oomtrace.text import opened, read
@@ -124,3 +125,17 @@ def test_what_comes_before_the_damage_is_read(module: Any, tmp_path: Path) -> No
         for event in read(stream):
             found.append(kernel_text(event))
     assert found == [SEED_TEXT]
+
+
+@pytest.mark.parametrize("line", [
+    "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=c,mems_allowed=0,oom_memcg=/a,task_memcg=/a,task=hog",
+    "Task in /a/b killed as a result of limit of /a",
+])
+def test_a_line_cut_anywhere_can_be_explained(line: str) -> None:
+    """What is cut off is unknown, and nothing else."""
+    killed = "Memory cgroup out of memory: Killed process 9 (hog) total-vm:1kB, anon-rss:1kB, file-rss:0kB"
+    for end in range(1, len(line)):
+        for event in events(f"{line[:end]}\n{killed}\n"):
+            assert why.explain(event)
+            path = event.memcg.path if event.memcg is not None else None
+            assert path in (None, "/a") or line.startswith("Task"), end

@@ -11,6 +11,7 @@ from typing import List
 import atheris
 
 with atheris.instrument_imports(include=["oomtrace.text"]):
+    from oomtrace import why
     from oomtrace.formats import DIALECTS, ROWS
     from oomtrace.text import read, replay, text, write
 
@@ -30,6 +31,7 @@ def one(data: bytes) -> None:
         text(replay(event), timestamps=True)
         if sum(data) % 8 == 0:  # not each time: reading is what can go wrong
             text(write(event, _DIALECTS[len(data) % len(_DIALECTS)]))
+            why.explain(event)
 
 
 _MOST = 2**64 - 1
