@@ -139,3 +139,11 @@ def test_a_line_cut_anywhere_can_be_explained(line: str) -> None:
             assert why.explain(event)
             path = event.memcg.path if event.memcg is not None else None
             assert path in (None, "/a") or line.startswith("Task"), end
+
+
+def test_outlines_tell_the_same_pattern() -> None:
+    """Of the events of a log no more than that is kept."""
+    found = events(SEED + SEED.replace("1399", "1400").replace("[  122.", "[  130.") + SEED.replace("/foo", "/bar"))
+    assert len(found) == 3
+    assert why.pattern([why.outline(event) for event in found]) == why.pattern(found)
+    assert len(repr(why.outline(found[0]))) < len(repr(found[0])) / 2
