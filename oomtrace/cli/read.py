@@ -18,7 +18,7 @@ from oomtrace.output.terminal import escaped
 from oomtrace.text.source import chunks
 from oomtrace.text.survey import survey as tallies
 from oomtrace.text.survey import table
-from oomtrace.why import pattern
+from oomtrace.why import outline, pattern
 from oomtrace.wire import capture
 
 
@@ -50,7 +50,7 @@ def command(
     seen: List[OomEvent] = []
     for event in _events(files or ("-",)):
         writer.event(event)
-        seen.append(event)
+        seen.append(outline(event))
     writer.finish(pattern(seen) if len(seen) > 1 else None)
     if not seen:
         click.echo("oomtrace: no OOM report found", err=True)

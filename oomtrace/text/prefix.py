@@ -44,8 +44,8 @@ _DATE = (
 )
 _CONTAINER = re.compile(_DATE + r" (?:stdout|stderr) [FP] ")
 _RFC5424 = re.compile(r"1 (?:" + _DATE + r"|-) (\S+) (\S+) \S+ \S+ (?:-|\[[^\]]*\]) ?")
-_SYSLOG = re.compile(_DATE + rf"(?: [A-Z]{{2,5}})?(?: \d{{4}})? (?:(?!{_FACILITY}\.)([\w.:@%-]+) )?(?:{_FACILITY}\.\w+ )?"
-                     r"(?:(kernel|kern|vmunix): ?|([\w./@()-]+)(\[\d+\])?: )")
+_SYSLOG = re.compile(_DATE + rf"(?: [A-Z]{{2,5}})?(?: \d{{4}})? (?:(?!{_FACILITY}\.)([\w.:@%-]+) )?"
+                     rf"(?:{_FACILITY}\.\w+ )?" r"(?:(kernel|kern|vmunix): ?|([\w./@()-]+)(\[\d+\])?: )")
 _BARE_DATE = re.compile(_DATE + r"[ \t]+")
 _HOST = re.compile(r"([\w.:@%-]+) (kernel): ")  # behind a monotonic time (journalctl -o short-monotonic)
 _TAG = re.compile(r"(kernel): ?")
@@ -85,14 +85,9 @@ def strip(line: str) -> Stripped:
         stamp = _STAMP.match(line, at)
         if stamp is not None:
             time_ns = int(stamp.group(1)) * 1000000000 + int(stamp.group(2)) * 1000
-            at, caller = stamp.end(), stamp.group(3) or ""
-            vendor = _VENDOR.match(line, at)
-            at = vendor.end() if vendor is not None else at
-            host = _HOST.match(line, at)
-            if host is not None:
-                at = host.end()
-                source.append(host.group(1))
-            kernel = True
+            caller, kernel = stamp.group(3) or "", True
+            at, more = _behind_time(line, stamp.end())
+            source += more
             break
         step = _layer(line, at)
         if step is None:
@@ -101,12 +96,24 @@ def strip(line: str) -> Stripped:
         source += words
         kernel = said and kernel
     if time_ns is None:
-        inner = _behind_noise(line, at) if kernel else None
-        if inner is not None:
-            return inner
-        if not line[:at].strip():
-            return Stripped(line)
+        return _untimed(line, at, " ".join(source), kernel)
     return Stripped(line[at:], line[:at], time_ns, " ".join(source), caller, kernel)
+
+
+def _behind_time(line: str, at: int) -> Tuple[int, List[str]]:
+    """Where the kernel's words begin behind its time, and the host if there is one."""
+    vendor = _VENDOR.match(line, at)
+    at = vendor.end() if vendor is not None else at
+    host = _HOST.match(line, at)
+    return (at, []) if host is None else (host.end(), [host.group(1)])
+
+
+def _untimed(line: str, at: int, source: str, kernel: bool) -> Stripped:
+    """A line in front of which the kernel's time is not, unless there is something else between."""
+    inner = _behind_noise(line, at) if kernel else None
+    if inner is not None:
+        return inner
+    return Stripped(line[at:], line[:at], None, source, "", kernel) if line[:at].strip() else Stripped(line)
 
 
 def _behind_noise(line: str, at: int) -> Optional[Stripped]:

@@ -38,10 +38,9 @@ class Structure:
         if self.within:
             return self._from_binary(line)
         first = line[:1]
-        if line.strip() in _BRACKETS:
-            return []
-        if line.strip() == _BINARY:
-            self._binary = True
+        alone = line.strip()
+        if alone in _BRACKETS or alone == _BINARY:
+            self._binary = alone == _BINARY
             return []
         if first in "{d\x1e[- " and "{" in line:
             found = _from_json(line)

@@ -15,7 +15,7 @@ from .following import suggestions
 from .full import full
 from .headline import headline
 from .killed import killed
-from .pattern import Group, Pattern, pattern
+from .pattern import Group, Pattern, outline, pattern
 from .pick import exempt, pick, without_adj
 from .ranking import ranked
 from .reclaim import reclaim
@@ -25,7 +25,7 @@ from .table import tasks
 
 __all__ = [
     "CAUSES", "CERTAIN", "IDS", "LIKELY", "NOT_ACCOUNTED", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding",
-    "Group", "Pattern", "Ranked", "Suggestion", "explain", "pattern",
+    "Group", "Pattern", "Ranked", "Suggestion", "explain", "outline", "pattern",
 ]
 
 # In the order in which an engineer reads a report: which memcg is full, whose task was killed, what filled it and why

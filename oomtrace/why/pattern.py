@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from oomtrace.model import OomEvent
@@ -48,6 +48,13 @@ def pattern(events: Sequence[OomEvent]) -> Pattern:
     kills = sum(group.kills for group in groups)
     suppressed = sum(event.callbacks_suppressed or 0 for event in events)
     return Pattern(len(events), kills, suppressed, groups, _sentences(len(events), kills, suppressed, groups))
+
+
+def outline(event: OomEvent) -> OomEvent:
+    """What ``pattern`` asks of an event, without the many lines of its report: a log may have thousands."""
+    timed = tuple(line for line in event.lines if line.time_ns is not None)[:1]
+    memcg = replace(event.memcg, stats=()) if event.memcg is not None else None
+    return replace(event, lines=timed, memcg=memcg, meminfo=None, tasks=None, slab=(), candidates=(), stack=None)
 
 
 def place(event: OomEvent) -> str:

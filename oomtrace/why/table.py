@@ -81,18 +81,19 @@ def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int]
     if _cut(event):
         return "The table is not complete.", UNKNOWN
     free = found.part(FREE) if found is not None else 0
+    if held * 20 > whole * 21:
+        return _more_than_all(look.scope(event)), CERTAIN
     anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
     if found is not None and len(anon_rows) == len(rows) and found.part(ANON):
         anon = sum(anon_rows) * size
         if anon * 20 > found.part(ANON) * 21:
-            return _more_than_all(look.scope(event)), CERTAIN
+            said = f"Their anonymous pages add up to {human(anon)}, more than the {human(found.part(ANON))} there are"
+            return _more_than_all(look.scope(event), said), CERTAIN
         outside = whole - free - anon
         said = f"The tasks' anonymous pages are {human(anon)} of {human(found.part(ANON))}."
         if outside * 4 >= whole:
             said += f" {human(outside)} is something else: file cache, tmpfs or kernel memory."
         return (said, LIKELY) if _lagging(event) and outside * 4 >= whole else (said, CERTAIN)
-    if held * 20 > whole * 21:
-        return _more_than_all(look.scope(event)), CERTAIN
     if held >= whole:
         return "That is all of it; pages that tasks share count for each of them.", LIKELY
     outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024
@@ -102,8 +103,8 @@ def _explains(rows: Tuple[Task, ...], held: int, size: int, whole: Optional[int]
     return None, CERTAIN
 
 
-def _more_than_all(scope: Optional[str]) -> str:
+def _more_than_all(scope: Optional[str], said: str = "That is more than all of it") -> str:
     """A page counts for each task that has mapped it, wherever it is and whichever memcg it is charged to."""
     elsewhere = {"memcg": "charged to other memory cgroups", "cpuset": "on other nodes", "mempolicy": "on other nodes"}
     more = f", and pages {elsewhere[scope]} count too" if scope in elsewhere else ""
-    return f"That is more than all of it: pages that tasks share count for each of them{more}."
+    return f"{said}: pages that tasks share count for each of them{more}."

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from text_corpus import ROOT, SEED, events, files, kernel_text, needs_corpus
 from text_forms import FORMS, records
 
+from oomtrace import why
 from oomtrace.formats import DIALECTS
 from oomtrace.model import Kill, Machine, Memcg, OomEvent, PageCounter, Stack, Task, Trigger, Verdict
 from oomtrace.text import text, write
@@ -31,6 +32,7 @@ _NAMES = st.one_of(
 def _check(found: List[OomEvent]) -> None:
     for event in found:
         assert isinstance(kernel_text(event), str)
+        assert why.explain(event)
         for name in ("2.6.32", "3.10-el7", "4.19", "5.10-debian", "7.3"):
             text(write(event, DIALECTS[name]), timestamps=True)
 

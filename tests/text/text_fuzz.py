@@ -11,13 +11,15 @@ from typing import List
 import atheris
 
 with atheris.instrument_imports(include=["oomtrace.text"]):
+    from oomtrace import why
     from oomtrace.formats import DIALECTS, ROWS
     from oomtrace.text import read, replay, text, write
 
 _NUMBER = re.compile(rb"\d+")
 _NUMBERS = (b"0", b"1", b"-1", b"7", b"4096", b"9007199254740988", b"18446744073709551615", b"9" * 23)
 _WORDS = sorted({row.format.literal.encode() for row in ROWS.values() if row.format.literal.strip()}) + [
-    b"[    1.000002] ", b"4,1,2,-;", b"> ", b"<4>", b"kernel: ", b"\x1b[1m", b"\\x0a", b"#012", b"\xc3", b"Jan  2 03:04:05 a "]
+    b"[    1.000002] ", b"4,1,2,-;", b"> ", b"<4>", b"kernel: ", b"\x1b[1m", b"\\x0a", b"#012", b"\xc3",
+    b"Jan  2 03:04:05 a "]
 
 
 def one(data: bytes) -> None:
@@ -29,6 +31,7 @@ def one(data: bytes) -> None:
         text(replay(event), timestamps=True)
         if sum(data) % 8 == 0:  # not each time: reading is what can go wrong
             text(write(event, _DIALECTS[len(data) % len(_DIALECTS)]))
+            why.explain(event)
 
 
 _MOST = 2**64 - 1

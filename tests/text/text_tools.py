@@ -26,7 +26,8 @@ TOOLS: Dict[str, Callable[[List[Record]], str]] = {
         f"10.0.0.7: kern: {_LEVELS[record.level]:>7}: [2025-01-02T03:{date(record)}.253118849Z]: "
         + "\n".join(record.lines) + "\n" for record in log),
     "talosctl dmesg, padded": each(
-        lambda record: f" kern: {_LEVELS[record.level]:>7}: [2025-01-02T03:{date(record)}.253118849Z]: ", " " * 40 + "\n"),
+        lambda record: f" kern: {_LEVELS[record.level]:>7}: [2025-01-02T03:{date(record)}.253118849Z]: ",
+        " " * 40 + "\n"),
     "vmware.log": each(lambda record: f"2025-01-02T03:{date(record)}.118Z In(05) vcpu-5 - Guest: <4>" + stamp(record)),
     "logread": each(lambda record: f"Thu Jan  2 03:{date(record)} 2025 kern.{_LEVELS[record.level]} kernel: "
                     + stamp(record)),
