@@ -121,6 +121,19 @@ def of(scenarios: Iterable[Scenario], kernels: Sequence[str]) -> Iterator[tuple[
                 yield scenario, cell
 
 
+def third(everything: Sequence[tuple[Scenario, Cell]]) -> list[tuple[Scenario, Cell]]:
+    """A representative third: each scenario somewhere, each kernel with scenarios of every kind."""
+    chosen = []
+    by_scenario: dict[str, list[tuple[Scenario, Cell]]] = {}
+    for scenario, cell in everything:
+        if cell.state == "run":
+            by_scenario.setdefault(scenario.name, []).append((scenario, cell))
+    for row, pairs in enumerate(by_scenario.values()):
+        places = {(row + 3 * step) % len(pairs) for step in range(-(-len(pairs) // 3))}
+        chosen += [pairs[place] for place in sorted(places)]
+    return chosen
+
+
 def guest_for(scenario: Scenario, cell: Cell) -> Guest:
     """The guest that a cell needs."""
     needs = scenario.needs

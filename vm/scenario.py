@@ -24,8 +24,14 @@ MORE_SECONDS = 20.0
 def run_all(
     scenarios: Sequence[Scenario], kernels: Sequence[str], ended: Callable[[Sequence[Cell]], None] = lambda _: None
 ) -> list[Cell]:
-    """Boot what is needed, run everything, compare. ``ended`` hears of each guest's cells when it is through."""
-    everything = list(cells.of(scenarios, kernels))
+    """Everything on these kernels. ``ended`` hears of each guest's cells when it is through."""
+    return run_cells(list(cells.of(scenarios, kernels)), ended)
+
+
+def run_cells(
+    everything: Sequence[tuple[Scenario, Cell]], ended: Callable[[Sequence[Cell]], None] = lambda _: None
+) -> list[Cell]:
+    """Boot what is needed, run, compare."""
     groups: dict[Guest, list[tuple[Scenario, Cell]]] = {}
     for scenario, cell in everything:
         if cell.state == "run":
