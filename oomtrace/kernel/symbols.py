@@ -16,6 +16,7 @@ _CLONE = rb"(?:\.(?:constprop|isra|part)\.\d+)*"
 
 # Pages of code made at run time: text to the kernel, and in the list, but not looked up there for a name.
 _LISTED_ONLY = frozenset(("__builtin__ftrace", "__builtin__kprobes"))
+_BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_lookup, include/linux/filter.h)
 
 
 class Symbols:
@@ -134,7 +135,8 @@ class Resolver:
         if module is None or module[3] in _LISTED_ONLY:
             return None
         start, size, symbol, module_name = module
-        return f"{symbol}+0x{address - start:x}/0x{size:x} [{module_name}]"
+        said = f"{symbol}+0x{address - start:x}/0x{size:x}"
+        return said if module_name == _BPF else f"{said} [{module_name}]"
 
     def plain(self, address: int) -> Optional[str]:
         """The symbol alone (``%ps``)."""

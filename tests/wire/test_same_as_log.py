@@ -27,6 +27,8 @@ DIFFERENT: Dict[str, str] = {
     "kills.time_ns": "the probe on the kill runs at another moment than the printk() of its line",
     "memcg.levels": "are not printed: a log has none",
     "candidates": "are not printed: a log has none",
+    "growth": "is not printed: a log has none",
+    "releases": "are not printed: a log has none",
 }
 
 # What a log has and a trace has not, and why.
