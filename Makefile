@@ -1,7 +1,7 @@
 # make demo   a real OOM in a test VM, traced
 # make test   the tests, with their own set-up (make test-long: those that take many minutes in VMs)
 # (more: README)
-.PHONY: demo test test-long lint unit vm-test staying-alive fixtures man bench fidelity clean
+.PHONY: demo test test-long lint unit vm-test staying-alive fixtures readme man bench fidelity clean
 
 KERNEL ?= 6.1
 PYTHON ?= python3
@@ -33,6 +33,10 @@ staying-alive: $(VENV)/ready
 # Captures of one OOM on every kernel, with the kernel's own log beside each.
 fixtures: $(VENV)/ready
 	$(VENV)/bin/python -m tests.fixtures.record
+
+# The output that the README shows, from one of these.
+readme: $(VENV)/ready
+	$(VENV)/bin/python -m tests.fixtures.readme
 
 # The manual page, from the same source as --help; a test compares.
 man: $(VENV)/ready
