@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Optional
 
@@ -23,6 +24,7 @@ from .spec import Result, RunSpec
 from .streams import Control, MarkedStream, Sink
 
 BOOT_TIMEOUT_S = 120.0
+KEPT = "/root/kept"
 CONSOLE_TAIL = 80
 CRASHES = 3
 """How often a VM is tried whose emulator crashes. QEMU's threads share TLB entries without keeping them (seen:
@@ -42,6 +44,7 @@ def run(
     with bytes as they come; the result has all of them in any case. A VM that is lost is a result too, with
     ``status`` None; VmError means that none could be started.
     """
+    spec = _with_kept(spec)
     host.ensure_qemu()
     built = image.ensure(Recipe(matrix.find(spec.kernel), spec.variant))
     kvm = not spec.icount and accel.kvm_works(lambda: _boots_under_kvm(built))
@@ -51,6 +54,14 @@ def run(
             break
         say(f"QEMU itself crashed ({result.lost}); once more")
     return result
+
+
+def _with_kept(spec: RunSpec) -> RunSpec:
+    """What is kept comes out like other files."""
+    if spec.kept is None:
+        return spec
+    environment = {**spec.environment, "OOMTRACE_CACHE": KEPT}
+    return replace(spec, get=[*spec.get, (KEPT, spec.kept)], environment=environment)
 
 
 def _run(
@@ -140,7 +151,7 @@ def _prepare(
     initrd.write_bytes(built.initrd.read_bytes() + guest.initramfs(spec, command, session.token))
     checkout = folder / "payload.tar"
     with checkout.open("wb") as stream:
-        payload.write(stream)
+        payload.write(stream, kept=spec.kept)
     swap = folder / "swap" if spec.swap else None
     if swap:
         with swap.open("wb") as stream:

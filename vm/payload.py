@@ -12,11 +12,15 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 UNWANTED = {"__pycache__", "build", "dist", ".venv"}
 
 
-def write(stream: BinaryIO, repository: Path = REPOSITORY) -> None:
-    """Write the files of `repository` to `stream` as a tar with all names under ``oomtrace/``, owner root."""
+def write(stream: BinaryIO, repository: Path = REPOSITORY, kept: Optional[Path] = None) -> None:
+    """Write the files of `repository` to `stream` as a tar with all names under ``oomtrace/``, owner root; those of
+    `kept`, if it is given, under ``kept/``."""
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name in files(repository):
             archive.add(repository / name, f"oomtrace/{name}", recursive=False, filter=_as_root)
+        if kept is not None:
+            kept.mkdir(parents=True, exist_ok=True)
+            archive.add(kept, "kept", filter=_as_root)
 
 
 def files(repository: Path) -> list[str]:
@@ -50,4 +54,5 @@ def _walk(folder: Path, prefix: str = "") -> Iterator[str]:
 def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
+    member.mode &= ~0o022
     return member

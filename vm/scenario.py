@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import boot, cells, explained, kernellog, matrix
+from . import boot, cells, explained, image, kernellog, matrix
 from .cells import Cell, Guest, Scenario
 from .progress import say
 from .spec import RunSpec
@@ -49,7 +49,7 @@ def run_guest(guest: Guest, members: Sequence[tuple[Scenario, Cell]]) -> None:
     timeout = BOOT_SECONDS + sum(scenario.timeout + MORE_SECONDS for scenario, _ in members)
     spec = RunSpec(
         kernel=guest.kernel, memory=guest.memory, swap=guest.swap, numa=guest.numa, cpus=guest.cpus,
-        cgroup=f"v{guest.cgroup}", append=guest.append, timeout=timeout,
+        cgroup=f"v{guest.cgroup}", append=guest.append, timeout=timeout, kept=image.cache_folder() / "kept",
     )
     command = ["python3", "vm/guest/scenario.py", *(scenario.path_in_guest for scenario, _ in members)]
     result = boot.run(spec, command, stderr=_show)

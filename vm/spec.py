@@ -46,6 +46,8 @@ class RunSpec:
     """Files and folders to bring out after the command: path in the guest, path here."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for the command."""
+    kept: Optional[Path] = None
+    """A folder here for what the command keeps in $OOMTRACE_CACHE: its files are there, and come back afterwards."""
 
     def __post_init__(self) -> None:
         kernel = matrix.find(self.kernel)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
+from itertools import islice
+from operator import le
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 KALLSYMS = Path("/proc/kallsyms")
 
@@ -16,6 +18,7 @@ _CLONE = rb"(?:\.(?:constprop|isra|part)\.\d+)*"
 
 # Pages of code made at run time: text to the kernel, and in the list, but not looked up there for a name.
 _LISTED_ONLY = frozenset(("__builtin__ftrace", "__builtin__kprobes"))
+_LINE = re.compile(rb"^([0-9a-f]+) (.) ([^\t\n]+)(\t[^\n]*)?$", re.MULTILINE)
 _BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_lookup, include/linux/filter.h)
 
 
@@ -91,18 +94,21 @@ class Resolver:
     """Names for code addresses, as the kernel's ``%pS`` prints them (kernel/kallsyms.c, __sprint_symbol)."""
 
     def __init__(self, text: bytes) -> None:
-        rows = [line.split(None, 2) for line in text.split(b"\n") if line]
-        core = [(int(row[0], 16), i) for i, row in enumerate(rows) if len(row) == 3 and b"\t" not in row[2]]
-        modules = [(int(row[0], 16), i) for i, row in enumerate(rows) if len(row) == 3 and b"\t" in row[2]]
-        core.sort()
-        modules.sort()
-        names = {i: row[2] for i, row in enumerate(rows) if len(row) == 3}
-        self._core = _Table([a for a, _ in core], [names[i] for _, i in core])
-        text_modules = [(a, i) for a, i in modules if rows[i][1] in b"tTwW"]
-        self._modules = _Table([a for a, _ in text_modules], [names[i] for _, i in text_modules])
-        self._module_ends = _ends(modules, names)
-        self._stext = self._core.address_of(b"_stext")
-        self._etext = self._core.address_of(b"_etext")
+        core, modules, all_modules = _Table(text), _Table(text), _Table(text)
+        for line in _LINE.finditer(text):
+            address, at = int(line.group(1), 16), line.start(3)
+            if line.group(4) is None:
+                core.add(address, at)
+                continue
+            all_modules.add(address, at)
+            if line.group(2) in b"tTwW":
+                modules.add(address, at)
+        for table in (core, modules, all_modules):
+            table.sort()
+        self._core, self._modules = core, modules
+        self._module_ends = _ends(all_modules)
+        self._stext = core.address_of(b"_stext")
+        self._etext = core.address_of(b"_etext")
 
     def is_text(self, address: int) -> bool:
         """Whether the kernel would take the word for a return address (kernel/extable.c, __kernel_text_address)."""
@@ -145,17 +151,36 @@ class Resolver:
 
 
 class _Table:
-    """Sorted addresses with names; of several names at one address the first in kallsyms counts."""
+    """Sorted addresses and where in the text their names begin; of several names at one address the first in kallsyms
+    counts. The text stays as it is: a quarter of a million names as objects would be 100 MB."""
 
-    def __init__(self, addresses: List[int], names: List[bytes]) -> None:
-        self._addresses = array("Q", addresses)
-        self._names = names
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._addresses, self._starts = array("Q"), array("L")
+
+    def add(self, address: int, at: int) -> None:
+        self._addresses.append(address)
+        self._starts.append(at)
+
+    def sort(self) -> None:
+        """As kallsyms lists them they nearly are, those of all but per-CPU variables and modules."""
+        addresses, starts = self._addresses, self._starts
+        if all(map(le, addresses, islice(addresses, 1, None))):
+            return
+        order = sorted(range(len(addresses)), key=addresses.__getitem__)
+        self._addresses = array("Q", (addresses[i] for i in order))
+        self._starts = array("L", (starts[i] for i in order))
+
+    def __iter__(self) -> Iterator[Tuple[int, bytes]]:
+        return zip(self._addresses, map(self._name, self._starts))
+
+    def _name(self, at: int) -> bytes:
+        end = self._text.find(b"\n", at)
+        return self._text[at:] if end < 0 else self._text[at:end]
 
     def address_of(self, name: bytes) -> int:
-        try:
-            return self._addresses[self._names.index(name)]
-        except ValueError:
-            return 0
+        at = self._text.find(b" " + name + b"\n") + 1
+        return int(self._text[self._text.rindex(b"\n", 0, at) + 1 : at].split()[0], 16) if at else 0
 
     def find(self, address: int) -> Optional[Tuple[int, bytes, Optional[int]]]:
         """(start, name, start of the next) of the symbol that holds the address."""
@@ -165,13 +190,14 @@ class _Table:
         start, after = self._addresses[at], at + 1
         while at > 0 and self._addresses[at - 1] == start:
             at -= 1
-        return start, self._names[at], self._addresses[after] if after < len(self._addresses) else None
+        following = self._addresses[after] if after < len(self._addresses) else None
+        return start, self._name(self._starts[at]), following
 
 
-def _ends(modules: List[Tuple[int, int]], names: Dict[int, bytes]) -> Dict[bytes, int]:
-    """An upper bound of each module's text: the page after its last text symbol."""
+def _ends(modules: _Table) -> Dict[bytes, int]:
+    """An upper bound of each module's text: the page after its last symbol."""
     ends: Dict[bytes, int] = {}
-    for address, i in modules:
-        module = names[i].partition(b"\t")[2]
+    for address, name in modules:
+        module = name.partition(b"\t")[2]
         ends[module] = max(ends.get(module, 0), (address | 0xFFF) + 1)
     return ends
