@@ -3,16 +3,12 @@
 #include "charge.h"
 
 /*
- * Each comes twice, for a kprobe and for BPF's own trampoline: charging is hot, and there the trampoline costs a third.
- * Its context is the function's arguments.
+ * page_counter_try_charge(counter, nr_pages, fail): once for a batch of 64 pages, most of which stay in stock for the
+ * next charges. It fails, and nothing is charged, where a counter up to the root has no room.
  */
-struct arguments {
-	u64 arg[4];
-};
-
-static inline void charge_of_batch(u64 counter, u64 nr_pages)
+int charge_batch(struct pt_regs *ctx)
 {
-	u64 at = counter;
+	u64 counter = PT_REGS_PARM1(ctx), nr_pages = PT_REGS_PARM2(ctx), at = counter;
 	int i;
 
 #pragma nounroll
@@ -20,25 +16,10 @@ static inline void charge_of_batch(u64 counter, u64 nr_pages)
 		if (!at)
 			break;
 		if (GET(at, page_counter, usage) + nr_pages > GET(at, page_counter, max))
-			return;
+			return 0;
 		at = GET(at, page_counter, parent);
 	}
 	count_charge((struct charger){counter, bpf_get_current_pid_tgid() >> 32}, nr_pages);
-}
-
-/*
- * page_counter_try_charge(counter, nr_pages, fail): once for a batch of 64 pages, most of which stay in stock for the
- * next charges. It fails, and nothing is charged, where a counter up to the root has no room.
- */
-int charge_batch(struct pt_regs *ctx)
-{
-	charge_of_batch(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
-	return 0;
-}
-
-int charge_batch_direct(struct arguments *ctx)
-{
-	charge_of_batch(ctx->arg[0], ctx->arg[1]);
 	return 0;
 }
 
@@ -61,6 +42,11 @@ static inline void charge_one(u64 memcg, u32 nr_pages)
 	found->pages += nr_pages;
 }
 
+/* What BPF's own trampoline gives a program: the function's arguments. */
+struct arguments {
+	u64 arg[4];
+};
+
 /* try_charge (up to 5.12) or try_charge_memcg (memcg, gfp_mask, nr_pages): every charge, tenfold as often. */
 int charge_every(struct pt_regs *ctx)
 {
@@ -68,6 +54,10 @@ int charge_every(struct pt_regs *ctx)
 	return 0;
 }
 
+/*
+ * The same without a kprobe, which costs three times as much where charging is hot. Not for batches: they are rare, and
+ * the kernel names a trampoline on the stack by a size that nobody else is told.
+ */
 int charge_every_direct(struct arguments *ctx)
 {
 	charge_one(ctx->arg[0], ctx->arg[2]);

@@ -63,6 +63,7 @@ struct oom_state {
 	u32 stage;
 	u32 usage_lines; /* of the memcg's usage, that are still to be printed */
 	u64 frame;	 /* the last REC_FRAME */
+	u64 row;	 /* the task that dump_task has been entered for */
 };
 
 enum oom_stage {

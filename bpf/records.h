@@ -41,7 +41,7 @@ enum record_kind {
 	REC_COUNTERS = 7,    /* mem_cgroup_print_oom_meminfo entered */
 	REC_STATS = 8,	     /* the memcg's statistics, when the kernel has just read them */
 	REC_PROTECTION = 9,  /* mem_cgroup_show_protected_memory entered */
-	REC_TASK = 10,	     /* dump_task entered */
+	REC_TASK = 10,	     /* dump_task prints the task */
 	REC_SUMMARY = 11,    /* mem_cgroup_print_oom_context entered */
 	REC_KILL = 12,	     /* __oom_kill_process entered */
 	REC_KILLED = 13,     /* mark_oom_victim entered: the moment of the Killed line */

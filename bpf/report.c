@@ -4,6 +4,7 @@
 #include "task.h"
 
 #define SUPPRESSED_FORMAT 0x6425203a73253401ULL /* KERN_WARNING "%s: %d", little-endian */
+#define ROW_FORMAT 0x3525205d6437255bULL    /* "[%7d] %5" */
 #define KILLED_FORMAT 0x6c6c694b203a7325ULL /* "%s: Kill" */
 
 /* dump_header(oc[, p]): the rate limit lets this report pass. Also the start of a report without a victim. */
@@ -123,10 +124,14 @@ static inline void submit_kill_line(struct pt_regs *ctx, struct oom_state *oom)
 	records.perf_submit(ctx, &record, sizeof(record));
 }
 
-/* … and the next printk prints them: the values are still those. Or it is a usage line, or one of Mem-Info's. */
+/*
+ * … and the next printk prints them: the values are still those. Or it is a usage line, or one of Mem-Info's, or a row of
+ * the task table, whose task is locked meanwhile.
+ */
 int stat_print(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
+	u64 subject;
 
 	if (!oom)
 		return 0;
@@ -136,6 +141,12 @@ int stat_print(struct pt_regs *ctx)
 		return 0;
 	}
 #endif
+	if (oom->row && AFTER_LEVEL(PT_REGS_PARM1(ctx)) == ROW_FORMAT) {
+		subject = oom->row;
+		oom->row = 0;
+		send(ctx, SEND_TASK, REC_TASK, subject);
+		return 0;
+	}
 	if (oom->stage & PRINTED && !oom->memcg)
 		parts.call(ctx, SEND_PRINT);
 	if (!(oom->stage & FORMATTING)) {
@@ -165,10 +176,13 @@ int mem_cgroup_show_protected_memory(struct pt_regs *ctx)
 	return 0;
 }
 
-/* dump_task(p, oc): a row of the task table. */
+/* dump_task(p, oc): a row of the task table, unless p turns out to have no mm any more. */
 int dump_task(struct pt_regs *ctx)
 {
-	send(ctx, SEND_TASK, REC_TASK, PT_REGS_PARM1(ctx));
+	struct oom_state *oom = get_oom();
+
+	if (oom)
+		oom->row = PT_REGS_PARM1(ctx);
 	return 0;
 }
 

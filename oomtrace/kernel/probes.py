@@ -35,8 +35,7 @@ PROBES: Tuple[Probe, ...] = (
     Probe("reclaim_memcg", ("try_to_free_mem_cgroup_pages",), _EFFORT),
     Probe("reclaim_global", ("try_to_free_pages",), _EFFORT),
     Probe("vmpressure", ("vmpressure",), _EFFORT),
-    Probe("charge_batch", ("page_counter_try_charge",), "who charged in the seconds before", charges="batch",
-          direct="charge_batch_direct"),
+    Probe("charge_batch", ("page_counter_try_charge",), "who charged in the seconds before", charges="batch"),
     Probe("charge_every", ("try_charge_memcg", "try_charge"), "who charged in the seconds before", charges="every",
           direct="charge_every_direct"),
     Probe("queue_oom_reaper", ("queue_oom_reaper", "wake_oom_reaper"), "the end of a kill is known only after a pause"),
@@ -49,7 +48,7 @@ PROBES: Tuple[Probe, ...] = (
     # 6.19+ (mm: memcg: dump memcg protection info on oom or alloc failures)
     Probe("mem_cgroup_show_protected_memory", ("mem_cgroup_show_protected_memory",), "the protection line", True),
     # seq_buf_do_printk (6.5+) would be nearer, but lib/ is built without ftrace and cannot be probed.
-    Probe("stat_print", ("_printk", "printk"), "the memcg's statistics"),
+    Probe("stat_print", ("_printk", "printk"), "the memcg's statistics and the task table"),
     Probe("stat_format", ("memcg_stat_format", "memory_stat_format"), "the memcg's statistics"),
     Probe("mem_cgroup_print_oom_meminfo", ("mem_cgroup_print_oom_meminfo",), "the memcg's usage lines"),
     # Without it (no unwinder), the frames are told from other words of the stack by their values.
