@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from oomtrace.model import OomEvent
     from oomtrace.receiving import Traced
 
-# How long events may come after the command's end: those that its cgroup has counted, and those of the whole machine.
+# How long events may come after the command's end: the first where its cgroup has counted kills, more of them (the
+# kernel counts the first of a group twice), and those of the whole machine.
+_FIRST_SECONDS = 60.0
 _LATE_SECONDS = 5.0
 _SURPLUS_SECONDS = 0.3
 
@@ -88,6 +90,7 @@ def command(
         running = Command(words, path, hierarchy, journal)
         running.make_cgroup(files)
         status = running.run(recorder.descriptor, recorder.receive)
+        recorder.settle(_FIRST_SECONDS, lambda: _kills(recorder.events, path) >= min(running.kills(), 1))
         recorder.settle(_LATE_SECONDS, lambda: _kills(recorder.events, path) >= running.kills())
         recorder.drain(_SURPLUS_SECONDS, _LATE_SECONDS)
         events = [traced for traced in recorder.events if concerns(traced.event, path)][:count]

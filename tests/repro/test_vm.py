@@ -42,4 +42,4 @@ def test_the_third_has_every_scenario_and_kernel() -> None:
 @pytest.mark.vm
 @pytest.mark.parametrize("cgroup", ["v1", "v2"])
 def test_run_as_scripts_use_it(cgroup: str) -> None:
-    promises.kept(RunSpec(cgroup=cgroup, timeout=400), "sh tests/repro/guest_run.sh")
+    promises.kept(RunSpec(cgroup=cgroup, timeout=900), "sh tests/repro/guest_run.sh")
