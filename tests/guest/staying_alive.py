@@ -169,6 +169,7 @@ def modules_and_cpus(_):
     module = next((name for name in ("dummy", "loop", "tun", "zram") if not subprocess.run(
         ["modprobe", name], stderr=subprocess.DEVNULL).returncode), None)
     oom(path)
+    until(lambda: os.path.getsize(f"{trace.folder}/out"), "the first event")  # only now does it look for CPUs
     if module:
         subprocess.run(["modprobe", "-r", module], check=False)
     oom(path)
