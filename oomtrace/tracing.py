@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oomtrace.receiving import Receiver, Traced
 
 _PENDING_MS = 20  # while an OOM is in hand
-_BEHIND_BYTES = 16 << 20  # what is taken in advance at most: some hundred OOMs; the rest waits in the buffers
+_BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -44,6 +44,7 @@ class Trace:
         privileges.require()
         self._plan, base = plan.get(self._say)
         tracer.exempt()  # the compiler, which is large, is not
+        tracer.prefer()
         for part in self._plan.lost:
             self._warn(f"oomtrace: without the kernel's BTF: {part}")
         targets = [target for target in self._plan.targets_at(base) if probes.wanted(target.probe, self._charges)]
