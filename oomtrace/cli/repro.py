@@ -19,6 +19,7 @@ from oomtrace.repro.judge import EXIT_UNEXPECTED, EXIT_UNMET, kernel_text
 from oomtrace.repro.recorder import Recorder
 from oomtrace.repro.reproduce import Outcome, reproduce
 from oomtrace.repro.spec import Scenario
+from oomtrace.why.units import plural
 
 
 @click.command("repro")
@@ -111,9 +112,15 @@ def _sink(form: str, quiet: bool, output: Optional[str]) -> Any:
 
 
 def _line(outcome: Outcome) -> str:
-    kills = sum(len(traced.event.kills) for traced in outcome.events)
+    events = [traced.event for traced in outcome.events]
+    counts = (
+        (sum(event.is_oom for event in events), "OOM"), (sum(len(event.kills) for event in events), "kill"),
+        (sum(event.wait is not None for event in events), "wait"),
+        (sum(event.failure is not None for event in events), "failed charge"),
+    )
+    said = ", ".join(plural(number, what) for number, what in counts if number or what in ("OOM", "kill"))
     seconds = (outcome.end_ns - outcome.begin_ns) / 1e9
-    found = f"{outcome.scenario.name}: {len(outcome.events)} events, {kills} kills in {seconds:.1f} s"
+    found = f"{outcome.scenario.name}: {said} in {seconds:.1f} s"
     return found + "".join(f"\n  {problem}" for problem in outcome.problems)
 
 

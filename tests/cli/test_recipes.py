@@ -31,7 +31,7 @@ def test_reproduction_in_a_vm() -> None:
     done = subprocess.run(["sh", "-ec", recipe(1)], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("/a reached its memory limit of 64.0 MiB") and "biggest" in done.stdout
-    assert "ancestor: 1 OOMs, 1 kills" in done.stderr
+    assert "ancestor: 1 OOM, 1 kill in" in done.stderr
 
 
 @pytest.mark.vm
