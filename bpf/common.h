@@ -93,7 +93,8 @@ enum part {
 };
 BPF_PROG_ARRAY(parts, 7);
 
-BPF_PERF_OUTPUT(records);
+BPF_PERF_OUTPUT(records); /* wakes the reader when it begins to fill up */
+BPF_PERF_OUTPUT(bells);	  /* wakes it at once */
 BPF_TABLE("lru_hash", u32, struct oom_state, ooms, 4096);
 BPF_TABLE("lru_hash", u64, u64, seen, 8192); /* memcg -> oom_id that has sent it */
 

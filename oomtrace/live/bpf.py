@@ -26,6 +26,7 @@ _LOG_BYTES = 1 << 20
 
 _PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_BPF_OUTPUT, _PERF_SAMPLE_RAW = 1, 10, 1 << 10
 _PERF_FORMAT_LOST = 1 << 4
+_PERF_WATERMARK = 1 << 14  # struct perf_event_attr's bit of that name: wakeup_events is wakeup_watermark
 _PERF_FLAG_FD_CLOEXEC = 8
 _IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
 
@@ -166,15 +167,17 @@ def _perf_event_open(attr: _PerfEventAttr, pid: int, cpu: int) -> int:
     return _syscall(1, ctypes.byref(attr), pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
 
 
-def open_output(cpu: int) -> int:
-    """A CPU's event for bpf_perf_event_output; to be mapped and put into the perf array. Raises OSError."""
+def open_output(cpu: int, wakeup_bytes: Optional[int] = None) -> int:
+    """A CPU's event for bpf_perf_event_output; to be mapped and put into the perf array. It can be read after each
+    output, or when there are ``wakeup_bytes``. Raises OSError."""
     attr = _PerfEventAttr(
         type=_PERF_TYPE_SOFTWARE,
         config=_PERF_COUNT_SW_BPF_OUTPUT,
         sample_type=_PERF_SAMPLE_RAW,
         sample_period=1,
         read_format=_PERF_FORMAT_LOST,
-        wakeup_events=1,
+        flags=0 if wakeup_bytes is None else _PERF_WATERMARK,
+        wakeup_events=wakeup_bytes or 1,
     )
     try:
         fd = _perf_event_open(attr, -1, cpu)

@@ -21,13 +21,14 @@ _SAMPLE, _LOST = 9, 2
 
 
 class Ring:
-    """One CPU's buffer of ``pages`` pages, a power of two. Raises OSError if it cannot be had."""
+    """One CPU's buffer of ``pages`` pages, a power of two, that can be read at once or, ``quiet``, when a quarter of it
+    is full. Raises OSError if it cannot be had."""
 
-    def __init__(self, cpu: int, pages: int) -> None:
+    def __init__(self, cpu: int, pages: int, quiet: bool = False) -> None:
         self.cpu = cpu
         self._lost = 0
-        self.fd = bpf.open_output(cpu)
         self._size = pages * PAGE_BYTES
+        self.fd = bpf.open_output(cpu, self._size // 4 if quiet else None)
         try:
             self._map = mmap.mmap(self.fd, PAGE_BYTES + self._size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         except BaseException:
@@ -69,12 +70,13 @@ class Ring:
 
 
 class Rings:
-    """The buffers of all CPUs that are online."""
+    """The buffers of all CPUs that are online: of each one for its records, and one that wakes the reader."""
 
-    def __init__(self, array_fd: int, cpus: List[int], pages: int) -> None:
+    def __init__(self, array_fd: int, bells_fd: int, cpus: List[int], pages: int) -> None:
         self._lost_before = 0  # in buffers that are closed
-        self._array_fd, self._pages = array_fd, pages
+        self._array_fd, self._bells_fd, self._pages = array_fd, bells_fd, pages
         self._rings: Dict[int, Ring] = {}
+        self._bells: Dict[int, Ring] = {}
         self._poll = select.poll()
         self._hotplug = Hotplug()
         try:
@@ -87,9 +89,12 @@ class Rings:
             raise
 
     def _open(self, cpu: int) -> None:
-        ring = Ring(cpu, self._pages)
-        self._rings[ring.fd] = ring
-        bpf.update_map(self._array_fd, cpu, ring.fd)
+        self._add(self._rings, self._array_fd, Ring(cpu, self._pages, quiet=True))
+        self._add(self._bells, self._bells_fd, Ring(cpu, 1))
+
+    def _add(self, rings: Dict[int, Ring], array_fd: int, ring: Ring) -> None:
+        rings[ring.cpu] = ring
+        bpf.update_map(array_fd, ring.cpu, ring.fd)
         self._poll.register(ring.fd, select.POLLIN)
 
     def _follow(self) -> List[bytes]:
@@ -97,10 +102,9 @@ class Rings:
         CPU's absence (kernel/events/core.c, perf_event_exit_cpu): a CPU that is back gets a buffer anew."""
         records: List[bytes] = []
         for cpu, online in self._hotplug.changes():
-            for ring in [ring for ring in self._rings.values() if ring.cpu == cpu]:
-                records += ring.drain()
-                self._poll.unregister(ring.fd)
-                self._close(ring)
+            if cpu in self._rings:
+                records += self._rings[cpu].drain()
+                self._close(cpu)
             if online:
                 with suppress(OSError):  # gone again
                     self._open(cpu)
@@ -111,26 +115,30 @@ class Rings:
         self._poll.register(fd, select.POLLIN)
 
     def wait(self, timeout_ms: int) -> List[bytes]:
-        """The records that have come; waits for some up to the time (-1: until some come, or a wake)."""
+        """The records that have come; waits for some up to the time (-1: until an OOM begins, or a wake)."""
         records: List[bytes] = []
-        for fd, _ in self._poll.poll(timeout_ms):
-            if fd == self._hotplug.fd:
-                records += self._follow()
-            if fd not in self._rings:
-                continue
-            records += self._rings[fd].drain()
+        if any(fd == self._hotplug.fd for fd, _ in self._poll.poll(timeout_ms)):
+            records += self._follow()
+        for bell in self._bells.values():
+            bell.drain()
+        for ring in self._rings.values():
+            records += ring.drain()
         return records
 
     def close(self) -> None:
         """Give the buffers back."""
-        for ring in list(self._rings.values()):
-            self._close(ring)
+        for cpu in list(self._rings):
+            self._close(cpu)
         self._hotplug.close()
 
-    def _close(self, ring: Ring) -> None:
-        self._lost_before += ring.lost
-        del self._rings[ring.fd]
-        ring.close()
+    def _close(self, cpu: int) -> None:
+        self._lost_before += self._rings[cpu].lost
+        for rings in (self._rings, self._bells):
+            ring = rings.pop(cpu, None)
+            if ring is not None:
+                with suppress(KeyError):  # it did not come so far
+                    self._poll.unregister(ring.fd)
+                ring.close()
 
     @property
     def lost(self) -> int:

@@ -49,7 +49,7 @@ class Tracer:
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         try:
             self._maps: Dict[str, int] = {spec.name: self._keep(bpf.create_map(spec)) for spec in image.maps}
-            self._rings = Rings(self._maps["records"], cpus, buffer_pages(len(cpus), buffer_bytes))
+            self._rings = Rings(self._maps["records"], self._maps["bells"], cpus, buffer_pages(len(cpus), buffer_bytes))
         except OSError as error:
             self.close()
             refused = OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status())

@@ -29,7 +29,7 @@ class Kernel:
         self._file = os.memfd_create("ring")
         self._head = 0
         os.ftruncate(self._file, 2 * PAGE_BYTES)
-        monkeypatch.setattr(bpf, "open_output", lambda _cpu: os.dup(self._file))
+        monkeypatch.setattr(bpf, "open_output", lambda _cpu, _wakeup_bytes=None: os.dup(self._file))
         monkeypatch.setattr(bpf, "lost_output", lambda _fd: tells)
 
     def write(self, *records: bytes) -> None:
