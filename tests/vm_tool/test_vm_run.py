@@ -113,7 +113,7 @@ def run_fake(
 ) -> Result:
     """`boot._run` with `script` instead of QEMU; it finds put(), end() and the ports' descriptors."""
     monkeypatch.setattr("vm.lastwords.ANSWER_S", 0.1)
-    monkeypatch.setattr("vm.boot.payload.write", lambda stream: None)
+    monkeypatch.setattr("vm.boot.payload.write", lambda stream, kept: None)
     monkeypatch.setattr("vm.boot.secrets.token_hex", lambda _: "0123")
     monkeypatch.setattr("vm.boot.qemu.command", lambda _, made: [
         sys.executable, "-c", FAKE_QEMU + script, "0123", *(f"{name}={fd}" for name, fd in made.sockets.items())])
@@ -160,6 +160,14 @@ def test_qemu_that_crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     script = 'put("control", b"ready\\n"); sys.stderr.write("Assertion failed."); sys.stderr.flush(); os.abort()'
     result = run_fake(tmp_path, monkeypatch, script, RunSpec(), [])
     assert result.crashed and result.status is None and result.lost == "Assertion failed."
+
+
+def test_kernel_that_trips_over_an_int3_while_it_boots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    oops = 'put("console", b"[ 1.9] Oops: int3: 0000 [#1] SMP\\r\\nKernel panic - not syncing: Fatal exception\\r\\n")'
+    booting = run_fake(tmp_path, monkeypatch, oops, RunSpec(), [])
+    assert booting.crashed and booting.lost == "Kernel panic - not syncing: Fatal exception"
+    later = run_fake(tmp_path, monkeypatch, f'put("control", b"ready\\n"); {oops}', RunSpec(), [])
+    assert later.lost and not later.crashed
 
 
 @pytest.mark.parametrize(("crashes", "printed", "heard", "runs"), [
