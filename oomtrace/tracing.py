@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
 
 from oomtrace import plan
 from oomtrace.kernel import machine, privileges, probes
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from oomtrace.receiving import Receiver, Traced
 
 _PENDING_MS = 10  # while an OOM is in hand
-_HOLD_S = 0.2  # decoding waits for so long at most while records go on coming: on one CPU, the OOM would wait for it
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,8 +36,6 @@ class Trace:
         self._charges = charges
         self._buffer_bytes = buffer_bytes
         self._stopping = False
-        self._held: List[bytes] = []  # records that are not decoded yet, the first of them since
-        self._held_since = 0.0
         self._before: Dict[signal.Signals, Any] = {}
         self.probes = 0
 
@@ -99,7 +96,7 @@ class Trace:
         """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand."""
         self._receiver = self._prepare()
         while not self._stopping:
-            wait_ms = _PENDING_MS if self._receiver.pending or self._held else -1
+            wait_ms = _PENDING_MS if self._receiver.pending or self._tracer.filling else -1
             if deadline is not None:
                 left_ms = int((deadline - time.monotonic()) * 1000) + 1
                 if left_ms <= 0:
@@ -108,7 +105,7 @@ class Trace:
             yield from self._read(wait_ms)
         yield from self._read(0)  # what came before the stop
         patience = time.monotonic() + 1
-        while (self._receiver.pending or self._held) and time.monotonic() < patience:
+        while (self._receiver.pending or self._tracer.filling) and time.monotonic() < patience:
             yield from self._read(_PENDING_MS)
         yield from self._receiver.flush()
 
@@ -122,20 +119,14 @@ class Trace:
                 behind_bytes += self._take(0)
 
     def _take(self, timeout_ms: int) -> int:
-        """Records from the buffers; returns how many bytes they have. With a time to wait they are held as long as the
-        OOM goes on."""
-        taken, now = self._tracer.wait(timeout_ms), time.monotonic()
-        self._held_since = self._held_since if self._held else now
-        self._held += taken
-        if taken and timeout_ms and now - self._held_since < _HOLD_S:
-            return 0
-        held, self._held = self._held, []
-        for data in held:
+        """Records from the buffers; returns how many bytes they have."""
+        taken = self._tracer.wait(timeout_ms)
+        for data in taken:
             try:
                 self._receiver.add(data, time.monotonic_ns())
             except ValueError as error:  # the event will say that a record is missing; the trace goes on
                 self._warn(f"oomtrace: {error}")
-        return sum(map(len, held))
+        return sum(map(len, taken))
 
     def close(self) -> None:
         """Detach, and give the signals back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import select
+import time
 from contextlib import suppress
 from struct import Struct
 from typing import Dict, List
@@ -18,6 +19,7 @@ _DATA_HEAD, _DATA_TAIL = 1024, 1032
 _WORD = Struct("<Q")
 _EVENT = Struct("<IHH")  # struct perf_event_header
 _SAMPLE, _LOST = 9, 2
+HOLD_S = 0.3  # records are left in the buffers for so long at most
 
 
 class Ring:
@@ -41,10 +43,22 @@ class Ring:
         told = bpf.lost_output(self.fd)
         return self._lost if told is None else told
 
+    @property
+    def head(self) -> int:
+        """Bytes ever written."""
+        head: int = _WORD.unpack_from(self._map, _DATA_HEAD)[0]
+        return head
+
+    @property
+    def half_full(self) -> bool:
+        """Whether it should be read soon."""
+        (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
+        return bool(self.head - tail > self._size // 2)
+
     def drain(self) -> List[bytes]:
         """The records since the last call."""
         # x86 keeps the order of loads and of stores, so the head that is read vouches for the data before it.
-        (head,) = _WORD.unpack_from(self._map, _DATA_HEAD)
+        head = self.head
         (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
         records: List[bytes] = []
         while tail < head:
@@ -77,6 +91,9 @@ class Rings:
         self._array_fd, self._bells_fd, self._pages = array_fd, bells_fd, pages
         self._rings: Dict[int, Ring] = {}
         self._bells: Dict[int, Ring] = {}
+        self._heads: List[int] = []
+        self._since = 0.0  # when the records came that are left
+        self.filling = False  # records are left in the buffers, as more are coming
         self._poll = select.poll()
         self._hotplug = Hotplug()
         try:
@@ -115,15 +132,30 @@ class Rings:
         self._poll.register(fd, select.POLLIN)
 
     def wait(self, timeout_ms: int) -> List[bytes]:
-        """The records that have come; waits for some up to the time (-1: until an OOM begins, or a wake)."""
+        """The records that have come; waits for some up to the time (-1: until an OOM begins, or a wake).
+
+        While more are coming they are left where they are, unless the time is 0: to take them out is work, for which an
+        OOM on the same CPU would have to wait.
+        """
         records: List[bytes] = []
         if any(fd == self._hotplug.fd for fd, _ in self._poll.poll(timeout_ms)):
             records += self._follow()
         for bell in self._bells.values():
             bell.drain()
-        for ring in self._rings.values():
-            records += ring.drain()
+        self.filling = timeout_ms != 0 and self._more_are_coming()
+        if not self.filling:
+            for ring in self._rings.values():
+                records += ring.drain()
         return records
+
+    def _more_are_coming(self) -> bool:
+        """Whether there are more than at the last look; not for ever, and not when there is little room left."""
+        before, self._heads = self._heads, [ring.head for ring in self._rings.values()]
+        now = time.monotonic()
+        if not self.filling:
+            self._since = now
+        crowded = any(ring.half_full for ring in self._rings.values())
+        return before != self._heads and not crowded and now - self._since < HOLD_S
 
     def close(self) -> None:
         """Give the buffers back."""

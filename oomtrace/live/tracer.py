@@ -119,6 +119,11 @@ class Tracer:
         return self._rings.lost if self._rings else 0
 
     @property
+    def filling(self) -> bool:
+        """Whether ``wait`` has left records in the buffers, as more were coming."""
+        return self._rings is not None and self._rings.filling
+
+    @property
     def failed_charges(self) -> int:
         """Charges that failed without a kill, reported or not."""
         return bpf.number_in(self._maps["failed_charges"], 0)

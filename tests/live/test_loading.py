@@ -45,7 +45,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> List[str]:
 
 def _tracer() -> tracer.Tracer:
     names = [*PARTS, NEEDED.program, USEFUL.program]
-    maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "parts"))
+    maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "bells", "parts"))
     return tracer.Tracer(Image(maps, tuple(Program(name, b"", {}) for name in names)), [], [0])
 
 
@@ -107,7 +107,7 @@ def test_a_function_is_entered_directly_where_that_is_possible(
     probe = next(probe for probe in PROBES if probe.direct)
     monkeypatch.setattr(bpf, "attach_direct", lambda _fd: 1003)
     names = [*PARTS, probe.program, str(probe.direct)]
-    maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "parts"))
+    maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "bells", "parts"))
     made = tracer.Tracer(Image(maps, tuple(Program(name, b"", {}) for name in names)), [], [0])
     with_type, without = Target(probe, "f", None, 7), Target(probe, "f")
     assert made.enter(with_type) is None and made.enter(without) is None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from struct import pack
-from typing import Optional
+from typing import List, Optional
 
 import pytest
 
 from oomtrace.live import bpf
-from oomtrace.live.ring import PAGE_BYTES, Ring
+from oomtrace.live import ring as ring_module
+from oomtrace.live.ring import PAGE_BYTES, Ring, Rings
 
 SAMPLE, LOST = 9, 2
 
@@ -73,3 +74,41 @@ def test_what_kernels_tell_of_losses(told: bytes, expected: Optional[int]) -> No
     assert bpf.lost_output(reader) == expected
     os.close(reader)
     os.close(writer)
+
+
+class Filling:
+    """A ring that goes on filling up until it is told to stop."""
+
+    def __init__(self, cpu: int, _pages: int, quiet: bool = False) -> None:
+        self.cpu, self.quiet, self.lost, self.head, self.half_full = cpu, quiet, 0, 0, False
+        self.fd, self._other = os.pipe()
+
+    def drain(self) -> List[bytes]:
+        return [b"record"] if self.quiet and self.head else []
+
+    def close(self) -> None:
+        os.close(self.fd)
+        os.close(self._other)
+
+
+def test_records_are_left_where_they_are_while_more_are_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: List[Filling] = []
+    monkeypatch.setattr(ring_module, "Ring", lambda *given, **named: made.append(Filling(*given, **named)) or made[-1])
+    monkeypatch.setattr(bpf, "update_map", lambda *_: None)
+    rings = Rings(-1, -1, [0], 1)
+    records = next(each for each in made if each.quiet)
+    assert rings.wait(1) == []
+    records.head = 8
+    assert rings.wait(1) == [] and rings.filling
+    records.head = 16
+    assert rings.wait(1) == [] and rings.filling
+    assert rings.wait(1) == [b"record"] and not rings.filling
+    records.head = 24
+    assert rings.wait(0) == [b"record"], "a reader that does not wait takes all"
+    records.head, records.half_full = 32, True
+    assert rings.wait(1) == [b"record"], "there is little room left"
+    records.half_full = False
+    monkeypatch.setattr(ring_module, "HOLD_S", 0.0)
+    records.head = 40
+    assert rings.wait(1) == [b"record"], "not for ever"
+    rings.close()
