@@ -10,6 +10,10 @@ From `mem_cgroup_out_of_memory` to the SIGKILL, by the kernel's own tracing (kpr
 counts instructions (`--icount`: 1 µs is 1,000 instructions; one CPU, 2 GiB). "printed": the kernel prints its report,
 to no console; "silent": its rate limit holds the report back, and ours is made all the same. To reach: tracing adds no
 more than what the kernel's own report costs (printed − silent, untraced), and grows with the tasks, not faster.
+
+The reader leaves records in the buffers while an OOM goes on. When they fill half of a CPU's buffer (of 4 MiB: some 6,000
+tasks) or after 0.3 s it must take them out; on one CPU, as here, the OOM waits for that. Of what is added for each task
+(11 µs), two records with the task's numbers are 3 to 4 µs each, and the probe on the return of `oom_badness` 2.
 """
 
 
