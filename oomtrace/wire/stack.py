@@ -22,6 +22,7 @@ _PT_REGS = "R15 R14 R13 R12 RBP RBX R11 R10 R09 R08 RAX RCX RDX RSI RDI ORIG_RAX
 _PRINTED = "RAX RBX RCX RDX RSI RDI RBP R08 R09 R10 R11 R12 R13 R14 R15".split()
 _IP = _PT_REGS.index("RIP")
 _KERNEL_CS = 0x10  # arch/x86/include/asm/segment.h, __KERNEL_CS
+_PADDINGS = (0, 16)  # TOP_OF_KERNEL_STACK_PADDING, without and with FRED
 _CODE_BEFORE = 42  # bytes before the instruction pointer (PROLOGUE_SIZE)
 
 
@@ -40,7 +41,14 @@ def decode(
     if facts.get("task_markers"):
         entries = ["<TASK>", *entries, "</TASK>"]
         inner = [(at + 1, registers) for at, registers in inner]
-    return Stack(tuple(entries), _registers(record, facts) if record.has_regs else None, inner=tuple(inner))
+    registers = _registers(record, facts) if record.has_regs and _reached(record.stack_top, positions) else None
+    return Stack(tuple(entries), registers, inner=tuple(inner))
+
+
+def _reached(top: int, positions: Sequence[int]) -> bool:
+    """Whether the unwinder came as far as the user's registers: then their instruction pointer is its last position.
+    For a new process, on its way to user space, it ends before them (UNWIND_HINT_EMPTY in ret_from_fork)."""
+    return not positions or any(top - pad - 8 * (len(_PT_REGS) - _IP) in positions for pad in _PADDINGS)
 
 
 class _Trace:

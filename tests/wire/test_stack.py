@@ -72,3 +72,14 @@ def test_page_fault_in_the_kernel() -> None:
 def test_no_registers_where_none_lie() -> None:
     found = _trace(_fault_words(0x33), (0x1010, 0x5010, FAULT_IP, 0x3010), fault_ip=FAULT_IP)
     assert not found.inner and "read_zero" in _shown(found)
+
+
+def test_registers_where_the_kernels_unwinder_comes_as_far() -> None:
+    words = [0x1010, 0x3010, *range(21)]
+    ip = SP + 8 * 18
+    frames, registers = (0x1010, 0x3010), {"has_regs": 1, "regs": list(range(21))}
+    assert _trace(words, frames, (SP, SP + 8, ip), **registers).registers is not None
+    assert _trace(words, frames, (SP, SP + 8), **registers).registers is None, "a new process has none yet"
+    assert _trace(words, frames, (), **registers).registers is not None, "the kernel did not walk"
+    padded = _trace([*words, 0, 0], frames, (SP, SP + 8, ip), **registers)
+    assert padded.registers is not None, "with FRED"
