@@ -111,6 +111,8 @@ class Trace:
 
     def _read(self, timeout_ms: int) -> Iterator["Traced"]:
         self._take(timeout_ms)
+        if self._tracer.filling:  # nothing is over because nothing has been taken
+            return
         behind_bytes = 0
         for traced in self._receiver.ready(time.monotonic_ns()):
             yield traced

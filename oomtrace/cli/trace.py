@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--memcg-only", is_flag=True, help="Only OOMs of a memory cgroup.")
 @click.option("--charges", type=click.Choice(CHARGES), default="batch", show_default=True,
               help="Watch who charges memory before an OOM: not at all, each batch of 64 pages, or each charge (slow).")
-@click.option("--buffer", metavar="SIZE", help="Buffer for each CPU's records (default: 4M, together at most 64M).")
+@click.option("--buffer", metavar="SIZE", help="Buffer for each CPU's records (default: 8M, together at most 64M).")
 @click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM.")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep only the N newest captures in DIR/.")
 @click.option("--keep-size", metavar="SIZE", help="Keep only the newest captures in DIR/, together up to SIZE (256M).")

@@ -17,8 +17,8 @@ from oomtrace.live.image import Image
 from oomtrace.live.program import PARTS
 from oomtrace.live.ring import Rings
 
-# For each CPU. A report of 5,000 tasks is about 2 MiB of records.
-BUFFER_BYTES = 4 << 20
+# For each CPU. 10,000 tasks, weighed and listed, are less than 7 MiB of records.
+BUFFER_BYTES = 8 << 20
 # On machines with many CPUs the buffers together stay within this.
 BUFFERS_BYTES = 64 << 20
 
