@@ -103,7 +103,7 @@ def _memory(facts: Dict[str, Any], maps: Tuple[MapSpec, ...]) -> Row:
     """An estimate: the kernel's own bookkeeping is not counted."""
     cpus, possible = len(machine.online_cpus()), machine.possible_cpus()
     each = buffer_pages(cpus) * PAGE_BYTES
-    buffers = cpus * (each + PAGE_BYTES)
+    buffers = cpus * (each + 3 * PAGE_BYTES)  # with their heads, and a bell of one page
     held = sum(_map_bytes(spec, possible) for spec in maps)
     facts["locked_bytes"] = {"perf_buffers": buffers, "maps": held, "process": _PROCESS_BYTES}
     total = buffers + held + _PROCESS_BYTES

@@ -96,7 +96,7 @@ def test_with_pypis_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
         made.close()
 
 
-@pytest.mark.parametrize("cpus, kilobytes", [(1, 4096), (2, 4096), (16, 4096), (64, 1024), (512, 256)])
+@pytest.mark.parametrize("cpus, kilobytes", [(1, 8192), (2, 8192), (16, 4096), (64, 1024), (512, 256)])
 def test_buffers_stay_within_their_budget(cpus: int, kilobytes: int) -> None:
     assert tracer.buffer_pages(cpus) * 4 == kilobytes
 
