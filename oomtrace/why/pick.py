@@ -198,6 +198,7 @@ def _facts(event: OomEvent, ranking: Ranking) -> Tuple[Fact, ...]:
     ) + _printed_facts(event)
 
 
+@look.once
 def without_adj(event: OomEvent) -> Optional[Finding]:
     """Which task would have been picked if every oom_score_adj were 0."""
     ranking = rank(event)
