@@ -107,6 +107,7 @@ class Trace:
         patience = time.monotonic() + 1
         while (self._receiver.pending or self._tracer.filling) and time.monotonic() < patience:
             yield from self._read(_PENDING_MS)
+        self._take(0)  # what an OOM that still goes on has sent
         yield from self._receiver.flush()
 
     def _read(self, timeout_ms: int) -> Iterator["Traced"]:
