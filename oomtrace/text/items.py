@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from operator import attrgetter
 from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from oomtrace.formats import FILLED, PRESENT
+from oomtrace.formats import FILLED, PRESENT, Row
 from oomtrace.model import OomEvent, Stack
 
 
@@ -122,6 +122,20 @@ def _getter(kind: Any, paths: Tuple[str, ...]) -> Optional[_Getter]:
     """The fast way, for the many items that have all of the values themselves."""
     names = {field.name for field in fields(kind)} if is_dataclass(kind) else set()
     return attrgetter(*paths) if len(paths) > 1 and names >= set(paths) else None
+
+
+def may_print(kind: type, row: Row) -> bool:
+    """Whether the row can print an item of this class: not if all of its values are of another."""
+    paths = row.fields
+    if not paths or any(hole.none is not None for hole in row.format.holes):
+        return True
+    if kind is str:
+        return "." in paths
+    if not is_dataclass(kind):
+        return True
+    names = {field.name for field in fields(kind)}
+    heads = [path.partition(".")[0] for path in paths]
+    return any(head in names or hasattr(kind, head) for head in heads)
 
 
 def holds(item: Any, sets: Mapping[str, Any]) -> bool:

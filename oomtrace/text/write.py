@@ -5,13 +5,14 @@ Two ways: as a dialect's kernel prints it, or as the log had it that the event w
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from oomtrace.formats import DIALECTS, KINDS, NEWEST, ORDER, ROWS, Dialect, Kind, Row, choose
 from oomtrace.model import OomEvent
 
 from . import foreign
-from .items import Items, holds, values
+from .items import Items, holds, may_print, values
 
 
 class Record(NamedTuple):
@@ -101,6 +102,19 @@ def _line_times(event: OomEvent) -> Dict[Tuple[str, int], Optional[int]]:
     return {(ROWS[line.row].kind, line.index or 0): line.time_ns for line in event.lines if line.row in ROWS}
 
 
+_Kinds = Tuple[Tuple[Kind, Tuple[Row, ...]], ...]
+
+
+@lru_cache(maxsize=1024)
+def _likely(dialect: Dialect, place: int, item: type) -> Tuple[_Kinds, ...]:
+    """The kinds of line, with their rows, that a step of ORDER can make of such an item."""
+    groups = []
+    for kinds in ORDER[place].kinds:
+        rows = [(kind, dialect.rows.get(kind.name, ())) for kind in kinds]
+        groups.append(tuple(each for each in rows if any(may_print(item, row) for row in each[1])))
+    return tuple(filter(None, groups))
+
+
 class _Writer:
     """Prints one event in one dialect."""
 
@@ -112,10 +126,10 @@ class _Writer:
 
     def records(self) -> List[Record]:
         records: List[Record] = []
-        for step in ORDER:
+        for place, step in enumerate(ORDER):
             items = self.items(step.scope)
             for number in range(*slice(step.first, step.last).indices(len(items))):
-                for kinds in step.kinds:
+                for kinds in _likely(self.dialect, place, type(items[number])):  # type: ignore[arg-type]
                     record = self._line(kinds, items[number], number)
                     if record is None:
                         continue
@@ -126,10 +140,10 @@ class _Writer:
                         records.append(record)
         return records
 
-    def _line(self, kinds: Tuple[Kind, ...], item: Any, number: int) -> Optional[Record]:
+    def _line(self, kinds: "_Kinds", item: Any, number: int) -> Optional[Record]:
         """The record of the first kind that can print the item."""
-        for kind in kinds:
-            lines = [_show(row, item) for row in self.dialect.rows.get(kind.name, ())]
+        for kind, rows in kinds:
+            lines = [_show(row, item) for row in rows]
             shown = [line for line in lines if line is not None]
             if shown:
                 return Record("\n".join(shown), kind.part, kind.level, self._time(kind, item, number), kind.name)
