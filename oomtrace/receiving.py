@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from oomtrace.kernel.symbols import Resolver
 from oomtrace.live import program
@@ -16,10 +16,10 @@ from oomtrace.wire.layout import Layout
 
 @dataclass(frozen=True)
 class Traced:
-    """An OOM: the event, and the bytes of a capture file of it."""
+    """An OOM: the event, and what makes the bytes of a capture file of it, which not every trace wants."""
 
     event: OomEvent
-    capture: bytes
+    capture: Callable[[], bytes]
 
 
 class Receiver:
@@ -63,4 +63,4 @@ class Receiver:
             facts = {**facts, "followed_ns": oom.followed_ns - oom.oom_id}
         event = Decoder(self._layout, facts, name_of).event(oom)
         records: List[bytes] = [record.raw for record in oom.records]
-        return Traced(event, capture.dump(self._layout.text, facts, records, met, oom.lost))
+        return Traced(event, lambda: capture.dump(self._layout.text, facts, records, met, oom.lost))

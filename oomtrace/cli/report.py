@@ -72,7 +72,7 @@ class Sink:
     def _save(self, traced: Traced) -> Optional[Path]:
         path = capture_path(str(self._target), traced.event, self._taken)
         try:
-            capture.save(path, traced.capture)
+            capture.save(path, traced.capture())
             if self._shelf is not None:
                 self._shelf.tidy(path)
         except OSError as error:
