@@ -15,6 +15,8 @@ from oomtrace.live.compiler import Compiler
 from oomtrace.live.image import mark
 from oomtrace.plan import Plan
 
+_ROOM_KB = 400 << 10  # a compiling process takes some 120 MiB
+
 
 def make(base: int, say: Callable[[str], None]) -> Plan:
     """The plan for the running kernel, whose ``_stext`` is at ``base``. Raises OomtraceError."""
@@ -35,7 +37,8 @@ def make(base: int, say: Callable[[str], None]) -> Plan:
 
         known = structures.learn(compiler, answers, say)
         made, facts = answers(known.types)
-        image = compiler.compile(made.text + text, list(made.missing))
+        sources = [made.text + part for part in program.sources(_side_by_side())]
+        image = compiler.compile(sources, list(made.missing))
     finally:
         compiler.close()
     return Plan(
@@ -50,6 +53,11 @@ def make(base: int, say: Callable[[str], None]) -> Plan:
         origin=known.origin,
         lost=known.lost,
     )
+
+
+def _side_by_side() -> bool:
+    """Whether to compile in two processes: where there are CPUs for them, and memory beside what the machine needs."""
+    return len(os.sched_getaffinity(0)) > 1 and machine.available_kb() >= _ROOM_KB
 
 
 def _type_id(target: probes.Target, known: structures.Structures) -> Optional[int]:

@@ -32,6 +32,12 @@ def online_cpus() -> List[int]:
     return cpus or list(range(os.cpu_count() or 1))
 
 
+def available_kb() -> int:
+    """Memory that can be had without swapping (fs/proc/meminfo.c, MemAvailable); 0 if that is not known."""
+    found = re.search(r"^MemAvailable: *(\d+) kB$", _text("/proc/meminfo"), re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
 def preempt_model(version: str, debugfs_mode: str) -> str:
     """The words that preempt_model_str (kernel/sched/core.c, 6.15+) makes of the build and the running mode.
 

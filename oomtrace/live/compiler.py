@@ -1,9 +1,10 @@
 """Compile the BPF sources with bcc, in a process of its own: the only importer of bcc.
 
 The compiler (clang and LLVM, inside libbcc) takes seconds to load on a slow machine and 110 MB; the process that
-traces needs neither. So it is forked off, loads while its parent reads the kernel's types, gets the source through a
-pipe, answers with bytecode, and is gone. The answer does not depend on where the kernel lies in memory (see
-``image.py``), so it is worth keeping.
+traces needs neither. So it is forked off, loads while its parent reads the kernel's types, gets the sources through a
+pipe, answers with bytecode, and is gone. Of several sources it compiles all but one in forks of itself, side by side:
+maps are linked by name, so it does not matter which programs were compiled together. The answer does not depend on
+where the kernel lies in memory (see ``image.py``), so it is worth keeping.
 
 Where the kernel has no BTF, the same process first compiles questions against the kernel's headers
 (kernel/headers.py): the BTF that clang makes of them is the answer.
@@ -18,7 +19,7 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
 from oomtrace.live import bpf, stubs
@@ -44,9 +45,9 @@ class Compiler:
         self._busy = False
         self._request, self._answer = os.fdopen(request_write, "w"), os.fdopen(answer_read)
 
-    def compile(self, text: str, missing: List[str]) -> Image:
-        """Bytecode for the source. Raises OomtraceError if bcc is missing or the source does not compile."""
-        reply = self._ask("programs", text)
+    def compile(self, sources: Sequence[str], missing: List[str]) -> Image:
+        """Bytecode for the sources. Raises OomtraceError if bcc is missing or one of them does not compile."""
+        reply = self._ask("programs", sources)
         if "error" in reply:
             raise OomtraceError(
                 f"the BPF programs do not compile for this kernel ({reply['error']})",
@@ -60,14 +61,14 @@ class Compiler:
 
         Raises OomtraceError if bcc is missing.
         """
-        reply = self._ask("types", text)
+        reply = self._ask("types", [text])
         data = reply.get("btf")
         return (base64.b64decode(data) if data else None), reply.get("said") or reply.get("error", "")
 
-    def _ask(self, want: str, text: str) -> Dict[str, Any]:
+    def _ask(self, want: str, sources: Sequence[str]) -> Dict[str, Any]:
         # Without bcc the process may have answered and gone before this is written.
         with suppress(BrokenPipeError):
-            self._request.write(json.dumps({"want": want, "text": text}) + "\n")
+            self._request.write(json.dumps({"want": want, "sources": sources}) + "\n")
             self._request.flush()
         self._busy = True
         said = self._answer.readline()
@@ -124,11 +125,39 @@ def _load() -> Tuple[Any, Optional[Dict[str, Any]]]:
     return bcc, None if hasattr(bcc, "BPF") else {"no_bcc": None}
 
 
-def _reply(bcc: Any, want: str, text: str) -> Dict[str, Any]:
+def _reply(bcc: Any, want: str, sources: Sequence[str]) -> Dict[str, Any]:
     try:
-        return _types(bcc, text) if want == "types" else _compile(bcc, text).to_plain()
+        if want == "types":
+            return _types(bcc, sources[0])
+        others = [_Fork(bcc, source) for source in sources[1:]]
+        images = [_compile(bcc, sources[0]), *(other.image() for other in others)]
+        return Image.joined(images).to_plain()
     except Exception as error:  # bcc raises bare Exception
         return {"error": str(error)}
+
+
+class _Fork:
+    """A process that compiles one source, with bcc as it is loaded here."""
+
+    def __init__(self, bcc: Any, source: str) -> None:
+        answer_read, answer_write = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            with suppress(BaseException), os.fdopen(answer_write, "w") as answering:
+                json.dump(_reply(bcc, "programs", [source]), answering)
+            os._exit(0)
+        os.close(answer_write)
+        self._answer = os.fdopen(answer_read)
+
+    def image(self) -> Image:
+        """What it made. Raises ValueError if that is nothing."""
+        with self._answer:
+            said = self._answer.read()
+        os.waitpid(self._pid, 0)
+        reply = json.loads(said) if said else {"error": "a compiling process died"}
+        if "error" in reply:
+            raise ValueError(reply["error"])
+        return Image.from_plain(reply)
 
 
 def _types(bcc: Any, text: str) -> Dict[str, Any]:

@@ -57,6 +57,12 @@ class Image:
     maps: Tuple[MapSpec, ...]
     programs: Tuple[Program, ...]
 
+    @classmethod
+    def joined(cls, images: Sequence["Image"]) -> "Image":
+        """Programs of several sources; maps that they share are there once."""
+        maps = {spec.name: spec for image in images for spec in image.maps}
+        return cls(tuple(maps.values()), tuple(program for image in images for program in image.programs))
+
     def to_plain(self) -> Dict[str, Any]:
         """As values that JSON can hold."""
         programs = [

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
 
 # Headers before the programs that include them; bcc rewrites one text, so the #include lines are resolved here.
 HEADERS = ("records.h", "common.h", "charge.h", "effort.h", "memcg.h", "meminfo.h", "release.h", "stack.h", "task.h")
-PROGRAMS = ("parts.c", "oom.c", "report.c", "meminfo.c", "effort.c", "charge.c", "release.c")
+# Two halves that take about as long to compile; effort.c calls what is in oom.c.
+HALVES = (("parts.c", "report.c", "meminfo.c"), ("oom.c", "effort.c", "charge.c", "release.c"))
+PROGRAMS = tuple(name for half in HALVES for name in half)
 # In the order of enum part (bpf/common.h).
 PARTS = ("send_task", "send_memcgs", "send_stack", "send_stats", "send_memory", "send_node", "send_print")
 
@@ -31,3 +33,8 @@ def source(files: Optional[Sequence[str]] = None) -> str:
         text = re.sub(r'^#include "[^"]*"\n', "", (folder / name).read_text(), flags=re.MULTILINE)
         parts.append(f'#line 1 "bpf/{name}"\n{text}')
     return "".join(parts)
+
+
+def sources(side_by_side: bool) -> List[str]:
+    """The texts to compile: one, or two that make the same programs."""
+    return [source([*HEADERS, *half]) for half in HALVES] if side_by_side else [source()]

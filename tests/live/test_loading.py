@@ -80,7 +80,7 @@ def test_without_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
     made = compiler.Compiler()
     try:
         with pytest.raises(OomtraceError, match="bcc cannot be imported") as caught:
-            made.compile("int x;", [])
+            made.compile(["int x;"], [])
     finally:
         made.close()
     assert caught.value.status == EXIT_NO_BCC and "python3-bpfcc" in str(caught.value.hint)
@@ -91,7 +91,7 @@ def test_with_pypis_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
     made = compiler.Compiler()
     try:
         with pytest.raises(OomtraceError, match="not the BPF Compiler Collection"):
-            made.compile("int x;", [])
+            made.compile(["int x;"], [])
     finally:
         made.close()
 
