@@ -38,6 +38,7 @@ class Trace:
         self._stopping = False
         self._before: Dict[signal.Signals, Any] = {}
         self.probes = 0
+        self.received = 0  # records
 
     def start(self) -> None:
         """Compile and attach. Raises OomtraceError with what a person can do about it."""
@@ -124,6 +125,7 @@ class Trace:
     def _take(self, timeout_ms: int) -> int:
         """Records from the buffers; returns how many bytes they have."""
         taken = self._tracer.wait(timeout_ms)
+        self.received += len(taken)
         for data in taken:
             try:
                 self._receiver.add(data, time.monotonic_ns())

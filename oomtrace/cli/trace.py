@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
 @click.option("--verify", is_flag=True, help="Compare each report with the kernel's own log.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
-@click.option("-v", "--verbose", is_flag=True, help="Say how the kernel's structures were learnt and what is probed.")
+@click.option("-v", "--verbose", is_flag=True, help="Say how the kernel's structures were learnt, what is probed, how many records came.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
 @click.option("--pid-file", metavar="FILE", help="Write the process id here once ready.")
 @click.option("--ready-file", metavar="FILE", help="Create this file once ready.")
@@ -90,6 +90,8 @@ def command(
                 break
         sink.close()
         failed = trace.failed_charges
+        if verbose:
+            _say(f"oomtrace: {trace.received} records received")
     _closing(sys.stderr, (seen, "OOM"), (waits, "wait"), (failures, "failed charge"),
              more_failures=failed - failures, lost=trace.lost)
     return EXIT_TIMEOUT if timeout is not None and not seen else sink.status

@@ -1,5 +1,5 @@
 """Run in a guest of the bench variant: how soon a report is out, how many OOMs a second are kept up with, what an
-idle trace costs. Prints JSON."""
+idle trace costs, or those of the three that are named. Prints JSON."""
 
 import json
 import os
@@ -32,8 +32,22 @@ class Lines(threading.Thread):
                 self.times.append(time.monotonic())
 
 
+def kernel_times(*patterns):
+    """The kernel's time stamps of the last line that has each pattern, in seconds."""
+    records = []
+    with open("/dev/kmsg", "rb", buffering=0) as log:
+        os.set_blocking(log.fileno(), False)
+        while True:
+            try:
+                records.append(os.read(log.fileno(), 8192))
+            except BlockingIOError:
+                break
+    return [[int(record.split(b",")[2]) / 1e6 for record in records if each in record][-1] for each in patterns]
+
+
 def latency():
-    """Seconds from the kernel's first line of a report to its last being read from a pipe."""
+    """Seconds from the kernel's first line of a report to its last being read from our pipe and from that of dmesg,
+    and to the kernel's stamp on it."""
     path = cgroup("latency", 16 << 20)
     ready = "/tmp/bench-ready"
     os.mkfifo(ready)
@@ -42,27 +56,25 @@ def latency():
         fifo.read()
     theirs = Lines(["dmesg", "-w"], rb"Killed process")
     time.sleep(3)
-    begun = []
+    found = []
     for _ in range(LATENCIES):
         ours.times, theirs.times = [], []
+        before_s = time.monotonic()
+        with open("/dev/kmsg", "w") as log:
+            log.write("bench: now\n")
+        between_s = (before_s + time.monotonic()) / 2
         oom(path)
         deadline = time.monotonic() + 10
         while not (ours.times and theirs.times) and time.monotonic() < deadline:
             time.sleep(0.01)
-        with open("/dev/kmsg", "rb", buffering=0) as log:
-            os.set_blocking(log.fileno(), False)
-            records = []
-            while True:
-                try:
-                    records.append(os.read(log.fileno(), 8192))
-                except BlockingIOError:
-                    break
-        first = [int(r.split(b",")[2]) / 1e6 for r in records if b"invoked oom-killer" in r][-1]
-        begun.append([ours.times[0] - first, theirs.times[0] - first] if ours.times and theirs.times else None)
+        now_s, first_s, last_s = kernel_times(b"bench: now", b"invoked oom-killer", b"Killed process")
+        begun_s = first_s + between_s - now_s  # the kernel's log has a clock of its own
+        both = ours.times and theirs.times
+        found.append([*(each.times[0] - begun_s for each in (ours, theirs)), last_s - first_s] if both else None)
         time.sleep(0.6)
     ours.process.terminate()
     theirs.process.terminate()
-    return begun
+    return found
 
 
 def gusts(path, times):
@@ -71,9 +83,9 @@ def gusts(path, times):
         os.waitpid(pid, 0)
 
 
-def storm(width, kills):
+def storm(width, kills, traced=True):
     """As many cgroups side by side, each with one OOM after another."""
-    trace = Trace("-q")
+    trace = Trace("-q") if traced else None
     paths = [cgroup(f"storm{number}", 3 << 20) for number in range(width)]
     before, begin = kernel_kills(), time.monotonic()
     workers = []
@@ -85,13 +97,13 @@ def storm(width, kills):
         workers.append(pid)
     for pid in workers:
         os.waitpid(pid, 0)
-    seconds = time.monotonic() - begin
-    time.sleep(4)
-    peak_kb = trace.status("VmHWM")
-    _, closing = trace.stop()
-    print(f"storm of {width}: {closing}", file=sys.stderr)
-    return {"width": width, "kills": kernel_kills() - before, "seconds": seconds, "closing": closing,
-            "peak_kb": peak_kb}
+    found = {"width": width, "seconds": time.monotonic() - begin, "kills": kernel_kills() - before}
+    if trace:
+        time.sleep(4)
+        found["peak_kb"] = trace.status("VmHWM")
+        _, found["closing"] = trace.stop()
+    print(f"storm of {width}: {found}", file=sys.stderr)
+    return found
 
 
 def churn(seconds):
@@ -125,11 +137,15 @@ def idle(command):
     return [(after[0] - before[0]) / os.sysconf("SC_CLK_TCK"), after[1] - before[1], locked]
 
 
+PARTS = {
+    "latency": latency,
+    "storm": lambda: [storm(*each) for each in (*STORMS, (*STORMS[-1], False))],
+    "idle": lambda: {command[0]: idle(command) for command in (["oomtrace"], ["oomkill-bpfcc"])},
+}
+
+
 def main():
-    found = {"latency": latency()}
-    found["storm"] = [storm(*each) for each in STORMS]
-    found["idle"] = {command[0]: idle(command) for command in (["oomtrace"], ["oomkill-bpfcc"])}
-    json.dump(found, sys.stdout)
+    json.dump({name: PARTS[name]() for name in sys.argv[1:] or PARTS}, sys.stdout)
 
 
 if __name__ == "__main__":

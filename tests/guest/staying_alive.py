@@ -79,8 +79,12 @@ def storm(seconds, width=8):
 
 
 def stopped(_):
-    """Stopped for 10 s amid a storm: what is lost is counted, and what comes later is whole."""
-    trace = Trace("--buffer", "256K")  # those by default hold more than a storm under emulation makes
+    """Stopped for 10 s amid a storm: what is lost is counted exactly, and what comes later is whole.
+
+    A second trace, which is not stopped and has room for all, tells how many records there were.
+    """
+    trace = Trace("-v", "--buffer", "256K")  # those by default hold more than a storm under emulation makes
+    control = Trace("-v")
     before = kernel_kills()
     storm(2)
     trace.process.send_signal(signal.SIGSTOP)
@@ -95,16 +99,30 @@ def stopped(_):
     events, closing = trace.stop()
     kills = kernel_kills() - before
     of_later = [event for event in events if event["memcg"] and event["memcg"]["path"] == "/later"]
-    lost = int(closing.split(" records lost")[0].split()[-1]) if "records lost" in closing else 0
+    lost, received = lost_records(closing), records(trace)
     counted = sum(event["records_lost"] for event in events)
-    print(f"{stopped_kills} kills, then {kills - stopped_kills}; {len(events)} events, {len(of_later)} of the later; "
-          f"{counted} records are missing in events: {closing}")
+    all_events, _ = control.stop()
+    made = records(control)
+    print(f"{stopped_kills} kills, then {kills - stopped_kills}; {len(events)} events of {len(all_events)}, "
+          f"{len(of_later)} of the later; {received} of {made} records received, {counted} are missing in events: "
+          f"{closing}")
     check(len(of_later) == 3, f"{len(of_later)} of 3 later OOMs")
     whole(of_later)
+    check(lost_records(control.said()) == 0, "the second trace lost records, too")
+    check(sum(len(event["kills"]) for event in all_events) == kills, "the second trace missed kills")
     check(lost > 0, "nothing was lost: the test tests nothing")
+    check(received + lost == made, f"{received} records received, {lost} lost, {made} made")
     check(counted <= lost, f"the events miss {counted} records, the buffers {lost}")
     seen = sum(len(event["kills"]) for event in events)
     check(seen <= kills, f"{seen} kills seen, {kills} made")
+
+
+def lost_records(said):
+    return int(said.split(" records lost")[0].split()[-1]) if "records lost" in said else 0
+
+
+def records(trace):
+    return int(trace.said().split(" records received")[0].split()[-1])
 
 
 def blocked(_):

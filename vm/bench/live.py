@@ -8,11 +8,12 @@ from ..spec import RunSpec
 from .guest import measure, table
 
 ABOUT = """\
-In a guest with 2 CPUs. **Latency**: from the time stamp of the kernel's first line to the `Killed process` line read
+In a guest with 2 CPUs. **Latency**: from the kernel's first line to the `Killed process` line read
 from a pipe; to reach: at most 2 × `dmesg -w`. `dmesg` prints each line as it comes; oomtrace writes a report in one
 piece, once the victim's memory is free again, as that is part of what it tells. Of its own time, decoding takes about a
 third and writing out the kernel's lines two thirds (2.5 ms a report without emulation). **Storm**: cgroups side by side
-in which one process after another is killed; to reach: every kill reported, nothing lost. **Idle**: CPU seconds and
+in which one process after another is killed, as fast as the guest can; to reach: every kill reported, nothing lost. The
+last row is the same without a trace. **Idle**: CPU seconds and
 wake-ups (voluntary context switches) in 30 s of memory that comes and goes in a memory cgroup without an OOM; to reach:
 at most the wake-ups of oomkill-bpfcc.
 """
@@ -22,14 +23,14 @@ def section(kernel: str) -> str:
     """The measurements on a kernel as markdown."""
     found = measure(RunSpec(kernel=kernel, variant="bench", memory=2 << 30, timeout=3600), "bench_live.py")
     pairs = [pair for pair in found["latency"] if pair]
-    ours, theirs = (statistics.median(pair[which] for pair in pairs) for which in (0, 1))
+    ours, theirs, printed = (statistics.median(pair[which] for pair in pairs) for which in (0, 1, 2))
     text = (f"Latency: oomtrace {1000 * ours:.0f} ms, `dmesg -w` {1000 * theirs:.0f} ms: {ours / theirs:.2f} × "
-            f"(median of {len(pairs)}).\n\n")
+            f"(medians of {len(pairs)}); the kernel prints for {1000 * printed:.0f} ms of them.\n\n")
     rows = []
     for storm in found["storm"]:
         rate = storm["kills"] / storm["seconds"]
-        rows.append([str(storm["width"]), str(storm["kills"]), f"{rate:.0f}", f"`{storm['closing']}`",
-                     f"{storm['peak_kb'] / 1000:.0f}"])
+        told = [f"`{storm['closing']}`", f"{storm['peak_kb'] / 1000:.0f}"] if "closing" in storm else ["(untraced)", ""]
+        rows.append([str(storm["width"]), str(storm["kills"]), f"{rate:.0f}", *told])
     text += table("cgroups|kills, by the kernel's count|a second|what oomtrace says at its end|peak memory, MB", rows)
     rows = [[name, f"{cpu:.2f}", str(wakeups), f"{locked / 1000:.0f}"]
             for name, (cpu, wakeups, locked) in found["idle"].items()]
