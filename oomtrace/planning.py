@@ -48,7 +48,7 @@ def make(base: int, say: Callable[[str], None]) -> Plan:
         type_ids=tuple(_type_id(target, known) for target in targets),
         addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
         base=base,
-        facts=facts,
+        facts={**facts, "offsets_bytes": dict(made.offsets_bytes)},
         missing=made.missing,
         origin=known.origin,
         lost=known.lost,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from oomtrace.kernel.symbols import Resolver
@@ -63,4 +64,5 @@ class Receiver:
             facts = {**facts, "followed_ns": oom.followed_ns - oom.oom_id}
         event = Decoder(self._layout, facts, name_of).event(oom)
         records: List[bytes] = [record.raw for record in oom.records]
-        return Traced(event, lambda: capture.dump(self._layout.text, facts, records, met, oom.lost))
+        # Not a lambda: it goes from process to process (repro/recorder.py).
+        return Traced(event, partial(capture.dump, self._layout.text, facts, records, met, oom.lost))

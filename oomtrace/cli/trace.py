@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
 @click.option("--verify", is_flag=True, help="Compare each report with the kernel's own log.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
-@click.option("-v", "--verbose", is_flag=True, help="Say how the kernel's structures were learnt, what is probed, how many records came.")
+@click.option("-v", "--verbose", is_flag=True, help="Say how the structures were learnt, what is probed, what came.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
 @click.option("--pid-file", metavar="FILE", help="Write the process id here once ready.")
 @click.option("--ready-file", metavar="FILE", help="Create this file once ready.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols
@@ -23,11 +23,12 @@ _SIZEOF = re.compile(r"\bSIZEOF_(\w+)")
 
 @dataclass(frozen=True)
 class Header:
-    """The header's text, the symbols in the order of their marks, and what was asked for and is not there."""
+    """The header's text, the symbols in the order of their marks, what was asked for and is not there, and offsets."""
 
     text: str
     symbols: Tuple[str, ...]
     missing: Tuple[str, ...]
+    offsets_bytes: Mapping[str, int]  # of the fields that are read: "task_struct.comm"
 
 
 @dataclass(frozen=True)
@@ -162,4 +163,9 @@ def generate(
     flags = [f"#define HAVE_{name} 1" for name, there in features(btf, summed_rss).items() if there]
     head = ["/* generated for the running kernel */", f"#define NR_CPUS {nr_cpus}"]
     text = "\n".join(head + flags + types + addresses) + "\n"
-    return Header(text, tuple(found), tuple(missing_types + missing_symbols))
+    return Header(text, tuple(found), tuple(missing_types + missing_symbols), _offsets(btf, asked))
+
+
+def _offsets(btf: Btf, asked: Questions) -> Dict[str, int]:
+    found = ((f"{struct}.{name}", btf.field(struct, name)) for struct, name in asked.fields)
+    return {name: field.offset_bytes for name, field in found if field is not None and field.bit_size is None}

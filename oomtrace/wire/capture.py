@@ -1,8 +1,9 @@
 """Capture files: the raw records of an OOM and all that is needed to decode them on any machine, at any later time.
 
 A file is a magic line and frames: a four-letter tag, the payload's length and its CRC-32 (both little-endian 32 bits),
-and the payload. HEAD holds the facts of the machine (JSON), LAYT the text of records.h, each RECD a record as it came,
-SYMS the names of the addresses met in stacks (JSON), DONE how many records there were and how many were lost (JSON).
+and the payload. HEAD holds the facts of the machine and the offsets at which its structures were read (JSON), LAYT the
+text of records.h, each RECD a record as it came, SYMS the names of the addresses met in stacks (JSON), DONE how many
+records there were and how many were lost (JSON).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A scope of systemd's for the command's cgroup. With a make-believe systemd; the real one: test_vm.py."""
+"""A scope of systemd's for the command's cgroup. With a make-believe systemd; the real one: test_delegation_vm.py."""
 
 from __future__ import annotations
 

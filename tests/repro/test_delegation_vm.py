@@ -1,0 +1,13 @@
+"""In a guest with a real systemd: ``oomtrace run`` has its cgroup under a scope that systemd made for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import promises
+from vm.spec import RunSpec
+
+
+@pytest.mark.vm
+def test_scope_of_systemds() -> None:
+    promises.kept(RunSpec(variant="systemd", timeout=400), "sh tests/repro/guest_delegation.sh")
