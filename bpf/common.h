@@ -94,7 +94,7 @@ enum part {
 BPF_PROG_ARRAY(parts, 7);
 
 BPF_PERF_OUTPUT(records); /* wakes the reader when it begins to fill up */
-BPF_PERF_OUTPUT(bells);	  /* wakes it at once */
+BPF_PERF_OUTPUT(bells);	  /* wakes it at once; one that is not 0 says that there is no more to wait for */
 BPF_TABLE("lru_hash", u32, struct oom_state, ooms, 4096);
 BPF_TABLE("lru_hash", u64, u64, seen, 8192); /* memcg -> oom_id that has sent it */
 
@@ -116,6 +116,15 @@ union scratch {
 	struct rec_effort effort;
 };
 BPF_PERCPU_ARRAY(scratch, union scratch, 1);
+
+/*
+ * Wake the reader: when an OOM begins, as it then looks for records by itself until there are no more, and when the
+ * victim's memory is free, which is the last that is told. To wake it with every record costs more than all the rest.
+ */
+static inline void ring(struct pt_regs *ctx, u64 over)
+{
+	bells.perf_submit(ctx, &over, sizeof(over));
+}
 
 static inline union scratch *get_scratch(void)
 {

@@ -5,17 +5,6 @@
 #include "effort.h"
 #include "task.h"
 
-/*
- * Wake the reader: once an OOM, as it then looks for records by itself until there are no more. To wake it with every
- * record costs more than all the rest of them.
- */
-static inline void ring(struct pt_regs *ctx)
-{
-	u64 nothing = 0;
-
-	bells.perf_submit(ctx, &nothing, sizeof(nothing));
-}
-
 /* Take an OOM in hand: its first record, then the memcg and that of the current task up to the root. */
 static inline void begin(struct pt_regs *ctx, u32 kind, u64 oc, u64 memcg, u32 gfp_mask, s32 order, u64 since_ns)
 {
@@ -45,7 +34,7 @@ static inline void begin(struct pt_regs *ctx, u32 kind, u64 oc, u64 memcg, u32 g
 	oom->next_subject = s->begin.trigger_memcg;
 	records.perf_submit(ctx, &s->begin, sizeof(s->begin));
 	submit_effort(ctx, oom);
-	ring(ctx);
+	ring(ctx, 0);
 	oom->kind = REC_MEMCG;
 	oom->subject = memcg;
 	parts.call(ctx, SEND_MEMCGS);

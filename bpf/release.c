@@ -35,6 +35,7 @@ int exit_mmap_return(struct pt_regs *ctx)
 	stamp_late(&record.header, found->oom_id, REC_RELEASED);
 	releasing.delete(&tid);
 	records.perf_submit(ctx, &record, sizeof(record));
+	ring(ctx, 1);
 	return 0;
 }
 

@@ -134,15 +134,15 @@ class Rings:
     def wait(self, timeout_ms: int) -> List[bytes]:
         """The records that have come; waits for some up to the time (-1: until an OOM begins, or a wake).
 
-        While more are coming they are left where they are, unless the time is 0: to take them out is work, for which an
-        OOM on the same CPU would have to wait.
+        While more are coming they are left where they are, unless the time is 0 or an OOM is over: to take them out is
+        work, for which an OOM on the same CPU would have to wait.
         """
         records: List[bytes] = []
         if any(fd == self._hotplug.fd for fd, _ in self._poll.poll(timeout_ms)):
             records += self._follow()
-        for bell in self._bells.values():
-            bell.drain()
-        self.filling = timeout_ms != 0 and self._more_are_coming()
+        # Of a sample only the first 8 bytes are the bell's; what pads it is whatever was there before.
+        over = any([any(data[:8]) for bell in self._bells.values() for data in bell.drain()])
+        self.filling = self._more_are_coming() and timeout_ms != 0 and not over
         if not self.filling:
             for ring in self._rings.values():
                 records += ring.drain()

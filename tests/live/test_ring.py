@@ -81,10 +81,14 @@ class Filling:
 
     def __init__(self, cpu: int, _pages: int, quiet: bool = False) -> None:
         self.cpu, self.quiet, self.lost, self.head, self.half_full = cpu, quiet, 0, 0, False
+        self.rung: List[bytes] = []
         self.fd, self._other = os.pipe()
 
     def drain(self) -> List[bytes]:
-        return [b"record"] if self.quiet and self.head else []
+        if self.quiet:
+            return [b"record"] if self.head else []
+        rung, self.rung = self.rung, []
+        return rung
 
     def close(self) -> None:
         os.close(self.fd)
@@ -97,12 +101,19 @@ def test_records_are_left_where_they_are_while_more_are_coming(monkeypatch: pyte
     monkeypatch.setattr(bpf, "update_map", lambda *_: None)
     rings = Rings(-1, -1, [0], 1)
     records = next(each for each in made if each.quiet)
+    bell = next(each for each in made if not each.quiet)
     assert rings.wait(1) == []
     records.head = 8
     assert rings.wait(1) == [] and rings.filling
     records.head = 16
     assert rings.wait(1) == [] and rings.filling
     assert rings.wait(1) == [b"record"] and not rings.filling
+    records.head = 20
+    bell.rung = [bytes(8) + b"rest"]
+    assert rings.wait(1) == [] and rings.filling, "an OOM begins; what pads its bell says nothing"
+    records.head = 22
+    bell.rung = [b"\1" + bytes(11)]
+    assert rings.wait(1) == [b"record"] and not rings.filling, "an OOM is over"
     records.head = 24
     assert rings.wait(0) == [b"record"], "a reader that does not wait takes all"
     records.head, records.half_full = 32, True
