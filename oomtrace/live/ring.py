@@ -50,10 +50,10 @@ class Ring:
         return head
 
     @property
-    def half_full(self) -> bool:
-        """Whether it should be read soon."""
+    def crowded(self) -> bool:
+        """Whether it must be read soon: three quarters are full."""
         (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
-        return bool(self.head - tail > self._size // 2)
+        return bool(self.head - tail > self._size // 4 * 3)
 
     def drain(self) -> List[bytes]:
         """The records since the last call."""
@@ -154,7 +154,7 @@ class Rings:
         now = time.monotonic()
         if not self.filling:
             self._since = now
-        crowded = any(ring.half_full for ring in self._rings.values())
+        crowded = any(ring.crowded for ring in self._rings.values())
         return before != self._heads and not crowded and now - self._since < HOLD_S
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from oomtrace.live.image import Image
 from oomtrace.live.program import PARTS
 from oomtrace.live.ring import Rings
 
-# For each CPU. 10,000 tasks, weighed and listed, are less than 7 MiB of records.
+# For each CPU. 10,000 tasks, weighed and listed, are 4 MiB of records; up to 6 MiB are left while they come.
 BUFFER_BYTES = 8 << 20
 # On machines with many CPUs the buffers together stay within this.
 BUFFERS_BYTES = 64 << 20

@@ -67,16 +67,16 @@ class Joiner:
         if ("#012" in text or "\\x0a" in text) and not is_read(text):
             found: List[Logical] = []
             for part in _ESCAPED.split(text):
-                found += self._take(_Piece(number, _with(stripped, part), False))
+                found += self._take(_Piece(number, stripped._replace(text=part), False))
             return found
         if "\n" in text:  # a /dev/kmsg record
             found = []
             for part in text.split("\n"):
-                found += self._take(_Piece(number, _with(stripped, part), False))
+                found += self._take(_Piece(number, stripped._replace(text=part), False))
             return found
         if stripped.prefix.endswith("kernel: ") and self._dated() and not _DIGIT.search(stripped.prefix):
             # The end of a prefix that was wrapped itself.
-            return self._take(_Piece(number, _with(stripped, line), True))
+            return self._take(_Piece(number, stripped._replace(text=line), True))
         bare = not stripped.prefix.strip(QUOTES) and stripped.time_ns is None
         if not bare:
             stripped = self._unshifted(stripped)
@@ -98,8 +98,8 @@ class Joiner:
         for guess in (" " + bare, bare):
             if is_read(guess):
                 self._shift = len(text) - len(guess)
-                return _with(stripped, guess)
-        return _with(stripped, text[self._shift:]) if not text[:self._shift].strip() else stripped
+                return stripped._replace(text=guess)
+        return stripped._replace(text=text[self._shift:]) if not text[:self._shift].strip() else stripped
 
     def _dated(self) -> bool:
         return self._marked is not None and _DIGIT.search(self._marked.prefix) is not None
@@ -109,7 +109,7 @@ class Joiner:
             self._marked = piece.stripped
         if piece.bare and len(self._held) == 1 and not self._held[0].bare and not self._held[0].stripped.text.strip():
             # Not even the first word had room behind the prefix.
-            piece = _Piece(self._held[0].number, _with(self._held[0].stripped, piece.stripped.text), False)
+            piece = _Piece(self._held[0].number, self._held[0].stripped._replace(text=piece.stripped.text), False)
             self._held = []
         starts = not piece.bare or (self._marked is None and is_read(self._dedented(piece.stripped.text)))
         if not starts and len(self._held) < _HELD:
@@ -177,10 +177,6 @@ class Joiner:
 
 _RUN = re.compile("\xa0[ \xa0]| \xa0")
 _DIGIT = re.compile(r"\d")
-
-
-def _with(stripped: Stripped, text: str) -> Stripped:
-    return Stripped(text, stripped.prefix, stripped.time_ns, stripped.source, stripped.caller, stripped.kernel)
 
 
 def _begins_with_name(text: str) -> bool:

@@ -17,7 +17,6 @@ CAPABILITIES = sum(1 << number for number in (21, 24, 34, 38, 39))
 
 
 @pytest.mark.vm
-@pytest.mark.long
 def test_service() -> None:
     spec = RunSpec(kernel="6.1", variant="systemd", timeout=600)
     start, look = re.split(r"# … an OOM …\n", recipe(4))

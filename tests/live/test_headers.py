@@ -12,7 +12,6 @@ NO_BTF = {"OOMTRACE_BTF": "/nonexistent"}
 
 
 @pytest.mark.vm
-@pytest.mark.long
 def test_memcg_oom_is_identical_with_headers_in_place_of_btf() -> None:
     # Compiling the headers takes half a minute to three minutes where nothing but emulation is to be had.
     traced = trace("6.1", "v2", MEMCG_OOM, timeout=900, variant="bench", environment=NO_BTF)
@@ -24,7 +23,6 @@ def test_memcg_oom_is_identical_with_headers_in_place_of_btf() -> None:
 
 
 @pytest.mark.vm
-@pytest.mark.long
 def test_neither_btf_nor_headers_is_one_sentence_with_a_hint() -> None:
     result = boot.run(RunSpec(kernel="6.1", timeout=120, environment=NO_BTF), "oomtrace --timeout 1")
     said = result.stderr.decode()

@@ -80,7 +80,7 @@ class Filling:
     """A ring that goes on filling up until it is told to stop."""
 
     def __init__(self, cpu: int, _pages: int, quiet: bool = False) -> None:
-        self.cpu, self.quiet, self.lost, self.head, self.half_full = cpu, quiet, 0, 0, False
+        self.cpu, self.quiet, self.lost, self.head, self.crowded = cpu, quiet, 0, 0, False
         self.rung: List[bytes] = []
         self.fd, self._other = os.pipe()
 
@@ -116,9 +116,9 @@ def test_records_are_left_where_they_are_while_more_are_coming(monkeypatch: pyte
     assert rings.wait(1) == [b"record"] and not rings.filling, "an OOM is over"
     records.head = 24
     assert rings.wait(0) == [b"record"], "a reader that does not wait takes all"
-    records.head, records.half_full = 32, True
+    records.head, records.crowded = 32, True
     assert rings.wait(1) == [b"record"], "there is little room left"
-    records.half_full = False
+    records.crowded = False
     monkeypatch.setattr(ring_module, "HOLD_S", 0.0)
     records.head = 40
     assert rings.wait(1) == [b"record"], "not for ever"

@@ -11,9 +11,9 @@ counts instructions (`--icount`: 1 µs is 1,000 instructions; one CPU, 2 GiB). "
 to no console; "silent": its rate limit holds the report back, and ours is made all the same. To reach: tracing adds no
 more than what the kernel's own report costs (printed − silent, untraced), and grows with the tasks, not faster.
 
-The reader leaves records in the buffers while an OOM goes on. When they fill half of a CPU's buffer (of 8 MiB: some
-6,000 tasks) or after 0.3 s it must take them out; on one CPU, as here, the OOM waits for that. Below that a task adds
-11 µs: 6 for weighing it (its record, and the probe on the return of `oom_badness`: "silent"), 5 for its row.
+The reader leaves records in the buffers while an OOM goes on. When they fill three quarters of a CPU's buffer (of 8
+MiB: some 15,000 tasks) or after 0.3 s it must take them out; on one CPU, as here, the OOM waits for that. Below that a
+task adds 11 µs: 6 for weighing it (its record, and the probe on the return of `oom_badness`: "silent"), 5 for its row.
 """
 
 
