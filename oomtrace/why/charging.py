@@ -71,8 +71,9 @@ def asked(event: OomEvent) -> str:
     if trigger.order == -1:
         return ""
     said: List[str] = []
-    if trigger.order is not None:
-        said.append(f"{plural(1 << trigger.order, 'page')} (order {trigger.order})")
+    order = look.order(event)
+    if order is not None:
+        said.append(f"{plural(1 << order, 'page')} (order {order})")
     if trigger.gfp_mask == 0:
         said.append("gfp_mask 0")
     elif trigger.gfp_flags:

@@ -73,8 +73,7 @@ def _lowered(event: OomEvent, finding: Finding) -> Finding:
 
 def hit(event: OomEvent) -> Tuple[Optional[str], Optional[PageCounter]]:
     """The counter with no room for the charge: memory, on v1 also memory+swap or kernel memory."""
-    order = event.trigger.order
-    need_kb = look.page_kb(event) << order if order is not None and order > 0 else look.page_kb(event)
+    need_kb = look.page_kb(event) << (look.order(event) or 0)
     for name in ("memory", "memsw", "kmem") if event.memcg is not None else ():
         counter = getattr(event.memcg, name)
         limit_kb = look.limit_kb(counter)

@@ -12,6 +12,8 @@ from oomtrace.model import Kill, OomEvent, PageCounter, Task
 # before 3.19 prints LLONG_MAX or ULLONG_MAX >> 10.
 _NO_LIMIT_KB = 1 << 52
 
+_ORDERS = 64  # more than any kernel's MAX_ORDER
+
 _PAGE_SIZES = (4, 8, 16, 64)
 
 _CONSTRAINTS = {
@@ -52,6 +54,12 @@ def scope(event: OomEvent) -> Optional[str]:
     if event.summary is not None and event.summary.constraint is not None:
         return _CONSTRAINTS.get(event.summary.constraint)
     return "global" if event.meminfo is not None else None
+
+
+def order(event: OomEvent) -> Optional[int]:
+    """The allocation's order; None if it is not known, or is none: -1 of sysrq, anything in a damaged log."""
+    said = event.trigger.order
+    return said if said is not None and 0 <= said < _ORDERS else None
 
 
 def full_path(event: OomEvent) -> Optional[str]:

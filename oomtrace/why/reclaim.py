@@ -20,8 +20,8 @@ def reclaim(event: OomEvent) -> Optional[Finding]:
     if look.scope(event) in (None, "sysrq"):
         return None
     case = Case("reclaim", 3, "reclaim")
-    order = event.trigger.order
-    if order is not None and order > 0:
+    order = look.order(event)
+    if order:
         case.says(f"{1 << order} contiguous pages were asked for", trigger__order=order)
     zones.judge(event, case)
     found = account(event)

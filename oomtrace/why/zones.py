@@ -19,8 +19,8 @@ _I386: Dict[str, int] = {"DMA": 0, "Normal": 1, "HighMem": 2, "Movable": 3}
 
 def judge(event: OomEvent, case: Case) -> None:
     """Which zones could not serve the allocation, and why."""
-    order = event.trigger.order
-    if order is None or order < 0 or not complete(event):
+    order = look.order(event)
+    if order is None or not complete(event):
         return
     zones = usable(event)
     if not zones:

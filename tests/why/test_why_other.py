@@ -84,6 +84,13 @@ def test_gfp_in_words() -> None:
     assert "gfp_mask 0xd0" in found(seed(), "charging").sentence
 
 
+@pytest.mark.parametrize("event", [machine_wide(), memcg2(), seed()], ids=["machine", "memcg2", "seed"])
+@pytest.mark.parametrize("order", [-5, 64, 9007199254740988])
+def test_what_is_no_order_is_not_taken_for_one(event: OomEvent, order: int) -> None:
+    damaged = replace(event, trigger=replace(event.trigger, order=order))
+    assert "order" not in found(damaged, "charging").sentence
+
+
 def test_what_the_kernel_did_not_print() -> None:
     finding = found(replace(memcg2(), printed=False, unprinted_reason="rate limit"), "unprinted")
     assert finding.sentence == "The kernel printed nothing for this kill: rate limit."
