@@ -42,11 +42,6 @@ static inline void charge_one(u64 memcg, u32 nr_pages)
 	found->pages += nr_pages;
 }
 
-/* What BPF's own trampoline gives a program: the function's arguments. */
-struct arguments {
-	u64 arg[4];
-};
-
 /* try_charge (up to 5.12) or try_charge_memcg (memcg, gfp_mask, nr_pages): every charge, tenfold as often. */
 int charge_every(struct pt_regs *ctx)
 {

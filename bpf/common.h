@@ -126,6 +126,11 @@ static inline void ring(struct pt_regs *ctx, u64 over)
 	bells.perf_submit(ctx, &over, sizeof(over));
 }
 
+/* What BPF's own trampoline gives a program: the function's arguments and, when it returns, after them the result. */
+struct arguments {
+	u64 arg[4];
+};
+
 static inline union scratch *get_scratch(void)
 {
 	u32 zero = 0;

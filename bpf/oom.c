@@ -106,18 +106,30 @@ int oom_evaluate_task(struct pt_regs *ctx)
 	return 0;
 }
 
-/* oom_badness(p, totalpages) returns what the task that is being weighed is worth. /proc/PID/oom_score calls it, too. */
-int oom_badness_return(struct pt_regs *ctx)
+static inline void weighed(void *ctx, s64 points)
 {
 	struct oom_state *oom = get_oom();
 	struct rec_badness record = {};
 
 	if (!oom || oom->kind != REC_CANDIDATE || oom->stage & DECIDED)
-		return 0;
+		return;
 	record.pid = GET(oom->subject, task_struct, pid);
-	record.points = PT_REGS_RC(ctx);
+	record.points = points;
 	stamp(&record.header, oom, REC_BADNESS);
 	records.perf_submit(ctx, &record, sizeof(record));
+}
+
+/* oom_badness(p, totalpages) returns what the task that is being weighed is worth. /proc/PID/oom_score calls it, too. */
+int oom_badness_return(struct pt_regs *ctx)
+{
+	weighed(ctx, PT_REGS_RC(ctx));
+	return 0;
+}
+
+/* The same by BPF's own trampoline, where the result follows the arguments: a kretprobe takes longer than all the rest. */
+int oom_badness_direct(struct arguments *ctx)
+{
+	weighed(ctx, ctx->arg[2]);
 	return 0;
 }
 

@@ -54,7 +54,7 @@ class Trace:
         self._tracer.attach(targets, self._skipped)
         self.probes = sum(target.symbol is not None for target in targets)
         for target in targets:
-            way = " (fentry)" if target in self._tracer.direct else ""
+            way = " (BPF trampoline)" if target in self._tracer.direct else ""
             self._say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}{way}")
         # A signal may fall just before the wait for records; the byte that it leaves in the pipe ends that wait.
         self._wake_read, self._wake_write = os.pipe()

@@ -19,7 +19,7 @@ class Probe:
     optional: bool = False  # its absence is normal for this kernel and loses nothing
     returns: bool = False  # entered when the function returns; never one that is on the stack when a report is made
     charges: Optional[str] = None  # attached for this mode of --charges alone
-    direct: Optional[str] = None  # the same for BPF's own trampoline (fentry), which costs a fraction of a kprobe
+    direct: Optional[str] = None  # the same for BPF's own trampoline (fentry, fexit), a fraction of a kprobe's cost
 
 
 # In the order in which they are attached: the beginning of an OOM last, so that none is seen only in part.
@@ -58,7 +58,7 @@ PROBES: Tuple[Probe, ...] = (
     Probe("oom_kill_process", ("oom_kill_process",), None),
     # 5.10: oom_evaluate_task calls the clone alone; the function itself, as the clone's caller, serves /proc.
     Probe("oom_badness_return", ("oom_badness.part.0", "oom_badness"), "the kernel's own points of each candidate",
-          returns=True),
+          returns=True, direct="oom_badness_direct"),
     Probe("oom_evaluate_task", ("oom_evaluate_task",), "the candidates"),
     # cgroup v1 alone: gone where the kernel is built without CONFIG_MEMCG_V1.
     Probe("mem_cgroup_oom_synchronize_return", ("mem_cgroup_oom_synchronize",), "the end of a wait", True, True),

@@ -21,7 +21,7 @@ _SYS = {"x86_64": (321, 298), "aarch64": (280, 241)}
 _MAP_CREATE, _MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _PROG_LOAD, _OBJ_GET_INFO_BY_FD = 0, 1, 2, 5, 15
 _RAW_TRACEPOINT_OPEN = 17
 _PROG_TYPE_KPROBE, _PROG_TYPE_TRACING = 2, 26
-_TRACE_FENTRY = 24  # enum bpf_attach_type
+_TRACE_FENTRY, _TRACE_FEXIT = 24, 25  # enum bpf_attach_type
 _LOG_BYTES = 1 << 20
 
 _PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_BPF_OUTPUT, _PERF_SAMPLE_RAW = 1, 10, 1 << 10
@@ -119,8 +119,11 @@ class VerifierError(Exception):
     """The kernel refused a program; the text is the end of the verifier's log, or the system's error."""
 
 
-def load_program(name: str, instructions: bytes, function_id: Optional[int] = None) -> int:
-    """The file descriptor of a program for a kprobe, or to enter the function of that BTF id. Raises VerifierError."""
+def load_program(name: str, instructions: bytes, function_id: Optional[int] = None, returns: bool = False) -> int:
+    """The file descriptor of a program for a kprobe, or to enter the function of that BTF id, or to follow it.
+
+    Raises VerifierError.
+    """
     code = ctypes.create_string_buffer(instructions, len(instructions))
     license_text = ctypes.create_string_buffer(b"GPL")
 
@@ -132,7 +135,8 @@ def load_program(name: str, instructions: bytes, function_id: Optional[int] = No
         if function_id is None:
             return head
         # prog_ifindex, expected_attach_type, prog_btf_fd, func_info_…, line_info_…, attach_btf_id, attach_prog_fd
-        return head + pack("<IIIIQIIQIII", 0, _TRACE_FENTRY, 0, 0, 0, 0, 0, 0, 0, function_id, 0)
+        when = _TRACE_FEXIT if returns else _TRACE_FENTRY
+        return head + pack("<IIIIQIIQIII", 0, when, 0, 0, 0, 0, 0, 0, 0, function_id, 0)
 
     try:
         return _bpf(_PROG_LOAD, attributes(0, 0))
@@ -197,7 +201,7 @@ def lost_output(fd: int) -> Optional[int]:
 
 
 def attach_direct(program_fd: int) -> int:
-    """Run a program that was loaded for a function at its entry; closing the descriptor detaches it. Raises OSError."""
+    """Run a program that was loaded for a function; closing the descriptor detaches it. Raises OSError."""
     return _bpf(_RAW_TRACEPOINT_OPEN, pack("<QI4x", 0, program_fd))
 
 

@@ -108,7 +108,7 @@ class Tracer:
             return False
         with suppress(OSError, bpf.VerifierError):
             code = self._image[name].linked(self._maps, self._addresses)
-            program = self._keep(bpf.load_program(name, code, target.type_id))
+            program = self._keep(bpf.load_program(name, code, target.type_id, target.probe.returns))
             self._keep(bpf.attach_direct(program))
             return True
         return False
