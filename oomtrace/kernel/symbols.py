@@ -19,6 +19,8 @@ _CLONE = rb"(?:\.(?:constprop|isra|part)\.\d+)*"
 # Pages of code made at run time: text to the kernel, and in the list, but not looked up there for a name.
 _LISTED_ONLY = frozenset(("__builtin__ftrace", "__builtin__kprobes"))
 _LINE = re.compile(rb"^([0-9a-f]+) (.) ([^\t\n]+)(\t[^\n]*)?$", re.MULTILINE)
+# BPF's trampolines have a page each, which counts as their size, up to 6.8 (26ef208c209a); later ones are packed.
+_TRAMPOLINE, _PAGE_BYTES = b"bpf_trampoline_", 4096
 _BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_lookup, include/linux/filter.h)
 
 
@@ -124,6 +126,8 @@ class Resolver:
         symbol, _, module = name.partition(b"\t")
         end = end or self._module_ends.get(module, start)
         limit = self._module_ends.get(module, end)
+        if symbol.startswith(_TRAMPOLINE) and start % _PAGE_BYTES == 0:
+            limit = min(limit, start + _PAGE_BYTES)
         if address >= min(end, limit) and address >= limit:
             return None
         return start, (end if end <= limit else limit) - start, symbol.decode(), module.decode().strip("[]")

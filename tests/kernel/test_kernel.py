@@ -84,6 +84,16 @@ def test_not_btf() -> None:
         Btf(b"\x7fELF" + bytes(40))
 
 
+def test_a_page_of_bpfs_trampoline_is_its_size() -> None:
+    listed = b"ffffffff81000000 T _stext\nffffffff82000000 T _etext\n"
+    listed += b"ffffffffc0256000 t bpf_trampoline_6442506589\t[bpf]\nffffffffc0258000 t bpf_prog_6deef7\t[bpf]\n"
+    listed += b"ffffffffc025af40 t bpf_trampoline_6442554453\t[bpf]\nffffffffc025afc0 t bpf_dispatcher_xdp\t[bpf]\n"
+    resolver = Symbols(listed).resolver()
+    assert resolver.name(0xFFFFFFFFC025605E) == "bpf_trampoline_6442506589+0x5e/0x1000"
+    assert not resolver.is_text(0xFFFFFFFFC0257010)
+    assert resolver.name(0xFFFFFFFFC025AF50) == "bpf_trampoline_6442554453+0x10/0x80", "later kernels pack them"
+
+
 def test_linking_puts_in_maps_and_addresses_and_nothing_else() -> None:
     load_map = bytes([0x18, 0x11, 0, 0]) + (99).to_bytes(4, "little") + bytes(8)
     load_mark = bytes([0x18, 0x02, 0, 0]) + (mark(1) + 8).to_bytes(8, "little")[:4] + bytes(4)
