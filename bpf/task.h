@@ -56,24 +56,45 @@ static inline s64 mm_counter(u64 mm, u32 member)
 #endif
 	return value > 0 ? value : 0;
 }
+
+static inline void fill_mm_counters(struct task_row *row, u64 mm)
+{
+	row->file_pages = mm_counter(mm, ENUM(MM_FILEPAGES));
+	row->anon_pages = mm_counter(mm, ENUM(MM_ANONPAGES));
+	row->swap_entries = mm_counter(mm, ENUM(MM_SWAPENTS));
+	row->shmem_pages = mm_counter(mm, ENUM(MM_SHMEMPAGES));
+}
 #else
+static inline s64 positive(s64 value)
+{
+	return value > 0 ? value : 0;
+}
+
 static inline s64 mm_counter(u64 mm, u32 member)
 {
-	s64 value = PEEK(s64, AT(mm, mm_struct, rss_stat) + 8 * member);
+	return positive(PEEK(s64, AT(mm, mm_struct, rss_stat) + 8 * member));
+}
 
-	return value > 0 ? value : 0;
+static inline void fill_mm_counters(struct task_row *row, u64 mm)
+{
+	s64 counts[4] = {}; /* NR_MM_COUNTERS */
+
+	bpf_probe_read_kernel(counts, sizeof(counts), (void *)AT(mm, mm_struct, rss_stat));
+	row->file_pages = positive(counts[ENUM(MM_FILEPAGES)]);
+	row->anon_pages = positive(counts[ENUM(MM_ANONPAGES)]);
+	row->swap_entries = positive(counts[ENUM(MM_SWAPENTS)]);
+	row->shmem_pages = positive(counts[ENUM(MM_SHMEMPAGES)]);
 }
 #endif
 
-static inline u32 task_flags(u64 task, u64 mm)
+static inline u32 task_flags(u64 task, u64 mm, u64 signal, u32 tgid)
 {
-	u64 signal = GET(task, task_struct, signal);
 	u64 oom_mm = GET(signal, signal_struct, oom_mm);
 	u32 flags = 0;
 
 	if (GET(task, task_struct, flags) & PF_KTHREAD)
 		flags |= TASK_KTHREAD;
-	if (GET(task, task_struct, tgid) == 1)
+	if (tgid == 1)
 		flags |= TASK_INIT;
 	if (oom_mm)
 		flags |= TASK_VICTIM;
@@ -89,9 +110,10 @@ static inline u32 task_flags(u64 task, u64 mm)
 	return flags;
 }
 
+/* Reading costs more than anything else here, and an OOM may weigh and list thousands: nothing is read twice. */
 static inline void fill_task(struct task_row *row, u64 asked)
 {
-	u64 mm = 0, task = find_task_mm(asked, &mm);
+	u64 mm = 0, task = find_task_mm(asked, &mm), signal;
 
 	row->group_pid = task && task != asked ? GET(asked, task_struct, pid) : 0;
 	if (!task)
@@ -99,18 +121,28 @@ static inline void fill_task(struct task_row *row, u64 asked)
 	row->task = task;
 	row->mm = mm;
 	row->memcg = task_memcg(asked);
+#if OFF_task_struct__tgid == OFF_task_struct__pid + 4
+	bpf_probe_read_kernel(&row->pid, sizeof(row->pid) + sizeof(row->tgid), (void *)AT(task, task_struct, pid));
+#else
 	row->pid = GET(task, task_struct, pid);
 	row->tgid = GET(task, task_struct, tgid);
+#endif
 	row->uid = GET(GET(task, task_struct, real_cred), cred, uid);
-	row->oom_score_adj = GET(GET(task, task_struct, signal), signal_struct, oom_score_adj);
-	row->flags = task_flags(task, mm);
+	signal = GET(task, task_struct, signal);
+	row->oom_score_adj = GET(signal, signal_struct, oom_score_adj);
+	row->flags = task_flags(task, mm, signal, row->tgid);
 	COPY(row->comm, task, task_struct, comm);
-	row->total_vm = mm ? GET(mm, mm_struct, total_vm) : 0;
-	row->pgtables_bytes = mm ? GET(mm, mm_struct, pgtables_bytes) : 0;
-	row->file_pages = mm ? mm_counter(mm, ENUM(MM_FILEPAGES)) : 0;
-	row->anon_pages = mm ? mm_counter(mm, ENUM(MM_ANONPAGES)) : 0;
-	row->swap_entries = mm ? mm_counter(mm, ENUM(MM_SWAPENTS)) : 0;
-	row->shmem_pages = mm ? mm_counter(mm, ENUM(MM_SHMEMPAGES)) : 0;
+	row->total_vm = 0;
+	row->pgtables_bytes = 0;
+	row->file_pages = 0;
+	row->anon_pages = 0;
+	row->swap_entries = 0;
+	row->shmem_pages = 0;
+	if (!mm)
+		return;
+	row->total_vm = GET(mm, mm_struct, total_vm);
+	row->pgtables_bytes = GET(mm, mm_struct, pgtables_bytes);
+	fill_mm_counters(row, mm);
 }
 
 #endif
