@@ -175,15 +175,21 @@ int __oom_kill_process(struct pt_regs *ctx)
 /*
  * mark_oom_victim(tsk): SIGKILL has been sent, the Killed line comes next, task_lock is held. Or the victim, chosen or
  * the task itself that invoked the OOM killer, is exiting already (task_will_free_mem), nothing is printed, and what
- * would have been is taken here.
+ * would have been is taken here; unless it is the victim of an earlier OOM, which wants memory once more on its way out:
+ * then nothing has been decided.
  */
 int mark_oom_victim(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
+	u64 task = PT_REGS_PARM1(ctx);
 
-	if (oom && !(oom->stage & (PRINTED | KILLING)))
+	if (!oom)
+		return 0;
+	if (!(oom->stage & KILLING) && GET(GET(task, task_struct, signal), signal_struct, oom_mm))
+		return 0;
+	if (!(oom->stage & (PRINTED | KILLING)))
 		oom->stage |= SILENT;
-	send(ctx, SEND_TASK, REC_KILLED, PT_REGS_PARM1(ctx));
+	send(ctx, SEND_TASK, REC_KILLED, task);
 	return 0;
 }
 
