@@ -24,6 +24,8 @@ BUFFERS_BYTES = 64 << 20
 
 _NICE = -10
 
+_CLOSERS = 4  # more gain nothing: part of it is done under a lock of the kernel's (event_mutex)
+
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
@@ -138,12 +140,22 @@ class Tracer:
         return self._rings.wait(timeout_ms) if self._rings else []
 
     def close(self) -> None:
-        """Detach everything."""
-        for fd in reversed(self._fds):
-            os.close(fd)
-        self._fds.clear()
+        """Detach everything. Each probe waits for grace periods of the kernel's RCU; a few threads share them."""
+        import threading  # late: a start needs nothing of it
+
+        threads = [threading.Thread(target=_close_all, args=(self._fds,)) for _ in range(_CLOSERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         if self._rings:
             self._rings.close()
+
+
+def _close_all(fds: List[int]) -> None:
+    with suppress(IndexError):  # there are no more
+        while True:
+            os.close(fds.pop())
 
 
 def _locked_down() -> bool:
