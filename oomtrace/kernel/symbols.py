@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from array import array
 from bisect import bisect_right
-from itertools import islice
+from itertools import accumulate, islice
 from operator import le
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
@@ -21,6 +22,7 @@ _LISTED_ONLY = frozenset(("__builtin__ftrace", "__builtin__kprobes"))
 _LINE = re.compile(rb"^([0-9a-f]+) (.) ([^\t\n]+)(\t[^\n]*)?$", re.MULTILINE)
 # BPF's trampolines have a page each, which counts as their size, up to 6.8 (26ef208c209a); later ones are packed.
 _TRAMPOLINE, _PAGE_BYTES = b"bpf_trampoline_", 4096
+_BLOCK_BYTES = 1 << 18
 _BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_lookup, include/linux/filter.h)
 
 
@@ -97,7 +99,9 @@ class Resolver:
 
     def __init__(self, text: bytes) -> None:
         core, modules, all_modules = _Table(text), _Table(text), _Table(text)
-        for line in _LINE.finditer(text):
+        core_bytes = text.rfind(b"\n", 0, text.find(b"\t")) + 1 if b"\t" in text else len(text)
+        core.add_all(core_bytes)  # what modules have comes after it
+        for line in _LINE.finditer(text, core_bytes):
             address, at = int(line.group(1), 16), line.start(3)
             if line.group(4) is None:
                 core.add(address, at)
@@ -165,6 +169,21 @@ class _Table:
     def add(self, address: int, at: int) -> None:
         self._addresses.append(address)
         self._starts.append(at)
+
+    def add_all(self, end: int) -> None:
+        """The symbols in the text up to there, none of them a module's, in lines such as "ffffffff81000000 T _stext".
+
+        There are a quarter of a million, so this is done by blocks and with what Python has in C.
+        """
+        at = self._text.find(b"\n", 0, 1) + 1
+        while at < end:
+            stop = self._text.rfind(b"\n", at, min(at + _BLOCK_BYTES, end)) + 1 or end
+            lines = self._text[at:stop].splitlines(keepends=True)
+            self._addresses.frombytes(bytes.fromhex(b"".join([line[:16] for line in lines]).decode()))
+            self._starts.extend(islice(accumulate(map(len, lines), initial=at + 19), len(lines)))
+            at = stop
+        if sys.byteorder == "little":
+            self._addresses.byteswap()
 
     def sort(self) -> None:
         """As kallsyms lists them they nearly are, those of all but per-CPU variables and modules."""
