@@ -29,7 +29,14 @@ def test_staying_alive() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("kernel", matrix.names())
 def test_staying_alive_in_full(kernel: str) -> None:
-    _stay_alive(kernel, ("stopped", "blocked", "full-disk", "two", "modules-cpus", "attach=200"), 1800)
+    _stay_alive(kernel, ("stopped", "blocked", "full-disk", "two", "modules-cpus"), 900)
+
+
+@pytest.mark.vm
+@pytest.mark.long
+@pytest.mark.parametrize("kernel", matrix.names())
+def test_attach_and_detach_200_times(kernel: str) -> None:
+    _stay_alive(kernel, ("attach=200",), 2400)
 
 
 @pytest.mark.vm
