@@ -48,7 +48,6 @@
 #define PF_KTHREAD 0x00200000
 #define MMF_OOM_SKIP 21
 
-#define MAX_DEPTH 24
 #define MAX_THREADS 32
 
 /* An OOM in the hands of the task that invoked it: oom_lock is held from its beginning to its end. */

@@ -15,12 +15,10 @@ static inline u64 node_address(u32 node)
 	return PEEK(u64, KSYM(node_data) + 8 * node);
 }
 
-/* enum node_states: whether the node is online (or has memory). */
-static inline u32 node_in(u32 node, u32 state)
+/* enum node_states: the nodes that are online (or have memory), a bit for each. */
+static inline u64 nodes_in(u32 state)
 {
-	u64 mask = KSYM(node_states) + state * sizeof(TYPE_task_struct__mems_allowed);
-
-	return PEEK(u64, mask + 8 * (node / 64)) >> (node & 63) & 1;
+	return PEEK(u64, KSYM(node_states) + state * sizeof(TYPE_task_struct__mems_allowed));
 }
 #else
 /* without CONFIG_NUMA: the one node is a variable */
@@ -29,9 +27,9 @@ static inline u64 node_address(u32 node)
 	return node ? 0 : KSYM(contig_page_data);
 }
 
-static inline u32 node_in(u32 node, u32 state)
+static inline u64 nodes_in(u32 state)
 {
-	return !node;
+	return 1;
 }
 #endif
 
@@ -96,7 +94,7 @@ static inline void fill_hugepages(struct rec_node *to, u32 node)
 static inline void fill_node(struct rec_node *to, u32 node, u64 pgdat)
 {
 	to->node = node;
-	to->has_memory = node_in(node, ENUM(N_MEMORY));
+	to->has_memory = nodes_in(ENUM(N_MEMORY)) >> (node & 63) & 1;
 	to->kswapd_failures = GET(pgdat, pglist_data, kswapd_failures);
 	bpf_probe_read_kernel(to->stat, AT_MOST(sizeof(TYPE_pglist_data__vm_stat), sizeof(to->stat)),
 			      (void *)AT(pgdat, pglist_data, vm_stat));

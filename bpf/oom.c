@@ -126,7 +126,7 @@ int oom_badness_return(struct pt_regs *ctx)
 	return 0;
 }
 
-/* The same by BPF's own trampoline, where the result follows the arguments: a kretprobe takes longer than all the rest. */
+/* The same by BPF's own trampoline, where the result follows the arguments; a kretprobe takes many times as long. */
 int oom_badness_direct(struct arguments *ctx)
 {
 	weighed(ctx, ctx->arg[2]);
@@ -175,8 +175,8 @@ int __oom_kill_process(struct pt_regs *ctx)
 /*
  * mark_oom_victim(tsk): SIGKILL has been sent, the Killed line comes next, task_lock is held. Or the victim, chosen or
  * the task itself that invoked the OOM killer, is exiting already (task_will_free_mem), nothing is printed, and what
- * would have been is taken here; unless it is the victim of an earlier OOM, which wants memory once more on its way out:
- * then nothing has been decided.
+ * would have been is taken here; unless it is the victim of an earlier OOM, which wants memory once more on its way
+ * out: then nothing has been decided.
  */
 int mark_oom_victim(struct pt_regs *ctx)
 {

@@ -42,6 +42,8 @@ int send_task(struct pt_regs *ctx)
 	return 0;
 }
 
+#define MEMCGS_AT_ONCE 8 /* then it calls itself: the verifier looks at each round of a loop, but once at a call */
+
 /*
  * The memcg oom->subject. As REC_MEMCG: it and all its ancestors, then the same for oom->next_subject, each once an
  * OOM. As another kind: it alone.
@@ -57,7 +59,7 @@ int send_memcgs(struct pt_regs *ctx)
 	memcg = oom->subject;
 	id = oom->oom_id;
 #pragma nounroll
-	for (i = 0; i < 2 * MAX_DEPTH; i++) {
+	for (i = 0; i < MEMCGS_AT_ONCE; i++) {
 		u64 key = memcg;
 
 		sent = seen.lookup(&key);
@@ -65,15 +67,18 @@ int send_memcgs(struct pt_regs *ctx)
 			memcg = oom->next_subject;
 			oom->next_subject = 0;
 			if (!memcg)
-				break;
+				goto out;
 			continue;
 		}
 		submit_memcg(ctx, oom, memcg);
 		if (oom->kind != REC_MEMCG)
-			break;
+			goto out;
 		seen.update(&key, &id);
 		memcg = memcg_parent(memcg);
 	}
+	oom->subject = memcg;
+	parts.call(ctx, SEND_MEMCGS);
+out:
 	if (oom->stage & SILENT)
 		parts.call(ctx, SEND_STATS);
 	return 0;

@@ -55,7 +55,7 @@ enum record_kind {
 	REC_VICTIM = 21,     /* the task that was chosen */
 	REC_MEMORY = 22,     /* an OOM that is not a memcg's: the machine's counters, when the kernel begins with them */
 	REC_NODE = 23,	     /* each online node, and after it … */
-	REC_ZONE = 24,	     /* … each of its populated zones */
+	REC_ZONE = 24,	     /* … each of its zones, populated or not */
 	REC_FORMAT = 25,     /* a format that the next record is printed with, once an OOM */
 	REC_PRINT = 26,	     /* a printk between "Mem-Info:" and the tasks: its arguments */
 	REC_CHARGED = 32,    /* what the task before it has charged to its memcg of late */

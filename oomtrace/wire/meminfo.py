@@ -30,7 +30,7 @@ class Structures:
     def __init__(self, by_kind: Mapping[str, List[Any]], facts: Facts, page_kb: int) -> None:
         self._memory: Any = by_kind["REC_MEMORY"][0] if "REC_MEMORY" in by_kind else None
         self._nodes: List[Any] = list(by_kind.get("REC_NODE", ()))
-        self._zones: List[Any] = list(by_kind.get("REC_ZONE", ()))
+        self._zones: List[Any] = [zone for zone in by_kind.get("REC_ZONE", ()) if zone.present]  # populated_zone
         self._facts: Facts = facts.get("meminfo") or {}
         self._kb = page_kb
 
