@@ -13,8 +13,8 @@ more than what the kernel's own report costs (printed − silent, untraced), and
 
 The reader leaves records in the buffers while an OOM goes on. When they fill three quarters of a CPU's buffer (of 8
 MiB: some 15,000 tasks) or after 0.3 s it must take them out; on one CPU, as here, the OOM waits for that. Below that a
-task adds 11 µs: 5.5 for weighing it ("silent": its record and its points), 5.3 for its row. Most of both goes into
-reading some 25 fields of the task one by one, as BPF must, where the kernel reads them in place.
+task adds 10 µs: 5 for weighing it ("silent": its record and its points), 5 for its row. Most of both goes into reading
+some 18 fields of the task one by one, as BPF must, where the kernel reads them in place.
 """
 
 
