@@ -18,9 +18,11 @@ in the page cache; for oomtrace also with no programs kept for this kernel yet, 
 compiles against the kernel's headers at every start, oomtrace needs none. To reach: at most 1.0 × bpftrace, at most 1/8
 of oomkill-bpfcc, memory at most bpftrace's.
 
-A later start's time goes (6.1, profiled) into Python and click for a quarter, oomtrace's own modules for a quarter, the
-kernel's verifier for a fifth (half of that for two programs with loops), the 28 probes for a sixth. The first start's
-goes into clang, which bpftrace uses, too, but on a program of a few lines instead of 2,200.
+A later start's time goes (6.12, profiled) into Python and click for two fifths, oomtrace's own modules for a sixth, the
+kernel's verifier for a sixth, attaching the 29 probes for a quarter. The first start's goes into clang, which bpftrace
+uses, too, but on a program of a few lines instead of 2,300: loading bcc takes 1.5 s, LLVM's first use 1.6, compiling 7,
+or 10 while nothing of LLVM is in any cache (6.1, in one process; where there are CPUs and memory for it, two share the
+programs).
 """
 
 
