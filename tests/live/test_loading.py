@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any, List, Optional, Tuple
 
@@ -9,7 +10,7 @@ import pytest
 
 from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel.probes import PROBES, Probe, Target
-from oomtrace.live import bpf, compiler, tracer
+from oomtrace.live import bpf, compiler, program, tracer
 from oomtrace.live.bpf import MapSpec
 from oomtrace.live.image import Image, Program
 from oomtrace.live.program import PARTS
@@ -94,6 +95,29 @@ def test_with_pypis_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
             made.compile(["int x;"], [])
     finally:
         made.close()
+
+
+def _made(_bcc: object, text: str) -> Image:
+    if "wrong" in text:
+        raise ValueError(f"{text} does not compile")
+    return Image((MapSpec("shared", 4, 4, 4, 2, 0), MapSpec(f"of {text}", 4, 4, 4, 2, 0)), (Program(text, b"", {}),))
+
+
+def test_programs_are_compiled_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "_compile", _made)
+    image = Image.from_plain(compiler._reply(None, "programs", ["a", "b"]))
+    assert [spec.name for spec in image.maps] == ["shared", "of a", "of b"]
+    assert [program.name for program in image.programs] == ["a", "b"]
+    assert compiler._reply(None, "programs", ["a", "wrong b"]) == {"error": "wrong b does not compile"}
+    assert compiler._reply(None, "programs", ["wrong a", "b"]) == {"error": "wrong a does not compile"}
+
+
+def test_halves_make_all_programs() -> None:
+    def named(texts: List[str]) -> List[str]:
+        return sorted(re.findall(r'^#line 1 "bpf/(\w+\.c)"', "".join(texts), re.MULTILINE))
+
+    assert named(program.sources(True)) == named(program.sources(False)) == sorted(
+        path.name for path in program.bpf_folder().glob("*.c"))
 
 
 @pytest.mark.parametrize("cpus, kilobytes", [(1, 8192), (2, 8192), (16, 4096), (64, 1024), (512, 256)])
