@@ -12,6 +12,7 @@ NO_BTF = {"OOMTRACE_BTF": "/nonexistent"}
 
 
 @pytest.mark.vm
+@pytest.mark.long  # not for its time, but for the image with the kernel's headers, which no other test wants
 def test_memcg_oom_is_identical_with_headers_in_place_of_btf() -> None:
     # Compiling the headers takes half a minute to three minutes where nothing but emulation is to be had.
     traced = trace("6.1", "v2", MEMCG_OOM, timeout=900, variant="bench", environment=NO_BTF)
