@@ -9,7 +9,7 @@ VENV := .venv
 COLOR := $(shell test -t 1 && test -z "$$NO_COLOR" && echo always || echo never)
 
 demo:
-	@$(PYTHON) -m vm run --kernel $(KERNEL) --timeout 240 -- sh /root/oomtrace/vm/demo.sh $(COLOR)
+	@$(PYTHON) -m vm run --kernel $(KERNEL) --timeout 240 -- sh vm/demo.sh $(COLOR)
 
 test: lint unit vm-test
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run in a guest by `make demo`: a memory cgroup /foo runs full while oomtrace looks on. $1: --color's argument.
-cd /root/oomtrace || exit 1
+cd "$(dirname "$0")/.." || exit 1
 mkfifo /tmp/ready
 oomtrace --once --verify --color "${1:-auto}" --ready-file /tmp/ready &
 trace=$!

@@ -20,8 +20,9 @@ LOG = ROOT / "tests" / "fixtures" / "data" / "6.1-memcg-v2.kmsg"
 
 # What the second leaves to its user: something that makes an OOM, and something that is hungry.
 SETTING = """
-mkdir /tmp/work && cd /tmp/work
-echo 'python3 /root/oomtrace/tests/guest/memcg_oom.py >/dev/null' >reproduce.sh
+checkout=$PWD
+mkdir /tmp/recipe && cd /tmp/recipe
+echo "python3 $checkout/tests/guest/memcg_oom.py >/dev/null" >reproduce.sh
 echo 'bytearray(1 << 29)' >hungry.py
 """
 

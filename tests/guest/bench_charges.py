@@ -16,9 +16,9 @@ import sys
 import time
 from contextlib import contextmanager
 
-from bench_common import cgroup, child, traced, write
+from bench_common import CHECKOUT, cgroup, child, traced, write
 
-sys.path.insert(0, "/root/oomtrace")
+sys.path.insert(0, CHECKOUT)
 
 MODES = ("untraced", "off", "batch", "every", "nothing")
 PASSES = 3
@@ -39,7 +39,7 @@ def anonymous(advice):
 
 
 def page_cache():
-    with open("/root/bench.dat", "rb", buffering=0) as file:
+    with open("/var/tmp/bench.dat", "rb", buffering=0) as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         buffer = bytearray(1 << 16)
         while file.readinto(buffer):
@@ -134,7 +134,7 @@ def main():
     path = cgroup("bench")
     write("/sys/kernel/mm/transparent_hugepage/enabled", "madvise")
     loopback_up()
-    with open("/root/bench.dat", "wb") as file:
+    with open("/var/tmp/bench.dat", "wb") as file:
         file.write(b"x" * SIZE)
         os.fsync(file.fileno())
     asked, ask = os.pipe()

@@ -8,7 +8,9 @@ import sys
 import tempfile
 import traceback
 from contextlib import contextmanager
+from pathlib import Path
 
+CHECKOUT = str(Path(__file__).resolve().parents[2])
 ROOT = "/sys/fs/cgroup"
 
 

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import time
 
-from bench_common import Trace, cgroup, child, oom, write
+from bench_common import CHECKOUT, Trace, cgroup, child, oom, write
 
-sys.path.insert(0, "/root/oomtrace")
+sys.path.insert(0, CHECKOUT)
 TRACING = "/sys/kernel/tracing"
 TASKS = (10, 100, 1000, 10000)
 BURST = 10  # reports in 5 s that the kernel's rate limit lets pass

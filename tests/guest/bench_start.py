@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 COMMANDS = {
     "oomtrace": ["oomtrace"],
@@ -72,5 +73,5 @@ def main():
 
 
 if __name__ == "__main__":
-    os.chdir("/root/oomtrace")
+    os.chdir(Path(__file__).resolve().parents[2])
     main()

@@ -5,7 +5,7 @@
 #
 # START and LOOK are the README's words for starting it and for looking at what it has recorded.
 set -e
-cd /root/oomtrace
+cd "$(dirname "$0")/../.."
 # The service sees no home folders (ProtectHome), so it cannot run from the checkout.
 mkdir -p /opt/oomtrace/lib/systemd/system
 cp -r oomtrace bpf /opt/oomtrace/

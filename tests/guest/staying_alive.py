@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from bench_common import Trace, cgroup, child, hog, kernel_kills, oom, write
+from bench_common import CHECKOUT, Trace, cgroup, child, hog, kernel_kills, oom, write
 
 STOPPED_S = 10
 PATIENCE_S = 60  # for what takes a second where nothing else is going on
@@ -230,7 +230,7 @@ def _used_kb():
 
 def attach_and_detach(times):
     """Again and again in one process: no probe, no descriptor, no memory is left behind."""
-    sys.path.insert(0, "/root/oomtrace")
+    sys.path.insert(0, CHECKOUT)
     from oomtrace import tracing
 
     if not os.path.isdir("/sys/kernel/debug/kprobes"):

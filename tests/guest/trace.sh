@@ -8,7 +8,7 @@ out=$1; shift
 mkdir -p "$out"
 dmesg -C
 mkfifo "$out/ready"
-cd /root/oomtrace || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 # The ready file is a fifo: opening it waits for the other side, so nothing has to poll; there is nothing in it if the
 # trace could not start.
 oomtrace -v --format kernel -o "$out/captures/" --ready-file "$out/ready" >"$out/ours" 2>"$out/err" &

@@ -12,7 +12,7 @@ from vm import boot
 from vm.spec import RunSpec
 
 FOLDER = "/tmp/out"
-MEMCG_OOM = "python3 /root/oomtrace/tests/guest/memcg_oom.py"
+MEMCG_OOM = "python3 tests/guest/memcg_oom.py"
 
 # Every kernel of the matrix on cgroup v2; on v1 those that are built with its memory controller.
 CASES: Tuple[Tuple[str, str], ...] = (
@@ -40,7 +40,7 @@ def trace(kernel: str, cgroup: str, command: str, timeout: float = 300, **wanted
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
         spec = RunSpec(kernel=kernel, cgroup=cgroup, timeout=timeout, get=[(FOLDER, here / "out")], **wanted)
-        result = boot.run(spec, f"sh /root/oomtrace/tests/guest/trace.sh {FOLDER} {command}")
+        result = boot.run(spec, f"sh tests/guest/trace.sh {FOLDER} {command}")
         boot.check(result)
         said = result.stderr.decode("utf-8", "replace")
         assert result.status == 0, said

@@ -9,7 +9,7 @@ import pytest
 from vm import boot, matrix
 from vm.spec import RunSpec
 
-SCRIPT = "python3 /root/oomtrace/tests/guest/staying_alive.py"
+SCRIPT = "python3 tests/guest/staying_alive.py"
 
 
 def _stay_alive(kernel: str, cases: Tuple[str, ...], timeout: float, memory: int = 1 << 30) -> None:
