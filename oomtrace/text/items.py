@@ -124,18 +124,18 @@ def _getter(kind: Any, paths: Tuple[str, ...]) -> Optional[_Getter]:
     return attrgetter(*paths) if len(paths) > 1 and names >= set(paths) else None
 
 
-def may_print(kind: type, row: Row) -> bool:
+def may_print(item: type, row: Row) -> bool:
     """Whether the row can print an item of this class: not if all of its values are of another."""
     paths = row.fields
     if not paths or any(hole.none is not None for hole in row.format.holes):
         return True
-    if kind is str:
+    if item is str:
         return "." in paths
-    if not is_dataclass(kind):
+    if not is_dataclass(item):
         return True
-    names = {field.name for field in fields(kind)}
+    names = {field.name for field in fields(item)}
     heads = [path.partition(".")[0] for path in paths]
-    return any(head in names or hasattr(kind, head) for head in heads)
+    return any(head in names or hasattr(item, head) for head in heads)
 
 
 def holds(item: Any, sets: Mapping[str, Any]) -> bool:
