@@ -17,8 +17,9 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check oomtrace vm tests
 	$(VENV)/bin/mypy oomtrace vm
 
+# A test that hangs says where, and does not take an hour.
 unit: $(VENV)/ready
-	$(VENV)/bin/pytest -m "not vm"
+	$(VENV)/bin/pytest -m "not vm" -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 vm-test: $(VENV)/ready
 	$(VENV)/bin/pytest -m "vm and not long"

@@ -6,6 +6,7 @@ import io
 import os
 import pty
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -38,17 +39,21 @@ def to_bytes(format: str, event: OomEvent) -> bytes:
 
 
 def to_terminal(act: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """What arrives at a terminal."""
+    """What arrives at a terminal. It is read while it is written: a terminal takes some 4 to 64 KiB ahead, as the
+    kernel pleases, and then makes the writer wait."""
     monkeypatch.setenv("TERM", "xterm")
     leader, follower = pty.openpty()
-    with os.fdopen(follower, "w") as stream:
-        act(stream)
+    with ThreadPoolExecutor(1) as reader:
+        arrived = reader.submit(read_all, leader)
+        with os.fdopen(follower, "w") as stream:
+            act(stream)
+    return arrived.result()
+
+
+def read_all(leader: int) -> bytes:
     chunks = []
     try:
-        while True:
-            chunk = os.read(leader, 65536)
-            if not chunk:
-                break
+        while chunk := os.read(leader, 65536):
             chunks.append(chunk)
     except OSError:  # the other end is closed
         pass
