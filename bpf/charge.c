@@ -2,9 +2,31 @@
 /* Charges as they are made. One of these is attached, as --charges says. */
 #include "charge.h"
 
+/* A counter's limit and what it counts towards: side by side in most kernels, and then read at once. */
+struct above {
+	u64 max, parent;
+};
+
+static inline struct above get_above(u64 counter)
+{
+	struct above above = {};
+
+#if OFF_page_counter__parent == OFF_page_counter__max + 8
+	bpf_probe_read_kernel(&above, sizeof(above), (void *)AT(counter, page_counter, max));
+#else
+	above.max = GET(counter, page_counter, max);
+	above.parent = GET(counter, page_counter, parent);
+#endif
+	return above;
+}
+
+/* PAGE_COUNTER_MAX, include/linux/page_counter.h, for pages of 4 KiB; with larger ones, no limit is as high. */
+#define NO_LIMIT (0x7fffffffffffffffULL / 4096)
+
 /*
  * page_counter_try_charge(counter, nr_pages, fail): once for a batch of 64 pages, most of which stay in stock for the
- * next charges. It fails, and nothing is charged, where a counter up to the root has no room.
+ * next charges. It fails, and nothing is charged, where a counter up to the root has no room. Every read costs as much
+ * as forty instructions, so the usage is read only where there is a limit.
  */
 int charge_batch(struct pt_regs *ctx)
 {
@@ -12,12 +34,12 @@ int charge_batch(struct pt_regs *ctx)
 	int i;
 
 #pragma nounroll
-	for (i = 0; i < COUNTER_DEPTH; i++) {
-		if (!at)
-			break;
-		if (GET(at, page_counter, usage) + nr_pages > GET(at, page_counter, max))
+	for (i = 0; i < COUNTER_DEPTH && at; i++) {
+		struct above above = get_above(at);
+
+		if (above.max < NO_LIMIT && GET(at, page_counter, usage) + nr_pages > above.max)
 			return 0;
-		at = GET(at, page_counter, parent);
+		at = above.parent;
 	}
 	count_charge((struct charger){counter, bpf_get_current_pid_tgid() >> 32}, nr_pages);
 	return 0;
