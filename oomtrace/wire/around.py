@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Mapping, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from oomtrace.model import Exiting, Frame, Growth, Reap, Reclaim, Release, Sharing, Stack
 from oomtrace.wire import stack
-from oomtrace.wire.layout import Record, text_of
-
-ByKind = Mapping[str, List[Any]]
+from oomtrace.wire.layout import ByKind, Record, text_of
 
 
 def growth(by_kind: ByKind, begin_ns: int, path_of: Callable[[int], Optional[str]]) -> Tuple[Growth, ...]:

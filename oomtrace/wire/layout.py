@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from typing import Any, Dict, List, Tuple, Type
+from typing import Any, Dict, Iterable, List, Mapping, Tuple, Type
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 
@@ -115,6 +115,27 @@ class Record:
         self.seq: int = body.header.seq
         self.oom_id: int = body.header.oom_id
         self.time_ns: int = body.header.time_ns
+
+
+ByKind = Mapping[str, List[Any]]  # the bodies of an OOM's records
+
+
+def by_kind(records: Iterable[Record]) -> ByKind:
+    """The records' bodies by their kind, in order."""
+    found: Dict[str, List[Any]] = {}
+    for record in records:
+        found.setdefault(record.kind, []).append(record.body)
+    return found
+
+
+def first(bodies: ByKind, kind: str) -> Any:
+    """The first of a kind, or None."""
+    return bodies[kind][0] if kind in bodies else None
+
+
+def last(bodies: ByKind, kind: str) -> Any:
+    """The last of a kind, or None."""
+    return bodies[kind][-1] if kind in bodies else None
 
 
 def text_of(chars: Any) -> str:

@@ -10,7 +10,7 @@ from struct import unpack_from
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from oomtrace.model import Counters, HugePages, MemInfo, Node, Zone
-from oomtrace.wire.layout import text_of
+from oomtrace.wire.layout import ByKind, first, text_of
 from oomtrace.wire.printed import Printed
 
 Facts = Mapping[str, Any]
@@ -27,8 +27,8 @@ _NOT_IN_NODES = ("slab_reclaimable", "slab_unreclaimable", "kernel_misc_reclaima
 class Structures:
     """What the records of one OOM hold of the machine's memory."""
 
-    def __init__(self, by_kind: Mapping[str, List[Any]], facts: Facts, page_kb: int) -> None:
-        self._memory: Any = by_kind["REC_MEMORY"][0] if "REC_MEMORY" in by_kind else None
+    def __init__(self, by_kind: ByKind, facts: Facts, page_kb: int) -> None:
+        self._memory: Any = first(by_kind, "REC_MEMORY")
         self._nodes: List[Any] = list(by_kind.get("REC_NODE", ()))
         self._zones: List[Any] = [zone for zone in by_kind.get("REC_ZONE", ()) if zone.present]  # populated_zone
         self._facts: Facts = facts.get("meminfo") or {}
