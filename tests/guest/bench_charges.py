@@ -1,8 +1,9 @@
 """Run in a guest whose time counts instructions (--icount): what tracing adds to memory that is charged to a memcg.
 
-Prints, as JSON, the CPU nanoseconds (instructions) of each kind of work for each mode of --charges, pass by pass. One
-process does all the work, and modes come and go around it: what it is given is the same from round to round, and where
-it lies, too. The first pass, while caches and lists of free pages find their state, is left out.
+Prints, as JSON, the CPU nanoseconds (instructions) of each kind of work in each mode of --charges: every mode between
+two measurements untraced. One process does all the work, and modes come and go around it: what it is given is nearly
+the same from round to round, and where it lies, too. Beside that, what one run of each mode's program takes, as the
+kernel counts it.
 """
 
 import ctypes
@@ -20,8 +21,8 @@ from bench_common import CHECKOUT, cgroup, child, traced, write
 
 sys.path.insert(0, CHECKOUT)
 
-MODES = ("untraced", "off", "batch", "every", "nothing")
-PASSES = 3
+MODES = ("off", "batch", "every", "trampoline", "kprobe")
+PASSES = 4
 ROUNDS = 5
 SIZE, HUGE = 32 << 20, 2 << 20
 _HUGEPAGE, _NOHUGEPAGE = 14, 15
@@ -116,18 +117,71 @@ def serve(asked, answered):
 
 
 @contextmanager
-def nothing():
-    """A program that does nothing, in the place of that of --charges every."""
+def nothing(by):
+    """A program that does nothing in the place of that of --charges every, by a trampoline if there is one."""
     from oomtrace import plan
     from oomtrace.live import bpf
 
     made, base = plan.get(lambda _: None)
     target = next(target for target in made.targets_at(base) if target.probe.program == "charge_every")
-    program = bpf.load_program("nothing", bytes.fromhex("b700000000000000" "9500000000000000"), target.type_id)
-    attached = bpf.attach_direct(program) if target.type_id else bpf.attach_kprobe(target.symbol, program)
+    type_id = target.type_id if by == "trampoline" else None
+    program = bpf.load_program("nothing", bytes.fromhex("b700000000000000" "9500000000000000"), type_id)
+    attached = bpf.attach_direct(program) if type_id else bpf.attach_kprobe(target.symbol, program)
     yield
     os.close(attached)
     os.close(program)
+
+
+class Worker:
+    """The process in a cgroup that does the work when asked."""
+
+    def __init__(self, path):
+        asked, ask = os.pipe()
+        answer, answered = os.pipe()
+
+        def work():
+            os.close(ask)
+            serve(asked, answered)
+
+        child(path, work)
+        os.close(asked)
+        os.close(answered)
+        self.questions, self.answers = open(ask, "w"), open(answer)  # noqa: SIM115 (until end)
+
+    def measure(self):
+        time.sleep(1)  # what starting left to do is done
+        self.questions.write("\n")
+        self.questions.flush()
+        return json.loads(self.answers.readline())
+
+    def end(self):
+        self.questions.close()
+        os.wait()
+
+
+def in_turn(worker):
+    """[mode, times] of all passes, with one untraced before and after each."""
+    worker.measure()  # until caches and lists of free pages find their state
+    found = [["untraced", worker.measure()]]
+    for number in range(PASSES):
+        for mode in MODES:
+            with nothing(mode) if mode in ("trampoline", "kprobe") else traced(mode):
+                found.append([mode, worker.measure()])
+            found.append(["untraced", worker.measure()])
+            print(f"charges: pass {number + 1} of {PASSES}, {mode} done", file=sys.stderr)
+    return found
+
+
+def program_runs(worker):
+    """By mode: how often its program ran, and the nanoseconds (instructions) that all its runs took."""
+    runs = {}
+    write("/proc/sys/kernel/bpf_stats_enabled", 1)
+    for mode in ("batch", "every"):
+        with traced(mode) as trace:
+            worker.measure()
+            runs[mode] = max(trace.program_runs())
+    write("/proc/sys/kernel/bpf_stats_enabled", 0)
+    return runs
 
 
 def main():
@@ -137,29 +191,9 @@ def main():
     with open("/var/tmp/bench.dat", "wb") as file:
         file.write(b"x" * SIZE)
         os.fsync(file.fileno())
-    asked, ask = os.pipe()
-    answer, answered = os.pipe()
-
-    def work():
-        os.close(ask)
-        serve(asked, answered)
-
-    child(path, work)
-    os.close(answered)
-    found = []
-    with open(ask, "w") as questions, open(answer) as answers:
-        for number in range(PASSES + 1):
-            for mode in MODES:
-                with nothing() if mode == "nothing" else traced(mode):
-                    time.sleep(1)  # what starting left to do is done
-                    questions.write("\n")
-                    questions.flush()
-                    times = json.loads(answers.readline())
-                if number:
-                    found.append([mode, times])
-                print(f"charges: pass {number} of {PASSES}, {mode} done", file=sys.stderr)
-    os.wait()
-    json.dump(found, sys.stdout)
+    worker = Worker(path)
+    json.dump({"measured": in_turn(worker), "runs": program_runs(worker)}, sys.stdout)
+    worker.end()
 
 
 if __name__ == "__main__":

@@ -86,6 +86,13 @@ class Trace:
         with open(f"/proc/{self.process.pid}/stat") as file:
             return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
 
+    def program_runs(self):
+        """Of each of its BPF programs: runs, and nanoseconds in all, while the kernel counts them."""
+        for path in Path(f"/proc/{self.process.pid}/fdinfo").iterdir():
+            facts = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+            if "run_cnt" in facts:
+                yield int(facts["run_cnt"]), int(facts["run_time_ns"])
+
     def said(self):
         """Its status, and what it said on standard error."""
         with open(f"{self.folder}/err") as errors:

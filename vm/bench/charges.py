@@ -3,36 +3,72 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
+from typing import Dict, List, Tuple
 
 from ..spec import RunSpec
 from .guest import measure, table
 
+_Measured = List[Tuple[str, Dict[str, int]]]  # mode, and the least of each work's rounds; in the order of measuring
+
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for the same work (its CPU time in a guest whose clock counts
-instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced in the same pass. One
-process does all the work while the modes take turns around it, in three passes of one boot, after one to warm up; each
-measurement is the least of five rounds (a round that lacked huge pages does not count). Shown: the median of the
-passes, ± half of what lies between the passes untraced that are farthest apart. To reach: `batch` (the default) at most
-+0.3 %, `every` at most +5 %, `off` not measurable. "(nothing)" is a program that does nothing, where that of `every`
-is: what the kernel takes to call any program at each charge, the floor of `every`.
+instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced. One process does all the
+work while the modes take turns around it, each between two measurements untraced, in four passes of one boot; each
+measurement is the least of five rounds (a round that lacked huge pages does not count). Shown: the median of the passes
+relative to the mean of the two beside it, ± the median distance from that. To reach: `batch` (the default) at most
++0.3 %, `every` at most +5 %, `off` not measurable. "(trampoline)" and "(kprobe)" are a program that does nothing, where
+that of `every` is: what the kernel takes to call any program at each charge. `every` goes by a trampoline; `batch` by a
+kprobe, for 64 pages at a time, or for a huge page. Where a program that does nothing seems to save instructions, the
+work scatters by more than what there is to measure (huge pages: by which ones there are); the sum below each table has
+no such scatter.
 """
+_WORK, _COLUMNS = "page faults, 4 KiB", ("off", "batch", "every", "trampoline", "kprobe")
+_PAGES = (32 << 20) // 4096  # of that work, each charged
 
 
 def section(kernel: str) -> str:
     """The measurement on a kernel as markdown."""
     found = measure(RunSpec(kernel=kernel, icount=True, timeout=3000), "bench_charges.py")
-    least: dict[str, dict[str, list[int]]] = {}
-    for mode, works in found:
-        for work, times in works.items():
-            least.setdefault(work, {}).setdefault(mode, []).append(min(times))
-    return table("work|instructions|off|batch|every|(nothing)|±", [_row(work, modes) for work, modes in least.items()])
+    measured = [(mode, {work: min(times) for work, times in works.items()}) for mode, works in found["measured"]]
+    rows = [_row(work, measured) for work in measured[0][1]]
+    return table("work|instructions|off|batch|every|(trampoline)|(kprobe)", rows) + _profile(measured, found["runs"])
 
 
-def _row(work: str, modes: dict[str, list[int]]) -> list[str]:
-    untraced = modes["untraced"]
-    middle = statistics.median(untraced)
-    row = [work, f"{middle / 1e6:.1f} M"]
-    for mode in ("off", "batch", "every", "nothing"):
-        ratio = statistics.median(traced / without for traced, without in zip(modes[mode], untraced))
-        row.append(f"{100 * (ratio - 1):+.2f} %")
-    return [*row, f"{100 * (max(untraced) - min(untraced)) / 2 / middle:.2f} %"]
+def _ratios(measured: _Measured, mode: str, work: str) -> list[float]:
+    """Of a mode to the mean of what was measured untraced before and after it, pass by pass."""
+    return [
+        2 * least[work] / (measured[at - 1][1][work] + measured[at + 1][1][work])
+        for at, (name, least) in enumerate(measured) if name == mode
+    ]
+
+
+def _row(work: str, measured: _Measured) -> list[str]:
+    row = [work, f"{_untraced(measured, work) / 1e6:.1f} M"]
+    for mode in _COLUMNS:
+        ratios = _ratios(measured, mode, work)
+        middle = statistics.median(ratios)
+        apart = statistics.median(abs(ratio - middle) for ratio in ratios)
+        row.append(f"{100 * (middle - 1):+.2f} % ± {100 * apart:.2f}")
+    return row
+
+
+def _untraced(measured: _Measured, work: str) -> float:
+    return statistics.median(least[work] for mode, least in measured if mode == "untraced")
+
+
+def _profile(measured: _Measured, runs: dict[str, tuple[int, int]]) -> str:
+    """Where the instructions go: into calling a program, and into the program."""
+    call = {
+        way: (statistics.median(_ratios(measured, way, _WORK)) - 1) * _untraced(measured, _WORK) / _PAGES
+        for way in ("trampoline", "kprobe")
+    }
+    run = {mode: time / count for mode, (count, time) in runs.items()}
+    batch = call["kprobe"] + run["batch"]
+    percent = 100 * batch * _PAGES / 64 / _untraced(measured, _WORK)
+    return "\n" + textwrap.fill(
+        f"To call a program takes {call['trampoline']:.0f} instructions by a trampoline and {call['kprobe']:.0f} by a "
+        f"kprobe; a run of `batch` takes {run['batch']:.0f} and one of `every` {run['every']:.0f} (as the kernel "
+        f"counts it, which adds some sixty). A batch thus costs {batch:.0f}: {percent:.2f} % of 64 page faults of 4 KiB.",
+        120, break_on_hyphens=False,
+    ) + "\n"
