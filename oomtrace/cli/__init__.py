@@ -13,6 +13,7 @@ from typing import Any, List, Optional
 import click
 
 from oomtrace import __version__
+from oomtrace.cli.voice import say
 from oomtrace.errors import EXIT_FAILURE, OomtraceError
 
 # Name of each command's module and function, in the order of --help.
@@ -80,4 +81,4 @@ def main(args: Optional[List[str]] = None) -> None:
 
 
 def _complain(message: str, hint: Optional[str]) -> None:
-    click.echo(f"oomtrace: {message}" + (f"\n  hint: {hint}" if hint else ""), err=True)
+    say(f"oomtrace: {message}" + (f"\n  hint: {hint}" if hint else ""))

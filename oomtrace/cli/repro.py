@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 import click
 
 from oomtrace.cli import notify
+from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import OomtraceError
 from oomtrace.repro import cgroups, needs, parse
 from oomtrace.repro.judge import EXIT_UNEXPECTED, EXIT_UNMET, kernel_text
@@ -62,7 +63,7 @@ def command(
     status = 0
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(None, ready_file))
-        recorder = None if no_trace else Recorder(_say if verbose else _nothing, _say)
+        recorder = None if no_trace else Recorder(say if verbose else nothing, say)
         if recorder:
             stack.callback(recorder.stop)
             recorder.start()
@@ -71,7 +72,7 @@ def command(
         for scenario in scenarios:
             reasons = needs.unmet(scenario, hierarchy, mean_it)
             if reasons:
-                _say(f"{scenario.name}: skipped: {'; '.join(reasons)}")
+                say(f"{scenario.name}: skipped: {'; '.join(reasons)}")
                 _write(results, {"scenario": scenario.name, "outcome": "skipped", "reasons": reasons})
                 status = status or EXIT_UNMET
                 continue
@@ -80,7 +81,7 @@ def command(
             outcome = reproduce(scenario, hierarchy, recorder)
             for traced in outcome.events:
                 sink.take(traced)
-            _say(_line(outcome))
+            say(_line(outcome))
             _write(results, _document(outcome, recorder))
             status = EXIT_UNEXPECTED if outcome.problems else status
         sink.close()
@@ -108,7 +109,7 @@ def _mark(name: str) -> None:
 def _sink(form: str, quiet: bool, output: Optional[str]) -> Any:
     from oomtrace.cli import report
 
-    return report.Sink(sys.stdout, form, quiet, output, _say)
+    return report.Sink(sys.stdout, form, quiet, output, say)
 
 
 def _line(outcome: Outcome) -> str:
@@ -151,11 +152,3 @@ def _write(stream: Optional[TextIO], document: Dict[str, Any]) -> None:
     if stream is not None:
         stream.write(json.dumps(document) + "\n")
         stream.flush()
-
-
-def _say(message: str) -> None:
-    click.echo(message, err=True)
-
-
-def _nothing(_message: str) -> None:
-    pass

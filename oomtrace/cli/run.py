@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 import click
 
+from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_USAGE, OomtraceError
 from oomtrace.repro import cgroups, delegation, reader
 from oomtrace.repro.command import Command
@@ -80,7 +81,7 @@ def command(
     except ValueError as error:
         raise OomtraceError(f"--cgroup {cgroup}: {error}", None, EXIT_USAGE) from error
     with ExitStack() as stack:
-        recorder = Recorder(_say if verbose else _nothing, _say)
+        recorder = Recorder(say if verbose else nothing, say)
         stack.callback(recorder.stop)
         recorder.start()
         journal = stack.enter_context(Journal())
@@ -99,7 +100,7 @@ def command(
         return status
     complaint = verdict(events)
     if complaint:
-        _say(f"oomtrace: {complaint}")
+        say(f"oomtrace: {complaint}")
     return EXIT_UNEXPECTED if complaint else 0
 
 
@@ -148,15 +149,7 @@ def _verdict(expect: Optional[str]) -> "Optional[Callable[[List[Traced]], str]]"
 def _report(events: "List[Traced]", form: str, quiet: bool, output: Optional[str]) -> None:
     from oomtrace.cli import report
 
-    sink = report.Sink(sys.stderr, form, quiet or output is not None, output, _say)
+    sink = report.Sink(sys.stderr, form, quiet or output is not None, output, say)
     for traced in events:
         sink.take(traced)
     sink.close()
-
-
-def _say(message: str) -> None:
-    click.echo(message, err=True)
-
-
-def _nothing(_message: str) -> None:
-    pass

@@ -11,6 +11,7 @@ import click
 
 from oomtrace import tracing
 from oomtrace.cli import notify, shelf
+from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_TIMEOUT
 from oomtrace.kernel.probes import CHARGES
 from oomtrace.select import Selection
@@ -65,17 +66,17 @@ def command(
     deadline = None if timeout is None else time.monotonic() + timeout
     bound = shelf.shelf(keep, keep_size, output)
     buffer_bytes = None if buffer is None else shelf.size_bytes("--buffer", buffer)
-    trace = tracing.Trace(_say if verbose else _nothing, _say, charges, buffer_bytes)
+    trace = tracing.Trace(say if verbose else nothing, say, charges, buffer_bytes)
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(pid_file, ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
         trace.start()
         stack.callback(trace.close)
-        _say(f"oomtrace: ready ({trace.probes} probes)")
+        say(f"oomtrace: ready ({trace.probes} probes)")
         ready.announce()
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
-        sink = report.Sink(sys.stdout, form, quiet, output, _say, log, color, bound, journal)
+        sink = report.Sink(sys.stdout, form, quiet, output, say, log, color, bound, journal)
         seen, waits, failures = 0, 0, 0
         for traced in trace.events(deadline):
             if not Selection(**wanted).accepts(traced.event):
@@ -91,7 +92,7 @@ def command(
         sink.close()
         failed = trace.failed_charges
         if verbose:
-            _say(f"oomtrace: {trace.received} records received")
+            say(f"oomtrace: {trace.received} records received")
     _closing(sys.stderr, (seen, "OOM"), (waits, "wait"), (failures, "failed charge"),
              more_failures=failed - failures, lost=trace.lost)
     return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
@@ -113,11 +114,3 @@ def _closing(
     if lost:
         parts.append(f"{lost} records lost: some reports are incomplete")
     stream.write(f"oomtrace: {', '.join(parts)}\n")
-
-
-def _say(message: str) -> None:
-    click.echo(message, err=True)
-
-
-def _nothing(_message: str) -> None:
-    pass

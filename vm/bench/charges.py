@@ -69,6 +69,7 @@ def _profile(measured: _Measured, runs: dict[str, tuple[int, int]]) -> str:
     return "\n" + textwrap.fill(
         f"To call a program takes {call['trampoline']:.0f} instructions by a trampoline and {call['kprobe']:.0f} by a "
         f"kprobe; a run of `batch` takes {run['batch']:.0f} and one of `every` {run['every']:.0f} (as the kernel "
-        f"counts it, which adds some sixty). A batch thus costs {batch:.0f}: {percent:.2f} % of 64 page faults of 4 KiB.",
+        f"counts it, which adds some sixty). A batch thus costs {batch:.0f}: {percent:.2f} % of 64 page faults of "
+        "4 KiB.",
         120, break_on_hyphens=False,
     ) + "\n"
