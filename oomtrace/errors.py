@@ -15,6 +15,7 @@ EXIT_NO_TYPES = 12
 EXIT_NO_PROBE = 13
 EXIT_LOCKDOWN = 14
 EXIT_TIMEOUT = 124
+EXIT_GONE = 141
 
 
 class OomtraceError(Exception):

@@ -26,7 +26,7 @@ class Selection:
         if (self.global_only and is_memcg) or (self.memcg_only and not is_memcg):
             return False
         paths = [event.memcg.path if event.memcg else None, event.victim_memcg, event.trigger.memcg]
-        if self.cgroup is not None and not _any(paths, self.cgroup):
+        if self.cgroup is not None and not _any(paths, _from_the_root(self.cgroup)):
             return False
         names = [event.trigger.comm, *(kill.comm for kill in event.kills)]
         if self.comm is not None and not _any(names, self.comm):
@@ -37,3 +37,8 @@ class Selection:
 
 def _any(values: "list[Optional[str]]", pattern: str) -> bool:
     return any(value is not None and fnmatchcase(value, pattern) for value in values)
+
+
+def _from_the_root(pattern: str) -> str:
+    """A memcg's path begins with a slash, whether a person writes it or not."""
+    return pattern if pattern[:1] in ("/", "*", "?", "[") else f"/{pattern}"

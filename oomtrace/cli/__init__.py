@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
+import io
+import itertools
+import os
 import sys
 from typing import Any, List, Optional
 
@@ -14,11 +18,12 @@ import click
 
 from oomtrace import __version__
 from oomtrace.cli.voice import say
-from oomtrace.errors import EXIT_FAILURE, OomtraceError
+from oomtrace.errors import EXIT_FAILURE, EXIT_GONE, OomtraceError
 
 # Name of each command's module and function, in the order of --help.
 COMMANDS = ("trace", "read", "run", "repro", "check", "schema")
 DEFAULT = "trace"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class _Commands(click.Group):
@@ -42,6 +47,20 @@ class _Commands(click.Group):
             args = [*args[:at], DEFAULT, *args[at:]]
         return super().parse_args(context, args)
 
+    def invoke(self, context: click.Context) -> Any:
+        """The command, and all of its output: what cannot be written is found here, and not by Python as it ends."""
+        try:
+            status = super().invoke(context)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError as error:  # of click's own making would be an exit status of 1
+            raise _Gone from error
+        return status
+
+
+class _Gone(Exception):
+    """Whoever read our output has gone."""
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -56,26 +75,35 @@ def group(debug: bool) -> None:
 def main(args: Optional[List[str]] = None) -> None:
     """The console command. Errors are one sentence and a hint on stderr; tracebacks only with --debug."""
     arguments = sys.argv[1:] if args is None else args
+    debug = "--debug" in itertools.takewhile(lambda word: word == "--debug", arguments)
+    if sys.stdout is None:  # closed: the next file that is opened must not take its place
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         status: Any = group.main(arguments, prog_name="oomtrace", standalone_mode=False)
     except OomtraceError as error:
-        if "--debug" in arguments:
+        if debug:
             raise
         _complain(error.message, error.hint)
         status = error.status
     except click.exceptions.Abort:
         status = 130
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(shown.getvalue().rstrip("\n"))
         status = error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has gone: nothing left to say, and nothing to flush at exit either.
-        sys.stdout = None
-        status = 141
+    except _Gone:
+        sys.stdout = None  # nothing left to say, and nothing to flush at exit either
+        status = EXIT_GONE
     except Exception as error:
-        if "--debug" in arguments:
+        if debug:
             raise
-        _complain(f"unexpected {type(error).__name__}: {error}", "please report this, with the output of --debug")
+        if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+            sys.stdout = None
+            _complain(f"cannot write: {error.strerror}", None)
+            sys.exit(EXIT_FAILURE)
+        hint = "please report this, with the output of: oomtrace --debug …"
+        _complain(f"unexpected {type(error).__name__}: {error}", hint)
         status = EXIT_FAILURE
     sys.exit(status if isinstance(status, int) else 0)
 

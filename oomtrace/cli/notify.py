@@ -56,7 +56,13 @@ class Ready:
 
 
 def _write(path: Path) -> None:
-    path.write_text(f"{os.getpid()}\n")
+    """Whoever looks for the file finds it whole, or not at all."""
+    if path.exists() and not path.is_file():  # a fifo, a device
+        path.write_text(f"{os.getpid()}\n")
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(f"{os.getpid()}\n")
+    part.replace(path)
 
 
 def _write_fifo(path: Path) -> None:

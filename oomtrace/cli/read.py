@@ -10,6 +10,7 @@ from typing import BinaryIO, Iterator, List, Optional, Tuple
 import click
 
 from oomtrace import output, text
+from oomtrace.cli.options import format_option
 from oomtrace.errors import EXIT_NO_REPORT, EXIT_UNREADABLE, OomtraceError
 from oomtrace.formats import DIALECTS, Dialect
 from oomtrace.model import OomEvent
@@ -24,7 +25,7 @@ from oomtrace.wire import capture
 
 @click.command("read")
 @click.argument("files", nargs=-1, metavar="[FILE…|-]")
-@click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
+@format_option()
 @click.option("--dialect", metavar="NAME", help="Print reports as that kernel would have.")
 @click.option("--list-dialects", is_flag=True, help="Name the dialects.")
 @click.option("--survey", is_flag=True, help="Only count: each file's lines, and how many of them rows read.")

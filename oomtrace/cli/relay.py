@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import threading
 import time
@@ -54,13 +55,15 @@ class Relay:
             return
         with self._changed:
             behind = bool(self._waiting)
-            if behind and self._waiting_bytes + len(piece) > MOST_BYTES:
-                self._drop()
-                return
-            self._dropping = False
-            self._waiting.append(piece)
-            self._waiting_bytes += len(piece)
-            self._changed.notify_all()
+            full = behind and self._waiting_bytes + len(piece) > MOST_BYTES
+            if not full:
+                self._waiting.append(piece)
+                self._waiting_bytes += len(piece)
+                self._changed.notify_all()
+        if full:  # said outside: whoever does not read standard output may not read standard error either
+            self._drop()
+            return
+        self._dropping = False
         if not self._started:
             self._started = True
             self._start()
@@ -101,7 +104,10 @@ class Relay:
         view = memoryview(piece)
         try:
             while view:
-                view = view[os.write(self._fd, view):]
+                try:
+                    view = view[os.write(self._fd, view):]
+                except BlockingIOError:  # somebody else made the other end so (O_NONBLOCK is of the open file)
+                    select.select([], [self._fd], [])
             self._failing = False
         except BrokenPipeError:
             self._broken = True

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import time
 from pathlib import Path
 from typing import Any, Callable, Optional, TextIO
 
 from oomtrace import output
 from oomtrace.cli.relay import Relay, relayed
 from oomtrace.cli.shelf import Shelf
-from oomtrace.errors import EXIT_FAILURE, OomtraceError
+from oomtrace.cli.target import Target
+from oomtrace.errors import EXIT_FAILURE
 from oomtrace.model import OomEvent
 from oomtrace.output import journald
 from oomtrace.output.terminal import escaped
@@ -27,7 +26,7 @@ class Sink:
         stream: TextIO,
         form: str,
         quiet: bool,
-        target: Optional[str],
+        target: Optional[Target],
         warn: Callable[[str], None],
         log: Optional[KernelLog] = None,
         color: str = "auto",
@@ -41,26 +40,29 @@ class Sink:
         self._target = target
         self._warn = warn
         self._shelf = shelf
-        self._journal = journal
+        self._journal = journald.Journal() if journal else None
         self._taken = 0
         self.status = 0
 
     def take(self, traced: Traced) -> None:
         """Write the event."""
         self._taken += 1
-        saved = None if self._target is None else self._save(traced)
-        if self._journal:
-            self._enter(traced.event, saved)
+        saved = None if self._target is None else self._save(self._target, traced)
+        if self._journal is not None:
+            self._enter(self._journal, traced.event, saved)
         if self._writer is not None:
             self._writer.event(traced.event)
         if self._log is not None:
             self._verify(self._log, traced.event)
 
     def _verify(self, log: KernelLog, event: OomEvent) -> None:
+        if not event.is_oom:
+            return  # the kernel says nothing of a wait or of a charge that failed
         found = log.check(event)
         if not found.kernel_lines:
             why = event.unprinted_reason or "not found"
             self._warn(f"oomtrace: verify: the kernel's log has no report of this OOM ({why})")
+            self.status = self.status if event.unprinted_reason else EXIT_FAILURE
             return
         self._warn(f"oomtrace: verify: {found.identical} of {found.kernel_lines} lines identical to the kernel's log")
         for theirs, ours in found.differing:
@@ -69,24 +71,27 @@ class Sink:
         if not found.exact:
             self.status = EXIT_FAILURE
 
-    def _save(self, traced: Traced) -> Optional[Path]:
-        path = capture_path(str(self._target), traced.event, self._taken)
+    def _save(self, target: Target, traced: Traced) -> Optional[Path]:
+        """Where the capture is. One that cannot be written is told of; the event's other ways remain, and the trace."""
         try:
+            path = target.path(traced.event, self._taken)
             capture.save(path, traced.capture())
             if self._shelf is not None:
                 self._shelf.tidy(path)
         except OSError as error:
-            if self._taken == 1:
-                raise OomtraceError(f"cannot write {path}: {error.strerror}") from error
-            self._warn(f"oomtrace: cannot write {path}: {error.strerror}")
+            self._failed(f"cannot write the capture {error.filename or ''}".rstrip() + f": {error.strerror}")
             return None
         return path
 
-    def _enter(self, event: OomEvent, saved: Optional[Path]) -> None:
+    def _enter(self, journal: journald.Journal, event: OomEvent, saved: Optional[Path]) -> None:
         try:
-            journald.send(journald.fields(event, saved.absolute() if saved else None))
+            journal.send(journald.fields(event, saved.absolute() if saved else None))
         except OSError as error:
-            self._warn(f"oomtrace: cannot write to the journal: {error.strerror}")
+            self._failed(f"cannot write to the journal: {error.strerror or error}")
+
+    def _failed(self, what: str) -> None:
+        self._warn(f"oomtrace: {what}")
+        self.status = EXIT_FAILURE
 
     def close(self) -> None:
         """Finish the output (closing brackets, summaries)."""
@@ -94,19 +99,4 @@ class Sink:
             self._writer.finish()
         if isinstance(self._relay, Relay):
             self._relay.close()
-
-
-def capture_path(target: str, event: OomEvent, number: int) -> Path:
-    """Where a capture goes: the file itself (later ones with a number), or a name of its own in a folder.
-
-    Names of memcgs and processes are reduced to letters and digits, so that none can lead out of the folder.
-    """
-    path = Path(target)
-    if not target.endswith("/") and not path.is_dir():
-        return path if number == 1 else path.with_name(f"{path.stem}.{number}{path.suffix}")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    where = event.memcg.path if event.memcg and event.memcg.path else event.kind or "oom"
-    victim = event.victim.comm if event.victim else ""
-    words = [time.strftime("%Y%m%dT%H%M%S"), str(event.oom_id or number), where, victim]
-    plain = (re.sub(r"[^A-Za-z0-9]+", "_", word).strip("_")[:64] for word in words)
-    return path / ("-".join(filter(None, plain)) + ".oom")
+            self.status = EXIT_FAILURE if self._relay.dropped else self.status

@@ -13,6 +13,8 @@ from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 import click
 
 from oomtrace.cli import notify
+from oomtrace.cli.options import format_option
+from oomtrace.cli.target import Target, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import OomtraceError
 from oomtrace.repro import cgroups, needs, parse
@@ -29,7 +31,7 @@ from oomtrace.why.units import plural
 @click.option("--i-mean-it", "mean_it", is_flag=True, help="Run also what endangers this machine.")
 @click.option("--no-trace", is_flag=True, help="Only make it happen; something else is watching.")
 @click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM.")
-@click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
+@format_option()
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("--results", type=click.File("w"), metavar="FILE",
               help="A line of JSON for each: what came of it, or with --check what it describes.")
@@ -58,6 +60,7 @@ def command(
         for file, scenario in zip(files, scenarios):
             _write(results, {"file": file, **asdict(scenario)})
         return 0
+    captures = target(output)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     hierarchy = cgroups.find()
     status = 0
@@ -68,7 +71,7 @@ def command(
             stack.callback(recorder.stop)
             recorder.start()
         ready.announce()
-        sink = _sink(form, quiet or no_trace, output)
+        sink = _sink(form, quiet or no_trace, captures)
         for scenario in scenarios:
             reasons = needs.unmet(scenario, hierarchy, mean_it)
             if reasons:
@@ -106,10 +109,10 @@ def _mark(name: str) -> None:
         log.write(f"oomtrace repro: {name}\n")
 
 
-def _sink(form: str, quiet: bool, output: Optional[str]) -> Any:
+def _sink(form: str, quiet: bool, captures: Optional[Target]) -> Any:
     from oomtrace.cli import report
 
-    return report.Sink(sys.stdout, form, quiet, output, say)
+    return report.Sink(sys.stdout, form, quiet, captures, say)
 
 
 def _line(outcome: Outcome) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 import click
 
+from oomtrace.cli.options import format_option
+from oomtrace.cli.target import Target, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_USAGE, OomtraceError
 from oomtrace.repro import cgroups, delegation, reader
@@ -52,7 +54,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
                    "/PATH is taken as it is.  [default: oomtrace-run-PID]")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Report the first N OOMs.")
 @click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM, and no report.")
-@click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
+@format_option()
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is probed.")
 @click.option("--expect", metavar="oom|no-oom|victim=COMM", help=f"Exit with 0 if so, with {EXIT_UNEXPECTED} if not.")
@@ -72,7 +74,7 @@ def command(
 
     The status is the command's, 128 + N if signal N ended it. What it leaves running is killed with its cgroup.
     """
-    verdict = _verdict(expect)
+    verdict, captures = _verdict(expect), target(output)
     hierarchy = cgroups.find()
     files = _files(hierarchy.version, **limits)
     name = cgroup or f"oomtrace-run-{os.getpid()}"
@@ -95,7 +97,7 @@ def command(
         recorder.settle(_LATE_SECONDS, lambda: _kills(recorder.events, path) >= running.kills())
         recorder.drain(_SURPLUS_SECONDS, _LATE_SECONDS)
         events = [traced for traced in recorder.events if concerns(traced.event, path)][:count]
-    _report(events, form, quiet, output)
+    _report(events, form, quiet, captures)
     if verdict is None:
         return status
     complaint = verdict(events)
@@ -146,10 +148,10 @@ def _verdict(expect: Optional[str]) -> "Optional[Callable[[List[Traced]], str]]"
     return killed
 
 
-def _report(events: "List[Traced]", form: str, quiet: bool, output: Optional[str]) -> None:
+def _report(events: "List[Traced]", form: str, quiet: bool, captures: Optional[Target]) -> None:
     from oomtrace.cli import report
 
-    sink = report.Sink(sys.stderr, form, quiet or output is not None, output, say)
+    sink = report.Sink(sys.stderr, form, quiet or captures is not None, captures, say)
     for traced in events:
         sink.take(traced)
     sink.close()

@@ -11,8 +11,10 @@ import click
 
 from oomtrace import tracing
 from oomtrace.cli import notify, shelf
+from oomtrace.cli.options import Seconds, format_option
+from oomtrace.cli.target import target
 from oomtrace.cli.voice import nothing, say
-from oomtrace.errors import EXIT_TIMEOUT
+from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
 from oomtrace.kernel.probes import CHARGES
 from oomtrace.select import Selection
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 @click.command("trace")
 @click.option("--once", is_flag=True, help="Stop after the first OOM.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N OOMs.")
-@click.option("--timeout", type=click.FloatRange(0), metavar="S", help="Stop after S seconds; 124 if no OOM came.")
+@click.option("--timeout", type=Seconds(), metavar="S", help="Stop after S seconds; 124 if no OOM came.")
 @click.option("--cgroup", metavar="PATTERN", help="Only OOMs whose limit or victim is in a memcg that matches.")
 @click.option("--comm", metavar="PATTERN", help="Only OOMs whose victim or trigger has a name that matches.")
 @click.option("--pid", type=int, metavar="PID", help="Only OOMs whose victim or trigger is PID.")
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep only the N newest captures in DIR/.")
 @click.option("--keep-size", metavar="SIZE", help="Keep only the newest captures in DIR/, together up to SIZE (256M).")
 @click.option("--journal", is_flag=True, help="Enter each OOM into the systemd journal (OOMTRACE_VICTIM=, …).")
-@click.option("--format", "form", default="text", metavar="FORMAT", help="text, kernel, why, json, jsonl or yaml.")
+@format_option()
 @click.option("--verify", is_flag=True, help="Compare each report with the kernel's own log.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True, help="Say how the structures were learnt, what is probed, what came.")
@@ -64,7 +66,9 @@ def command(
 ) -> int:
     """Trace until Ctrl-C, and print each OOM as it ends."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    bound = shelf.shelf(keep, keep_size, output)
+    if wanted["global_only"] and wanted["memcg_only"]:
+        raise OomtraceError("--global-only and --memcg-only leave nothing to wait for", None, EXIT_USAGE)
+    bound, captures = shelf.shelf(keep, keep_size, output), target(output)
     buffer_bytes = None if buffer is None else shelf.size_bytes("--buffer", buffer)
     trace = tracing.Trace(say if verbose else nothing, say, charges, buffer_bytes)
     with ExitStack() as stack:
@@ -76,7 +80,7 @@ def command(
         ready.announce()
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
-        sink = report.Sink(sys.stdout, form, quiet, output, say, log, color, bound, journal)
+        sink = report.Sink(sys.stdout, form, quiet, captures, say, log, color, bound, journal)
         seen, waits, failures = 0, 0, 0
         for traced in trace.events(deadline):
             if not Selection(**wanted).accepts(traced.event):

@@ -21,6 +21,7 @@ SOCKET = "/run/systemd/journal/socket"
 MESSAGE_ID = "aca40e4268b646a18c779427d1fc2d74"
 _WARNING = 4
 _LONGEST = 16 << 10
+PATIENCE_S = 1.0
 
 
 def fields(event: OomEvent, capture: Optional[Path] = None) -> Dict[str, str]:
@@ -57,7 +58,21 @@ def datagram(entry: Mapping[str, str]) -> bytes:
     return b"".join(parts)
 
 
-def send(entry: Mapping[str, str], address: str = SOCKET) -> None:
-    """Give the entry to the journal. Raises OSError."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.sendto(datagram(entry), address)
+class Journal:
+    """The journal's socket. A journal that does not read is waited for once, then not until it does again: an OOM that
+    it does not hear of is less of a loss than all those that nobody hears of meanwhile."""
+
+    def __init__(self, address: str = SOCKET) -> None:
+        self._address = address
+        self._patience_s = PATIENCE_S
+
+    def send(self, entry: Mapping[str, str]) -> None:
+        """Give it the entry. Raises OSError."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(self._patience_s)
+            try:
+                sock.sendto(datagram(entry), self._address)
+            except (socket.timeout, BlockingIOError):
+                self._patience_s = 0.0
+                raise
+        self._patience_s = PATIENCE_S

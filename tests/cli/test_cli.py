@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import List
 
 import pytest
 
-from oomtrace import cli
+from oomtrace import cli, output
+from oomtrace.cli import options
 from oomtrace.kernel import privileges
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +75,7 @@ def test_input_may_come_through_pipes(path: Path, tmp_path: Path) -> None:
 
 def test_unknown_words() -> None:
     assert_complaint(run("read", "--dialect", "9.9", "-"), 2, "no dialect")
-    assert_complaint(run("read", "--format", "xml", "-"), 2, "no format")
+    assert_complaint(run("read", "--format", "xml", "-"), 2, "'xml'")
     assert_complaint(run("frobnicate"), 2, "frobnicate")
 
 
@@ -95,3 +97,47 @@ def test_version_and_help_name_the_commands() -> None:
     assert run("--version").stdout.startswith(b"oomtrace ")
     shown = run("--help").stdout.decode()
     assert "trace" in shown and "read" in shown
+
+
+def test_formats_are_those_that_there_are() -> None:
+    assert tuple(output.FORMATS) == options.FORMATS
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--format", "xml"], ["--timeout", "nan"], ["--timeout", "inf"], ["--timeout", "-1"], ["-o", ""],
+    ["--global-only", "--memcg-only"], ["run", "--format", "xml", "--", "true"], ["run", "-o", "", "--", "true"],
+])
+def test_what_is_wrong_is_said_before_anything_starts(arguments: List[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2 and b"Traceback" not in done.stderr and b"ready" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["missing/x.oom", "file/", "file/x.oom"])
+@pytest.mark.parametrize("command", [[], ["run"]])
+def test_a_place_where_nothing_can_be_written(command: List[str], name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run(*command, "-o", f"{tmp_path}/{name}", *(["--", "true"] if command else []))
+    assert_complaint(done, 1, "cannot write captures to")
+
+
+def test_debug_is_the_commands_own_word_after_it() -> None:
+    done = run("run", "--expect", "foo", "--", "true", "--debug")
+    assert_complaint(done, 2, "--expect foo")
+
+
+def test_a_full_disk_is_said() -> None:
+    with open("/dev/full", "wb") as full:
+        words = [sys.executable, "-m", "oomtrace", "schema"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (1, b"oomtrace: cannot write: No space left on device\n")
+
+
+def test_standard_output_is_closed() -> None:
+    done = subprocess.run(["sh", "-c", f"{sys.executable} -m oomtrace schema >&-"], stderr=subprocess.PIPE, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_reader_that_goes_away_has_a_status_of_its_own() -> None:
+    command = f"{sys.executable} -m oomtrace read --format json {SEED_LIKE} | true"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], stderr=subprocess.PIPE, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -96,3 +96,26 @@ def test_a_stream_of_python_alone_stays() -> None:
 
     stream = io.StringIO()
     assert relayed(stream, lambda _: None) is stream
+
+
+def test_who_hears_of_it_may_be_stuck_as_well(pipe: Tuple[int, int]) -> None:
+    """`oomtrace 2>&1 | less`: what is said must not hold up what the writing thread waits for."""
+    to = Relay(pipe[1], False, lambda _: locked.append(to._changed.acquire(blocking=False)))
+    locked: List[bool] = []
+    for _ in range(100):
+        _put(to, bytes(100_000))
+    assert locked == [True]
+    to._changed.release()
+
+
+def test_an_end_that_does_not_wait(pipe: Tuple[int, int]) -> None:
+    """O_NONBLOCK is of the open file: a shell or a parent may have set it."""
+    os.set_blocking(pipe[1], False)
+    said: List[str] = []
+    to = Relay(pipe[1], False, said.append)
+    _put(to, bytes(500_000))
+    got = 0
+    while got < 500_000:
+        got += len(os.read(pipe[0], 1 << 20))
+    to.close()
+    assert not said and not to.dropped

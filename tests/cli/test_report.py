@@ -1,15 +1,23 @@
-"""Where captures go: no name that a process or a cgroup gives itself leads anywhere else."""
+"""Where captures go, and what becomes of an event of which some of that fails."""
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, List, Optional
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomtrace.cli.report import capture_path
-from oomtrace.model import Kill, Memcg, OomEvent
+from oomtrace.cli.report import Sink
+from oomtrace.cli.target import Target
+from oomtrace.model import Kill, Memcg, OomEvent, Wait
+from oomtrace.output import journald
+from oomtrace.receiving import Traced
+from oomtrace.verify import Comparison
+from oomtrace.wire import capture
 
 EVIL = ("../../etc/passwd", "/", "..", ".", "a\0b", "\udcff\x1b[2J", "~", "a" * 5000)
 NAMES = st.one_of(st.text(), st.sampled_from(EVIL))
@@ -18,12 +26,73 @@ NAMES = st.one_of(st.text(), st.sampled_from(EVIL))
 @given(NAMES, NAMES)
 def test_names_do_not_lead_out_of_the_folder(tmp_path_factory: pytest.TempPathFactory, memcg: str, comm: str) -> None:
     folder = tmp_path_factory.getbasetemp() / "captures"
-    path = capture_path(f"{folder}/", OomEvent(memcg=Memcg(path=memcg), kills=(Kill(1, comm),)), 1)
+    path = Target(f"{folder}/").path(OomEvent(memcg=Memcg(path=memcg), kills=(Kill(1, comm),)), 1)
     assert path.parent == folder and path.suffix == ".oom" and len(path.name) < 256
     assert path.name.isascii() and set(path.stem) <= set("-_") | {c for c in path.stem if c.isalnum()}
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_later_captures_get_a_number(tmp_path: Path) -> None:
-    names = [capture_path(str(tmp_path / "x.oom"), OomEvent(), number).name for number in (1, 2, 3)]
+    names = [Target(str(tmp_path / "x.oom")).path(OomEvent(), number).name for number in (1, 2, 3)]
     assert names == ["x.oom", "x.2.oom", "x.3.oom"]
+
+
+class Log:
+    """A kernel's log without any report."""
+
+    def check(self, _event: OomEvent) -> Comparison:
+        return Comparison(0, 0, ())
+
+
+def sink(stream: Any, said: List[str], **options: Any) -> Sink:
+    return Sink(stream, "kernel", False, options.pop("target", None), said.append, **options)
+
+
+def traced(event: OomEvent) -> Traced:
+    return Traced(event, lambda: b"capture")
+
+
+def oom() -> OomEvent:
+    with (Path(__file__).parents[1] / "fixtures/data/6.1-memcg-v2.oom").open("rb") as stream:
+        (event,) = capture.events(capture.load(stream))
+    return event
+
+
+def test_a_capture_that_cannot_be_written_takes_nothing_along(tmp_path: Path) -> None:
+    """Neither the report nor the trace, be it the first OOM or a later one."""
+    target = Target(str(tmp_path / "gone" / "x.oom"))
+    said: List[str] = []
+    stream = io.BytesIO()
+    taking = sink(stream, said, target=target)
+    taking.take(traced(oom()))
+    taking.close()
+    assert b"Killed process" in stream.getvalue() and taking.status == 1
+    assert len(said) == 1 and "cannot write the capture" in said[0] and "No such file" in said[0]
+
+
+def test_a_journal_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(journald.Journal.__init__, "__defaults__", (str(tmp_path / "none"),))
+    said: List[str] = []
+    taking = sink(io.BytesIO(), said, journal=True)
+    taking.take(traced(oom()))
+    assert taking.status == 1 and "cannot write to the journal" in said[0]
+
+
+def test_reports_that_nobody_got_are_a_failure() -> None:
+    said: List[str] = []
+    with open("/dev/full", "w") as full:
+        taking = sink(full, said)
+        taking.take(traced(oom()))
+        taking.close()
+    assert taking.status == 1 and said[-1] == "oomtrace: 1 report not written"
+
+
+@pytest.mark.parametrize(
+    ("unprinted", "is_oom", "status"), [(None, True, 1), ("rate limit", True, 0), (None, False, 0)]
+)
+def test_a_report_that_the_log_does_not_have(unprinted: Optional[str], is_oom: bool, status: int) -> None:
+    event = replace(oom(), unprinted_reason=unprinted, wait=None if is_oom else Wait(over=True, time_ns=1))
+    said: List[str] = []
+    taking = sink(io.BytesIO(), said, log=Log())
+    taking.take(traced(event))
+    assert taking.status == status and bool(said) is is_oom

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import List, Tuple
 
@@ -87,11 +88,28 @@ def test_entry_of_a_real_oom_reaches_the_journal(tmp_path: Path) -> None:
         (event,) = capture.events(capture.load(stream))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
         journal.bind(str(tmp_path / "socket"))
-        journald.send(journald.fields(event, Path("/var/lib/oomtrace/x.oom")), str(tmp_path / "socket"))
+        journald.Journal(str(tmp_path / "socket")).send(journald.fields(event, Path("/var/lib/oomtrace/x.oom")))
         entry = dict(_parsed(journal.recv(1 << 16)))
     assert entry["OOMTRACE_VICTIM"] == b"hog" and entry["OOMTRACE_MEMCG"] == b"/foo"
     assert entry["MESSAGE_ID"].decode() == journald.MESSAGE_ID and len(journald.MESSAGE_ID) == 32
     assert b"hog" in entry["MESSAGE"] and entry["OOMTRACE_CAPTURE"] == b"/var/lib/oomtrace/x.oom"
+
+
+def test_a_journal_that_does_not_read_is_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journald, "PATIENCE_S", 0.2)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stuck:
+        stuck.bind(str(tmp_path / "socket"))
+        journal, failures, begin = journald.Journal(str(tmp_path / "socket")), 0, time.monotonic()
+        for _ in range(2000):
+            try:
+                journal.send({"MESSAGE": "x"})
+            except OSError:
+                failures += 1
+        assert failures > 100 and 0.2 <= time.monotonic() - begin < 2
+        stuck.recv(100)
+        journal.send({"MESSAGE": "again"})
 
 
 def test_names_of_processes_add_no_fields() -> None:

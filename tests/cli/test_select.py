@@ -1,0 +1,32 @@
+"""Which events a person asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from oomtrace.model import Kill, Memcg, OomEvent, Trigger
+from oomtrace.select import Selection
+
+EVENT = OomEvent(
+    kind="memcg", memcg=Memcg(path="/kubepods/pod1"), victim_memcg="/kubepods/pod1/c2", kills=(Kill(7, "java"),),
+    trigger=Trigger(comm="sh", pid=8, tgid=8),
+)
+
+
+@pytest.mark.parametrize("pattern", ["/kubepods/pod1", "kubepods/pod1", "kubepods*", "*/c2", "/kubepods/pod[12]"])
+def test_a_memcg_that_matches(pattern: str) -> None:
+    assert Selection(cgroup=pattern).accepts(EVENT)
+
+
+@pytest.mark.parametrize("pattern", ["pod1", "/pod1", "kubepods", "/KUBEPODS*"])
+def test_a_memcg_that_does_not(pattern: str) -> None:
+    assert not Selection(cgroup=pattern).accepts(EVENT)
+
+
+@pytest.mark.parametrize(("selection", "accepted"), [
+    (Selection(comm="j*"), True), (Selection(comm="sh"), True), (Selection(comm="b*"), False),
+    (Selection(pid=7), True), (Selection(pid=8), True), (Selection(pid=9), False),
+    (Selection(global_only=True), False), (Selection(memcg_only=True), True), (Selection(comm="java", pid=9), False),
+])
+def test_who_and_where(selection: Selection, accepted: bool) -> None:
+    assert selection.accepts(EVENT) is accepted
