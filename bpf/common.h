@@ -40,6 +40,8 @@
 		_word;                                                          \
 	})
 
+#define AT_MOST(bytes, room) ((bytes) < (room) ? (bytes) : (room))
+
 /* Eight characters of a printk's format, from its third on: before these is the level. */
 #define AFTER_LEVEL(format) PEEK(u64, (format) + 2)
 
@@ -152,6 +154,13 @@ static inline void stamp(struct rec_header *header, struct oom_state *oom, u32 k
 	header->time_ns = bpf_ktime_get_ns();
 }
 
+/* A nodemask_t has words for as many nodes as the kernel is built for; there are none in the rest of a record's. */
+static inline void copy_nodemask(u64 *to, u64 from)
+{
+	__builtin_memset(to, 0, NODES_WORDS * sizeof(*to));
+	bpf_probe_read_kernel(to, AT_MOST(sizeof(TYPE_task_struct__mems_allowed), NODES_WORDS * sizeof(*to)), (void *)from);
+}
+
 /* What oom_control holds. */
 static inline void submit_report(struct pt_regs *ctx, struct oom_state *oom, u32 kind)
 {
@@ -172,7 +181,7 @@ static inline void submit_report(struct pt_regs *ctx, struct oom_state *oom, u32
 #else
 	s->report.dump_tasks = -1;
 #endif
-	bpf_probe_read_kernel(s->report.nodemask, sizeof(s->report.nodemask), (void *)nodemask);
+	copy_nodemask(s->report.nodemask, nodemask);
 	stamp(&s->report.header, oom, kind);
 	records.perf_submit(ctx, &s->report, sizeof(s->report));
 }

@@ -107,7 +107,6 @@ static inline u32 kept_states(struct rec_stats *stats)
 #define STATE_BYTES sizeof(TYPE_mem_cgroup__vmstats)
 #define EVENTS_BYTES sizeof(TYPE_mem_cgroup__vmevents)
 #endif
-#define AT_MOST(bytes, room) ((bytes) < (room) ? (bytes) : (room))
 
 static inline void submit_stats(struct pt_regs *ctx, struct oom_state *oom, u64 memcg)
 {

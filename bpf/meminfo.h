@@ -56,8 +56,7 @@ static inline void fill_swap(struct rec_memory *to)
 
 static inline void fill_memory(struct rec_memory *to)
 {
-	__builtin_memset(to->mems_allowed, 0, sizeof(to->mems_allowed));
-	COPY(to->mems_allowed, bpf_get_current_task(), task_struct, mems_allowed);
+	copy_nodemask(to->mems_allowed, AT(bpf_get_current_task(), task_struct, mems_allowed));
 	bpf_probe_read_kernel(to->node_stat, AT_MOST(sizeof(TYPE_pglist_data__vm_stat), sizeof(to->node_stat)),
 			      (void *)KSYM(vm_node_stat));
 	bpf_probe_read_kernel(to->zone_stat, AT_MOST(sizeof(TYPE_zone__vm_stat), sizeof(to->zone_stat)),

@@ -197,7 +197,7 @@ int mem_cgroup_print_oom_context(struct pt_regs *ctx)
 		return 0;
 	s->summary.memcg = oom->memcg;
 	s->summary.victim_memcg = task_memcg(victim);
-	COPY(s->summary.mems_allowed, task, task_struct, mems_allowed);
+	copy_nodemask(s->summary.mems_allowed, AT(task, task_struct, mems_allowed));
 	s->summary.pid = GET(victim, task_struct, pid);
 	s->summary.uid = GET(GET(victim, task_struct, real_cred), cred, uid);
 	COPY(s->summary.comm, victim, task_struct, comm);

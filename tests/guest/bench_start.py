@@ -1,6 +1,7 @@
 """Run in a guest of the bench variant: seconds from start to attached, and resident memory, of oomtrace and its peers.
 
-Attached means: the kernel lists a kprobe on oom_kill_process (/sys/kernel/debug/kprobes/list), the same for all.
+Attached means: the kernel lists a kprobe on oom_kill_process (/sys/kernel/debug/kprobes/list), the only one that the
+peers have; of oomtrace, the last of its many, out_of_memory.
 """
 
 import json
@@ -19,9 +20,10 @@ COMMANDS = {
 SLOW = ("oomkill-bpfcc",)
 
 
-def attached():
+def attached(command):
+    function = "out_of_memory" if command[0] == "oomtrace" else "oom_kill_process"
     with open("/sys/kernel/debug/kprobes/list") as file:
-        return any("oom_kill_process" in line.split()[2] and "__oom" not in line.split()[2] for line in file)
+        return any(line.split()[2].split("+")[0] == function for line in file)
 
 
 def resident_kb(pid):
@@ -43,7 +45,7 @@ def settled_kb(pid):
 def once(command):
     begin = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while not attached():
+    while not attached(command):
         if process.poll() is not None:
             sys.exit(f"{command[0]} ended with {process.returncode}: {process.stderr.read().decode()}")
         time.sleep(0.02)
@@ -55,7 +57,7 @@ def once(command):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    while attached():
+    while attached(command):
         time.sleep(0.02)
     print(f"{command[0]}: {seconds:.2f} s, {kilobytes} kB", file=sys.stderr)
     return seconds, kilobytes
