@@ -12,11 +12,11 @@ PEER, STOCK = "bpftrace oomkill.bt", "oomkill-bpfcc"
 
 ABOUT = f"""\
 From starting the command to the kernel listing its kprobe on `oom_kill_process`, or oomtrace's last, `out_of_memory`
-(`/sys/kernel/debug/kprobes/list`, asked every 20 ms), and resident memory once it stays the same for 2 s; the least of {ROUNDS} starts in turns (two of
-oomkill-bpfcc), all in one boot of a guest with 2 CPUs and 1 GiB. "First" is the first start of the boot, with nothing
-in the page cache; for oomtrace also with no programs kept for this kernel yet, so that it compiles them. oomkill-bpfcc
-compiles against the kernel's headers at every start, oomtrace needs none. To reach: at most 1.0 × bpftrace, at most 1/8
-of oomkill-bpfcc, memory at most bpftrace's.
+(`/sys/kernel/debug/kprobes/list`, asked every 20 ms), and resident memory once it stays the same for 2 s; the least of
+{ROUNDS} starts in turns (two of oomkill-bpfcc), all in one boot of a guest with 2 CPUs and 1 GiB. "First" is the first
+start of the boot, with nothing in the page cache; for oomtrace also with no programs kept for this kernel yet, so that
+it compiles them. oomkill-bpfcc compiles against the kernel's headers at every start, oomtrace needs none. To reach: at
+most 1.0 × bpftrace, at most 1/8 of oomkill-bpfcc, memory at most bpftrace's.
 
 A later start's time goes (6.12, profiled) into Python and click for two fifths, oomtrace's own modules for a sixth, the
 kernel's verifier for a sixth, attaching the 29 probes for a quarter. The first start's goes into clang, which bpftrace
