@@ -22,14 +22,15 @@ def _stay_alive(kernel: str, cases: Tuple[str, ...], timeout: float, memory: int
 
 @pytest.mark.vm
 def test_staying_alive() -> None:
-    _stay_alive("6.1", ("global=2", "blocked", "full-disk", "two", "modules-cpus", "attach=5"), 400, 512 << 20)
+    cases = ("global=2", "stopped=5", "blocked", "full-disk", "two", "modules-cpus", "attach=5")
+    _stay_alive("6.1", cases, 500, 512 << 20)
 
 
 @pytest.mark.vm
 @pytest.mark.long
 @pytest.mark.parametrize("kernel", matrix.names())
 def test_staying_alive_in_full(kernel: str) -> None:
-    _stay_alive(kernel, ("stopped", "blocked", "full-disk", "two", "modules-cpus"), 900)
+    _stay_alive(kernel, ("stopped=10", "blocked", "full-disk", "two", "modules-cpus"), 900)
 
 
 @pytest.mark.vm
