@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from struct import Struct
 from typing import Any, Dict, Iterable, List, Mapping, Tuple, Type
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
@@ -48,8 +49,10 @@ class Layout:
         numbers = [value for name, value in self.constants.items() if name.startswith("REC_")]
         if len(numbers) != len(set(numbers)):
             raise OomtraceError("two kinds of record have the same number", None, EXIT_UNREADABLE)
+        header: Any = self.structs["rec_header"]
+        self._header = Struct("".join(scalar._type_ for _, scalar in header._fields_))
         kinds = {value: name for name, value in self.constants.items() if name.startswith("REC_")}
-        self._kinds = {kind: self._struct_of(name) for kind, name in kinds.items()}
+        self._kinds = {kind: self._kind(name) for kind, name in kinds.items()}
 
     def _struct(self, name: str, body: str) -> Type[ctypes.Structure]:
         fields: List[Tuple[str, Any]] = []
@@ -83,38 +86,51 @@ class Layout:
         "REC_SUPPRESSED": "rec_group",
     }
 
-    def _struct_of(self, kind: str) -> Tuple[str, Any]:
-        return kind, self.structs.get(self._SHARED.get(kind, kind.lower()))
+    def _kind(self, name: str) -> Tuple[str, Any, int]:
+        """Its name, its struct and the least bytes that a record of it has: only a kill has its message."""
+        struct = self.structs.get(self._SHARED.get(name, name.lower()))
+        if struct is None:
+            return name, None, 0
+        return name, struct, struct.message.offset if hasattr(struct, "message") else ctypes.sizeof(struct)
 
     def decode(self, data: bytes) -> "Record":
         """One record. Raises ValueError if the bytes are too short or of an unknown kind."""
-        header = self.structs["rec_header"]
-        if len(data) < ctypes.sizeof(header):
+        if len(data) < self._header.size:
             raise ValueError("record shorter than its header")
-        number = int.from_bytes(data[:4], "little")
-        name, struct = self._kinds.get(number, ("", None))
+        kind, seq, oom_id, time_ns = self._header.unpack_from(data)
+        name, struct, least = self._kinds.get(kind, ("", None, 0))
         if struct is None:
-            raise ValueError(f"unknown record kind {number}")
-        whole = ctypes.sizeof(struct)
-        least = struct.message.offset if hasattr(struct, "message") else whole  # only a kill has its message
+            raise ValueError(f"unknown record kind {kind}")
         if len(data) < least:
             raise ValueError(f"record of kind {name} is cut off")
-        return Record(name, struct.from_buffer_copy(data[:whole].ljust(whole, b"\0")), data)
+        return Record(name, seq, oom_id, time_ns, struct, data)
 
 
 class Record:
-    """A decoded record: ``kind`` is the name in records.h, ``body`` the struct with its members as attributes,
-    ``raw`` the bytes as they came."""
+    """A record: ``kind`` is the name in records.h, ``raw`` the bytes as they came.
 
-    __slots__ = ("kind", "body", "raw", "seq", "oom_id", "time_ns")
+    A storm's records wait by the ten thousands until their OOM is over, and a struct takes several times the bytes that
+    it is made of; so it is made when it is asked for.
+    """
 
-    def __init__(self, kind: str, body: Any, raw: bytes) -> None:
+    __slots__ = ("kind", "seq", "oom_id", "time_ns", "raw", "_struct", "_body")
+
+    def __init__(self, kind: str, seq: int, oom_id: int, time_ns: int, struct: Any, raw: bytes) -> None:
         self.kind = kind
+        self.seq = seq
+        self.oom_id = oom_id
+        self.time_ns = time_ns
         self.raw = raw
-        self.body = body
-        self.seq: int = body.header.seq
-        self.oom_id: int = body.header.oom_id
-        self.time_ns: int = body.header.time_ns
+        self._struct = struct
+        self._body: Any = None
+
+    @property
+    def body(self) -> Any:
+        """The struct, with its members as attributes."""
+        if self._body is None:
+            whole = ctypes.sizeof(self._struct)
+            self._body = self._struct.from_buffer_copy(self.raw[:whole].ljust(whole, b"\0"))
+        return self._body
 
 
 ByKind = Mapping[str, List[Any]]  # the bodies of an OOM's records
