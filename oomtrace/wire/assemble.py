@@ -14,9 +14,13 @@ from oomtrace.wire.layout import Record
 # After the last record of an OOM whose end no record marks (a group kill, no victim, lost records).
 QUIET_NS = 250_000_000
 
-
 # After that, for a victim's memory to come back: the kernel's oom_reaper comes 2 s after the kill (OOM_REAPER_DELAY).
+# And for the decision, as its task may be held up: by its CPU quota, a slow console, a hypervisor.
 RELEASE_NS = 3_000_000_000
+
+# The most that one takes, records or not: longer than a report of 10,000 tasks at 115,200 baud. A task that has killed
+# without the oom_reaper's help goes on to tell of its signals.
+AGE_NS = 120_000_000_000
 
 # In a record that another task sent, later: it has no number (records.h).
 NO_SEQ = (1 << 32) - 1
@@ -24,6 +28,8 @@ NO_SEQ = (1 << 32) - 1
 _MATTERS = frozenset(
     ("REC_CHOSEN", "REC_NO_VICTIM", "REC_KILLED", "REC_HEADER", "REC_WAIT", "REC_WAITED", "REC_FAILED")
 )
+_OPENS = frozenset(("REC_BEGIN", "REC_CHOSEN", "REC_HEADER"))  # what a decision comes after
+_DECIDES = frozenset(("REC_NO_VICTIM", "REC_KILLED", "REC_DONE"))
 
 
 @dataclass
@@ -35,11 +41,14 @@ class Oom:
     """
 
     oom_id: int
+    since_ns: int = 0  # when its first record arrived
     records: List[Record] = field(default_factory=list)
     last_arrival_ns: int = 0
     followed_ns: Optional[int] = None  # when the next OOM in the same memcg began, if it is known to have
     memcg: Optional[int] = None
     matters: bool = False
+    _opened: bool = False
+    _decided: bool = False
     _numbers: Set[int] = field(default_factory=set)
     _last_number: int = -1
     _done: bool = False
@@ -54,6 +63,8 @@ class Oom:
             self._numbers.add(record.seq)
             self._last_number = max(self._last_number, record.seq)
         self.matters = self.matters or record.kind in _MATTERS
+        self._opened = self._opened or record.kind in _OPENS
+        self._decided = self._decided or record.kind in _DECIDES
         if record.kind == "REC_BEGIN":
             self.memcg = record.body.memcg
         elif record.kind == "REC_DONE":
@@ -67,6 +78,11 @@ class Oom:
     def lost(self) -> int:
         """Gaps in the sequence numbers."""
         return self._last_number + 1 - len(self._numbers)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is not told yet who dies, or that nobody does."""
+        return self._opened and not self._decided
 
     def ended(self) -> bool:
         """Whether the records say so themselves: a kill is over, nothing is missing, and no group follows."""
@@ -97,12 +113,17 @@ class Assembler:
     def __init__(self, releases: bool = True) -> None:
         self._open: Dict[int, Oom] = {}
         self._releases = releases
+        self._last_begin = 0  # the last call of out_of_memory
 
     def add(self, record: Record, now_ns: int) -> None:
         """Take a record that arrived now (any monotonic clock, the same for ``ready``)."""
-        oom = self._open.setdefault(record.oom_id, Oom(record.oom_id))
+        oom = self._open.get(record.oom_id)
+        if oom is None:
+            oom = self._open[record.oom_id] = Oom(record.oom_id, now_ns)
         oom.add(record, now_ns)
-        if record.kind == "REC_CHOSEN":
+        if record.kind == "REC_BEGIN":
+            self._last_begin = max(self._last_begin, record.oom_id)
+        elif record.kind == "REC_CHOSEN":
             self._follows(oom)
 
     def _follows(self, oom: Oom) -> None:
@@ -118,16 +139,24 @@ class Assembler:
         over: List[Oom] = []
         unfinished: Set[Optional[int]] = set()
         for oom in sorted(self._open.values(), key=lambda found: found.oom_id):
-            if self._over(oom, now_ns - oom.last_arrival_ns) and (oom.memcg is None or oom.memcg not in unfinished):
+            if self._over(oom, now_ns) and (oom.memcg is None or oom.memcg not in unfinished):
                 over.append(oom)
             elif oom.matters:
                 unfinished.add(oom.memcg)
         return self._take(over)
 
-    def _over(self, oom: Oom, quiet_ns: int) -> bool:
-        if self._releases and not oom.released():
+    def _over(self, oom: Oom, now_ns: int) -> bool:
+        quiet_ns = now_ns - oom.last_arrival_ns
+        if now_ns - oom.since_ns >= AGE_NS:
+            return True
+        if (self._releases and not oom.released()) or self._goes_on(oom):
             return quiet_ns >= RELEASE_NS
         return oom.ended() or quiet_ns >= QUIET_NS
+
+    def _goes_on(self, oom: Oom) -> bool:
+        """Whether more is to come, late as it may be: out_of_memory is called under oom_lock, so a later call of it
+        proves that this one has returned."""
+        return oom.undecided and self._last_begin <= oom.oom_id
 
     def flush(self) -> List[Oom]:
         """All that is left, finished or not."""

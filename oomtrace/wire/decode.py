@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from oomtrace.model import Failure, Machine, MemInfo, OomEvent, Stack, Summary, Trigger, Wait
+from oomtrace.model import Exiting, Failure, Machine, MemInfo, OomEvent, Stack, Summary, Trigger, Wait
 from oomtrace.wire import around, meminfo, stack, taint
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import ByKind, Layout, Record, by_kind, first, text_of
@@ -45,6 +45,7 @@ class Decoder:
         decision = chosen or report
         printed = Printed(oom.records)
         memory = self._meminfo(bodies, decision, printed)
+        exiting = around.exiting(oom.records)
         return OomEvent(
             kind=_kind(begin, decision),
             source=source,
@@ -63,7 +64,7 @@ class Decoder:
             oom_group=memcgs.path_of(bodies["REC_GROUP"][0].memcg) if "REC_GROUP" in bodies else None,
             victim_memcg=memcgs.path_of(victim.row.memcg) if victim else None,
             no_killable="REC_NO_VICTIM" in bodies,
-            missing=_missing(bodies, begin) + (_no_slab(memory) if memory and report is None else ()),
+            missing=_missing(bodies, begin, exiting) + (_no_slab(memory) if memory and report is None else ()),
             oom_id=oom.oom_id,
             totalpages=decision.totalpages if decision else None,
             chosen_points=chosen.chosen_points if chosen else None,
@@ -74,7 +75,7 @@ class Decoder:
             wait=_wait(waiting) if waiting else None,
             failure=_failure(bodies) if failed else None,
             callbacks_suppressed=bodies["REC_SUPPRESSED"][0].memcg if "REC_SUPPRESSED" in bodies else None,
-            exiting=around.exiting(oom.records),
+            exiting=exiting,
             sharing=around.sharing(bodies),
             reaps=around.reaps(bodies),
             releases=around.releases(bodies),
@@ -184,7 +185,7 @@ def _kind(begin: Any, decision: Any) -> Optional[str]:
     return _KINDS.get(decision.constraint, "global") if decision else "global"
 
 
-def _missing(bodies: ByKind, begin: Any) -> Tuple[str, ...]:
+def _missing(bodies: ByKind, begin: Any, exiting: Optional[Exiting]) -> Tuple[str, ...]:
     missing = [] if begin is not None else ["the beginning"]
     if "REC_STACK" not in bodies and "REC_CHOSEN" in bodies:
         missing.append("call trace")
@@ -193,6 +194,9 @@ def _missing(bodies: ByKind, begin: Any) -> Tuple[str, ...]:
         missing += [] if "REC_STATS" in bodies else ["memcg statistics"]
     elif "REC_CHOSEN" in bodies and "REC_MEMORY" not in bodies:
         missing.append("memory state")
+    undecided = {"REC_KILLED", "REC_NO_VICTIM", "REC_DONE"}.isdisjoint(bodies) and exiting is None
+    if undecided and not {"REC_CHOSEN", "REC_HEADER"}.isdisjoint(bodies):
+        missing.append("the kill")
     return tuple(missing)
 
 

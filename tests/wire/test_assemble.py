@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any, List
 
-from oomtrace.wire.assemble import NO_SEQ, QUIET_NS, RELEASE_NS, Assembler
+import pytest
+
+from oomtrace.wire import capture
+from oomtrace.wire.assemble import AGE_NS, NO_SEQ, QUIET_NS, RELEASE_NS, Assembler
+from oomtrace.wire.decode import Decoder
 from oomtrace.wire.layout import Record
 from tests.wire.made import LAYOUT, record
 
 FIRST, SECOND, MEMCG, MM = 100, 200, 0xAAAA, 0xBBBB
+SHARED = {"REC_CHOSEN": "rec_report", "REC_NO_VICTIM": "rec_report", "REC_KILLED": "rec_task",
+          "REC_SIGNALLED": "rec_task", "REC_WAIT": "rec_begin"}
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "data"
 
 
 def _record(oom_id: int, kind: str, seq: int, **fields: Any) -> Record:
@@ -19,8 +28,7 @@ def _record(oom_id: int, kind: str, seq: int, **fields: Any) -> Record:
 
 
 def _shared(kind: str, seq: int, **fields: Any) -> Record:
-    struct = {"REC_CHOSEN": "rec_report", "REC_KILLED": "rec_task"}[kind]
-    body = LAYOUT.structs[struct]()
+    body = LAYOUT.structs[SHARED[kind]]()
     body.header.kind, body.header.seq = LAYOUT.constants[kind], seq
     for name, value in fields.items():
         setattr(body.row if name == "mm" else body, name, value)
@@ -92,3 +100,71 @@ def test_a_release_is_no_gap() -> None:
     _release(assembler, FIRST, 0)
     (oom,) = assembler.ready(0)
     assert oom.lost == 0 and oom.records[-1].kind == "REC_RELEASED"
+
+
+def _halted_at(kind: str) -> "tuple[capture.Capture, List[Record], List[Record]]":
+    """A capture's records up to the last of a kind, and those after it."""
+    found = capture.load(io.BytesIO((FIXTURES / "6.1-memcg-v2.oom").read_bytes()))
+    records = [found.layout.decode(data) for data in found.records]
+    at = max(number for number, each in enumerate(records) if each.kind == kind) + 1
+    return found, records[:at], records[at:]
+
+
+@pytest.mark.parametrize("kind", ["REC_BEGIN", "REC_CANDIDATE", "REC_CHOSEN", "REC_STATS", "REC_TASK"])
+def test_a_task_that_is_held_up_goes_on_with_the_same_oom(kind: str) -> None:
+    _, before, after = _halted_at(kind)
+    assembler = Assembler()
+    for each in before:
+        assembler.add(each, 0)
+    assert assembler.ready(QUIET_NS + 10_000_000) == []
+    for each in after:
+        assembler.add(each, QUIET_NS + 20_000_000)
+    (oom,) = assembler.ready(QUIET_NS + 20_000_000)
+    assert len(oom.records) == len(before) + len(after) and not oom.lost and not assembler.pending
+
+
+def test_given_up_before_the_kill_it_says_so() -> None:
+    found, before, _ = _halted_at("REC_STATS")
+    assembler = Assembler()
+    for each in before:
+        assembler.add(each, 0)
+    assert assembler.ready(RELEASE_NS - 1) == []
+    (oom,) = assembler.ready(RELEASE_NS)
+    event = Decoder(found.layout, found.facts, found.symbols.get).event(oom)
+    assert event.missing == ("the kill",) and event.incomplete
+
+
+def test_the_next_call_proves_that_it_is_over() -> None:
+    assembler = Assembler()
+    assembler.add(_record(FIRST, "REC_BEGIN", 0, memcg=MEMCG), 0)
+    assembler.add(_record(FIRST, "REC_CHOSEN", 1, memcg=MEMCG), 0)
+    assembler.add(_record(SECOND - 1, "REC_WAIT", 0, memcg=MEMCG), 0)
+    assert _ready(assembler, QUIET_NS) == [SECOND - 1], "a task that waits does not hold oom_lock"
+    assembler.add(_record(SECOND, "REC_BEGIN", 0, memcg=MEMCG + 1), 0)
+    assert _ready(assembler, QUIET_NS - 1) == []
+    assert _ready(assembler, QUIET_NS) == [FIRST]
+
+
+def test_once_decided_it_does_not_wait_for_long() -> None:
+    assembler = Assembler()
+    assembler.add(_record(FIRST, "REC_BEGIN", 0, memcg=MEMCG), 0)
+    assembler.add(_record(FIRST, "REC_NO_VICTIM", 1), 0)
+    assert _ready(assembler, QUIET_NS) == [FIRST]
+
+
+def test_what_decided_nothing_is_forgotten() -> None:
+    assembler = Assembler()
+    assembler.add(_record(FIRST, "REC_BEGIN", 0, memcg=MEMCG), 0)
+    assert _ready(assembler, RELEASE_NS) == [] and not assembler.pending
+    _release(assembler, SECOND, 0)
+    assert _ready(assembler, QUIET_NS) == [] and not assembler.pending
+
+
+def test_records_that_keep_coming_do_not_keep_it_open() -> None:
+    assembler = Assembler()
+    _kill(assembler, FIRST, 0)
+    step_ns = QUIET_NS // 2
+    for number in range(AGE_NS // step_ns):
+        assembler.add(_record(FIRST, "REC_SIGNALLED", 4 + number), number * step_ns)
+        assert _ready(assembler, number * step_ns) == []
+    assert _ready(assembler, AGE_NS) == [FIRST]
