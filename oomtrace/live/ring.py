@@ -10,6 +10,7 @@ from contextlib import suppress
 from struct import Struct
 from typing import Dict, List
 
+from oomtrace.kernel import machine
 from oomtrace.live import bpf
 from oomtrace.live.hotplug import Hotplug
 
@@ -94,6 +95,7 @@ class Rings:
         self._heads: List[int] = []
         self._since = 0.0  # when the records came that are left
         self.filling = False  # records are left in the buffers, as more are coming
+        self.modules_changed = False  # some have come or gone; for the reader to set back
         self._poll = select.poll()
         self._hotplug = Hotplug()
         try:
@@ -118,7 +120,13 @@ class Rings:
         """Buffers for the CPUs that have come; the last records of those that are gone. An event does not survive its
         CPU's absence (kernel/events/core.c, perf_event_exit_cpu): a CPU that is back gets a buffer anew."""
         records: List[bytes] = []
-        for cpu, online in self._hotplug.changes():
+        changes = self._hotplug.changes()
+        self.modules_changed = self.modules_changed or changes.modules
+        cpus = changes.cpus
+        if changes.missed:  # each may have been away
+            online_now = machine.online_cpus()
+            cpus = [(cpu, cpu in online_now) for cpu in sorted({*self._rings, *online_now})]
+        for cpu, online in cpus:
             if cpu in self._rings:
                 records += self._rings[cpu].drain()
                 self._close(cpu)

@@ -130,6 +130,13 @@ class Tracer:
         """Charges that failed without a kill, reported or not."""
         return bpf.number_in(self._maps["failed_charges"], 0)
 
+    def modules_changed(self) -> bool:
+        """Whether kernel modules have come or gone since the last call, as far as the kernel tells."""
+        changed = self._rings is not None and self._rings.modules_changed
+        if self._rings:
+            self._rings.modules_changed = False
+        return changed
+
     def wake_on(self, fd: int) -> None:
         """Let ``wait`` end when the descriptor can be read, too."""
         if self._rings:

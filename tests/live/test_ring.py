@@ -10,6 +10,7 @@ import pytest
 
 from oomtrace.live import bpf
 from oomtrace.live import ring as ring_module
+from oomtrace.live.hotplug import Changes
 from oomtrace.live.ring import PAGE_BYTES, Ring, Rings
 
 SAMPLE, LOST = 9, 2
@@ -122,4 +123,42 @@ def test_records_are_left_where_they_are_while_more_are_coming(monkeypatch: pyte
     monkeypatch.setattr(ring_module, "HOLD_S", 0.0)
     records.head = 40
     assert rings.wait(1) == [b"record"], "not for ever"
+    rings.close()
+
+
+class Told:
+    """Messages of the kernel's."""
+
+    def __init__(self) -> None:
+        self.next = Changes()
+        self.fd, self._other = os.pipe()
+
+    def tell(self, changes: Changes) -> None:
+        self.next = changes
+        os.write(self._other, b".")
+
+    def changes(self) -> Changes:
+        os.read(self.fd, 1)
+        return self.next
+
+    def close(self) -> None:
+        os.close(self.fd)
+        os.close(self._other)
+
+
+def test_after_lost_messages_no_cpu_is_without_a_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: List[Filling] = []
+    told = Told()
+    monkeypatch.setattr(ring_module, "Ring", lambda *given, **named: made.append(Filling(*given, **named)) or made[-1])
+    monkeypatch.setattr(ring_module, "Hotplug", lambda: told)
+    monkeypatch.setattr(bpf, "update_map", lambda *_: None)
+    monkeypatch.setattr(ring_module.machine, "online_cpus", lambda: [0, 2])
+    rings = Rings(-1, -1, [0, 1], 1)
+    for each in made:
+        each.head = 8
+    del made[:]
+    told.tell(Changes(modules=True, missed=True))
+    assert rings.wait(0) == [b"record", b"record"], "what the old ones had"
+    assert sorted(each.cpu for each in made if each.quiet) == [0, 2]
+    assert rings.modules_changed
     rings.close()
