@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set
 
 from oomtrace.kernel.symbols import Resolver
 from oomtrace.live import program
@@ -23,13 +24,60 @@ class Traced:
     capture: Callable[[], bytes]
 
 
+# Where modules and BPF programs are: MODULES_VADDR to MODULES_END (arch/x86/include/asm/pgtable_64_types.h).
+_MODULES = range(0xFFFFFFFFC0000000, 0xFFFFFFFFFF000000)
+
+
+class Names:
+    """Names for code addresses. ``load`` makes the table of them anew, which takes some tenths of a second."""
+
+    def __init__(self, resolver: Resolver, load: Callable[[], Resolver]) -> None:
+        self._resolver, self._load = resolver, load
+        self._stale = False
+        self._fresh = False  # loaded since ``begin``
+        self._data: Set[int] = set()  # in the modules' range and no code: of a driver's data, which each event shows
+
+    def expire(self) -> None:
+        """Modules have come or gone."""
+        self._stale = True
+
+    def begin(self) -> None:
+        """An event comes next. What is stale is loaded now, and not at each of the changes."""
+        self._fresh = False
+        if self._stale:
+            self._data.clear()
+            self._reload()
+
+    def of(self, address: int) -> Optional[str]:
+        """The name, the address itself where code has none, or None if it is no code."""
+        if not self._resolver.is_text(address) and not self._is_new(address):
+            return None
+        return self._resolver.name(address) or f"0x{address:x}"
+
+    def _is_new(self, address: int) -> bool:
+        """Whether it is code that was loaded after the table: nothing tells of BPF programs. Asked once an event."""
+        if address not in _MODULES or address in self._data:
+            return False
+        if not self._fresh:
+            self._reload()
+            if self._resolver.is_text(address):
+                return True
+        self._data.add(address)
+        return False
+
+    def _reload(self) -> None:
+        self._stale, self._fresh = False, True
+        with suppress(OSError):  # the old ones are better than none
+            self._resolver = self._load()
+
+
 class Receiver:
     """Takes records, gives events. ``facts`` are a capture's; ``releases`` False: nothing tells when a victim's memory
     is free. Times are of a monotonic clock."""
 
-    def __init__(self, facts: Mapping[str, Any], resolver: Resolver, releases: bool) -> None:
+    def __init__(self, facts: Mapping[str, Any], names: Names, releases: bool) -> None:
         self._facts = dict(facts)
-        self._resolver = resolver
+        self._names = names
         self._layout = Layout((program.bpf_folder() / "records.h").read_text())
         self._assembler = Assembler(releases)
 
@@ -41,6 +89,10 @@ class Receiver:
     def add(self, data: bytes, now_ns: int) -> None:
         """Take a record. Raises ValueError if it is none."""
         self._assembler.add(self._layout.decode(data), now_ns)
+
+    def expire_names(self) -> None:
+        """Modules have come or gone."""
+        self._names.expire()
 
     def ready(self, now_ns: int) -> Iterator[Traced]:
         """The OOMs that are over."""
@@ -54,11 +106,12 @@ class Receiver:
         met: Dict[int, str] = {}
 
         def name_of(address: int) -> Optional[str]:
-            if not self._resolver.is_text(address):
-                return None
-            met[address] = self._resolver.name(address) or f"0x{address:x}"
-            return met[address]
+            name = self._names.of(address)
+            if name is not None:
+                met[address] = name
+            return name
 
+        self._names.begin()
         facts = self._facts
         if oom.followed_ns is not None:
             facts = {**facts, "followed_ns": oom.followed_ns - oom.oom_id}

@@ -70,12 +70,13 @@ class Trace:
 
     def _prepare(self) -> "Receiver":
         """What decoding needs and being ready does not. Locks the process in memory once all of it is in use."""
-        from oomtrace.receiving import Receiver
+        from oomtrace.receiving import Names, Receiver
 
         symbols = Symbols.load()
         watched = f"charge_{self._charges}" not in self._skipped_programs
         facts = {**machine.facts(symbols), **self._plan.facts, "charges": self._charges if watched else "off"}
-        receiver = Receiver(facts, symbols.resolver(), "exit_mmap_return" not in self._skipped_programs)
+        names = Names(symbols.resolver(), lambda: Symbols.load().resolver())
+        receiver = Receiver(facts, names, "exit_mmap_return" not in self._skipped_programs)
         tracer.lock()
         return receiver
 
@@ -126,6 +127,8 @@ class Trace:
         """Records from the buffers; returns how many bytes they have."""
         taken = self._tracer.wait(timeout_ms)
         self.received += len(taken)
+        if self._tracer.modules_changed():
+            self._receiver.expire_names()
         for data in taken:
             try:
                 self._receiver.add(data, time.monotonic_ns())

@@ -6,17 +6,19 @@ import io
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Optional
 
 import pytest
 
-from oomtrace.receiving import Receiver, Traced
+from oomtrace.receiving import Names, Receiver, Traced
 from oomtrace.wire import capture
 
+CORE, MODULE, PROGRAM, DATA = 0xFFFFFFFF81000010, 0xFFFFFFFFC0001010, 0xFFFFFFFFC0002010, 0xFFFFFFFFC0003010
 PATH = Path(__file__).resolve().parent.parent / "fixtures" / "data" / "6.12-memcg-v2.oom"
 
 
-class Names:
-    """The capture's own, as a resolver."""
+class Table:
+    """The capture's own names, as a resolver."""
 
     def __init__(self, symbols: "dict[int, str]") -> None:
         self._symbols = symbols
@@ -24,14 +26,28 @@ class Names:
     def is_text(self, address: int) -> bool:
         return address in self._symbols
 
-    def name(self, address: int) -> str:
-        return self._symbols[address]
+    def name(self, address: int) -> Optional[str]:
+        return self._symbols.get(address)
+
+
+class Kernel:
+    """Has a table that changes, and counts how often it is read."""
+
+    def __init__(self, symbols: "dict[int, str]") -> None:
+        self.symbols, self.loaded = symbols, 0
+
+    def load(self) -> Any:
+        self.loaded += 1
+        return Table(dict(self.symbols))
+
+    def names(self) -> Names:
+        return Names(Table(dict(self.symbols)), self.load)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def traced() -> Traced:
     found = capture.load(io.BytesIO(PATH.read_bytes()))
-    receiver = Receiver(found.facts, Names(dict(found.symbols)), releases=True)  # type: ignore[arg-type]
+    receiver = Receiver(found.facts, Kernel(dict(found.symbols)).names(), releases=True)
     for record in found.records:
         receiver.add(record, 0)
     assert receiver.pending
@@ -47,3 +63,59 @@ def test_a_capture_holds_what_came(traced: Traced) -> None:
 def test_it_goes_from_process_to_process(traced: Traced) -> None:
     again = pickle.loads(pickle.dumps(traced))
     assert again.event == traced.event and again.capture() == traced.capture()
+
+
+def test_a_module_that_came_later_has_names() -> None:
+    kernel = Kernel({CORE: "out_of_memory+0x10/0x20"})
+    names = kernel.names()
+    kernel.symbols[CORE + 1] = "f+0x10/0x20 [later]"  # wherever it is
+    names.expire()
+    names.expire()
+    assert kernel.loaded == 0, "not before they are asked for"
+    names.begin()
+    assert names.of(CORE + 1) == "f+0x10/0x20 [later]"
+    names.begin()
+    assert kernel.loaded == 1
+
+
+def test_a_program_that_nobody_told_of_has_a_name() -> None:
+    kernel = Kernel({MODULE: "f+0x10/0x20 [old]"})
+    names = kernel.names()
+    names.begin()
+    kernel.symbols[PROGRAM] = "bpf_prog_1+0x10/0x20"
+    assert names.of(MODULE) and names.of(CORE) is None and kernel.loaded == 0
+    assert names.of(PROGRAM) == "bpf_prog_1+0x10/0x20" and kernel.loaded == 1
+
+
+def test_data_of_modules_is_asked_for_once() -> None:
+    kernel = Kernel({})
+    names = kernel.names()
+    names.begin()
+    assert names.of(DATA) is None and names.of(DATA + 8) is None and kernel.loaded == 1
+    names.begin()
+    assert names.of(DATA) is None and names.of(DATA + 8) is None and kernel.loaded == 1
+    names.expire()
+    names.begin()
+    assert names.of(DATA) is None and kernel.loaded == 2
+
+
+def test_old_names_are_kept_when_there_are_no_new_ones() -> None:
+    def refuse() -> Any:
+        raise OSError
+
+    names = Names(Table({CORE: "f+0x1/0x2"}), refuse)  # type: ignore[arg-type]
+    names.expire()
+    names.begin()
+    assert names.of(CORE) == "f+0x1/0x2"
+
+
+def test_an_event_has_names_of_a_module_that_came_before_it() -> None:
+    found = capture.load(io.BytesIO(PATH.read_bytes()))
+    kernel = Kernel({})
+    receiver = Receiver(found.facts, kernel.names(), releases=True)
+    kernel.symbols.update(found.symbols)
+    receiver.expire_names()
+    for record in found.records:
+        receiver.add(record, 0)
+    (event,) = receiver.flush()
+    assert event.event.stack is not None and any("oom_kill_process" in str(e) for e in event.event.stack.entries)
