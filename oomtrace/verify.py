@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import List, Optional, Tuple
+from itertools import accumulate
+from typing import Deque, List, Optional, Tuple
 
 from oomtrace import text
 from oomtrace.errors import OomtraceError
@@ -15,6 +17,9 @@ from oomtrace.model import OomEvent
 
 KMSG = "/dev/kmsg"
 _PATIENCE_S = 1.0
+_ASIDE = 32  # reports whose events come later; the kernel prints 10 in 5 s at most
+_GOING_ON = 500  # records within which a report may go on
+_BEGINNING = 64  # records that may be the beginning of a report, where none is seen in them
 
 
 @dataclass(frozen=True)
@@ -73,50 +78,72 @@ class KernelLog:
         except OSError as error:
             raise OomtraceError(f"cannot read {KMSG}: {error.strerror}", "--verify needs it") from error
         os.lseek(self._fd, 0, os.SEEK_END)
-        self._records: List[bytes] = []
+        self._records: List[bytes] = []  # from the beginning of the last report on, which may go on
+        self._last: Optional[OomEvent] = None
+        self._of_last = 0  # how many of the records are its own
+        self._aside: Deque[OomEvent] = deque(maxlen=_ASIDE)  # the reports before it
         self.overrun = False
 
-    def _drain(self) -> None:
+    def _drain(self) -> bool:
+        """Whether something has come."""
+        before = len(self._records)
         while True:
             try:
                 self._records.append(os.read(self._fd, 8192))
             except BlockingIOError:
-                return
+                return len(self._records) > before
             except OSError as error:
                 if error.errno != errno.EPIPE:
                     raise
                 self.overrun = True  # records were overwritten before they were read; the next read goes on
 
     def check(self, event: OomEvent) -> Comparison:
-        """The event beside the kernel's report of the same kill."""
+        """The event beside the kernel's report of the same kill; no lines for what the kernel does not report."""
+        if not event.is_oom:
+            return Comparison(0, 0, ())
         deadline = time.monotonic() + _PATIENCE_S
         while True:
-            self._drain()
+            if self._drain():
+                self._read()
             found = self._find(event)
-            if found is not None or time.monotonic() >= deadline or event.printed is False:
-                break
+            if found is not None:
+                return compare(report_lines(found), report_lines(event))
+            if time.monotonic() >= deadline or event.printed is False:
+                return Comparison(0, 0, ())
             time.sleep(0.02)
-        if found is None:
-            return Comparison(0, 0, ())
-        return compare(report_lines(found), report_lines(event))
+
+    def _read(self) -> None:
+        """Read what has come. A report is whole once the next one has begun, or much else has been printed since, and
+        is not read again then."""
+        found = [report for report in text.read([b"".join(self._records)]) if report.trigger.pid is not None]
+        found.sort(key=lambda report: report.lines[0].number)
+        self._last = found.pop() if found else None
+        self._aside += found
+        if self._last is not None:
+            del self._records[:self._record_at(self._last.lines[0].number)]
+            self._of_last = self._record_at(self._last.lines[-1].number - self._last.lines[0].number + 1) + 1
+            if len(self._records) - self._of_last > _GOING_ON:
+                self._aside.append(self._last)
+                self._last = None
+        if self._last is None:
+            del self._records[:-_BEGINNING]
+
+    def _record_at(self, number: int) -> int:
+        """Which record has a line of their joined text."""
+        ends = accumulate(record.count(b"\n") for record in self._records)
+        return next((index for index, end in enumerate(ends) if end >= number), len(self._records))
 
     def _find(self, event: OomEvent) -> Optional[OomEvent]:
-        """The report of the same kill; what was printed up to it is not looked at again."""
-        for found in text.read([b"".join(self._records)]):
+        """The report of the same kill, which serves no other event."""
+        for found in self._aside:
             if _same(found, event):
-                last = max((line.number for line in found.lines), default=0)
-                self._records = self._records[self._record_of_line(last) :]
+                self._aside.remove(found)
                 return found
-        return None
-
-    def _record_of_line(self, number: int) -> int:
-        """How many records end at or before a line of their joined text."""
-        lines = 0
-        for index, record in enumerate(self._records):
-            lines += record.count(b"\n")
-            if lines >= number:
-                return index + 1
-        return len(self._records)
+        if self._last is None or not _same(self._last, event):
+            return None
+        found, self._last = self._last, None
+        del self._records[:self._of_last]
+        return found
 
     def close(self) -> None:
         """Close the log."""
