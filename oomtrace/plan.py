@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import source_hash
@@ -25,6 +26,8 @@ from oomtrace.live import program
 from oomtrace.live.image import Image
 
 FOLDER = Path("/var/cache/oomtrace")
+_NAME = re.compile(r".+-[0-9a-f]{16}\.json")  # as ``kept`` makes them
+_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,19 @@ def _save(path: Path, plan: Plan) -> None:
     with suppress(OSError):  # a read-only system can do without
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(plain))
-        temporary.chmod(0o600)
-        temporary.replace(path)
+        try:
+            temporary.write_text(json.dumps(plain))
+            temporary.chmod(0o600)
+            temporary.replace(path)
+        except BaseException:  # a full disk must not keep half of it
+            temporary.unlink(missing_ok=True)
+            raise
+        _tidy(path.parent)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the plans of kernels and versions that are long gone; nothing else, as the folder may be anyone's."""
+    plans = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    plans.sort(key=lambda path: path.stat().st_mtime_ns)
+    for path in plans[:-_KEPT]:
+        path.unlink()
