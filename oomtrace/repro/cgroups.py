@@ -13,6 +13,8 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from oomtrace.errors import OomtraceError
 
 REMOVE_SECONDS = 10.0
+_NAME_BYTES = 255
+_UNNAMED = frozenset("\0\n")  # what a cgroup's name cannot have
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,15 @@ CONTROLLERS = ("memory", "pids", "cpuset", "io")
 
 
 def split(path: str) -> Tuple[str, ...]:
-    """``/a/b`` → ("a", "b"). Raises ValueError for a path that could lead out of the hierarchy."""
+    """``/a/b`` → ("a", "b"). Raises ValueError for a path that could lead out of the hierarchy, or that no cgroup can
+    have as the kernel writes it."""
     if not path.startswith("/"):
         raise ValueError("expected a path that starts with /")
-    parts = tuple(part for part in path.split("/") if part)
+    parts = tuple(path[1:].split("/")) if path != "/" else ()
     if any(part in (".", "..") for part in parts):
         raise ValueError("expected a path without . and ..")
+    if not all(0 < len(os.fsencode(part)) <= _NAME_BYTES and not _UNNAMED.intersection(part) for part in parts):
+        raise ValueError(f"expected names of 1 to {_NAME_BYTES} bytes between single /, without line breaks")
     return parts
 
 

@@ -38,13 +38,14 @@ _MANY = number(0, 1 << 31)
 
 
 def load(path: Path) -> Scenario:
-    """Read a file. Raises Invalid with everything that is wrong in it."""
+    """Read a file, ``-`` for standard input. Raises Invalid with everything that is wrong in it."""
+    standard_input = str(path) == "-"
     try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise OomtraceError(f"cannot read {path}: {reason}") from error
-    return parse(content, str(path), path.stem)
+        with open(0 if standard_input else path, "rb", closefd=not standard_input) as stream:
+            data = stream.read()
+    except OSError as error:
+        raise OomtraceError(f"cannot read {path}: {error.strerror}") from error
+    return parse(reader.decode(data, str(path)), str(path), "stdin" if standard_input else path.stem)
 
 
 def parse(content: str, file: str, name: str) -> Scenario:
@@ -102,6 +103,7 @@ class _Parser(Reader):
 
     def cgroups(self, node: yaml.Node, versions: Tuple[int, ...]) -> Tuple[Cgroup, ...]:
         found: List[Cgroup] = []
+        seen: Set[str] = set()
         for key, path, value in self.pairs(node, "cgroups"):
             self._path(key, path)
             count = 1
@@ -111,7 +113,11 @@ class _Parser(Reader):
                     count = self.value(setting, f"{path}: count", number(1, 10000), 1)
                 elif self._has_knob(knob_node, knob, versions, files):
                     files[knob] = self.value(setting, knob, partial(_knob_value, knob), "")
-            found += [Cgroup(path.replace("{n}", str(n)), files) for n in range(count)]
+            made = [path.replace("{n}", str(n)) for n in range(count)]
+            for twice in sorted(seen.intersection(made)):
+                self.wrong(key, f"cgroups: {twice} is given twice")
+            seen.update(made)
+            found += [Cgroup(one, files) for one in made]
             if count > 1 and "{n}" not in path:
                 self.wrong(key, f"cgroups: {path} has a count, so its path needs a {{n}}")
         return tuple(found)
@@ -121,7 +127,7 @@ class _Parser(Reader):
             if not split(path):
                 self.wrong(node, "cgroups: the root is not made")
         except ValueError as error:
-            self.wrong(node, f"cgroups: {error}, not {path!r}")
+            self.wrong(node, f"cgroups: {error}, not {reader.shown(path)}")
 
     def _has_knob(self, node: yaml.Node, name: str, versions: Tuple[int, ...], before: Dict[str, str]) -> bool:
         knob = KNOBS.get(name)
@@ -131,8 +137,8 @@ class _Parser(Reader):
         for version in versions:
             if not (knob.v1 if version == 1 else knob.v2):
                 self.wrong(node, f"cgroup v{version} has no {name}; needs: cgroup: [{3 - version}] leaves it out")
-        if name == "memory.swap.max" and 1 in versions and "memory.max" not in before:
-            self.wrong(node, "memory.swap.max needs memory.max before it: cgroup v1 limits their sum")
+        if name == "memory.swap.max" and 1 in versions and before.get("memory.max", "max") == "max":
+            self.wrong(node, "memory.swap.max needs a limit as memory.max before it: cgroup v1 limits their sum")
         return True
 
     def processes(self, node: yaml.Node, groups: Tuple[Cgroup, ...], versions: Tuple[int, ...]) -> Tuple[Process, ...]:
@@ -287,6 +293,6 @@ def _pattern(value: str) -> str:
         raise Wrong("expected a regular expression")
     try:
         re.compile(value)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise Wrong(f"expected a regular expression ({error})") from error
     return value

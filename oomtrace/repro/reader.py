@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 import yaml
 
@@ -15,6 +15,10 @@ from oomtrace.errors import EXIT_USAGE, OomtraceError
 
 Value = TypeVar("Value")
 
+DEPTH = 50  # of lists and mappings in each other
+_SIZE_END = 1 << 63  # as the kernel counts bytes
+_SHOWN = 60  # characters of a wrong value
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # YAML's
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _TYPES = {yaml.ScalarNode: "a single value", yaml.SequenceNode: "a list", yaml.MappingNode: "a mapping"}
@@ -41,19 +45,53 @@ class Wrong(Exception):
     """A value that a converter does not take; the text says what it wants."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Composes what can be dealt with: it would recurse without end, and take text that no file system or process name
+    can have."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Optional[yaml.Node], index: Any) -> Optional[yaml.Node]:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        if self._depth == DEPTH:
+            raise yaml.MarkedYAMLError(None, None, f"nested more than {DEPTH} deep", mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if isinstance(node, yaml.ScalarNode) and re.search("[\0\ud800-\udfff]", node.value):
+            raise yaml.MarkedYAMLError(None, None, "neither \\0 nor half a surrogate pair can be in text", mark)
+        return node
+
+
+def decode(data: bytes, file: str) -> str:
+    """The text of a file. Raises Invalid at the first byte that is not UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = _end_of(data[:error.start].decode("utf-8"))
+        raise Invalid(file, [Problem(*at, f"not UTF-8: byte 0x{data[error.start]:02x}")]) from error
+
+
 def compose(text: str, file: str) -> yaml.Node:
     """The root node of a YAML document. Raises Invalid where it is no YAML."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise Invalid(file, [Problem(*where, error.problem or "this is not YAML")]) from error
-    except yaml.YAMLError as error:
-        raise Invalid(file, [Problem(1, 1, str(error).splitlines()[0])]) from error
+    except yaml.reader.ReaderError as error:
+        what = f"character U+{ord(text[error.position]):04X} cannot be in YAML"
+        raise Invalid(file, [Problem(*_end_of(text[:error.position]), what)]) from error
     if node is None:
         raise Invalid(file, [Problem(1, 1, "the file is empty")])
     return node
+
+
+def _end_of(text: str) -> Tuple[int, int]:
+    """Line and column of what would follow."""
+    lines = _LINE_BREAK.split(text)
+    return len(lines), len(lines[-1]) + 1
 
 
 class Reader:
@@ -115,8 +153,13 @@ class Reader:
         try:
             return convert(node.value)
         except Wrong as error:
-            self.wrong(node, f"{what}: {error}, not {node.value!r}")
+            self.wrong(node, f"{what}: {error}, not {shown(node.value)}")
             return default
+
+
+def shown(value: str) -> str:
+    """A value in quotes, its beginning if it is long."""
+    return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
 
 
 def text(value: str) -> str:
@@ -135,15 +178,18 @@ def truth(value: str) -> bool:
 
 def size(value: str) -> int:
     """A size in bytes: ``64M``."""
-    match = re.fullmatch(r"(\d+)([KMGT]?)(?:i?B)?", value, re.IGNORECASE)
+    match = re.fullmatch(r"0*([0-9]+)([KMGT]?)(?:i?B)?", value, re.IGNORECASE)
     if match is None:
         raise Wrong("expected a size such as 64M")
-    return int(match[1]) * _UNITS[match[2].upper()]
+    bytes_ = int(match[1][:20]) * _UNITS[match[2].upper()]  # of more digits Python makes no number, and one too large
+    if bytes_ >= _SIZE_END:
+        raise Wrong("expected a size below 8 EiB")
+    return bytes_
 
 
 def seconds(value: str) -> float:
     """A time in seconds: ``0.5`` or ``500ms``."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|)", value)
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]+)?)\s*(ms|s|)", value)  # select(2) takes no more for long
     if match is None:
         raise Wrong("expected a time such as 0.5 or 500ms")
     return float(match[1]) * (0.001 if match[2] == "ms" else 1)
@@ -153,7 +199,7 @@ def number(low: int, high: int) -> Callable[[str], int]:
     """A converter to integers of a range."""
 
     def convert(value: str) -> int:
-        if not re.fullmatch(r"[+-]?\d+", value) or not low <= int(value) <= high:
+        if not re.fullmatch(r"[+-]?[0-9]{1,19}", value) or not low <= int(value) <= high:
             raise Wrong(f"expected a number from {low} to {high}")
         return int(value)
 

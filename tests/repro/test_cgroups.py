@@ -46,10 +46,15 @@ def test_no_memory_controller(tmp_path: Path) -> None:
         cgroups.find(mounts(tmp_path, f"cgroup2 {tmp_path} cgroup2 rw 0 0\n"))
 
 
-@pytest.mark.parametrize("path", ["a", "/a/../b", "/./a"])
+@pytest.mark.parametrize("path", ["a", "/a/../b", "/./a", "/a/", "//a", "/a//b", "", "/a\nb", "/a\0", "/" + 256 * "a"])
 def test_paths_stay_inside(path: str) -> None:
     with pytest.raises(ValueError):
         cgroups.split(path)
+
+
+def test_parts_of_paths() -> None:
+    assert cgroups.split("/") == ()
+    assert cgroups.split("/a/b c") == ("a", "b c")
 
 
 def test_parents_give_the_controllers(tmp_path: Path) -> None:

@@ -95,10 +95,25 @@ MINIMAL = "about: a\nprocesses:\n  - {name: p, do: [sleep]}\n"
         (("about: a", "about: a\ncgroups: {/: {}}"), 2, 11, "the root is not made"),
         (("about: a", "about: a\ncgroups: {/a: {memory.mox: 1}}"), 2, 16, "there is no memory.mox"),
         (("about: a", "about: a\ncgroups: {/a: {memory.oom.group: 1}}"), 2, 16, "cgroup v1 has no memory.oom.group"),
-        (("about: a", "about: a\ncgroups: {/a: {memory.swap.max: 0}}"), 2, 16, "needs memory.max before it"),
+        (("about: a", "about: a\ncgroups: {/a: {memory.swap.max: 0}}"), 2, 16, "needs a limit as memory.max before it"),
         (("about: a", "about: a\ncgroups: {/a: {count: 2}}"), 2, 11, "needs a {n}"),
         (("about: a", "about: a\nexpect: {report: ['(']}"), 2, 19, "expected a regular expression"),
         (("about: a", "about: a\nneeds: {cgroup: [3]}"), 2, 18, "from 1 to 2"),
+        (("about: a", "about: a\nitem: " + 5000 * "1"), 2, 7, "expected a number from 1 to 99, not '111"),
+        (("about: a", "about: a\ntimeout: " + 5000 * "1"), 2, 10, "expected a time"),
+        (("about: a", "about: a\nneeds: {memory: " + 5000 * "1" + "}"), 2, 17, "expected a size below 8 EiB"),
+        (("about: a", "about: a\ncgroups: {/a: {memory.max: 99999999999999999999T}}"), 2, 28, "size below 8 EiB"),
+        (("about: a", "about: a\ncgroups: {/a: {memory.max: 9223372036854775808}}"), 2, 28, "size below 8 EiB"),
+        (("about: a", "about: a\ncgroups: {/foo: {}, /foo/: {}}"), 2, 21, "between single /"),
+        (("about: a", "about: a\ncgroups: {/a//b: {}}"), 2, 11, "between single /"),
+        (("about: a", "about: a\ncgroups: {'/a/{n}': {count: 2}, /a/1: {}}"), 2, 33, "/a/1 is given twice"),
+        (("about: a", 'about: a\ncgroups: {"/a\\0": {}}'), 2, 11, "in text"),
+        (("about: a", "about: a\ncgroups: {/a: {memory.max: max, memory.swap.max: 1M}}"), 2, 33, "needs a limit"),
+        (("name: p", 'name: "\\ud800"'), 3, 12, "neither \\0 nor half a surrogate pair"),
+        (("name: p", 'name: "p\\0"'), 3, 12, "neither \\0 nor half a surrogate pair"),
+        (("about: a", "about: a\nexpect: {report: ['a{99999999999}']}"), 2, 19, "expected a regular expression"),
+        (("about: a", "about: a\nexpect: " + 3000 * "["), 2, 58, "nested more than 50 deep"),
+        (("about: a", "about: a\r\nname: 'a\x01'"), 2, 9, "U+0001 cannot be in YAML"),
     ],
 )
 def test_wrong(change: Tuple[str, str], line: int, column: int, message: str) -> None:
@@ -125,6 +140,27 @@ def test_no_reproduction(text: str) -> None:
     with pytest.raises(Invalid) as caught:
         read(text)
     assert caught.value.problems and caught.value.message.startswith("x.yaml:")
+
+
+def test_largest_size() -> None:
+    text = MINIMAL.replace("about: a", "about: a\nneeds: {memory: 0009223372036854775807, swap: 000}")
+    assert read(text).needs.memory_bytes == (1 << 63) - 1
+
+
+def test_long_values_are_not_shown_whole() -> None:
+    ((_, _, message),) = problems(MINIMAL.replace("about: a", "about: a\ntimeout: " + 5000 * "1"))
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize(
+    "data, line, column", [(b"\xff", 1, 1), (b"about: \xc3\xa4\xe4", 1, 9), (b"about: a\r\nname:\r \xc3", 3, 2)]
+)
+def test_not_utf8(tmp_path: Path, data: bytes, line: int, column: int) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_bytes(data)
+    with pytest.raises(Invalid, match="not UTF-8: byte 0x") as caught:
+        parse.load(file)
+    assert caught.value.message.startswith(f"{file}:{line}:{column}: ") and caught.value.status == 2
 
 
 def test_nothing_is_constructed() -> None:
