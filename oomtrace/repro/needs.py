@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Dict, List
 
-from .cgroups import Hierarchy
+from .cgroups import CONTROLLERS, KNOBS, Hierarchy
 from .spec import Needs, Scenario
 
 # A machine may have this much more memory than a reproduction was made for.
@@ -17,10 +17,20 @@ _NODES = Path("/sys/devices/system/node")
 
 def unmet(scenario: Scenario, hierarchy: Hierarchy, mean_it: bool) -> List[str]:
     """Why the scenario cannot or shall not be run here; empty if it can."""
-    reasons = _machine(scenario.needs, hierarchy)
+    reasons = _machine(scenario.needs, hierarchy) + _taken(scenario, hierarchy)
     if scenario.dangerous and not mean_it:
         reasons.append(f"it endangers this machine ({scenario.dangerous}); --i-mean-it runs it")
     return reasons
+
+
+def _taken(scenario: Scenario, hierarchy: Hierarchy) -> List[str]:
+    """The cgroups that are there already: nobody asked for limits on what is in them, and none would be set back."""
+    used = {KNOBS[knob].controller for cgroup in scenario.cgroups for knob in cgroup.files} | {"memory"}
+    controllers = [name for name in CONTROLLERS if name in used and name in hierarchy.roots]
+    return [
+        f"the cgroup {cgroup.path} exists" for cgroup in scenario.cgroups
+        if any(folder.exists() for folder in hierarchy.folders(cgroup.path, controllers))
+    ]
 
 
 def _machine(needs: Needs, hierarchy: Hierarchy) -> List[str]:

@@ -98,16 +98,23 @@ class Stage:
             for controller in controllers:
                 root = self._hierarchy.roots[controller]
                 folder = self._hierarchy.folder(controller, cgroup.path)
-                for at in cgroups.ancestors(folder, root):
-                    if not at.exists():
-                        self._journal.note("cgroup", str(at))
-                        at.mkdir()
-                if self._hierarchy.version == 2:
-                    cgroups.enable(root, folder, controllers)
-                elif controller == "cpuset":
-                    cgroups.inherit_cpuset(root, folder)
+                try:
+                    self._make_cgroup(root, folder, controller, controllers)
+                except OSError as error:
+                    what = f"{error.strerror}: {error.filename}"
+                    raise OomtraceError(f"cannot make the cgroup {folder}: {what}") from error
             for knob, value in cgroup.files.items():
                 self._write_knob(cgroup.path, knob, cgroups.value_for(self._hierarchy, knob, value, cgroup.files))
+
+    def _make_cgroup(self, root: Path, folder: Path, controller: str, controllers: Sequence[str]) -> None:
+        for at in cgroups.ancestors(folder, root):
+            if not at.exists():
+                self._journal.note("cgroup", str(at))
+                at.mkdir()
+        if self._hierarchy.version == 2:
+            cgroups.enable(root, folder, controllers)
+        elif controller == "cpuset":
+            cgroups.inherit_cpuset(root, folder)
 
     def _write_knob(self, path: str, knob: str, value: str) -> None:
         file = self._hierarchy.file(path, knob)

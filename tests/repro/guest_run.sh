@@ -72,5 +72,9 @@ check repro-check-finds-it 2 oomtrace repro --check /tmp/wrong.yaml
 is repro-check-says-where "$(grep -c '/tmp/wrong.yaml:2:1: ' /tmp/err)" 1
 sed 's/^about:/dangerous: it bites\nabout:/' /tmp/slow.yaml >/tmp/dangerous.yaml
 check dangerous 6 oomtrace repro -q /tmp/dangerous.yaml
+mkdir $mount/slow
+check existing-cgroup 6 oomtrace repro -q /tmp/slow.yaml
+is says-that-it-exists "$(grep -c 'the cgroup /slow exists' /tmp/err)" 1
+rmdir $mount/slow
 python3 tests/repro/guest_terminal.py
 echo "ok end"

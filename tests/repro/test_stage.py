@@ -10,6 +10,7 @@ from typing import List
 
 import pytest
 
+from oomtrace.errors import OomtraceError
 from oomtrace.repro import cgroups, parse, stage
 from oomtrace.repro.journal import Journal
 from oomtrace.repro.workloads.bare import elf
@@ -81,6 +82,14 @@ def test_lasts_until_there_is_enough() -> None:
 def test_never_ready() -> None:
     result = run("name: p, do: [sleep: 100, ready]", "timeout: 200ms")
     assert result.problems == ["no end after 0.2 s: waiting for p to be ready"]
+
+
+def test_cgroup_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    hierarchy = cgroups.Hierarchy(1, {"memory": tmp_path / "file"})
+    scenario = parse.parse("about: a\ncgroups: {/a: {}}\nprocesses: [{name: p, do: [sleep]}]", "x", "x")
+    with Journal() as journal, pytest.raises(OomtraceError, match="cannot make the cgroup .*/a: Not a directory"):
+        stage.Stage(scenario, hierarchy, journal).run()
 
 
 def test_killed_stage_leaves_nothing(tmp_path: Path) -> None:
