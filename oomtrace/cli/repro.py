@@ -85,7 +85,7 @@ def command(
             for traced in outcome.events:
                 sink.take(traced)
             say(_line(outcome))
-            _write(results, _document(outcome, recorder))
+            _write(results, _document(outcome))
             status = EXIT_UNEXPECTED if outcome.problems else status
         sink.close()
     return status
@@ -120,7 +120,7 @@ def _line(outcome: Outcome) -> str:
     counts = (
         (sum(event.is_oom for event in events), "OOM"), (sum(len(event.kills) for event in events), "kill"),
         (sum(event.wait is not None for event in events), "wait"),
-        (sum(event.failure is not None for event in events), "failed charge"),
+        (sum(event.failure is not None for event in events), "failed charge"), (outcome.lost or 0, "lost record"),
     )
     said = ", ".join(plural(number, what) for number, what in counts if number or what in ("OOM", "kill"))
     seconds = (outcome.end_ns - outcome.begin_ns) / 1e9
@@ -128,14 +128,14 @@ def _line(outcome: Outcome) -> str:
     return found + "".join(f"\n  {problem}" for problem in outcome.problems)
 
 
-def _document(outcome: Outcome, recorder: Optional[Recorder]) -> Dict[str, Any]:
+def _document(outcome: Outcome) -> Dict[str, Any]:
     return {
         "scenario": outcome.scenario.name,
         "outcome": "unexpected" if outcome.problems else "expected",
         "problems": outcome.problems,
         "begin_ns": outcome.begin_ns,
         "end_ns": outcome.end_ns,
-        "lost": recorder.lost if recorder else None,
+        "lost": outcome.lost,
         "events": [_event(traced.event) for traced in outcome.events],
     }
 

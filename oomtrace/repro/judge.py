@@ -10,6 +10,7 @@ from oomtrace.model import OomEvent
 from oomtrace.text import dialect_of
 from oomtrace.text.foreign import named
 from oomtrace.text.write import text, write
+from oomtrace.why.units import plural
 
 from .spec import ABSENT, Expect, Said
 
@@ -23,8 +24,8 @@ def kernel_text(event: OomEvent, timestamps: bool = True) -> str:
     return text(write(event), timestamps)
 
 
-def disagreements(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
-    """What is not as expected, in words."""
+def disagreements(expect: Expect, events: Sequence[OomEvent], lost: int = 0) -> List[str]:
+    """What is not as expected, in words. Where records were lost, that there is no OOM cannot be known."""
     ooms = [event for event in events if event.is_oom]
     kills = [kill.comm for event in ooms for kill in event.kills]
     found = []
@@ -39,6 +40,8 @@ def disagreements(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
             found.append(f"{got} {what}s instead of {wanted}")
         if least is not None and got < least:
             found.append(f"{got} {what}s instead of {least} or more")
+    if expect.events == 0 and lost and not ooms:
+        found.append(f"{plural(lost, 'lost record')} may have told of an OOM")
     if tuple(kills[:len(expect.victims)]) != expect.victims:
         found.append(f"killed {', '.join(kills) or 'nobody'}; expected {', '.join(expect.victims)}")
     found += [f"no line of the report matches {pattern}" for pattern in _unmatched(expect.report, ooms)]

@@ -13,25 +13,31 @@ import pickle
 import select
 import signal
 import struct
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable, List
 
 from oomtrace.errors import OomtraceError
 
 if TYPE_CHECKING:  # importing it for real would bring in what the trace needs
     from oomtrace.receiving import Traced
+    from oomtrace.tracing import Trace
 
 _PR_SET_PDEATHSIG = 1
 _LENGTH = struct.Struct("<Q")
 _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
 STOP_SECONDS = 20.0
+ANSWER_SECONDS = 5.0
 
 Say = Callable[[str], None]
+_sending = threading.Lock()  # a message is whole
 
 
 class Recorder:
-    """A trace that is running elsewhere. ``events`` are those that have come."""
+    """A trace that is running elsewhere. ``events`` are those that have come, ``lost`` the records that found no room
+    as of the last ``ask``, and after ``stop`` all of them."""
 
     def __init__(self, say: Say, warn: Say) -> None:
         self._tell = {"say": say, "warn": warn}
@@ -40,16 +46,21 @@ class Recorder:
         self.probes = 0
         self.descriptor = -1
         self._pid = 0
+        self._asking = -1
+        self._answers = 0
         self._buffer = bytearray()
 
     def start(self) -> None:
         """Fork the trace, and wait until its probes are in place. Raises the OomtraceError that it met."""
         self.descriptor, write = os.pipe()
+        asked, self._asking = os.pipe()
         parent = os.getpid()
         self._pid = os.fork()
         if not self._pid:
             os.close(self.descriptor)
-            _trace(parent, write)
+            os.close(self._asking)
+            _trace(parent, asked, write)
+        os.close(asked)
         os.close(write)
         while not self.probes:
             if not self.receive():
@@ -76,6 +87,7 @@ class Recorder:
             self.probes = what
         elif kind == "lost":
             self.lost = what
+            self._answers += 1
         else:
             self._tell[kind](what)
 
@@ -94,6 +106,13 @@ class Recorder:
             count = len(self.events)
             self.settle(quiet_seconds, enough)
 
+    def ask(self) -> None:
+        """Learn what is lost by now: no event need follow a loss that would tell of it."""
+        before = self._answers
+        with suppress(BrokenPipeError):  # it has ended, and has told
+            os.write(self._asking, b"?")
+        self.settle(ANSWER_SECONDS, lambda: self._answers != before)
+
     def stop(self) -> None:
         """End the trace and take what it still had in hand."""
         if not self._pid:
@@ -101,19 +120,20 @@ class Recorder:
         os.kill(self._pid, signal.SIGTERM)
         self.settle(STOP_SECONDS, lambda: False)
         os.close(self.descriptor)
+        os.close(self._asking)
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
         self._pid = 0
 
 
-def _trace(parent: int, write: int) -> None:
+def _trace(parent: int, asked: int, write: int) -> None:
     """The life of the trace's process."""
     status = 1
     try:
         os.setsid()  # Ctrl-C is for the command
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() == parent:
-            _record(write)
+            _record(asked, write)
             status = 0
     except OomtraceError as error:
         _send(write, "error", error)
@@ -123,7 +143,7 @@ def _trace(parent: int, write: int) -> None:
         os._exit(status)
 
 
-def _record(write: int) -> None:
+def _record(asked: int, write: int) -> None:
     # Imported here: bcc and what comes with it must not be part of the process that forks.
     from oomtrace import tracing
 
@@ -132,6 +152,7 @@ def _record(write: int) -> None:
     trace.start()
     try:
         _send(write, "probes", trace.probes)
+        threading.Thread(target=_answer, args=(asked, write, trace), daemon=True).start()
         for traced in trace.events():
             _send(write, "event", traced)
         _send(write, "lost", trace.lost)
@@ -139,9 +160,15 @@ def _record(write: int) -> None:
         trace.close()
 
 
+def _answer(asked: int, write: int, trace: "Trace") -> None:
+    """Tell what is lost whenever it is asked: in a thread, as the trace itself may be waiting for the next OOM."""
+    while os.read(asked, 1):
+        _send(write, "lost", trace.lost)
+
+
 def _send(write: int, kind: str, what: Any) -> None:
     data = pickle.dumps((kind, what))
     view = memoryview(_LENGTH.pack(len(data)) + data)
-    while view:
-        view = view[os.write(write, view):]
-
+    with _sending:
+        while view:
+            view = view[os.write(write, view):]

@@ -35,11 +35,13 @@ class Outcome:
     end_ns: int = 0
     problems: List[str] = field(default_factory=list)
     events: "List[Traced]" = field(default_factory=list)
+    lost: Optional[int] = None  # records; None where nothing was traced
 
 
 def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Optional[Recorder]) -> Outcome:
     """Make it happen. Without a recorder nothing is traced, and nothing judged but the processes' ends."""
-    first, killed = len(recorder.events) if recorder else 0, kernel_kills()
+    first, lost = (len(recorder.events), recorder.lost) if recorder else (0, 0)
+    killed = kernel_kills()
     outcome = Outcome(scenario, time.monotonic_ns())
     journal = Journal()
     try:
@@ -58,8 +60,10 @@ def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Option
         miscounted = partial(_miscounted, recorder, first, kernel_kills() - killed)
         recorder.drain(BEHIND_SECONDS, BACKLOG_SECONDS, lambda: not miscounted())
         recorder.drain(SURPLUS_SECONDS, BACKLOG_SECONDS)
+        recorder.ask()
+        outcome.lost = recorder.lost - lost
         outcome.events = recorder.events[first:]
-        outcome.problems += judge.disagreements(scenario.expect, _events(recorder, first))
+        outcome.problems += judge.disagreements(scenario.expect, _events(recorder, first), outcome.lost)
         outcome.problems += miscounted()
     outcome.end_ns = time.monotonic_ns()
     return outcome

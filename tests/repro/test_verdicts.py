@@ -82,6 +82,12 @@ def test_a_live_event_is_judged() -> None:
     ]
 
 
+def test_absence_is_not_known_where_records_are_lost() -> None:
+    assert judge.disagreements(Expect(events=0), [], 0) == []
+    assert judge.disagreements(Expect(events=0), [], 2) == ["2 lost records may have told of an OOM"]
+    assert judge.disagreements(Expect(events=1), live("6.1-memcg-v2"), 2) == []
+
+
 def test_one_event_of_several_is_enough() -> None:
     names = ("6.1-memcg-v2", "7.3-memcg-v2")
     pid = live(names[1])[0].kills[0].pid

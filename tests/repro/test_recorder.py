@@ -1,0 +1,66 @@
+"""The trace in its own process: what it loses is known in time. With a make-believe trace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import Any, Iterator, List
+
+import pytest
+
+from oomtrace import tracing
+from oomtrace.repro.recorder import Recorder
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+
+
+class FakeTrace:
+    """Loses a record each time it is asked, and one more at its end. Events are words."""
+
+    probes = 1
+
+    def __init__(self, *_: object) -> None:
+        self._lost = 0
+        self._ended: List[int] = []
+
+    @property
+    def lost(self) -> int:
+        self._lost += 1
+        return self._lost
+
+    def start(self) -> None:
+        signal.signal(signal.SIGTERM, lambda number, _: self._ended.append(number))
+
+    def events(self) -> Iterator[Any]:
+        yield "first"
+        while not self._ended:
+            time.sleep(0.01)
+        yield "last"
+
+    def close(self) -> None:
+        pass
+
+
+def test_losses_are_told_when_asked_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "Trace", FakeTrace)
+    recorder = Recorder(print, print)
+    recorder.start()
+    try:
+        for number in (1, 2):
+            recorder.ask()
+            assert recorder.lost == number
+    finally:
+        recorder.stop()
+    assert (recorder.events, recorder.lost) == (["first", "last"], 3)
+
+
+def test_asked_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "Trace", FakeTrace)
+    recorder = Recorder(print, print)
+    recorder.start()
+    os.kill(recorder._pid, signal.SIGKILL)
+    recorder.ask()
+    recorder.stop()
+    assert recorder.lost == 0
