@@ -58,9 +58,11 @@ def undo(entries: List[List[Any]]) -> List[str]:
 
 
 class Journal:
-    """The changes made, and the keeper who will undo them. Use as a context manager."""
+    """The changes made, and the keeper who will undo them. As a context manager it has them undone at the end; ``tell``
+    then hears what could not be."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        self._tell = tell
         read, self._write = os.pipe()
         self._answer, answer = os.pipe()
         self._entries: List[List[Any]] = []
@@ -76,7 +78,8 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        for problem in self.close():
+            self._tell(problem)
 
     def note(self, kind: str, *arguments: Any) -> None:
         """A change of a kind is about to be made: ``cgroup`` FOLDER, ``restore`` FILE VALUE, ``kill`` PROCESS_GROUP,

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, List
 
 from oomtrace.repro.journal import Journal
 
@@ -72,3 +72,10 @@ def test_process_group_is_killed() -> None:
     with Journal() as journal:
         journal.note("kill", pid)
     assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+
+
+def test_tells_at_the_end_what_could_not_be_undone(tmp_path: Path) -> None:
+    told: List[str] = []
+    with Journal(told.append) as journal:
+        journal.note("restore", str(tmp_path / "gone/setting"), "x")
+    assert told == [f"{tmp_path}/gone/setting could not be set back to x: No such file or directory"]
