@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import click
 
@@ -18,10 +18,13 @@ from oomtrace.repro.command import Command
 from oomtrace.repro.journal import Journal
 from oomtrace.repro.judge import EXIT_UNEXPECTED
 from oomtrace.repro.recorder import Recorder
+from oomtrace.why.units import plural
 
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
     from oomtrace.receiving import Traced
+
+    Verdict = Callable[[List[Traced], int], str]
 
 # How long events may come after the command's end: the first where its cgroup has counted kills, more of them (the
 # kernel counts the first of a group twice), and those of the whole machine.
@@ -72,21 +75,36 @@ def command(
 ) -> int:
     """Run a command in a memory cgroup of its own, and report its OOMs on standard error.
 
-    The status is the command's, 128 + N if signal N ended it. What it leaves running is killed with its cgroup.
+    The status is the command's, 128 + N if signal N ended it, 127 if there is no such command, 126 if it cannot be
+    executed. What it leaves running is killed with its cgroup.
     """
     verdict, captures = _verdict(expect), target(output)
     hierarchy = cgroups.find()
-    files = _files(hierarchy.version, **limits)
-    name = cgroup or f"oomtrace-run-{os.getpid()}"
-    try:
-        cgroups.split("/" + name)
-    except ValueError as error:
-        raise OomtraceError(f"--cgroup {cgroup}: {error}", None, EXIT_USAGE) from error
+    files = _files(hierarchy, **limits)
+    name = _name(cgroup)
+    recorder = Recorder(say if verbose else nothing, say)
+    status, path = _run(words, name, files, hierarchy, recorder)
+    # Now that the trace has ended, all has come that was to come, and it has told what it lost.
+    events = [traced for traced in recorder.events if concerns(traced.event, path)]
+    _report(events[:count], form, quiet, captures)
+    if recorder.lost:
+        say(f"oomtrace: {plural(recorder.lost, 'record')} lost: some reports are incomplete")
+    if verdict is None:
+        return status
+    complaint = verdict([traced for traced in events if traced.event.is_oom], recorder.lost)
+    if complaint:
+        say(f"oomtrace: {complaint}")
+    return EXIT_UNEXPECTED if complaint else 0
+
+
+def _run(
+    words: Sequence[str], name: str, files: Mapping[str, str], hierarchy: cgroups.Hierarchy, recorder: Recorder
+) -> Tuple[int, str]:
+    """The command from the trace's beginning to its end; returns its status and its cgroup's path."""
     with ExitStack() as stack:
-        recorder = Recorder(say if verbose else nothing, say)
         stack.callback(recorder.stop)
         recorder.start()
-        journal = stack.enter_context(Journal())
+        journal = stack.enter_context(Journal(lambda problem: say(f"oomtrace: {problem}")))
         unit = f"oomtrace-run-{os.getpid()}"
         above = "" if name.startswith("/") else stack.enter_context(delegation.scope(unit, hierarchy, journal))
         path = f"{above}/{name.strip('/')}"
@@ -96,26 +114,38 @@ def command(
         recorder.settle(_FIRST_SECONDS, lambda: _kills(recorder.events, path) >= min(running.kills(), 1))
         recorder.settle(_LATE_SECONDS, lambda: _kills(recorder.events, path) >= running.kills())
         recorder.drain(_SURPLUS_SECONDS, _LATE_SECONDS)
-        events = [traced for traced in recorder.events if concerns(traced.event, path)][:count]
-    _report(events, form, quiet, captures)
-    if verdict is None:
-        return status
-    complaint = verdict(events)
-    if complaint:
-        say(f"oomtrace: {complaint}")
-    return EXIT_UNEXPECTED if complaint else 0
+    return status, path
+
+
+def _name(cgroup: Optional[str]) -> str:
+    """What --cgroup says, if it can be a cgroup's."""
+    name = cgroup or f"oomtrace-run-{os.getpid()}"
+    try:
+        parts = cgroups.split("/" + name.strip("/"))
+    except ValueError as error:
+        raise OomtraceError(f"--cgroup {cgroup}: {error}", None, EXIT_USAGE) from error
+    if not parts:
+        raise OomtraceError(f"--cgroup {cgroup}: the root is not made", None, EXIT_USAGE)
+    return name
 
 
 def _files(
-    version: int, memory_max: Optional[str], memory_high: Optional[str], swap_max: Optional[str], oom_group: bool
+    hierarchy: cgroups.Hierarchy,
+    memory_max: Optional[str],
+    memory_high: Optional[str],
+    swap_max: Optional[str],
+    oom_group: bool,
 ) -> Dict[str, str]:
-    """Knobs and their values, in the order in which cgroup v1 takes them."""
+    """Knobs and their values, in the order in which cgroup v1 takes them. Raises OomtraceError for what it has not."""
     given = {"memory.max": memory_max, "memory.high": memory_high, "memory.swap.max": swap_max}
     files = {knob: value for knob, value in given.items() if value is not None}
     if oom_group:
         files["memory.oom.group"] = "1"
-    if swap_max is not None and memory_max is None and version == 1:
-        raise OomtraceError("--swap-max needs --memory-max: cgroup v1 limits both together", None, EXIT_USAGE)
+    if swap_max is not None and memory_max in (None, "max") and hierarchy.version == 1:
+        raise OomtraceError("--swap-max needs --memory-max: cgroup v1 limits both together",
+                            "add --memory-max SIZE, such as 64M", EXIT_USAGE)
+    for knob in files:
+        hierarchy.file("/", knob)
     return files
 
 
@@ -129,23 +159,34 @@ def _kills(events: "List[Traced]", path: str) -> int:
     return sum(len({kill.pid for kill in traced.event.kills}) for traced in events if concerns(traced.event, path))
 
 
-def _verdict(expect: Optional[str]) -> "Optional[Callable[[List[Traced]], str]]":
-    """What --expect asks of the events: a function that says what is wrong with them, or nothing."""
+def _verdict(expect: Optional[str]) -> "Optional[Verdict]":
+    """What --expect asks of the OOMs, and of the number of lost records: a function that says what is wrong with them,
+    or nothing."""
     if expect is None:
         return None
     if expect == "oom":
-        return lambda events: "" if events else "expected an OOM, and none came"
+        return lambda ooms, lost: "" if ooms else "expected an OOM, and none came"
     if expect == "no-oom":
-        return lambda events: f"expected no OOM, and {len(events)} came" if events else ""
+        return _none
     kind, _, comm = expect.partition("=")
     if kind != "victim" or not comm:
         raise OomtraceError(f"--expect {expect}: expected oom, no-oom or victim=COMM", None, EXIT_USAGE)
+    try:
+        reader.comm(comm)
+    except reader.Wrong as error:
+        raise OomtraceError(f"--expect {expect}: {error}", None, EXIT_USAGE) from error
 
-    def killed(events: "List[Traced]") -> str:
-        names = [kill.comm for traced in events for kill in traced.event.kills]
+    def killed(ooms: "List[Traced]", lost: int) -> str:
+        names = [kill.comm for traced in ooms for kill in traced.event.kills]
         return "" if comm in names else f"expected {comm} to be killed, not {', '.join(names) or 'nobody'}"
 
     return killed
+
+
+def _none(ooms: "List[Traced]", lost: int) -> str:
+    if ooms:
+        return f"expected no OOM, and {len(ooms)} came"
+    return f"expected no OOM, and {plural(lost, 'lost record')} may have told of one" if lost else ""
 
 
 def _report(events: "List[Traced]", form: str, quiet: bool, captures: Optional[Target]) -> None:

@@ -32,7 +32,6 @@ from .spec import (
 )
 from .workloads import Bytes, Parameter, Seconds, parameters, registry
 
-_COMM_BYTES = 15
 _SIZES = ("memory.max", "memory.high", "memory.low", "memory.min", "memory.swap.max", "memory.kmem.limit_in_bytes")
 _MANY = number(0, 1 << 31)
 
@@ -160,7 +159,7 @@ class _Parser(Reader):
         if not inner.isdisjoint(own):
             self.wrong(at["cgroup"], f"cgroup: in cgroup v2 {group} has no room for processes: it has cgroups below it")
         return Process(
-            name=self.value(at.get("name"), "name", _comm, ""),
+            name=self.value(at.get("name"), "name", reader.comm, ""),
             steps=tuple(self.step(item) for item in self.items(at["do"], "do")) if "do" in at else (),
             cgroup=group,
             uid=self.value(at.get("uid"), "uid", number(0, (1 << 32) - 2), 0),
@@ -218,7 +217,7 @@ class _Parser(Reader):
             min_waits=self.value(at.get("min_waits"), "min_waits", _MANY, None),
             min_failures=self.value(at.get("min_failures"), "min_failures", _MANY, None),
             min_tasks=self.value(at.get("min_tasks"), "min_tasks", _MANY, None),
-            victims=tuple(self.value(item, "victims", _comm, "") for item in texts["victims"]),
+            victims=tuple(self.value(item, "victims", reader.comm, "") for item in texts["victims"]),
             report=tuple(self.value(item, "report", _pattern, "") for item in texts["report"]),
             printed=self.value(at.get("printed"), "printed", reader.truth, None),
             why=self.verdicts(at["why"]) if "why" in at else {},
@@ -259,12 +258,6 @@ def _knob_value(knob: str, value: str) -> str:
     if knob not in _SIZES or value == "max":
         return reader.text(value)
     return str(reader.size(value))
-
-
-def _comm(value: str) -> str:
-    if not 0 < len(value.encode()) <= _COMM_BYTES:
-        raise Wrong(f"expected a process name of 1 to {_COMM_BYTES} bytes")
-    return value
 
 
 def _end(value: str) -> Optional[Union[str, int]]:

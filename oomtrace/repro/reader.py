@@ -5,6 +5,7 @@ Nothing is constructed from tags: the nodes are composed by the safe loader and 
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
@@ -17,6 +18,7 @@ Value = TypeVar("Value")
 
 DEPTH = 50  # of lists and mappings in each other
 _SIZE_END = 1 << 63  # as the kernel counts bytes
+_COMM_BYTES = 15
 _SHOWN = 60  # characters of a wrong value
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # YAML's
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -166,6 +168,13 @@ def text(value: str) -> str:
     """Any text but none."""
     if not value:
         raise Wrong("expected some text")
+    return value
+
+
+def comm(value: str) -> str:
+    """The name of a process, as long as the kernel keeps it."""
+    if not 0 < len(os.fsencode(value)) <= _COMM_BYTES:
+        raise Wrong(f"expected a process name of 1 to {_COMM_BYTES} bytes")
     return value
 
 

@@ -123,7 +123,7 @@ def test_expectations() -> None:
 
     events = [Traced()]
     verdicts = {
-        text: [bool(run._verdict(text)(found)) for found in (events, [])]  # type: ignore[misc,arg-type]
+        text: [bool(run._verdict(text)(found, 0)) for found in (events, [])]  # type: ignore[misc,arg-type]
         for text in ("oom", "no-oom", "victim=hog", "victim=cat")
     }
     assert verdicts == {
