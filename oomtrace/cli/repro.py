@@ -51,9 +51,10 @@ def command(
     ready_file: Optional[str],
     verbose: bool,
 ) -> int:
-    """Make OOMs that YAML files describe, trace them, and say whether they came as expected.
+    """Make OOMs that YAML files (- is standard input) describe, trace them, and say whether they came as expected.
 
-    Exit status: 0 if they did, 5 if not, 6 if this machine cannot have what a file needs, 2 if a file is wrong.
+    Exit status: 0 if they did, 5 if not, 6 if this machine cannot have what a file needs or has one of its cgroups
+    already, 2 if a file is wrong.
     """
     scenarios = _load([Path(file) for file in files])
     if check:
