@@ -12,22 +12,25 @@ import json
 import os
 import re
 import tempfile
-import zlib
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from ctypes import sizeof
+from dataclasses import dataclass, replace
 from pathlib import Path
-from struct import Struct
-from typing import BinaryIO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 from oomtrace.model import OomEvent
+from oomtrace.wire import facts as machine
 from oomtrace.wire.assemble import Assembler
 from oomtrace.wire.decode import Decoder
-from oomtrace.wire.layout import Layout
+from oomtrace.wire.frames import MAGIC as MAGIC
+from oomtrace.wire.frames import MAGIC_WORD, TAGS, frames, packed
+from oomtrace.wire.layout import Layout, Record
 
-_MAGIC_WORD = b"OOMTRACE "
-MAGIC = _MAGIC_WORD + b"1\n"
-_FRAME = Struct("<4sII")
-_MAX_FRAME_BYTES = 16 << 20
+_MAX_LAYOUT_BYTES = 64 << 10  # of its text: several times what there is
+_MAX_STRUCT_BYTES = 1 << 20
+_MAX_NAME = 1024  # of a symbol with its module: the kernel's are shorter (KSYM_NAME_LEN, MODULE_NAME_LEN)
+_NO_NAMES = "the names of the functions in call traces cannot be read"
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,15 @@ def dump(
     layout: str, facts: Mapping[str, object], records: Sequence[bytes], symbols: Mapping[int, str], lost: int
 ) -> bytes:
     """The bytes of a capture file."""
-    frames = [_frame(b"HEAD", _json(facts)), _frame(b"LAYT", layout.encode())]
-    frames += [_frame(b"RECD", record) for record in records]
-    frames.append(_frame(b"SYMS", _json({f"{address:#x}": name for address, name in sorted(symbols.items())})))
-    frames.append(_frame(b"DONE", _json({"records": len(records), "lost": lost})))
-    return MAGIC + b"".join(frames)
+    found = [packed(b"HEAD", _json(facts)), packed(b"LAYT", layout.encode())]
+    found += [packed(b"RECD", record) for record in records]
+    found.append(packed(b"SYMS", _json({f"{address:#x}": name for address, name in sorted(symbols.items())})))
+    found.append(packed(b"DONE", _json({"records": len(records), "lost": lost})))
+    return MAGIC + b"".join(found)
 
 
 def _json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _frame(tag: bytes, payload: bytes) -> bytes:
-    return _FRAME.pack(tag, len(payload), zlib.crc32(payload)) + payload
 
 
 def save(path: Path, data: bytes) -> None:
@@ -78,73 +77,142 @@ def save(path: Path, data: bytes) -> None:
 
 def is_capture(head: bytes) -> bool:
     """Whether a file that begins so (``len(MAGIC)`` bytes) is a capture, of whatever version."""
-    return bool(re.match(_MAGIC_WORD + rb"\d+\n?", head))
+    return bool(re.match(MAGIC_WORD + rb"\d+\n?", head))
+
+
+def split(data: bytes) -> Iterator[bytes]:
+    """Each capture of a file that holds several one after the other (``cat``)."""
+    starts = [0]
+    if data.find(MAGIC_WORD, 1) > 0:
+        starts += [frame.at for frame in frames(data) if frame.tag == MAGIC_WORD and frame.at]
+    for start, end in zip(starts, [*starts[1:], len(data)]):
+        yield data[start:end]
 
 
 def load(stream: BinaryIO) -> Capture:
     """Read a capture as far as it can be read. Raises OomtraceError if there is nothing to decode."""
-    head = stream.read(len(MAGIC))
-    if head != MAGIC:
-        if is_capture(head):
-            version = head[len(_MAGIC_WORD):].split(b"\n")[0].decode("ascii", "replace")
-            message = f"the capture is of version {version}, and this oomtrace reads version 1"
-            raise OomtraceError(message, "read it with the oomtrace that wrote it, or a newer one", EXIT_UNREADABLE)
+    data = stream.read()
+    _check_version(data[: len(MAGIC)])
+    held, problems = _held(data)
+    head = _parsed(held, b"HEAD")
+    if not isinstance(head, dict) or b"LAYT" not in held:
+        raise _damaged("its head cannot be read", "; ".join(problems) or None)
+    facts, senseless = machine.checked(head)
+    problems += ["the facts of the machine are missing"] if "release" not in head else []
+    problems += ["some facts of the machine make no sense"] if senseless else []
+    layout, symbols = _layout(held[b"LAYT"][0]), _symbols(_parsed(held, b"SYMS"))
+    done = _parsed(held, b"DONE")
+    problems += _missing(held, done)
+    records = held.get(b"RECD", [])
+    strange = len(records) - sum(1 for _ in _decoded(layout, records))
+    problems += [f"{strange} of {len(records)} records are of no kind that is known"] if strange else []
+    if symbols is None and (b"SYMS" in held or b"DONE" in held):
+        problems.append(_NO_NAMES)
+    lost = done.get("lost") if isinstance(done, dict) else None
+    return Capture(layout, facts, tuple(records), symbols or {}, lost if _is_count(lost) else None, tuple(problems))
+
+
+def _check_version(head: bytes) -> None:
+    if head == MAGIC:
+        return
+    if not is_capture(head):
         raise OomtraceError("this is not an oomtrace capture", None, EXIT_UNREADABLE)
-    frames: Dict[bytes, List[bytes]] = {}
+    version = head[len(MAGIC_WORD):].split(b"\n")[0].decode("ascii", "replace")
+    message = f"the capture is of version {version}, and this oomtrace reads version 1"
+    raise OomtraceError(message, "read it with the oomtrace that wrote it, or a newer one", EXIT_UNREADABLE)
+
+
+def _damaged(what: str, hint: Optional[str] = None) -> OomtraceError:
+    return OomtraceError(f"the capture is damaged: {what}", hint, EXIT_UNREADABLE)
+
+
+def _held(data: bytes) -> Tuple[Dict[bytes, List[bytes]], List[str]]:
+    """The payloads of the first capture by their tags, and what is wrong with its frames, each kind of it once."""
+    held: Dict[bytes, List[bytes]] = {}
     problems: List[str] = []
-    for tag, payload in _frames(stream, problems):
-        frames.setdefault(tag, []).append(payload)
-    if b"HEAD" not in frames or b"LAYT" not in frames:
-        hint = "; ".join(problems) or None
-        raise OomtraceError("the capture is damaged: its head cannot be read", hint, EXIT_UNREADABLE)
-    symbols = json.loads(frames[b"SYMS"][0]) if b"SYMS" in frames else {}
-    done = json.loads(frames[b"DONE"][0]) if b"DONE" in frames else {}
-    problems += _missing(frames, done)
-    return Capture(
-        Layout(frames[b"LAYT"][0].decode()),
-        json.loads(frames[b"HEAD"][0]),
-        tuple(frames.get(b"RECD", ())),
-        {int(address, 16): name for address, name in symbols.items()},
-        done.get("lost"),
-        tuple(problems),
-    )
+    for frame in frames(data):
+        if frame.tag == MAGIC_WORD and frame.at:
+            break
+        if frame.payload is not None:
+            held.setdefault(frame.tag, []).append(frame.payload)
+            continue
+        name = f"a {frame.tag.decode()} frame" if frame.tag in TAGS else "a frame"
+        problem = f"the capture is damaged: {name} is cut off or altered"
+        problems += [problem] if problem not in problems else []
+    return held, problems
 
 
-def _missing(frames: Mapping[bytes, Sequence[bytes]], done: Mapping[str, int]) -> Iterator[str]:
+def _parsed(held: Mapping[bytes, Sequence[bytes]], tag: bytes) -> Any:
+    """The JSON of a frame; None if it is not there or is none."""
+    try:
+        return json.loads(held[tag][0]) if tag in held else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _layout(text: bytes) -> Layout:
+    try:
+        if len(text) > _MAX_LAYOUT_BYTES:
+            raise ValueError("too long")
+        layout = Layout(text.decode())
+        if any(sizeof(struct) > _MAX_STRUCT_BYTES for struct in layout.structs.values()):
+            raise ValueError("a record would be too large")
+        return layout
+    except Exception as error:  # of many kinds: what ctypes and the dictionaries of the layout do not take
+        raise _damaged("the layout of its records makes no sense", str(error)) from error
+
+
+def _symbols(found: Any) -> Optional[Dict[int, str]]:
+    try:
+        sound = all(len(name) <= _MAX_NAME for name in map(str.__str__, found.values()))
+        return {int(address, 16): name for address, name in found.items()} if sound else None
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < 1 << 63
+
+
+def _missing(held: Mapping[bytes, Sequence[bytes]], done: Any) -> Iterator[str]:
     """What should be there and is not."""
-    if not done:
+    records = len(held.get(b"RECD", ()))
+    if b"DONE" not in held:
         yield "the capture ends early"
-    elif len(frames.get(b"RECD", ())) < done["records"]:
-        yield f"{len(frames.get(b'RECD', ()))} of {done['records']} records can be read"
-    if done and b"SYMS" not in frames:
-        yield "the names of the functions in call traces cannot be read"
-
-
-def _frames(stream: BinaryIO, problems: List[str]) -> Iterator[Tuple[bytes, bytes]]:
-    """The frames whose checksum holds; stops at the first that makes no sense."""
-    while True:
-        head = stream.read(_FRAME.size)
-        if len(head) < _FRAME.size:
-            return
-        tag, length, checksum = _FRAME.unpack(head)
-        if length > _MAX_FRAME_BYTES:
-            problems.append("the capture is damaged: a frame has an impossible length")
-            return
-        payload = stream.read(length)
-        if zlib.crc32(payload) == checksum and len(payload) == length:
-            yield tag, payload
-        else:
-            problems.append(f"the capture is damaged: a {tag.decode('ascii', 'replace')} frame is cut off or altered")
+    elif not isinstance(done, dict) or not _is_count(done.get("records")):
+        yield "how many records there should be cannot be read"
+    elif not _is_count(done.get("lost", 0)):
+        yield "how many records were lost cannot be read"
+    elif records < done["records"]:
+        yield f"{records} of {done['records']} records can be read"
 
 
 def events(capture: Capture) -> Iterator[OomEvent]:
-    """The events that a capture holds."""
-    decoder = Decoder(capture.layout, capture.facts, capture.symbols.get)
+    """The events that a capture holds. Raises OomtraceError if its records, facts and layout do not go together."""
     assembler = Assembler()
-    for data in capture.records:
-        try:
-            assembler.add(capture.layout.decode(data), 0)
-        except ValueError:
-            continue  # a record of a kind that its own layout does not know: counted as a gap in the sequence
+    with _decoding():
+        decoder = Decoder(capture.layout, capture.facts, capture.symbols.get)
+        for record in _decoded(capture.layout, capture.records):
+            assembler.add(record, 0)
     for oom in assembler.flush():
-        yield decoder.event(oom, "capture", capture.lost or 0)
+        with _decoding():
+            event = decoder.event(oom, "capture", capture.lost or 0)
+        yield replace(event, missing=(*event.missing, "part of the capture")) if capture.problems else event
+
+
+def _decoded(layout: Layout, records: Iterable[bytes]) -> Iterator[Record]:
+    """The records of the kinds that the layout knows; a gap in the sequence stands for any other."""
+    for data in records:
+        with _decoding(), suppress(ValueError):
+            yield layout.decode(data)
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """A capture brings the layout of its records along: what the decoder stumbles over is the file's fault."""
+    try:
+        yield
+    except OomtraceError:
+        raise
+    except Exception as error:
+        raise _damaged("its records cannot be decoded", f"{type(error).__name__}: {error}") from error
