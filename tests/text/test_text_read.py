@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
 import random
 import re
 import threading
+import zlib
 from pathlib import Path
-from typing import List, Sequence
+from typing import Any, Iterator, List, Sequence
 
 import pytest
 from text_corpus import CORPUS, SEED, SEED_TEXT, events, files, kernel_text, needs_corpus
@@ -346,6 +348,47 @@ def test_compressed(pack: object, tmp_path: Path) -> None:
     with opened(str(path)) as stream:
         event, = read(stream)
     assert kernel_text(event) == SEED_TEXT
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_in_pieces(pack: Any, size: int) -> None:
+    """As a pipe gives them; an archive may have several parts (``cat``)."""
+    data = pack(SEED.encode()) + pack(("x\n" * 300 + SEED).encode())
+    found = read(data[at: at + size] for at in range(0, len(data), size))
+    assert [kernel_text(event) for event in found] == [SEED_TEXT] * 2
+
+
+def test_a_damaged_archive_in_pieces() -> None:
+    data = gzip.compress(SEED.encode() + bytes(range(256)) * 500)[:-20]
+    found = []
+    with pytest.raises(OomtraceError) as error:
+        for event in read(iter([b"", data[:1], b"", data[1:]])):
+            found.append(kernel_text(event))
+    assert found == [SEED_TEXT] and error.value.status == 4
+
+
+def test_what_is_compressed_is_read_as_it_comes() -> None:
+    packer = zlib.compressobj(wbits=31)
+
+    def pieces() -> Iterator[bytes]:
+        yield packer.compress((SEED + "x\n" * 700).encode()) + packer.flush(zlib.Z_SYNC_FLUSH)
+        raise AssertionError("the first report was not told before more was asked for")
+
+    assert kernel_text(next(read(pieces()))) == SEED_TEXT
+
+
+def test_a_terminal_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+
+    def gone(*_: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with open(reader, "rb", buffering=0) as stream, open(writer, "wb"), pytest.raises(OomtraceError) as error:
+        monkeypatch.setattr(os, "read", gone)
+        list(read(stream))
+    assert error.value.status == 4
 
 
 def test_utf_16() -> None:
