@@ -21,7 +21,7 @@ _STATUSES = (
     (errors.EXIT_FAILURE, "It failed, or with --verify a report differs from the kernel's."),
     (errors.EXIT_USAGE, "Wrong usage."),
     (errors.EXIT_NO_REPORT, "read: no OOM report was found."),
-    (errors.EXIT_UNREADABLE, "read: the input cannot be read."),
+    (errors.EXIT_UNREADABLE, "read: an input cannot be read, or not all of it."),
     (errors.EXIT_NOT_ROOT, "Neither root nor the capabilities that a trace needs."),
     (errors.EXIT_NO_BCC, "The BPF Compiler Collection is missing."),
     (errors.EXIT_NO_TYPES, "The kernel has no BTF, and its headers are not installed."),

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 import sys
+import traceback
+from contextlib import contextmanager
 from itertools import chain
-from typing import BinaryIO, Iterator, List, Optional, Tuple
+from typing import BinaryIO, Iterator, List, Optional, Sequence, Set, Tuple
 
 import click
 
 from oomtrace import output, text
 from oomtrace.cli.options import format_option
+from oomtrace.cli.voice import say
 from oomtrace.errors import EXIT_NO_REPORT, EXIT_UNREADABLE, OomtraceError
 from oomtrace.formats import DIALECTS, Dialect
 from oomtrace.model import OomEvent
 from oomtrace.output.progress import watched
 from oomtrace.output.terminal import escaped
 from oomtrace.text.source import chunks
-from oomtrace.text.survey import survey as tallies
-from oomtrace.text.survey import table
+from oomtrace.text.survey import Tally, table, tally
 from oomtrace.why import outline, pattern
 from oomtrace.wire import capture
 
@@ -35,26 +37,29 @@ def command(
 ) -> int:
     """Find every OOM report in logs (dmesg, journalctl, syslog, … also compressed) and in captures; explain each.
 
-    Exit status: 0 if there was a report, 3 if there was none.
+    Exit status: 0 if there was a report, 3 if there was none, 4 if an input cannot be read, or not all of it.
     """
     if list_dialects:
         for name in DIALECTS:
             click.echo(name)
         return 0
+    inputs = _Inputs(files or ("-",))
     if survey:
-        for line in table(tallies(files or ("/dev/stdin",))):
-            click.echo(line)
-        return 0
+        for line in table(inputs.tallies()):
+            click.echo(escaped(line))
+        return EXIT_UNREADABLE if inputs.failed else 0
     chosen = _dialect(dialect)
     colour = {"auto": None, "always": True, "never": False}[color]
     writer = output.writer(form, sys.stdout, colour, chosen)
     seen: List[OomEvent] = []
-    for event in _events(files or ("-",)):
+    for event in inputs.events():
         writer.event(event)
         seen.append(outline(event))
     writer.finish(pattern(seen) if len(seen) > 1 else None)
+    if inputs.failed:
+        return EXIT_UNREADABLE
     if not seen:
-        click.echo("oomtrace: no OOM report found", err=True)
+        say("oomtrace: no OOM report found")
         return EXIT_NO_REPORT
     return 0
 
@@ -67,15 +72,68 @@ def _dialect(name: Optional[str]) -> Optional[Dialect]:
     return DIALECTS[name]
 
 
-def _events(files: Tuple[str, ...]) -> Iterator[OomEvent]:
-    for name in files:
-        with _opened(name) as stream:
-            pieces = chunks(watched(name, stream, sys.stderr))
-            head = _head(pieces)
+class _Inputs:
+    """Files that are read one after the other; what cannot be read of one is said, and the next one's turn comes.
+    ``failed``: whether there was such."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self.failed = False
+        self._files = files
+        self._said: Set[str] = set()  # of one file: many captures may stand in it, with the same fault
+
+    def events(self) -> Iterator[OomEvent]:
+        """Those of all files."""
+        for name, head, pieces in self._each():
+            with self._failing():
+                if capture.is_capture(head):
+                    yield from self._captured(name, head, pieces)
+                else:
+                    yield from text.read(chain([head], pieces))
+
+    def tallies(self) -> Iterator[Tally]:
+        """Those of all logs."""
+        for name, head, pieces in self._each():
             if capture.is_capture(head):
-                yield from _captured(name, io.BytesIO(b"".join(chain([head], pieces))))
-            else:
-                yield from text.read(chain([head], pieces))
+                self._say(f"{name} is a capture, and only the lines of logs are counted")
+                continue
+            with self._failing():
+                yield tally(name, chain([head], pieces))
+
+    def _each(self) -> Iterator[Tuple[str, bytes, Iterator[bytes]]]:
+        """Each file that can be opened: what to call it, its first bytes, and the rest."""
+        for name in self._files:
+            self._said.clear()
+            with self._failing(), _opened(name) as stream:
+                pieces = chunks(watched(name, stream, sys.stderr))
+                yield "standard input" if name == "-" else name, _head(pieces), pieces
+
+    def _captured(self, name: str, head: bytes, pieces: Iterator[bytes]) -> Iterator[OomEvent]:
+        data = bytearray(head)
+        with self._failing():  # a damaged archive: what comes before the damage is decoded
+            for piece in pieces:
+                data += piece
+        for part in capture.split(bytes(data)):
+            with self._failing(f"{name}: "):
+                found = capture.load(io.BytesIO(part))
+                for problem in found.problems:
+                    self._say(f"{name}: {problem}")
+                yield from capture.events(found)
+
+    @contextmanager
+    def _failing(self, before: str = "") -> Iterator[None]:
+        try:
+            yield
+        except OomtraceError as error:
+            self._say(before + error.message, error.hint)
+            if click.get_current_context().find_root().params.get("debug"):
+                say(traceback.format_exc())
+
+    def _say(self, message: str, hint: Optional[str] = None) -> None:
+        self.failed = True
+        if message not in self._said:
+            self._said.add(message)
+            # Escaped here already: a file name may have a line feed in it.
+            say(f"oomtrace: {escaped(message)}" + (f"\n  hint: {escaped(hint)}" if hint else ""))
 
 
 def _opened(name: str) -> BinaryIO:
@@ -95,10 +153,3 @@ def _head(pieces: Iterator[bytes]) -> bytes:
         if len(head) >= len(capture.MAGIC) or not capture.MAGIC.startswith(head):
             break
     return head
-
-
-def _captured(name: str, stream: BinaryIO) -> Iterator[OomEvent]:
-    found = capture.load(stream)
-    for problem in found.problems:
-        click.echo(f"oomtrace: {escaped(name)}: {escaped(problem)}", err=True)
-    yield from capture.events(found)

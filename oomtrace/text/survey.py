@@ -9,7 +9,6 @@ from oomtrace.formats import choose
 from oomtrace.model import OomEvent
 
 from .read import read
-from .source import opened
 from .write import dialects_of
 
 
@@ -34,13 +33,11 @@ class Tally:
         return self.read / self.lines if self.lines else 1.0
 
 
-def survey(paths: Iterable[str]) -> Iterator[Tally]:
-    """The tally of each file in turn."""
-    for path in paths:
-        with opened(path) as stream:
-            events = tuple(read(stream))
-        lines = [line for event in events for line in event.lines]
-        yield Tally(path, len(events), len(lines), sum(line.row is not None for line in lines), events)
+def tally(file: str, pieces: Iterable[bytes]) -> Tally:
+    """The tally of a log."""
+    events = tuple(read(pieces))
+    lines = [line for event in events for line in event.lines]
+    return Tally(file, len(events), len(lines), sum(line.row is not None for line in lines), events)
 
 
 def table(tallies: Iterable[Tally]) -> Iterator[str]:

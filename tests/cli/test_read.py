@@ -1,0 +1,91 @@
+"""``oomtrace read`` of many inputs, some of which cannot be read, or not all of them."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+from pathlib import Path
+from typing import Any, Callable, List
+
+import pytest
+
+from tests.cli.test_cli import CAPTURE, SEED_LIKE, assert_complaint, run
+
+OTHER = CAPTURE.with_name("5.10-memcg-v1.oom")
+
+
+def releases(output: bytes) -> List[str]:
+    return [entry["event"]["machine"]["release"].split("-")[0] for entry in json.loads(output)["events"]]
+
+
+def damaged(at: int, path: Path) -> str:
+    data = bytearray(CAPTURE.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_what_cannot_be_read_does_not_stop_the_rest(tmp_path: Path) -> None:
+    bad, missing = damaged(40, tmp_path / "bad\x1b.oom"), str(tmp_path / "none")
+    done = run("read", "--format", "json", str(CAPTURE), bad, missing, str(tmp_path), str(OTHER))
+    assert_complaint(done, 4, "bad\\x1b.oom: the capture is damaged: its head cannot be read\n  hint: ")
+    assert f"oomtrace: cannot read {missing}" in done.stderr.decode() and "is a directory" in done.stderr.decode()
+    assert b"no OOM report" not in done.stderr
+    assert releases(done.stdout) == ["6.1.0", "5.10.0"]
+
+
+def test_nothing_but_what_cannot_be_read_is_a_document(tmp_path: Path) -> None:
+    done = run("read", "--format", "json", str(tmp_path / "none"))
+    assert done.returncode == 4 and json.loads(done.stdout)["events"] == []
+    assert b"no OOM report" not in done.stderr
+
+
+def test_debug_shows_where(tmp_path: Path) -> None:
+    done = run("--debug", "read", str(tmp_path / "none"), str(CAPTURE))
+    assert done.returncode == 4 and b"Traceback" in done.stderr and b"hog" in done.stdout
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["altered", "cut off"])
+def test_damage_is_told_to_scripts(cut: bool, tmp_path: Path) -> None:
+    path = tmp_path / "x.oom"
+    if cut:
+        path.write_bytes(CAPTURE.read_bytes()[:-10])
+    else:
+        damaged(CAPTURE.read_bytes().index(b"RECD") + 5, path)
+    done = run("read", "--format", "json", str(path))
+    assert_complaint(done, 4, f"oomtrace: {path}: the capture is damaged")
+    assert "part of the capture" in json.loads(done.stdout)["events"][0]["event"]["missing"]
+
+
+def test_a_capture_in_a_damaged_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "x.oom.gz"
+    path.write_bytes(gzip.compress(CAPTURE.read_bytes())[:-100])
+    done = run("read", "--format", "json", str(path))
+    assert_complaint(done, 4, "to its end")
+    assert releases(done.stdout) == ["6.1.0"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("path", [SEED_LIKE, CAPTURE], ids=["log", "capture"])
+def test_compressed_input_may_come_through_pipes(pack: Callable[[bytes], Any], path: Path) -> None:
+    done = run("read", "--format", "kernel", "-", stdin=pack(path.read_bytes()))
+    assert done.returncode == 0 and done.stdout == run("read", "--format", "kernel", str(path)).stdout != b""
+
+
+def test_captures_one_after_the_other() -> None:
+    whole, other = CAPTURE.read_bytes(), OTHER.read_bytes()
+    done = run("read", "--format", "json", "-", stdin=whole + other)
+    assert done.returncode == 0 and releases(done.stdout) == ["6.1.0", "5.10.0"]
+    done = run("read", "--format", "json", "-", stdin=whole[:40] + other)
+    assert_complaint(done, 4, "standard input: the capture is damaged")
+    assert releases(done.stdout) == ["5.10.0"]
+
+
+def test_survey_counts_logs_alone(tmp_path: Path) -> None:
+    done = run("read", "--survey", str(CAPTURE), str(tmp_path / "none"), str(SEED_LIKE))
+    assert_complaint(done, 4, f"{CAPTURE} is a capture")
+    assert done.stdout.count(b"\n") == 3 and b"1 files" in done.stdout
+    done = run("read", "--survey", stdin=SEED_LIKE.read_bytes())
+    assert done.returncode == 0 and b"standard input" in done.stdout
