@@ -25,6 +25,10 @@ _SCALARS: Dict[str, Any] = {
     "char": ctypes.c_uint8,
 }
 
+# Which kind a record is, and of which OOM: the same in every version of a capture, and told without its struct.
+_HEADER = [(name, _SCALARS[scalar]) for name, scalar in
+           (("kind", "u32"), ("seq", "u32"), ("oom_id", "u64"), ("time_ns", "u64"))]
+
 _DEFINE = re.compile(r"^#define (\w+) (\d+)$", re.MULTILINE)
 _ENUM = re.compile(r"enum \w+ \{(.*?)\};", re.DOTALL)
 _STRUCT = re.compile(r"struct (\w+) \{(.*?)\};", re.DOTALL)
@@ -44,13 +48,13 @@ class Layout:
         self.structs: Dict[str, Type[ctypes.Structure]] = {}
         for name, body in _STRUCT.findall(plain):
             self.structs[name] = self._struct(name, body)
-        if "rec_header" not in self.structs:
+        header: Any = self.structs.get("rec_header")
+        if header is None or header._fields_ != _HEADER:
             raise OomtraceError("the capture's record layout cannot be read", None, EXIT_UNREADABLE)
         numbers = [value for name, value in self.constants.items() if name.startswith("REC_")]
         if len(numbers) != len(set(numbers)):
             raise OomtraceError("two kinds of record have the same number", None, EXIT_UNREADABLE)
-        header: Any = self.structs["rec_header"]
-        self._header = Struct("".join(scalar._type_ for _, scalar in header._fields_))
+        self._header = Struct("<IIQQ")
         kinds = {value: name for name, value in self.constants.items() if name.startswith("REC_")}
         self._kinds = {kind: self._kind(name) for kind, name in kinds.items()}
 

@@ -108,8 +108,9 @@ def test_who_hears_of_it_may_be_stuck_as_well(pipe: Tuple[int, int]) -> None:
     to._changed.release()
 
 
-def test_an_end_that_does_not_wait(pipe: Tuple[int, int]) -> None:
+def test_an_end_that_does_not_wait(pipe: Tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """O_NONBLOCK is of the open file: a shell or a parent may have set it."""
+    monkeypatch.setattr(relay, "CLOSING_S", 10.0)
     os.set_blocking(pipe[1], False)
     said: List[str] = []
     to = Relay(pipe[1], False, said.append)
