@@ -18,7 +18,8 @@ from oomtrace.kernel import privileges
 
 _STATUSES = (
     (0, "Success; for read, there was a report."),
-    (errors.EXIT_FAILURE, "It failed, or with --verify a report differs from the kernel's."),
+    (errors.EXIT_FAILURE, "It failed, also to write a report, a capture or a journal entry; or with --verify a report "
+                          "differs from the kernel's."),
     (errors.EXIT_USAGE, "Wrong usage."),
     (errors.EXIT_NO_REPORT, "read: no OOM report was found."),
     (errors.EXIT_UNREADABLE, "read: an input cannot be read, or not all of it."),
@@ -28,6 +29,7 @@ _STATUSES = (
     (errors.EXIT_NO_PROBE, "A function of the kernel cannot be probed, or the kernel refuses the programs."),
     (errors.EXIT_LOCKDOWN, "The kernel is locked down, or hides its symbols."),
     (errors.EXIT_TIMEOUT, "--timeout is over and no OOM came."),
+    (errors.EXIT_GONE, "Whoever read the output went away."),
 )
 _COMPLETION = (
     ("click 8", 'eval "$(_OOMTRACE_COMPLETE=bash_source oomtrace)"'),
@@ -66,7 +68,8 @@ def _lines() -> Iterator[str]:
         (need.capability, f"{need.purpose[:1].upper()}{need.purpose[1:]}.") for need in privileges.NEEDS
     ])
     yield from (".PP", _escaped("Root has them all. Where kernel.perf_event_paranoid is 3 or more (Debian, Ubuntu), "
-                                "users other than root need CAP_SYS_ADMIN as well."))
+                                "users other than root need CAP_SYS_ADMIN as well; from Linux 6.15 on "
+                                "CAP_DAC_READ_SEARCH, for a word of the CPU: line."))
     yield from _section("FILES", _FILES)
     yield from _section("SHELL COMPLETION", _COMPLETION)
     yield from (".PP", _escaped("For zsh and fish, put their name for bash."))
