@@ -31,6 +31,7 @@ class Scenario:
     timeout: float
     verdicts: dict[str, Any] = field(default_factory=dict, hash=False)  # of the log: words, confidence by findings' ids
     silent: bool = False  # the kernel prints no report
+    floods: bool = False  # more kills than the kernel prints reports of: 10 in 5 s, oom_rs in mm/oom_kill.c
 
     @property
     def path_in_guest(self) -> str:
@@ -105,7 +106,10 @@ def _scenario(one: dict[str, Any]) -> Scenario:
     expect = one["expect"]
     verdicts = {id: verdict["log"] for id, verdict in expect["why"].items()}
     silent = expect["printed"] is False or expect["events"] == 0
-    return Scenario(Path(one["file"]).stem, one["item"] or 0, one["needs"], one["timeout_seconds"], verdicts, silent)
+    floods = max(expect[key] or 0 for key in ("kills", "min_kills")) > 10
+    return Scenario(
+        Path(one["file"]).stem, one["item"] or 0, one["needs"], one["timeout_seconds"], verdicts, silent, floods
+    )
 
 
 def of(scenarios: Iterable[Scenario], kernels: Sequence[str]) -> Iterator[tuple[Scenario, Cell]]:

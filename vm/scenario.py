@@ -37,6 +37,7 @@ def run_cells(
         if cell.state == "run":
             groups.setdefault(cells.guest_for(scenario, cell), []).append((scenario, cell))
     for number, (guest, members) in enumerate(groups.items(), 1):
+        members.sort(key=lambda pair: pair[0].floods)  # last: what comes in the 5 s after it is not printed, either
         listed = ", ".join(scenario.name for scenario, _ in members)
         say(f"guest {number} of {len(groups)}: {guest.kernel}, cgroup v{guest.cgroup}: {listed}")
         run_guest(guest, members)

@@ -42,8 +42,9 @@ eval "$2" | sed 's/^/look: /'
 find /var/cache/oomtrace -name '*.json' -printf 'kept: %m\n'
 kill -KILL "$pid"
 tries=0
-until [ "$(systemctl is-active oomtrace)" = active ] &&
-	[ "$(systemctl show --value -p MainPID oomtrace)" != "$pid" ] || [ $tries -ge 300 ]; do
+# Both in one answer: for a moment after the kill it is still active, and has no main process any more.
+until systemctl show -p ActiveState -p MainPID oomtrace | sort | tr '\n' ' ' |
+	grep "ActiveState=active MainPID=[1-9]" | grep -qv "MainPID=$pid " || [ $tries -ge 300 ]; do
 	sleep 0.5
 	tries=$((tries + 1))
 done
