@@ -11,13 +11,24 @@ from typing import Any, Callable, List
 
 import pytest
 
+from oomtrace import output
 from tests.cli.test_cli import CAPTURE, SEED_LIKE, assert_complaint, run
+
+jsonschema = pytest.importorskip("jsonschema")
 
 OTHER = CAPTURE.with_name("5.10-memcg-v1.oom")
 
 
-def releases(output: bytes) -> List[str]:
-    return [entry["event"]["machine"]["release"].split("-")[0] for entry in json.loads(output)["events"]]
+def valid(shown: bytes) -> List[Any]:
+    """The events of a document, which follows the schema whatever was wrong with what was read."""
+    document = json.loads(shown)
+    jsonschema.validate(document, output.schema())
+    events: List[Any] = document["events"]
+    return events
+
+
+def releases(shown: bytes) -> List[str]:
+    return [entry["event"]["machine"]["release"].split("-")[0] for entry in valid(shown)]
 
 
 def damaged(at: int, path: Path) -> str:
@@ -38,7 +49,7 @@ def test_what_cannot_be_read_does_not_stop_the_rest(tmp_path: Path) -> None:
 
 def test_nothing_but_what_cannot_be_read_is_a_document(tmp_path: Path) -> None:
     done = run("read", "--format", "json", str(tmp_path / "none"))
-    assert done.returncode == 4 and json.loads(done.stdout)["events"] == []
+    assert done.returncode == 4 and valid(done.stdout) == []
     assert b"no OOM report" not in done.stderr
 
 
@@ -56,7 +67,7 @@ def test_damage_is_told_to_scripts(cut: bool, tmp_path: Path) -> None:
         damaged(CAPTURE.read_bytes().index(b"RECD") + 5, path)
     done = run("read", "--format", "json", str(path))
     assert_complaint(done, 4, f"oomtrace: {path}: the capture is damaged")
-    assert "part of the capture" in json.loads(done.stdout)["events"][0]["event"]["missing"]
+    assert "part of the capture" in valid(done.stdout)[0]["event"]["missing"]
 
 
 def test_a_capture_in_a_damaged_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
