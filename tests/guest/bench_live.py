@@ -13,7 +13,7 @@ from bench_common import Trace, cgroup, child, hog, kernel_kills, oom
 
 LATENCIES = 7
 STORMS = ((1, 256), (4, 256), (16, 256), (64, 1024))  # cgroups side by side, kills
-IDLE_S = 30
+IDLE_S = 60
 
 
 class Lines(threading.Thread):

@@ -15,7 +15,7 @@ ms are the victim's exit, 3 the reading of the records; the rest is Python, deco
 which take 0.65 and 0.5 ms where nothing is emulated. **Storm**: cgroups side by side in which one process after another
 is killed, as fast as the guest can; to reach: every kill reported, nothing lost. The last row is the same without a
 trace: more kills a second than this machine has were not to be had. **Idle**: CPU seconds and wake-ups (voluntary
-context switches) in 30 s of memory that comes and goes in a memory cgroup without an OOM; to reach: at most the
+context switches) in a minute of memory that comes and goes in a memory cgroup without an OOM; to reach: at most the
 wake-ups of oomkill-bpfcc.
 """
 
