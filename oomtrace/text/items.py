@@ -120,8 +120,13 @@ _GETTERS: Dict[Tuple[type, Tuple[str, ...]], Optional[_Getter]] = {}
 
 def _getter(kind: Any, paths: Tuple[str, ...]) -> Optional[_Getter]:
     """The fast way, for the many items that have all of the values themselves."""
-    names = {field.name for field in fields(kind)} if is_dataclass(kind) else set()
-    return attrgetter(*paths) if len(paths) > 1 and names >= set(paths) else None
+    if kind is str and paths == (".",):
+        return lambda item: (item,)
+    names = {field.name for field in fields(kind)} if is_dataclass(kind) else set(getattr(kind, "_fields", ()))
+    if not paths or not names >= set(paths):
+        return None
+    get = attrgetter(*paths)
+    return get if len(paths) > 1 else lambda item: (get(item),)
 
 
 def may_print(item: type, row: Row) -> bool:

@@ -6,7 +6,9 @@ Two ways: as a dialect's kernel prints it, or as the log had it that the event w
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from oomtrace.formats import DIALECTS, KINDS, NEWEST, ORDER, ROWS, Dialect, Kind, Row, choose
 from oomtrace.model import OomEvent
@@ -83,7 +85,7 @@ def show(row: Row, items: Items, index: Optional[int]) -> Optional[str]:
 
 
 def _show(row: Row, item: Any) -> Optional[str]:
-    return row.format.show(values(item, row.fields)) if holds(item, row.sets) else None
+    return row.format.show(values(item, row.format.fields)) if not row.sets or holds(item, row.sets) else None
 
 
 def text(records: Sequence[Record], timestamps: bool = False) -> str:
@@ -126,25 +128,28 @@ class _Writer:
 
     def records(self) -> List[Record]:
         records: List[Record] = []
+        for kind, group in groupby(self._lines(), attrgetter("kind")):
+            first, *others = group
+            if KINDS[kind].joined and others:
+                records.append(first._replace(text=self._cut("\n".join([first.text, *(one.text for one in others)]))))
+            else:
+                records += [first, *others]
+        return records
+
+    def _lines(self) -> Iterator[Record]:
         for place, step in enumerate(ORDER):
             items = self.items(step.scope)
+            likely = {item: _likely(self.dialect, place, item) for item in set(map(type, items))}
             for number in range(*slice(step.first, step.last).indices(len(items))):
-                for kinds in _likely(self.dialect, place, type(items[number])):  # type: ignore[arg-type]
+                for kinds in likely[type(items[number])]:
                     record = self._line(kinds, items[number], number)
-                    if record is None:
-                        continue
-                    last = records[-1] if records else None
-                    if last is not None and last.kind == record.kind and KINDS[record.kind].joined:
-                        records[-1] = last._replace(text=self._cut(last.text + "\n" + record.text))
-                    else:
-                        records.append(record)
-        return records
+                    if record is not None:
+                        yield record
 
     def _line(self, kinds: "_Kinds", item: Any, number: int) -> Optional[Record]:
         """The record of the first kind that can print the item."""
         for kind, rows in kinds:
-            lines = [_show(row, item) for row in rows]
-            shown = [line for line in lines if line is not None]
+            shown = [line for row in rows for line in (_show(row, item),) if line is not None]
             if shown:
                 return Record("\n".join(shown), kind.part, kind.level, self._time(kind, item, number), kind.name)
         return None

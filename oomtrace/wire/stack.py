@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from struct import unpack_from
+from functools import lru_cache
+from itertools import count
+from struct import iter_unpack
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from oomtrace.model import Frame, Registers, Stack
@@ -113,18 +115,26 @@ def _words(pieces: List[Any], sp: int, top: int) -> Iterator[Tuple[int, int]]:
     """(address, word) of the stack from sp up; pieces that could not be read are left out."""
     parts: Dict[int, bytes] = {piece.address: bytes(piece.bytes) for piece in pieces}
     for address in sorted(parts):
-        for offset in range(0, len(parts[address]), 8):
-            if sp <= address + offset < top:
-                yield address + offset, unpack_from("<Q", parts[address], offset)[0]
+        for at, (word,) in zip(count(address, 8), iter_unpack("<Q", parts[address])):
+            if sp <= at < top:
+                yield at, word
 
 
 def frame(address: int, name: Optional[str], reliable: bool = True) -> Frame:
     """A return address and its name, "symbol+0x1/0x2 [module]" as ``%pB`` prints it."""
-    match = _NAME.match(name) if name else None
-    if match is None:
+    found = _named(name) if name else None
+    if found is None:
         return Frame(None, address=address, reliable=reliable)
-    offset, size = int(match.group("offset"), 16), int(match.group("size"), 16)
-    return Frame(match.group("symbol"), offset, size, match.group("module"), None, address, reliable)
+    return Frame(*found, address=address, reliable=reliable)
+
+
+@lru_cache(maxsize=4096)
+def _named(name: str) -> Optional[Tuple[str, int, int, Optional[str]]]:
+    """Symbol, offset, size and module; the same few names are in all traces."""
+    match = _NAME.match(name)
+    if match is None:
+        return None
+    return match.group("symbol"), int(match.group("offset"), 16), int(match.group("size"), 16), match.group("module")
 
 
 def _registers(record: Any, facts: Mapping[str, Any]) -> Registers:

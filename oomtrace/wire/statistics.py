@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from struct import iter_unpack
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+_UNSIGNED = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
 ABSENT = 255  # memcg_stats_index, memcg_events_index: u8, ~0 for an item that is not kept (6.12+)
 
 
@@ -32,7 +34,7 @@ def _slots(record: Any, name: str) -> Optional[List[int]]:
     table = bytes(getattr(record, f"{name}_index"))
     if not width:
         return None
-    entries = [int.from_bytes(table[at : at + width], "little") for at in range(0, len(table) - width + 1, width)]
+    entries = [entry for (entry,) in iter_unpack(_UNSIGNED[width], table[: len(table) // width * width])]
     # Up to 6.11: one more than the slot, 0 for none; int, in 6.10 and 6.11 s8. The first state has the first slot.
     if width > 1 or record.state_index[0] == 1:
         return [entry - 1 for entry in entries]
