@@ -119,8 +119,9 @@ union scratch {
 BPF_PERCPU_ARRAY(scratch, union scratch, 1);
 
 /*
- * Wake the reader: when an OOM begins, as it then looks for records by itself until there are no more, and when the
- * victim's memory is free, which is the last that is told. To wake it with every record costs more than all the rest.
+ * Wake the reader: when an OOM begins, as it then looks for records by itself until there are no more, when the kill is
+ * over, and when the victim's memory is free, which is the last that is told. To wake it with every record costs more
+ * than all the rest.
  */
 static inline void ring(struct pt_regs *ctx, u64 over)
 {

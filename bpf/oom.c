@@ -214,5 +214,6 @@ int queue_oom_reaper(struct pt_regs *ctx)
 		return 0;
 	oom->stage &= ~KILLING;
 	submit_group(ctx, oom, REC_DONE, GET(PT_REGS_PARM1(ctx), task_struct, pid));
+	ring(ctx, 1);
 	return 0;
 }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
 
 from oomtrace.kernel.symbols import Resolver
 from oomtrace.live import program
 from oomtrace.model import OomEvent
 from oomtrace.wire import capture
 from oomtrace.wire.assemble import Assembler, Oom
-from oomtrace.wire.decode import Decoder
+from oomtrace.wire.decode import LATE, Decoder, completed
 from oomtrace.wire.layout import Layout
 
 
@@ -35,6 +35,7 @@ class Names:
         self._resolver, self._load = resolver, load
         self._stale = False
         self._fresh = False  # loaded since ``begin``
+        self._known: Dict[int, str] = {}
         self._data: Set[int] = set()  # in the modules' range and no code: of a driver's data, which each event shows
 
     def expire(self) -> None:
@@ -50,9 +51,12 @@ class Names:
 
     def of(self, address: int) -> Optional[str]:
         """The name, the address itself where code has none, or None if it is no code."""
+        if address in self._known:  # call traces of OOMs are much alike
+            return self._known[address]
         if not self._resolver.is_text(address) and not self._is_new(address):
             return None
-        return self._resolver.name(address) or f"0x{address:x}"
+        name = self._known[address] = self._resolver.name(address) or f"0x{address:x}"
+        return name
 
     def _is_new(self, address: int) -> bool:
         """Whether it is code that was loaded after the table: nothing tells of BPF programs. Asked once an event."""
@@ -67,6 +71,7 @@ class Names:
 
     def _reload(self) -> None:
         self._stale, self._fresh = False, True
+        self._known.clear()
         with suppress(OSError):  # the old ones are better than none
             self._resolver = self._load()
 
@@ -80,6 +85,7 @@ class Receiver:
         self._names = names
         self._layout = Layout((program.bpf_folder() / "records.h").read_text())
         self._assembler = Assembler(releases)
+        self._drafts: Dict[int, _Draft] = {}
 
     @property
     def pending(self) -> bool:
@@ -102,7 +108,14 @@ class Receiver:
         """All that are left, finished or not."""
         return map(self._traced, self._assembler.flush())
 
-    def _traced(self, oom: Oom) -> Traced:
+    def killed(self) -> Iterator[OomEvent]:
+        """The OOMs whose kill is over while the victim still has its memory: all that the kernel has printed of them so
+        far. They come once more when they are ``ready``."""
+        for oom in self._assembler.killed():
+            draft = self._drafts[oom.oom_id] = self._decoded(oom, self._facts)
+            yield draft.event
+
+    def _decoded(self, oom: Oom, facts: Mapping[str, Any]) -> "_Draft":
         met: Dict[int, str] = {}
 
         def name_of(address: int) -> Optional[str]:
@@ -112,10 +125,30 @@ class Receiver:
             return name
 
         self._names.begin()
+        return _Draft(Decoder(self._layout, facts, name_of).event(oom), met, _timely(oom))
+
+    def _traced(self, oom: Oom) -> Traced:
         facts = self._facts
         if oom.followed_ns is not None:
             facts = {**facts, "followed_ns": oom.followed_ns - oom.oom_id}
-        event = Decoder(self._layout, facts, name_of).event(oom)
+        draft = self._drafts.pop(oom.oom_id, None)
+        if draft is not None and draft.records == _timely(oom):
+            draft = draft._replace(event=completed(draft.event, oom, facts))
+        else:
+            draft = self._decoded(oom, facts)
         records: List[bytes] = [record.raw for record in oom.records]
         # Not a lambda: it goes from process to process (repro/recorder.py).
-        return Traced(event, partial(capture.dump, self._layout.text, facts, records, met, oom.lost))
+        return Traced(draft.event, partial(capture.dump, self._layout.text, facts, records, draft.names, oom.lost))
+
+
+class _Draft(NamedTuple):
+    """An event, maybe without what comes late, the names in it, and the number of records that it is made of."""
+
+    event: OomEvent
+    names: Dict[int, str]
+    records: int
+
+
+def _timely(oom: Oom) -> int:
+    """How many records it has, late ones apart."""
+    return sum(record.kind not in LATE for record in oom.records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import tracer
 
 if TYPE_CHECKING:
+    from oomtrace.model import OomEvent
     from oomtrace.receiving import Receiver, Traced
 
 _PENDING_MS = 10  # while an OOM is in hand
@@ -77,6 +79,7 @@ class Trace:
         facts = {**machine.facts(symbols), **self._plan.facts, "charges": self._charges if watched else "off"}
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver())
         receiver = Receiver(facts, names, "exit_mmap_return" not in self._skipped_programs)
+        gc.freeze()  # what is there by now stays; to look through it again would keep an OOM's report waiting
         tracer.lock()
         return receiver
 
@@ -94,9 +97,15 @@ class Trace:
         """Charges that failed without a kill: all of them, of which one a second and memcg is an event."""
         return self._tracer.failed_charges
 
-    def events(self, deadline: Optional[float] = None) -> Iterator[Traced]:
-        """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand."""
+    def events(
+        self, deadline: Optional[float] = None, killed: Callable[["OomEvent"], None] = lambda event: None
+    ) -> Iterator[Traced]:
+        """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand.
+
+        ``killed`` hears of an OOM before, when its kill is over, if the victim takes its time to give its memory back.
+        """
         self._receiver = self._prepare()
+        self._killed = killed
         while not self._stopping:
             wait_ms = _PENDING_MS if self._receiver.pending or self._tracer.filling else -1
             if deadline is not None:
@@ -122,6 +131,8 @@ class Trace:
             # In a storm many are ready at once; what comes while they are dealt with must not fill the buffers.
             if behind_bytes < _BEHIND_BYTES:
                 behind_bytes += self._take(0)
+        for event in self._receiver.killed():
+            self._killed(event)
 
     def _take(self, timeout_ms: int) -> int:
         """Records from the buffers; returns how many bytes they have."""

@@ -44,6 +44,11 @@ class Sink:
         self._taken = 0
         self.status = 0
 
+    def killed(self, event: OomEvent) -> None:
+        """Write what there is of an event that is taken later."""
+        if self._writer is not None:
+            self._writer.begin(event)
+
     def take(self, traced: Traced) -> None:
         """Write the event."""
         self._taken += 1

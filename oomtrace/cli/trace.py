@@ -19,6 +19,7 @@ from oomtrace.kernel.probes import CHARGES
 from oomtrace.select import Selection
 
 if TYPE_CHECKING:
+    from oomtrace.model import OomEvent
     from oomtrace.verify import KernelLog
 
 
@@ -82,8 +83,14 @@ def command(
 
         sink = report.Sink(sys.stdout, form, quiet, captures, say, log, color, bound, journal)
         seen, waits, failures = 0, 0, 0
-        for traced in trace.events(deadline):
-            if not Selection(**wanted).accepts(traced.event):
+        selection = Selection(**wanted)
+
+        def killed(event: "OomEvent") -> None:
+            if not (once or count) and selection.accepts(event):  # else another may be the last that is wanted
+                sink.killed(event)
+
+        for traced in trace.events(deadline, killed):
+            if not selection.accepts(traced.event):
                 continue
             sink.take(traced)
             waits += traced.event.wait is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Dict, Optional
 
 from oomtrace import text, why
 from oomtrace.model import OomEvent
@@ -12,22 +12,36 @@ from .terminal import escaped
 from .writer import Writer, with_names
 
 
-class KernelWriter(Writer):
-    """The lines that the kernel printed or would have printed, without prefixes."""
+class _LinesWriter(Writer):
+    """Writes the kernel's lines as they are, but to a terminal only what it does not act on."""
 
     for_people = False
 
-    def write_event(self, event: OomEvent) -> None:
-        self._put_lines(text.text(self.records(event)))
-
     def _put_lines(self, lines: str) -> None:
-        """As they are, but to a terminal only what it does not act on."""
         if self.terminal or self.for_people:
             lines = "".join(escaped(line) + "\n" for line in lines.split("\n")[:-1])
         self.put(lines)
 
 
-class TextWriter(KernelWriter):
+class KernelWriter(_LinesWriter):
+    """The lines that the kernel printed or would have printed, without prefixes, as soon as it prints them: what the
+    oom_reaper says seconds later may come after other reports, as in the kernel's log."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._begun: Dict[Optional[int], str] = {}  # what is written of OOMs that are not over, by oom_id
+
+    def begin(self, event: OomEvent) -> None:
+        lines = self._begun[event.oom_id] = text.text(self.records(event))
+        self._put_lines(lines)
+        self._stream.flush()
+
+    def write_event(self, event: OomEvent) -> None:
+        lines, begun = text.text(self.records(event)), self._begun.pop(event.oom_id, "")
+        self._put_lines(lines[len(begun):] if lines.startswith(begun) else lines)
+
+
+class TextWriter(_LinesWriter):
     """The report with timestamps where they are known, then the explanation, clearly set apart.
 
     It is for people: what is piped through a pager or tee ends at a terminal too.

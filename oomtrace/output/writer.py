@@ -27,6 +27,9 @@ class Writer:
         self.width = terminal.width(stream)
         self.count = 0
 
+    def begin(self, event: OomEvent) -> None:
+        """Writes what there is of an event that comes once more, whole. Most formats have nothing to say until then."""
+
     def event(self, event: OomEvent) -> None:
         """Writes one event, all of it: what comes after a crash of ours does not take it along."""
         self.write_event(event)

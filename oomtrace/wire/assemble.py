@@ -52,6 +52,7 @@ class Oom:
     _numbers: Set[int] = field(default_factory=set)
     _last_number: int = -1
     _done: bool = False
+    told: bool = False  # that its kill is over
     _killed: Set[int] = field(default_factory=set)  # by their mm
     _released: Set[int] = field(default_factory=set)
 
@@ -73,6 +74,10 @@ class Oom:
             self._killed.add(record.body.row.mm)
         elif record.kind == "REC_RELEASED":
             self._released.add(record.body.mm)
+
+    def sort(self) -> None:
+        """Put the records in the kernel's order."""
+        self.records.sort(key=lambda record: (record.seq, record.time_ns))
 
     @property
     def lost(self) -> int:
@@ -145,6 +150,14 @@ class Assembler:
                 unfinished.add(oom.memcg)
         return self._take(over)
 
+    def killed(self) -> List[Oom]:
+        """Those whose kill is over and who wait for the victim's memory, each once. They stay in hand."""
+        found = [oom for oom in self._open.values() if not oom.told and oom.matters and oom.ended()]
+        for oom in found:
+            oom.told = True
+            oom.sort()
+        return found
+
     def _over(self, oom: Oom, now_ns: int) -> bool:
         quiet_ns = now_ns - oom.last_arrival_ns
         if now_ns - oom.since_ns >= AGE_NS:
@@ -165,7 +178,7 @@ class Assembler:
     def _take(self, ooms: List[Oom]) -> List[Oom]:
         for oom in ooms:
             del self._open[oom.oom_id]
-            oom.records.sort(key=lambda record: (record.seq, record.time_ns))
+            oom.sort()
         return sorted((oom for oom in ooms if oom.matters), key=lambda oom: oom.oom_id)
 
     @property

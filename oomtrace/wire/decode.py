@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from oomtrace.model import Exiting, Failure, Machine, MemInfo, OomEvent, Stack, Summary, Trigger, Wait
@@ -16,6 +17,7 @@ Facts = Mapping[str, Any]
 
 _CONSTRAINTS = ("CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY", "CONSTRAINT_MEMCG")
 _KINDS = {1: "cpuset", 2: "mempolicy"}
+LATE = frozenset(("REC_RELEASED", "REC_REAPED"))  # what comes of an OOM at any time after the kill
 _NO_GFP = (1 << 32) - 1  # a wait on a kernel that does not keep it
 
 
@@ -149,9 +151,18 @@ class Decoder:
             uid=printed.uid if printed else victim.row.uid,
         )
 
+
+def completed(event: OomEvent, oom: Oom, facts: Facts) -> OomEvent:
+    """The event, made of the same OOM before it had LATE records, with what those tell."""
+    late = by_kind(record for record in oom.records if record.kind in LATE)
+    return replace(
+        event, reaps=around.reaps(late), releases=around.releases(late), followed_ns=facts.get("followed_ns")
+    )
+
+
 def node_list(words: Any) -> str:
     """A node mask as ``%*pbl`` prints it: "0-1,3"."""
-    nodes = [64 * i + bit for i, word in enumerate(words) for bit in range(64) if word >> bit & 1]
+    nodes = [64 * i + bit for i, word in enumerate(words) if word for bit in range(64) if word >> bit & 1]
     ranges: List[List[int]] = []
     for node in nodes:
         if ranges and ranges[-1][1] == node - 1:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from oomtrace.cli.report import Sink
 from oomtrace.cli.target import Target
-from oomtrace.model import Kill, Memcg, OomEvent, Wait
+from oomtrace.model import Kill, Memcg, OomEvent, Reap, Wait
 from oomtrace.output import journald
 from oomtrace.receiving import Traced
 from oomtrace.verify import Comparison
@@ -96,3 +96,34 @@ def test_a_report_that_the_log_does_not_have(unprinted: Optional[str], is_oom: b
     taking = sink(io.BytesIO(), said, log=Log())
     taking.take(traced(event))
     assert taking.status == status and bool(said) is is_oom
+
+
+def test_a_report_is_out_when_the_kill_is_over() -> None:
+    stream, said = io.BytesIO(), []  # type: ignore[var-annotated]
+    event = oom()
+    whole = replace(event, reaps=(Reap(event.kills[0].pid, "hog", True, 0, 4, 0, 5),))
+    other = replace(event, oom_id=1)
+    target = sink(stream, said)
+    target.killed(event)
+    report = stream.getvalue()
+    assert report.endswith(b"oom_score_adj:0\n")
+    target.killed(other)
+    target.take(traced(whole))
+    after = stream.getvalue()[2 * len(report):]
+    assert after == b"oom_reaper: reaped process %d (hog), now anon-rss:0kB, file-rss:4kB, shmem-rss:0kB\n" % (
+        event.kills[0].pid)
+    target.take(traced(other))
+    assert stream.getvalue() == report + report + after
+    target.killed(event)
+    target.take(traced(replace(event, stack=None)))  # not what was written: then it comes whole
+    assert stream.getvalue().count(b"invoked oom-killer") == 4
+
+
+@pytest.mark.parametrize("form", ["text", "why", "jsonl"])
+def test_what_explains_waits_for_the_memory(form: str) -> None:
+    stream = io.BytesIO()
+    target = Sink(stream, form, False, None, lambda _: None)  # type: ignore[arg-type]
+    target.killed(oom())
+    assert not stream.getvalue()
+    target.take(traced(oom()))
+    assert stream.getvalue()

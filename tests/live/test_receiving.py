@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 import pytest
 
+from oomtrace import text
 from oomtrace.receiving import Names, Receiver, Traced
 from oomtrace.wire import capture
 
@@ -58,6 +59,45 @@ def traced() -> Traced:
 def test_a_capture_holds_what_came(traced: Traced) -> None:
     (event,) = capture.events(capture.load(io.BytesIO(traced.capture())))
     assert event == replace(traced.event, source="capture")
+
+
+def received(path: Path, *hold_back: str) -> "tuple[Receiver, list[bytes]]":
+    """What has all records of a capture but those of these kinds, and those."""
+    found = capture.load(io.BytesIO(path.read_bytes()))
+    receiver = Receiver(found.facts, Kernel(dict(found.symbols)).names(), releases=True)
+    held = [record for record in found.records if found.layout.decode(record).kind in hold_back]
+    for record in found.records:
+        if record not in held:
+            receiver.add(record, 0)
+    return receiver, held
+
+
+@pytest.mark.parametrize("path", sorted(PATH.parent.glob("*.oom")), ids=lambda path: path.stem)
+def test_a_kill_is_told_before_the_memory_is_free(path: Path) -> None:
+    receiver, late = received(path, "REC_RELEASED")
+    assert late
+    (early,) = receiver.killed()
+    assert not list(receiver.killed()) and not list(receiver.ready(0))
+    assert early.kills and not early.releases
+    for record in late:
+        receiver.add(record, 1)
+    (whole,) = receiver.ready(1)
+    (at_once,) = received(path)[0].flush()
+    assert whole.event == at_once.event and whole.event.releases
+    assert text.replay(early) == text.replay(whole.event)
+    assert whole.capture() == at_once.capture()
+
+
+def test_what_comes_late_and_matters_is_decoded_again() -> None:
+    receiver, _ = received(PATH, "REC_SUMMARY")
+    receiver._assembler.killed = receiver._assembler.flush  # type: ignore[method-assign]  # as if nothing were missing
+    (early,) = receiver.killed()
+    assert early.summary is not None and early.summary.cpuset is None
+    found = capture.load(io.BytesIO(PATH.read_bytes()))
+    for record in found.records:
+        receiver.add(record, 1)
+    (whole,) = receiver.flush()
+    assert whole.event.summary is not None and whole.event.summary.cpuset == "foo"
 
 
 def test_it_goes_from_process_to_process(traced: Traced) -> None:

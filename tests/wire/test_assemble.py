@@ -74,6 +74,29 @@ def test_not_held_where_nothing_tells_of_the_release() -> None:
     assert _ready(assembler, 0) == [FIRST]
 
 
+def test_told_once_when_the_kill_is_over() -> None:
+    assembler = Assembler()
+    _kill(assembler, FIRST, 0)
+    assert [oom.oom_id for oom in assembler.killed()] == [FIRST]
+    assert assembler.killed() == [] and assembler.pending
+    _release(assembler, FIRST, 0)
+    assert _ready(assembler, 0) == [FIRST]
+
+
+def test_not_told_while_more_is_to_come() -> None:
+    assembler = Assembler()
+    for made in (
+        _record(FIRST, "REC_BEGIN", 0, memcg=MEMCG),
+        _record(FIRST, "REC_CHOSEN", 1, memcg=MEMCG),
+        _record(FIRST, "REC_KILLED", 3, mm=MM),  # without the third, which is lost or still on its way
+        _record(FIRST, "REC_DONE", 4),
+        _record(SECOND, "REC_BEGIN", 0, memcg=MEMCG),  # an earlier victim asks for memory once more
+        _record(SECOND, "REC_DONE", 1),
+    ):
+        assembler.add(made, 0)
+    assert assembler.killed() == []
+
+
 def test_in_a_memcg_they_come_in_order() -> None:
     assembler = Assembler()
     _kill(assembler, FIRST, 0)
