@@ -153,6 +153,7 @@ class Trace:
             signal.signal(number, handler)
         signal.set_wakeup_fd(-1)
         self._tracer.close()
+        gc.unfreeze()
         os.close(self._wake_read)
         os.close(self._wake_write)
 

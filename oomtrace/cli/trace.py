@@ -65,7 +65,11 @@ def command(
     ready_file: Optional[str],
     **wanted: Any,
 ) -> int:
-    """Trace until Ctrl-C, and print each OOM as it ends."""
+    """Trace until Ctrl-C, and print each OOM as it ends.
+
+    That is when the victim's memory is free, or some 3 s after the kill; with --format kernel, and neither --once nor
+    --count, when the kill is over.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
     if wanted["global_only"] and wanted["memcg_only"]:
         raise OomtraceError("--global-only and --memcg-only leave nothing to wait for", None, EXIT_USAGE)
