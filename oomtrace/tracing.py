@@ -125,14 +125,14 @@ class Trace:
         self._take(timeout_ms)
         if self._tracer.filling:  # nothing is over because nothing has been taken
             return
+        # In a storm many are ready at once; what comes while they are dealt with must not fill the buffers.
         behind_bytes = 0
         for traced in self._receiver.ready(time.monotonic_ns()):
             yield traced
-            # In a storm many are ready at once; what comes while they are dealt with must not fill the buffers.
-            if behind_bytes < _BEHIND_BYTES:
-                behind_bytes += self._take(0)
+            behind_bytes += self._take(0) if behind_bytes < _BEHIND_BYTES else 0
         for event in self._receiver.killed():
             self._killed(event)
+            behind_bytes += self._take(0) if behind_bytes < _BEHIND_BYTES else 0
 
     def _take(self, timeout_ms: int) -> int:
         """Records from the buffers; returns how many bytes they have."""
