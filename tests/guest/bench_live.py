@@ -11,7 +11,7 @@ import time
 
 from bench_common import Trace, cgroup, child, hog, kernel_kills, oom
 
-LATENCIES = 7
+LATENCIES = 25
 STORMS = ((1, 256), (4, 256), (16, 256), (64, 1024))  # cgroups side by side, kills
 IDLE_S = 60
 

@@ -9,14 +9,14 @@ from .guest import measure, table
 
 ABOUT = """\
 In a guest with 2 CPUs. **Latency**: from the kernel's first line to the `Killed process` line read from a pipe; to
-reach: at most 2 × `dmesg -w`. `dmesg` prints each line as it comes; oomtrace writes a report in one piece, once the
-victim's memory is free again, as that is part of what it tells. Not reached, and where it goes (6.1, profiled): some 15
-ms are the victim's exit, 3 the reading of the records; the rest is Python, decoding and writing out in equal parts,
-which take 0.65 and 0.5 ms where nothing is emulated. **Storm**: cgroups side by side in which one process after another
-is killed, as fast as the guest can; to reach: every kill reported, nothing lost. The last row is the same without a
-trace: more kills a second than this machine has were not to be had. **Idle**: CPU seconds and wake-ups (voluntary
-context switches) in a minute of memory that comes and goes in a memory cgroup without an OOM; to reach: at most the
-wake-ups of oomkill-bpfcc.
+reach: at most 2 × `dmesg -w`. `dmesg` prints each line as it comes; oomtrace, with `--format kernel`, writes a report
+in one piece once the kill is over. The other formats wait for the victim's memory, as they tell of it. Where it goes
+(6.1, profiled): 3 ms are the reading of the records, 12 their decoding, 13 the making of the text, all of it Python,
+which takes 0.36 and 0.49 ms for the two where nothing is emulated; the victim, `dmesg` and the readers of both pipes
+want the same two CPUs meanwhile. **Storm**: cgroups side by side in which one process after another is killed, as fast
+as the guest can; to reach: every kill reported, nothing lost. The last row is the same without a trace: more kills a
+second than this machine has were not to be had. **Idle**: CPU seconds and wake-ups (voluntary context switches) in a
+minute of memory that comes and goes in a memory cgroup without an OOM; to reach: at most the wake-ups of oomkill-bpfcc.
 """
 
 
