@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import time
@@ -79,7 +78,6 @@ class Trace:
         facts = {**machine.facts(symbols), **self._plan.facts, "charges": self._charges if watched else "off"}
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver())
         receiver = Receiver(facts, names, "exit_mmap_return" not in self._skipped_programs)
-        gc.freeze()  # what is there by now stays; to look through it again would keep an OOM's report waiting
         tracer.lock()
         return receiver
 
@@ -153,7 +151,6 @@ class Trace:
             signal.signal(number, handler)
         signal.set_wakeup_fd(-1)
         self._tracer.close()
-        gc.unfreeze()
         os.close(self._wake_read)
         os.close(self._wake_write)
 
