@@ -10,5 +10,6 @@ def kept(spec: RunSpec, command: str) -> None:
     """Run the script, and see that it came to its end with every promise kept."""
     result = boot.check(boot.run(spec, command))
     lines = result.stdout.decode("utf-8", "replace").splitlines()
-    assert [line for line in lines if not line.startswith("ok ")] == []
+    broken = [line for line in lines if not line.startswith("ok ")]
+    assert not broken, "\n".join(broken)
     assert lines[-1] == "ok end", result.stderr.decode("utf-8", "replace")
