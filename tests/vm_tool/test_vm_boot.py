@@ -17,7 +17,7 @@ set -e
 python3 -c 'import bcc, click, yaml'
 test ! -e /lib/modules/$(uname -r)/build
 test -r /sys/kernel/btf/vmlinux
-test -d oomtrace -a "$PWD" = /root/oomtrace
+test -d oomtrace -a "$PWD" = "$HOME/oomtrace"
 mountpoint -q /sys/kernel/debug; mountpoint -q /sys/kernel/tracing; mountpoint -q /sys/fs/bpf
 echo "swap $(awk 'NR == 2 {print $3}' /proc/swaps)"
 echo "nodes $(ls -d /sys/devices/system/node/node[0-9]* | wc -l)"
@@ -29,8 +29,8 @@ echo 0 >/sys/fs/cgroup/foo/memory.swap.max
 set +e
 adj0 sh -c 'echo $$ >/sys/fs/cgroup/foo/cgroup.procs; exec tail /dev/zero'
 echo "victim $?"
-mkdir -p /root/kept/sub
-dmesg >/root/kept/sub/log
+mkdir -p /srv/kept/sub
+dmesg >/srv/kept/sub/log
 echo "to stderr" >&2
 yes & sleep 1000 &
 exit 42
@@ -40,7 +40,7 @@ exit 42
 @pytest.mark.parametrize("kernel", matrix.names())
 def test_everything_in_one_boot(kernel: str, tmp_path: Path) -> None:
     spec = RunSpec(
-        kernel=kernel, memory=512 << 20, swap=64 << 20, numa=2, get=[("/root/kept", tmp_path / "kept")])
+        kernel=kernel, memory=512 << 20, swap=64 << 20, numa=2, get=[("/srv/kept", tmp_path / "kept")])
     result = boot.check(boot.run(spec, EVERYTHING))
     assert result.status == 42, result.stderr.decode()
     lines = result.stdout.decode().splitlines()

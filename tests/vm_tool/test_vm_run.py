@@ -67,8 +67,8 @@ def make_tar(members: dict[str, bytes | None]) -> io.BytesIO:
 
 
 def test_files_come_out(tmp_path: Path) -> None:
-    archive = make_tar({"root/a": b"A", "log": None, "log/sub": None, "log/sub/b": b"B", "etc/shadow": b"no"})
-    files.extract(archive, [("/root/a", tmp_path / "new" / "a"), ("/log", tmp_path / "logs")])
+    archive = make_tar({"srv/a": b"A", "log": None, "log/sub": None, "log/sub/b": b"B", "etc/shadow": b"no"})
+    files.extract(archive, [("/srv/a", tmp_path / "new" / "a"), ("/log", tmp_path / "logs")])
     assert (tmp_path / "new" / "a").read_bytes() == b"A"
     assert (tmp_path / "logs" / "sub" / "b").read_bytes() == b"B"
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "logs", "new", "sub"]
