@@ -24,7 +24,7 @@
 #define ENUM(name) ENUM_##name
 #define KSYM(name) KSYM_##name
 /*
- * An address that is calculated with: the compiler sees a number that only stands for it (oomtrace/live/image.py), and
+ * An address that is calculated with: the compiler sees a number that only stands for it (oomtrace/programs/image.py), and
  * must not turn `x - address` into `x + number`.
  */
 #define OPAQUE(value)                            \

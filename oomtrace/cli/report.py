@@ -11,10 +11,10 @@ from oomtrace.cli.shelf import Shelf
 from oomtrace.cli.target import Target
 from oomtrace.errors import EXIT_FAILURE
 from oomtrace.model import OomEvent
-from oomtrace.output import journald
 from oomtrace.output.terminal import escaped
-from oomtrace.receiving import Traced
-from oomtrace.verify import KernelLog
+from oomtrace.session.receive import Traced
+from oomtrace.session.verify import KernelLog
+from oomtrace.tell import journald
 from oomtrace.wire import capture
 
 

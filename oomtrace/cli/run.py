@@ -22,7 +22,7 @@ from oomtrace.why.units import plural
 
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
-    from oomtrace.receiving import Traced
+    from oomtrace.session.receive import Traced
 
     Verdict = Callable[[List[Traced], int], str]
 

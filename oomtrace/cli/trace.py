@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Optional, TextIO, Tuple
 
 import click
 
-from oomtrace import tracing
 from oomtrace.cli import notify, shelf
 from oomtrace.cli.options import Seconds, format_option
 from oomtrace.cli.target import target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
 from oomtrace.kernel.probes import CHARGES
-from oomtrace.select import Selection
+from oomtrace.session.select import Selection
+from oomtrace.session.trace import Trace
 
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
-    from oomtrace.verify import KernelLog
+    from oomtrace.session.verify import KernelLog
 
 
 @click.command("trace")
@@ -75,7 +75,7 @@ def command(
         raise OomtraceError("--global-only and --memcg-only leave nothing to wait for", None, EXIT_USAGE)
     bound, captures = shelf.shelf(keep, keep_size, output), target(output)
     buffer_bytes = None if buffer is None else shelf.size_bytes("--buffer", buffer)
-    trace = tracing.Trace(say if verbose else nothing, say, charges, buffer_bytes)
+    trace = Trace(say if verbose else nothing, say, charges, buffer_bytes)
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(pid_file, ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
@@ -114,7 +114,7 @@ def command(
 
 
 def _kernel_log() -> "KernelLog":
-    from oomtrace.verify import KernelLog
+    from oomtrace.session.verify import KernelLog
 
     return KernelLog()
 

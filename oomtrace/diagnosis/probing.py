@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
-from oomtrace import plan
 from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, ProbeRow, Row, listed, mib
 from oomtrace.errors import OomtraceError
 from oomtrace.kernel import machine, privileges, surroundings
 from oomtrace.kernel.probes import PROBES, Target, find
 from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import bpf
-from oomtrace.live.bpf import MapSpec
 from oomtrace.live.ring import PAGE_BYTES
 from oomtrace.live.tracer import Tracer, buffer_pages
+from oomtrace.programs import keep
+from oomtrace.programs.image import MapSpec
+from oomtrace.programs.plan import Plan
 
 # What a trace has resident once it is ready: Python, the programs, the kernel's symbols.
 _PROCESS_BYTES = 60 << 20
@@ -32,7 +33,7 @@ def probes(facts: Dict[str, Any], hopeless: bool) -> Tuple[List[ProbeRow], List[
     if surroundings.text(surroundings.KPROBE_PMU) is None or not _allowed():
         return [row(target, None, tried=False) for target in targets], []
     try:
-        made, base = plan.get(lambda _message: None)
+        made, base = keep.get(lambda _message: None)
     except OomtraceError as error:
         found = [row(target, _enter_doing_nothing(target)) for target in targets]
         return found, [] if hopeless else [Row("programs", IMPOSSIBLE, error.message, error.hint)]
@@ -89,9 +90,9 @@ def _enter_doing_nothing(target: Target) -> Optional[str]:
     return None
 
 
-def _programs(made: plan.Plan) -> Row:
+def _programs(made: Plan) -> Row:
     """A folder that cannot be written only makes starts slower."""
-    kept = plan.kept()
+    kept = keep.kept()
     where = f"kept in {kept.parent}" if kept.exists() else f"not kept: {kept.parent} cannot be written"
     found = f"compiled with {made.origin}; {where}"
     if made.lost:

@@ -1,7 +1,7 @@
 """bpf(2) and perf_event_open(2), as far as a trace needs them.
 
 bcc can load and attach as well, but only in the process that holds its compiler: 110 MB of LLVM that have to be
-loaded at every start and stay. The compiler runs in a process of its own (compiler.py); what it makes is loaded here.
+loaded at every start and stay. The compiler runs in a process of its own (programs/compiler.py); what it makes is loaded here.
 Knowledge: include/uapi/linux/bpf.h, include/uapi/linux/perf_event.h; both are stable ABI.
 """
 
@@ -10,15 +10,15 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
-from contextlib import suppress
-from dataclasses import dataclass
 from errno import EINVAL
 from pathlib import Path
 from struct import pack
 from typing import Optional
 
-_SYS = {"x86_64": (321, 298), "aarch64": (280, 241)}
-_MAP_CREATE, _MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _PROG_LOAD, _OBJ_GET_INFO_BY_FD = 0, 1, 2, 5, 15
+from oomtrace.kernel import syscalls
+from oomtrace.programs.image import MapSpec
+
+_MAP_CREATE, _MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _PROG_LOAD = 0, 1, 2, 5
 _RAW_TRACEPOINT_OPEN = 17
 _PROG_TYPE_KPROBE, _PROG_TYPE_TRACING = 2, 26
 _TRACE_FENTRY, _TRACE_FEXIT = 24, 25  # enum bpf_attach_type
@@ -32,87 +32,25 @@ _IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
 
 _KPROBE_TYPE = Path("/sys/bus/event_source/devices/kprobe/type")
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _syscall(which: int, *arguments: object) -> int:
-    number = _SYS[os.uname().machine][which]
-    result: int = _libc.syscall(number, *arguments)
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return result
-
-
-def _bpf(command: int, attributes: bytes) -> int:
-    buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    return _syscall(0, command, ctypes.byref(buffer), len(attributes))
-
-
-@dataclass(frozen=True)
-class MapSpec:
-    """What a map is created from; sizes in bytes."""
-
-    name: str
-    kind: int
-    key_size: int
-    value_size: int
-    max_entries: int
-    flags: int
-
-
-def map_spec(name: str, fd: int) -> MapSpec:
-    """The description of an open map. Raises OSError."""
-    info = ctypes.create_string_buffer(80)
-    _bpf(_OBJ_GET_INFO_BY_FD, pack("<IIQ", fd, len(info), ctypes.addressof(info)))
-    kind, _, key, value, entries, flags = (int.from_bytes(info.raw[4 * i : 4 * i + 4], "little") for i in range(6))
-    return MapSpec(name, kind, key, value, entries, flags)
-
 
 def create_map(spec: MapSpec) -> int:
     """A new map's file descriptor. Raises OSError."""
     attributes = pack("<IIIII", spec.kind, spec.key_size, spec.value_size, spec.max_entries, spec.flags)
     name = spec.name.encode()[:15]
-    return _bpf(_MAP_CREATE, attributes + pack("<II", 0, 0) + name.ljust(16, b"\0"))
+    return syscalls.bpf(_MAP_CREATE, attributes + pack("<II", 0, 0) + name.ljust(16, b"\0"))
 
 
 def update_map(fd: int, key: int, value: int) -> None:
     """Set an element of a map whose keys and values are 32-bit numbers. Raises OSError."""
     key_buffer, value_buffer = ctypes.c_uint32(key), ctypes.c_uint32(value)
-    _bpf(_MAP_UPDATE_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
+    syscalls.bpf(_MAP_UPDATE_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
 
 
 def number_in(fd: int, key: int) -> int:
     """An element of an array of 64-bit numbers. Raises OSError."""
     key_buffer, value_buffer = ctypes.c_uint32(key), ctypes.c_uint64()
-    _bpf(_MAP_LOOKUP_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
+    syscalls.bpf(_MAP_LOOKUP_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
     return value_buffer.value
-
-
-def own_btf() -> Optional[bytes]:
-    """The BTF that a library of this process has loaded into the kernel, None if there is none. Raises OSError.
-
-    bcc does so with whatever it compiles, and shows it in no other way.
-    """
-    for entry in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the descriptor of this very listing
-            if os.readlink(entry) == "anon_inode:btf":
-                return _btf_of(int(entry.name))
-    return None
-
-
-def _btf_of(fd: int) -> bytes:
-    size = _btf_info(fd, None, 0)
-    data = ctypes.create_string_buffer(size)
-    _btf_info(fd, data, size)
-    return data.raw
-
-
-def _btf_info(fd: int, to: Optional["ctypes.Array[ctypes.c_char]"], room: int) -> int:
-    """Copy a loaded BTF as far as there is room; returns its size in bytes."""
-    info = ctypes.create_string_buffer(pack("<QII", ctypes.addressof(to) if to else 0, room, 0), 16)
-    _bpf(_OBJ_GET_INFO_BY_FD, pack("<IIQ", fd, len(info), ctypes.addressof(info)))
-    return int.from_bytes(info.raw[8:12], "little")
 
 
 class VerifierError(Exception):
@@ -139,11 +77,11 @@ def load_program(name: str, instructions: bytes, function_id: Optional[int] = No
         return head + pack("<IIIIQIIQIII", 0, when, 0, 0, 0, 0, 0, 0, 0, function_id, 0)
 
     try:
-        return _bpf(_PROG_LOAD, attributes(0, 0))
+        return syscalls.bpf(_PROG_LOAD, attributes(0, 0))
     except OSError as error:
         log = ctypes.create_string_buffer(_LOG_BYTES)
         try:
-            return _bpf(_PROG_LOAD, attributes(ctypes.addressof(log), _LOG_BYTES))
+            return syscalls.bpf(_PROG_LOAD, attributes(ctypes.addressof(log), _LOG_BYTES))
         except OSError:
             said = log.value.decode("utf-8", "replace").strip().splitlines()[-6:]
             raise VerifierError("; ".join(said) or error.strerror) from error
@@ -168,7 +106,7 @@ class _PerfEventAttr(ctypes.Structure):
 
 def _perf_event_open(attr: _PerfEventAttr, pid: int, cpu: int) -> int:
     attr.size = ctypes.sizeof(attr)
-    return _syscall(1, ctypes.byref(attr), pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
+    return syscalls.perf_event_open(attr, pid, cpu, _PERF_FLAG_FD_CLOEXEC)
 
 
 def open_output(cpu: int, wakeup_bytes: Optional[int] = None) -> int:
@@ -202,7 +140,7 @@ def lost_output(fd: int) -> Optional[int]:
 
 def attach_direct(program_fd: int) -> int:
     """Run a program that was loaded for a function; closing the descriptor detaches it. Raises OSError."""
-    return _bpf(_RAW_TRACEPOINT_OPEN, pack("<QI4x", 0, program_fd))
+    return syscalls.bpf(_RAW_TRACEPOINT_OPEN, pack("<QI4x", 0, program_fd))
 
 
 def attach_kprobe(symbol: str, program_fd: int, returns: bool = False, address: Optional[int] = None) -> int:

@@ -13,9 +13,9 @@ from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel import privileges
 from oomtrace.kernel.probes import Target
 from oomtrace.live import bpf
-from oomtrace.live.image import Image
-from oomtrace.live.program import PARTS
 from oomtrace.live.ring import Rings
+from oomtrace.programs.image import Image
+from oomtrace.programs.source import PARTS
 
 # For each CPU. 10,000 tasks, weighed and listed, are 4 MiB of records; up to 6 MiB are left while they come.
 BUFFER_BYTES = 8 << 20

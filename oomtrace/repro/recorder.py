@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Callable, List
 from oomtrace.errors import OomtraceError
 
 if TYPE_CHECKING:  # importing it for real would bring in what the trace needs
-    from oomtrace.receiving import Traced
-    from oomtrace.tracing import Trace
+    from oomtrace.session.receive import Traced
+    from oomtrace.session.trace import Trace
 
 _PR_SET_PDEATHSIG = 1
 _LENGTH = struct.Struct("<Q")
@@ -145,10 +145,10 @@ def _trace(parent: int, asked: int, write: int) -> None:
 
 def _record(asked: int, write: int) -> None:
     # Imported here: bcc and what comes with it must not be part of the process that forks.
-    from oomtrace import tracing
+    from oomtrace.session.trace import Trace
 
     fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
-    trace = tracing.Trace(lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text))
+    trace = Trace(lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text))
     trace.start()
     try:
         _send(write, "probes", trace.probes)

@@ -17,7 +17,7 @@ from .stage import Stage
 
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
-    from oomtrace.receiving import Traced
+    from oomtrace.session.receive import Traced
 
 # How long events that are expected may come after the processes have ended, and those that are not.
 LATE_SECONDS = 20.0

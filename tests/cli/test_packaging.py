@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from oomtrace.live import program
+from oomtrace.programs import source
 from vm import payload
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,8 +38,8 @@ def test_wheel_has_the_manual_the_unit_and_the_bpf_sources_and_finds_them(tmp_pa
             for path in (tmp_path / "site").rglob("*.data/data/**/*") if path.is_file()}
     assert data == {"share/man/man1/oomtrace.1", "lib/systemd/system/oomtrace.service"}
     shipped = {path.name for path in (tmp_path / "site" / "oomtrace" / "bpf").iterdir()}
-    assert {*program.HEADERS, *program.PROGRAMS} <= shipped
-    find = "from oomtrace.live import program; print(program.bpf_folder()); print(len(program.source()))"
+    assert {*source.HEADERS, *source.PROGRAMS} <= shipped
+    find = "from oomtrace.programs import source; print(source.bpf_folder()); print(len(source.source()))"
     done = subprocess.run(
         [sys.executable, "-c", find], cwd=tmp_path / "site", env={"PYTHONPATH": str(tmp_path / "site")},
         capture_output=True, text=True, check=True, timeout=60,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oomtrace import verify
+from oomtrace.session import verify
 from tests.fixtures import readme
 from tests.live.guest import kernel_lines
 

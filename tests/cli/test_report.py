@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from oomtrace.cli.report import Sink
 from oomtrace.cli.target import Target
 from oomtrace.model import Kill, Memcg, OomEvent, Reap, Wait
-from oomtrace.output import journald
-from oomtrace.receiving import Traced
-from oomtrace.verify import Comparison
+from oomtrace.session.receive import Traced
+from oomtrace.session.verify import Comparison
+from oomtrace.tell import journald
 from oomtrace.wire import capture
 
 EVIL = ("../../etc/passwd", "/", "..", ".", "a\0b", "\udcff\x1b[2J", "~", "a" * 5000)

@@ -15,7 +15,7 @@ import pytest
 from oomtrace import model
 from oomtrace.cli.shelf import Shelf, shelf
 from oomtrace.errors import OomtraceError
-from oomtrace.output import journald
+from oomtrace.tell import journald
 from oomtrace.wire import capture
 
 ROOT = Path(__file__).resolve().parents[2]

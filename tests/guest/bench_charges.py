@@ -119,10 +119,10 @@ def serve(asked, answered):
 @contextmanager
 def nothing(by):
     """A program that does nothing in the place of that of --charges every, by a trampoline if there is one."""
-    from oomtrace import plan
     from oomtrace.live import bpf
+    from oomtrace.programs import keep
 
-    made, base = plan.get(lambda _: None)
+    made, base = keep.get(lambda _: None)
     target = next(target for target in made.targets_at(base) if target.probe.program == "charge_every")
     type_id = target.type_id if by == "trampoline" else None
     program = bpf.load_program("nothing", bytes.fromhex("b700000000000000" "9500000000000000"), type_id)

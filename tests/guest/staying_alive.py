@@ -248,13 +248,13 @@ def _used_kb():
 def attach_and_detach(times):
     """Again and again in one process: no probe, no descriptor, no memory is left behind."""
     sys.path.insert(0, CHECKOUT)
-    from oomtrace import tracing
+    from oomtrace.session.trace import Trace
 
     if not os.path.isdir("/sys/kernel/debug/kprobes"):
         subprocess.run(["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"], check=True)
 
     def once():
-        trace = tracing.Trace(lambda _: None, lambda _: None)
+        trace = Trace(lambda _: None, lambda _: None)
         trace.start()
         for _event in trace.events(time.monotonic() + 0.05):
             pass

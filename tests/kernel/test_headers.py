@@ -8,13 +8,12 @@ from typing import Any, List, Optional, Tuple
 
 import pytest
 
-from oomtrace import structures
 from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
 from oomtrace.kernel import eras, header, headers, statistics
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.origin import HEADERS
 from oomtrace.kernel.symbols import Symbols
-from oomtrace.live import program
+from oomtrace.programs import source, structures
 
 MEMCONTROL = """\
 struct memcg_vmstats;
@@ -69,7 +68,7 @@ def blob(enum: str, value: int) -> bytes:
 
 def test_all_that_is_asked_is_noted() -> None:
     noted, symbols = headers.Asked(), Symbols(b"ffffffff81000000 T _stext\n")
-    header.generate(program.source(), noted, symbols, 1, False, lambda index: index)
+    header.generate(source.source(), noted, symbols, 1, False, lambda index: index)
     eras.facts(noted, symbols, "6.1.0")
     statistics.rows(noted, "6.1.0")
     assert {"task_struct", "memcg_vmstats", "taint_flag", "percpu_counter"} <= noted.structs
@@ -142,7 +141,7 @@ class Pretender:
 def learn(monkeypatch: pytest.MonkeyPatch, found: Optional[headers.Tree], compiler: Any) -> structures.Structures:
     monkeypatch.setenv("OOMTRACE_BTF", "/nonexistent")
     monkeypatch.setattr(headers, "locate", lambda _release: found)
-    monkeypatch.setattr("oomtrace.structures.os.uname", lambda: type("Uname", (), {"release": "6.1.0-test"}))
+    monkeypatch.setattr("oomtrace.programs.structures.os.uname", lambda: type("Uname", (), {"release": "6.1.0-test"}))
     return structures.learn(compiler, ask, lambda _message: None)
 
 

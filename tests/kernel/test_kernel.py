@@ -10,8 +10,7 @@ from oomtrace.errors import OomtraceError
 from oomtrace.kernel import header, machine, probes
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols
-from oomtrace.live.bpf import MapSpec
-from oomtrace.live.image import Image, Program, mark
+from oomtrace.programs.image import Image, MapSpec, Program, mark
 
 KALLSYMS = b"""\
 0000000000000000 A fixed_percpu_data

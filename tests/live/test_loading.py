@@ -10,10 +10,10 @@ import pytest
 
 from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel.probes import PROBES, Probe, Target
-from oomtrace.live import bpf, compiler, program, tracer
-from oomtrace.live.bpf import MapSpec
-from oomtrace.live.image import Image, Program
-from oomtrace.live.program import PARTS
+from oomtrace.live import bpf, tracer
+from oomtrace.programs import compiler, source
+from oomtrace.programs.image import Image, MapSpec, Program
+from oomtrace.programs.source import PARTS
 
 NEEDED, USEFUL = PROBES[-1], next(probe for probe in PROBES if probe.loses)
 
@@ -116,8 +116,8 @@ def test_halves_make_all_programs() -> None:
     def named(texts: List[str]) -> List[str]:
         return sorted(re.findall(r'^#line 1 "bpf/(\w+\.c)"', "".join(texts), re.MULTILINE))
 
-    assert named(program.sources(True)) == named(program.sources(False)) == sorted(
-        path.name for path in program.bpf_folder().glob("*.c"))
+    assert named(source.sources(True)) == named(source.sources(False)) == sorted(
+        path.name for path in source.bpf_folder().glob("*.c"))
 
 
 @pytest.mark.parametrize("cpus, kilobytes", [(1, 8192), (2, 8192), (16, 4096), (64, 1024), (512, 256)])

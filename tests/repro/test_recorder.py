@@ -10,8 +10,8 @@ from typing import Any, Iterator, List
 
 import pytest
 
-from oomtrace import tracing
 from oomtrace.repro.recorder import Recorder
+from oomtrace.session import trace
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
@@ -44,7 +44,7 @@ class FakeTrace:
 
 
 def test_losses_are_told_when_asked_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracing, "Trace", FakeTrace)
+    monkeypatch.setattr(trace, "Trace", FakeTrace)
     recorder = Recorder(print, print)
     recorder.start()
     try:
@@ -57,7 +57,7 @@ def test_losses_are_told_when_asked_and_at_the_end(monkeypatch: pytest.MonkeyPat
 
 
 def test_asked_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracing, "Trace", FakeTrace)
+    monkeypatch.setattr(trace, "Trace", FakeTrace)
     recorder = Recorder(print, print)
     recorder.start()
     os.kill(recorder._pid, signal.SIGKILL)

@@ -6,7 +6,7 @@ import ctypes
 from typing import Any
 
 from oomtrace import output, why
-from oomtrace.live.program import bpf_folder
+from oomtrace.programs.source import bpf_folder
 from oomtrace.wire.assemble import Assembler
 from oomtrace.wire.decode import Decoder
 from oomtrace.wire.layout import Layout

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
-from oomtrace.live import bpf, stubs
-from oomtrace.live.image import Image, Program
+from oomtrace.programs import loaded, stubs
+from oomtrace.programs.image import Image, Program
 
 _PSEUDO_MAP_FD = 1
 _LD_IMM64 = 0x18
@@ -176,7 +176,7 @@ def _types(bcc: Any, text: str) -> Dict[str, Any]:
         said = diagnostics.read().decode("utf-8", "replace")
     if module is None:
         return {"said": said}
-    data = bpf.own_btf()
+    data = loaded.own_btf()
     if data is None:
         return {"error": "the kernel takes no BTF from the compiler"}
     return {"btf": base64.b64encode(data).decode()}
@@ -188,7 +188,7 @@ def _compile(bcc: Any, text: str) -> Image:
         os.environ["BCC_KERNEL_SOURCE"] = folder
         module = bcc.BPF(text=text, cflags=["-Wno-unused-function"])
     fds = {_map_fd(module[name.decode()]): name.decode() for name in _map_names(bcc, module)}
-    specs = tuple(bpf.map_spec(name, fd) for fd, name in fds.items())
+    specs = tuple(loaded.map_spec(name, fd) for fd, name in fds.items())
     programs = []
     for index in range(bcc.lib.bpf_num_functions(module.module)):
         name = bcc.lib.bpf_function_name(module.module, index)

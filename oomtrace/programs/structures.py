@@ -12,7 +12,7 @@ from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.origin import BTF, HEADERS, btf_path
 
 if TYPE_CHECKING:
-    from oomtrace.live.compiler import Compiler
+    from oomtrace.programs.compiler import Compiler
 
 _ATTEMPTS = 4  # two serve: with all the questions, and without those that this kernel does not know
 

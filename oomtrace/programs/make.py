@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from oomtrace import structures
 from oomtrace.kernel import eras, header, machine, meminfo, probes, statistics
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.origin import BTF
 from oomtrace.kernel.symbols import Symbols
-from oomtrace.live import program
-from oomtrace.live.compiler import Compiler
-from oomtrace.live.image import mark
-from oomtrace.plan import Plan
+from oomtrace.programs import source, structures
+from oomtrace.programs.compiler import Compiler
+from oomtrace.programs.image import mark
+from oomtrace.programs.plan import Plan
 
 _ROOM_KB = 400 << 10  # a compiling process takes some 120 MiB
 
@@ -24,7 +23,7 @@ def make(base: int, say: Callable[[str], None]) -> Plan:
     try:
         symbols, release = Symbols.load(), os.uname().release
         targets = probes.resolve(symbols)
-        text = program.source()
+        text = source.source()
 
         def answers(types: Btf) -> Tuple[header.Header, Dict[str, Any]]:
             made = header.generate(text, types, symbols, machine.possible_cpus(), eras.summed_rss(release), mark)
@@ -37,8 +36,8 @@ def make(base: int, say: Callable[[str], None]) -> Plan:
 
         known = structures.learn(compiler, answers, say)
         made, facts = answers(known.types)
-        sources = [made.text + part for part in program.sources(_side_by_side())]
-        image = compiler.compile(sources, list(made.missing))
+        texts = [made.text + part for part in source.sources(_side_by_side())]
+        image = compiler.compile(texts, list(made.missing))
     finally:
         compiler.close()
     return Plan(

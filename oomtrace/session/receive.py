@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
 
 from oomtrace.kernel.symbols import Resolver
-from oomtrace.live import program
 from oomtrace.model import OomEvent
+from oomtrace.programs import source
 from oomtrace.wire import capture
 from oomtrace.wire.assemble import Assembler, Oom
 from oomtrace.wire.decode import LATE, Decoder, completed
@@ -83,7 +83,7 @@ class Receiver:
     def __init__(self, facts: Mapping[str, Any], names: Names, releases: bool) -> None:
         self._facts = dict(facts)
         self._names = names
-        self._layout = Layout((program.bpf_folder() / "records.h").read_text())
+        self._layout = Layout((source.bpf_folder() / "records.h").read_text())
         self._assembler = Assembler(releases)
         self._drafts: Dict[int, _Draft] = {}
 

@@ -10,8 +10,6 @@ import base64
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
-from oomtrace.live.bpf import MapSpec
-
 # No kernel address begins like this: the upper half of a canonical x86-64 or arm64 address is all ones.
 _MARK_BASE = 0x4F4F4D00 << 32
 _MARK_STEP = 1 << 24
@@ -23,6 +21,18 @@ _LD_IMM64 = 0x18
 def mark(index: int) -> int:
     """The number that stands for the index-th symbol's address."""
     return _MARK_BASE + index * _MARK_STEP
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """What a map is created from; sizes in bytes."""
+
+    name: str
+    kind: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from oomtrace import plan
-from oomtrace.live.image import Image
+from oomtrace.programs import keep
+from oomtrace.programs.image import Image
+from oomtrace.programs.plan import Plan
 
-PLAN = plan.Plan(Image((), ()), (None,), (None,), (None,), (), 0, {}, (), "", ())
+PLAN = Plan(Image((), ()), (None,), (None,), (None,), (), 0, {}, (), "", ())
 
 
 def _kept(folder: Path, number: int) -> Path:
@@ -20,8 +21,8 @@ def _kept(folder: Path, number: int) -> Path:
 
 def test_a_saved_plan_is_loaded_again(tmp_path: Path) -> None:
     path = _kept(tmp_path / "cache", 1)
-    plan._save(path, PLAN)
-    assert plan._load(path) == PLAN
+    keep._save(path, PLAN)
+    assert keep._load(path) == PLAN
 
 
 def test_a_full_disk_keeps_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +33,7 @@ def test_a_full_disk_keeps_nothing_of_it(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", half)
-    plan._save(_kept(tmp_path, 1), PLAN)
+    keep._save(_kept(tmp_path, 1), PLAN)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -44,6 +45,6 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
         path = _kept(tmp_path, number)
         path.write_text("{}")
         os.utime(path, (100 - number, 100 - number))
-    plan._save(_kept(tmp_path, 20), PLAN)
+    keep._save(_kept(tmp_path, 20), PLAN)
     expected = [other, *(_kept(tmp_path, number) for number in (*range(7), 20))]
     assert sorted(tmp_path.iterdir()) == sorted(expected)

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import pytest
 
 from oomtrace import text
-from oomtrace.receiving import Names, Receiver, Traced
+from oomtrace.session.receive import Names, Receiver, Traced
 from oomtrace.wire import capture
 
 CORE, MODULE, PROGRAM, DATA = 0xFFFFFFFF81000010, 0xFFFFFFFFC0001010, 0xFFFFFFFFC0002010, 0xFFFFFFFFC0003010

@@ -7,14 +7,14 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
 
-from oomtrace import plan
 from oomtrace.kernel import machine, privileges, probes
 from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import tracer
+from oomtrace.programs import keep
 
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
-    from oomtrace.receiving import Receiver, Traced
+    from oomtrace.session.receive import Receiver, Traced
 
 _PENDING_MS = 10  # while an OOM is in hand
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
@@ -44,7 +44,7 @@ class Trace:
     def start(self) -> None:
         """Compile and attach. Raises OomtraceError with what a person can do about it."""
         privileges.require()
-        self._plan, base = plan.get(self._say)
+        self._plan, base = keep.get(self._say)
         tracer.exempt()  # the compiler, which is large, is not
         tracer.prefer()
         for part in self._plan.lost:
@@ -71,7 +71,7 @@ class Trace:
 
     def _prepare(self) -> "Receiver":
         """What decoding needs and being ready does not. Locks the process in memory once all of it is in use."""
-        from oomtrace.receiving import Names, Receiver
+        from oomtrace.session.receive import Names, Receiver
 
         symbols = Symbols.load()
         watched = f"charge_{self._charges}" not in self._skipped_programs

@@ -1,4 +1,4 @@
-"""What there is to load and to attach on this kernel: made once for a kernel build, and kept.
+"""The plan that is kept from an earlier start on the same kernel build, or one that is made now.
 
 Making it takes the compiler, the kernel's types and all its symbols. None of that changes until another kernel boots,
 but for where the kernel lies in memory; so a kept plan needs one symbol's address, and starts in a fraction of the
@@ -11,51 +11,22 @@ import json
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import source_hash
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Callable, Iterator, Optional, Tuple
 
 from oomtrace import __version__
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
 from oomtrace.kernel import machine, privileges
 from oomtrace.kernel.origin import BTF, origin
-from oomtrace.kernel.probes import PROBES, Target
 from oomtrace.kernel.symbols import base_address
-from oomtrace.live import program
-from oomtrace.live.image import Image
+from oomtrace.programs import source
+from oomtrace.programs.image import Image
+from oomtrace.programs.plan import Plan
 
 FOLDER = Path("/var/cache/oomtrace")
 _NAME = re.compile(r".+-[0-9a-f]{16}\.json")  # as ``kept`` makes them
 _KEPT = 8
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The programs, the functions that they enter, the symbols that they read, and what decoding must know.
-
-    ``entries`` and ``addresses`` are those of a kernel whose ``_stext`` is at ``base``.
-    """
-
-    image: Image
-    targets: Tuple[Optional[str], ...]  # in the order of probes.PROBES
-    entries: Tuple[Optional[int], ...]  # likewise: where they lie
-    type_ids: Tuple[Optional[int], ...]  # likewise: of those that can be entered directly
-    addresses: Tuple[int, ...]  # in the order of the image's marks
-    base: int
-    facts: Dict[str, Any]
-    missing: Tuple[str, ...]
-    origin: str  # where the kernel's structures are from
-    lost: Tuple[str, ...]  # what cannot be told for want of BTF
-
-    def at(self, base: int) -> Tuple[int, ...]:
-        """The symbols' addresses where ``_stext`` is at ``base``."""
-        return tuple(address + base - self.base for address in self.addresses)
-
-    def targets_at(self, base: int) -> Tuple[Target, ...]:
-        """All probes with the functions that they enter, where ``_stext`` is at ``base``."""
-        entries = (None if entry is None else entry + base - self.base for entry in self.entries)
-        return tuple(Target(*each) for each in zip(PROBES, self.targets, entries, self.type_ids))
 
 
 def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
@@ -67,9 +38,9 @@ def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
         made = "" if plan.origin == BTF else f", made with {plan.origin}"
         say(f"oomtrace: compiled programs from {path}{made}")
         return plan, base
-    from oomtrace import planning  # late: a start with a kept plan needs nothing of it
+    from oomtrace.programs.make import make  # late: a start with a kept plan needs nothing of it
 
-    plan = planning.make(base, say)
+    plan = make(base, say)
     say(f"oomtrace: kernel structures from {plan.origin}")
     for name in plan.missing:
         known = plan.origin == BTF or name.startswith("symbol ")
@@ -107,8 +78,8 @@ def kept() -> Path:
 def _sources() -> Iterator[str]:
     """What a plan is made of, and the code that makes it: a change makes older plans void. By name, size and time, as
     Python does for its own kept bytecode: reading them all takes longer than anything else here."""
-    package = Path(__file__).resolve().parent
-    for folder in (package, package / "kernel", package / "live", program.bpf_folder()):
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "kernel", package / "programs", source.bpf_folder()):
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if entry.name.endswith((".py", ".c", ".h")):
                 status = entry.stat()

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Dict, Mapping, Optional
 
 from oomtrace import why
+from oomtrace.escape import escaped
 from oomtrace.model import OomEvent
-
-from .terminal import escaped
-from .writer import with_names
+from oomtrace.output.writer import with_names
 
 SOCKET = "/run/systemd/journal/socket"
 # Of "an OOM was traced"; made with uuidgen, stays for ever.

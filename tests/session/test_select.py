@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oomtrace.model import Kill, Memcg, OomEvent, Trigger
-from oomtrace.select import Selection
+from oomtrace.session.select import Selection
 
 EVENT = OomEvent(
     kind="memcg", memcg=Memcg(path="/kubepods/pod1"), victim_memcg="/kubepods/pod1/c2", kills=(Kill(7, "java"),),

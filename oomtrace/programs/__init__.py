@@ -1,0 +1,1 @@
+"""The BPF programs: compiled now, or kept from an earlier start."""

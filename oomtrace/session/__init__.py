@@ -1,0 +1,1 @@
+"""A live trace: from probes to a stream of events."""
