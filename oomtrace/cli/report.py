@@ -65,9 +65,9 @@ class Sink:
             return  # the kernel says nothing of a wait or of a charge that failed
         found = log.check(event)
         if not found.kernel_lines:
-            why = event.unprinted_reason or "not found"
+            why = event.trace.unprinted_reason or "not found"
             self._warn(f"oomtrace: verify: the kernel's log has no report of this OOM ({why})")
-            self.status = self.status if event.unprinted_reason else EXIT_FAILURE
+            self.status = self.status if event.trace.unprinted_reason else EXIT_FAILURE
             return
         self._warn(f"oomtrace: verify: {found.identical} of {found.kernel_lines} lines identical to the kernel's log")
         for theirs, ours in found.differing:

@@ -119,9 +119,9 @@ def _sink(form: str, quiet: bool, captures: Optional[Target]) -> Any:
 def _line(outcome: Outcome) -> str:
     events = [traced.event for traced in outcome.events]
     counts = (
-        (sum(event.is_oom for event in events), "OOM"), (sum(len(event.kills) for event in events), "kill"),
-        (sum(event.wait is not None for event in events), "wait"),
-        (sum(event.failure is not None for event in events), "failed charge"), (outcome.lost or 0, "lost record"),
+        (sum(event.is_oom for event in events), "OOM"), (sum(len(event.report.kills) for event in events), "kill"),
+        (sum(event.trace.wait is not None for event in events), "wait"),
+        (sum(event.trace.failure is not None for event in events), "failed charge"), (outcome.lost or 0, "lost record"),
     )
     said = ", ".join(plural(number, what) for number, what in counts if number or what in ("OOM", "kill"))
     seconds = (outcome.end_ns - outcome.begin_ns) / 1e9

@@ -151,12 +151,14 @@ def _files(
 
 def concerns(event: "OomEvent", path: str) -> bool:
     """Whether an OOM is that of the cgroup: its limit, its victim, or its request for memory."""
-    paths = [event.memcg.path if event.memcg else None, event.victim_memcg, event.trigger.memcg]
+    report = event.report
+    paths = [report.memcg.path if report.memcg else None, report.victim_memcg, report.trigger.memcg]
     return any(one is not None and f"{one}/".startswith(f"{path}/") for one in paths)
 
 
 def _kills(events: "List[Traced]", path: str) -> int:
-    return sum(len({kill.pid for kill in traced.event.kills}) for traced in events if concerns(traced.event, path))
+    concerned = [traced.event.report for traced in events if concerns(traced.event, path)]
+    return sum(len({kill.pid for kill in report.kills}) for report in concerned)
 
 
 def _verdict(expect: Optional[str]) -> "Optional[Verdict]":
@@ -177,7 +179,7 @@ def _verdict(expect: Optional[str]) -> "Optional[Verdict]":
         raise OomtraceError(f"--expect {expect}: {error}", None, EXIT_USAGE) from error
 
     def killed(ooms: "List[Traced]", lost: int) -> str:
-        names = [kill.comm for traced in ooms for kill in traced.event.kills]
+        names = [kill.comm for traced in ooms for kill in traced.event.report.kills]
         return "" if comm in names else f"expected {comm} to be killed, not {', '.join(names) or 'nobody'}"
 
     return killed

@@ -38,9 +38,9 @@ class Target:
             later = self._path.with_name(f"{self._path.stem}.{number}{self._path.suffix}")
             return self._path if number == 1 else later
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        where = event.memcg.path if event.memcg and event.memcg.path else event.kind or "oom"
-        victim = event.victim.comm if event.victim else ""
-        words = [time.strftime("%Y%m%dT%H%M%S"), str(event.oom_id or number), where, victim]
+        where = event.report.memcg.path if event.report.memcg and event.report.memcg.path else event.kind or "oom"
+        victim = event.report.victim.comm if event.report.victim else ""
+        words = [time.strftime("%Y%m%dT%H%M%S"), str(event.trace.oom_id or number), where, victim]
         plain = (re.sub(r"[^A-Za-z0-9]+", "_", word).strip("_")[:64] for word in words)
         return self._path / ("-".join(filter(None, plain)) + ".oom")
 

@@ -97,8 +97,8 @@ def command(
             if not selection.accepts(traced.event):
                 continue
             sink.take(traced)
-            waits += traced.event.wait is not None
-            failures += traced.event.failure is not None
+            waits += traced.event.trace.wait is not None
+            failures += traced.event.trace.failure is not None
             if not traced.event.is_oom:
                 continue
             seen += 1

@@ -12,9 +12,9 @@ _GFP = "gfp_mask=%#x(%pGg), "
 SYSRQ = kind(
     "sysrq", "header", 6,
     # drivers/tty/sysrq.c, __handle_sysrq(): the prefix became pr_fmt's.
-    line("2.6.32", "SysRq : Manual OOM execution", sets={"kind": "sysrq"}),
-    line("4.4", "sysrq: SysRq : Manual OOM execution", sets={"kind": "sysrq"}),
-    line("5.1", "sysrq: Manual OOM execution", sets={"kind": "sysrq"}),
+    line("2.6.32", "SysRq : Manual OOM execution", sets={"sysrq": True}),
+    line("4.4", "sysrq: SysRq : Manual OOM execution", sets={"sysrq": True}),
+    line("5.1", "sysrq: Manual OOM execution", sets={"sysrq": True}),
 )
 SUPPRESSED = kind(
     "suppressed", "header", 4,

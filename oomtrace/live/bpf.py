@@ -1,7 +1,8 @@
 """bpf(2) and perf_event_open(2), as far as a trace needs them.
 
 bcc can load and attach as well, but only in the process that holds its compiler: 110 MB of LLVM that have to be
-loaded at every start and stay. The compiler runs in a process of its own (programs/compiler.py); what it makes is loaded here.
+loaded at every start and stay. The compiler runs in a process of its own (programs/compiler.py); what it makes is
+loaded here.
 Knowledge: include/uapi/linux/bpf.h, include/uapi/linux/perf_event.h; both are stable ABI.
 """
 

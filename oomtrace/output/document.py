@@ -12,12 +12,12 @@ from functools import cache
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union, get_args, get_origin, get_type_hints
 
 from oomtrace import why
-from oomtrace.model import OomEvent, Stack, Zone
+from oomtrace.model import OomEvent, Origin, Stack, Zone
 
-SCHEMA = "oomtrace/1"
+SCHEMA = "oomtrace/2"
 
 # How a log had its lines is the reader's business: row names are not stable. Lines that no row reads are in "unread".
-_LEFT_OUT = {(OomEvent, "lines")}
+_LEFT_OUT = {(Origin, "lines")}
 # Names for the members of tuples that the model keeps short.
 _MEMBERS: Mapping[Tuple[type, str], Tuple[str, ...]] = {
     (Zone, "buddy"): ("free_blocks", "size_kb", "types"),
@@ -28,7 +28,8 @@ _MEMBERS: Mapping[Tuple[type, str], Tuple[str, ...]] = {
 
 def entry(event: OomEvent, explanation: why.Explanation) -> Dict[str, Any]:
     """One event: what is in ``events`` of a document, and a line of jsonl."""
-    unread = [{"number": line.number, "text": _text(line.text or "")} for line in event.lines if line.row is None]
+    lines = [line for line in event.origin.lines if line.row is None]
+    unread = [{"number": line.number, "text": _text(line.text or "")} for line in lines]
     return {"event": plain(event), "unread": unread, "explanation": plain(explanation)}
 
 
@@ -99,7 +100,7 @@ def schema() -> Dict[str, Any]:
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "https://oomtrace.invalid/schema/1",
+        "$id": "https://oomtrace.invalid/schema/2",
         "title": SCHEMA,
         "oneOf": [{"$ref": "#/$defs/Document"}, {"$ref": "#/$defs/Line"}],
         "$defs": definitions,

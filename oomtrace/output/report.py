@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 from oomtrace import text, why
-from oomtrace.model import OomEvent
+from oomtrace.model import OomEvent, Report
 
 from .explanation import explanation, pattern_text
 from .terminal import escaped
@@ -32,12 +32,12 @@ class KernelWriter(_LinesWriter):
         self._begun: Dict[Optional[int], str] = {}  # what is written of OOMs that are not over, by oom_id
 
     def begin(self, event: OomEvent) -> None:
-        lines = self._begun[event.oom_id] = text.text(self.records(event))
+        lines = self._begun[event.trace.oom_id] = text.text(self.records(event))
         self._put_lines(lines)
         self._stream.flush()
 
     def write_event(self, event: OomEvent) -> None:
-        lines, begun = text.text(self.records(event)), self._begun.pop(event.oom_id, "")
+        lines, begun = text.text(self.records(event)), self._begun.pop(event.trace.oom_id, "")
         self._put_lines(lines[len(begun):] if lines.startswith(begun) else lines)
 
 
@@ -51,8 +51,9 @@ class TextWriter(_LinesWriter):
 
     def write_event(self, event: OomEvent) -> None:
         records = self.records(event)
-        if event.stack is not None and not event.is_oom:
-            records = text.replay(OomEvent(machine=event.machine, stack=event.stack))  # where a charge failed
+        if event.report.stack is not None and not event.is_oom:
+            # Where a charge failed.
+            records = text.replay(OomEvent(report=Report(machine=event.report.machine, stack=event.report.stack)))
         stamped = any(record.time_ns is not None for record in records)
         self.put("\n" if self.count else "")
         self._put_lines(text.text(records, timestamps=stamped))

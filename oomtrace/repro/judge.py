@@ -27,14 +27,14 @@ def kernel_text(event: OomEvent, timestamps: bool = True) -> str:
 def disagreements(expect: Expect, events: Sequence[OomEvent], lost: int = 0) -> List[str]:
     """What is not as expected, in words. Where records were lost, that there is no OOM cannot be known."""
     ooms = [event for event in events if event.is_oom]
-    kills = [kill.comm for event in ooms for kill in event.kills]
+    kills = [kill.comm for event in ooms for kill in event.report.kills]
     found = []
     for what, wanted, least, got in (
         ("OOM", expect.events, expect.min_events, len(ooms)),
         ("kill", expect.kills, expect.min_kills, len(kills)),
         ("wait", None, expect.min_waits, _waits(events)),
         ("failed charge", None, expect.min_failures, _failures(events)),
-        ("row", None, expect.min_tasks, max((len(event.tasks or ()) for event in ooms), default=0)),
+        ("row", None, expect.min_tasks, max((len(event.report.tasks or ()) for event in ooms), default=0)),
     ):
         if wanted is not None and got != wanted:
             found.append(f"{got} {what}s instead of {wanted}")
@@ -45,7 +45,7 @@ def disagreements(expect: Expect, events: Sequence[OomEvent], lost: int = 0) -> 
     if tuple(kills[:len(expect.victims)]) != expect.victims:
         found.append(f"killed {', '.join(kills) or 'nobody'}; expected {', '.join(expect.victims)}")
     found += [f"no line of the report matches {pattern}" for pattern in _unmatched(expect.report, ooms)]
-    if expect.printed is not None and any(event.printed is not expect.printed for event in ooms):
+    if expect.printed is not None and any(event.trace.printed is not expect.printed for event in ooms):
         found.append(f"the kernel {'did not print' if expect.printed else 'printed'} a report")
     return found + misexplained(expect, events)
 
@@ -98,23 +98,24 @@ def _unmatched(patterns: Sequence[str], ooms: Sequence[OomEvent]) -> List[str]:
 
 
 def _waits(events: Sequence[OomEvent]) -> int:
-    return sum(event.wait is not None for event in events)
+    return sum(event.trace.wait is not None for event in events)
 
 
 def _failures(events: Sequence[OomEvent]) -> int:
-    return sum(event.failure is not None for event in events)
+    return sum(event.trace.failure is not None for event in events)
 
 
 def miscounted(events: Sequence[OomEvent], kernel: int) -> List[str]:
     """Whether the kernel counts other kills than those that were traced. It does not count a victim that was exiting
     already, and counts the first of a group twice, as it prints it."""
-    ours = sum(len(event.kills) for event in events if event.printed or event.unprinted_reason == "rate limit")
+    counted = [event for event in events if event.trace.printed or event.trace.unprinted_reason == "rate limit"]
+    ours = sum(len(event.report.kills) for event in counted)
     return [] if ours == kernel else [f"the kernel counts {kernel} kills, the trace has {ours}"]
 
 
 def enough(expect: Expect, events: Sequence[OomEvent]) -> bool:
     """Whether all that is expected by number has come."""
-    kills = sum(len(event.kills) for event in events)
+    kills = sum(len(event.report.kills) for event in events)
     return (
         sum(event.is_oom for event in events) >= max(expect.events or 0, expect.min_events or 0, _unless_told(expect))
         and _waits(events) >= (expect.min_waits or 0)

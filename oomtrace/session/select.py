@@ -25,13 +25,14 @@ class Selection:
         is_memcg = event.kind == "memcg"
         if (self.global_only and is_memcg) or (self.memcg_only and not is_memcg):
             return False
-        paths = [event.memcg.path if event.memcg else None, event.victim_memcg, event.trigger.memcg]
+        report = event.report
+        paths = [report.memcg.path if report.memcg else None, report.victim_memcg, report.trigger.memcg]
         if self.cgroup is not None and not _any(paths, _from_the_root(self.cgroup)):
             return False
-        names = [event.trigger.comm, *(kill.comm for kill in event.kills)]
+        names = [event.report.trigger.comm, *(kill.comm for kill in event.report.kills)]
         if self.comm is not None and not _any(names, self.comm):
             return False
-        pids = [event.trigger.pid, event.trigger.tgid, *(kill.pid for kill in event.kills)]
+        pids = [event.report.trigger.pid, event.report.trigger.tgid, *(kill.pid for kill in event.report.kills)]
         return self.pid is None or self.pid in pids
 
 

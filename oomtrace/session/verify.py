@@ -59,14 +59,14 @@ def compare(kernel: List[str], ours: List[str]) -> Comparison:
 def report_lines(event: OomEvent) -> List[str]:
     """The report's lines up to the kill, as far as the kernel prints them. What the reaper prints comes later, from a
     thread of its own."""
-    if event.tasks_printed is False:
-        event = replace(event, tasks=None)
+    if event.trace.tasks_printed is False:
+        event = replace(event, report=replace(event.report, tasks=None))
     return text.text(text.replay(_without_reaps(event))).splitlines()
 
 
 def _without_reaps(event: OomEvent) -> OomEvent:
-    kept = tuple(line for line in event.lines if not (line.row or "").startswith(("reaped", "unreaped")))
-    return replace(event, reaps=(), lines=kept)
+    kept = tuple(line for line in event.origin.lines if not (line.row or "").startswith(("reaped", "unreaped")))
+    return replace(event, report=replace(event.report, reaps=()), origin=replace(event.origin, lines=kept))
 
 
 class KernelLog:
@@ -108,20 +108,21 @@ class KernelLog:
             found = self._find(event)
             if found is not None:
                 return compare(report_lines(found), report_lines(event))
-            if time.monotonic() >= deadline or event.printed is False:
+            if time.monotonic() >= deadline or event.trace.printed is False:
                 return Comparison(0, 0, ())
             time.sleep(0.02)
 
     def _read(self) -> None:
         """Read what has come. A report is whole once the next one has begun, or much else has been printed since, and
         is not read again then."""
-        found = [report for report in text.read([b"".join(self._records)]) if report.trigger.pid is not None]
-        found.sort(key=lambda report: report.lines[0].number)
+        found = [report for report in text.read([b"".join(self._records)]) if report.report.trigger.pid is not None]
+        found.sort(key=lambda report: report.origin.lines[0].number)
         self._last = found.pop() if found else None
         self._aside += found
         if self._last is not None:
-            del self._records[:self._record_at(self._last.lines[0].number)]
-            self._of_last = self._record_at(self._last.lines[-1].number - self._last.lines[0].number + 1) + 1
+            del self._records[:self._record_at(self._last.origin.lines[0].number)]
+            lines = self._last.origin.lines
+            self._of_last = self._record_at(lines[-1].number - lines[0].number + 1) + 1
             if len(self._records) - self._of_last > _GOING_ON:
                 self._aside.append(self._last)
                 self._last = None
@@ -152,8 +153,8 @@ class KernelLog:
 
 def _same(found: OomEvent, event: OomEvent) -> bool:
     """The same trigger and the same first victim, as far as both say."""
-    if found.trigger.pid is None or found.trigger.pid != event.trigger.pid:
+    if found.report.trigger.pid is None or found.report.trigger.pid != event.report.trigger.pid:
         return False
-    if not found.kills or not event.kills:
-        return not found.kills and not event.kills
-    return found.kills[0].pid == event.kills[0].pid
+    if not found.report.kills or not event.report.kills:
+        return not found.report.kills and not event.report.kills
+    return found.report.kills[0].pid == event.report.kills[0].pid

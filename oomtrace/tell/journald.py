@@ -25,19 +25,19 @@ PATIENCE_S = 1.0
 
 def fields(event: OomEvent, capture: Optional[Path] = None) -> Dict[str, str]:
     """What an entry says of the event; what the source does not tell is left out."""
-    victim, trigger = event.victim, event.trigger
+    victim, trigger = event.report.victim, event.report.trigger
     values = {
         "MESSAGE": escaped(why.explain(with_names(event)).headline),
         "MESSAGE_ID": MESSAGE_ID,
         "PRIORITY": _WARNING,
         "SYSLOG_IDENTIFIER": "oomtrace",
         "OOMTRACE_KIND": event.kind,
-        "OOMTRACE_MEMCG": event.memcg.path if event.memcg else None,
+        "OOMTRACE_MEMCG": event.report.memcg.path if event.report.memcg else None,
         "OOMTRACE_VICTIM": victim.comm if victim else None,
         "OOMTRACE_VICTIM_PID": victim.pid if victim else None,
         "OOMTRACE_VICTIM_UID": victim.uid if victim else None,
-        "OOMTRACE_VICTIM_MEMCG": event.victim_memcg,
-        "OOMTRACE_KILLED": len({kill.pid for kill in event.kills}),
+        "OOMTRACE_VICTIM_MEMCG": event.report.victim_memcg,
+        "OOMTRACE_KILLED": len({kill.pid for kill in event.report.kills}),
         "OOMTRACE_TRIGGER": trigger.comm,
         "OOMTRACE_TRIGGER_PID": trigger.tgid if trigger.tgid is not None else trigger.pid,
         "OOMTRACE_CAPTURE": capture,

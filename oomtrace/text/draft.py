@@ -238,8 +238,8 @@ def _meminfo(values: Optional[Item], items: Mapping[str, List[Item]]) -> Optiona
     )
 
 
-def build(draft: Draft, **more: Any) -> model.OomEvent:
-    """The event of what was read. ``more``: its fields that no line has."""
+def build(draft: Draft) -> model.Report:
+    """The report of what was read."""
     tree = _tree(draft.values)
     items = draft.items
     tree.update(
@@ -257,5 +257,4 @@ def build(draft: Draft, **more: Any) -> model.OomEvent:
     for name, make in (("summary", model.Summary), ("verdict", model.Verdict), ("exiting", model.Exiting)):
         if name in tree:
             tree[name] = make(**tree[name])
-    tree.update(more)
-    return model.OomEvent(**tree)
+    return model.Report(**tree)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import FrozenSet, List, Optional, Set, Tuple
 
 from oomtrace.formats import ROWS, choose
-from oomtrace.model import Frame, Line, Memcg, OomEvent
+from oomtrace.model import Frame, Line, Memcg, OomEvent, Origin, Report
 
 from .draft import Draft, build
 from .items import Items
@@ -21,17 +21,18 @@ _BY_CONSTRAINT = {
 
 def finished(draft: Draft, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> OomEvent:
     """The event, with lines that print exactly what the log had. ``seen``: the kinds of line that there were."""
-    event = build(draft, source="log")
-    kind = _kind(event)
-    event = replace(event, kind=kind, memcg=_memcg(event, kind),
-                    victim_memcg=event.victim_memcg or (event.summary.task_memcg if event.summary else None))
-    event = replace(event, lines=_exact(event, lines))
-    return replace(event, missing=_missing(event, seen))
+    report = build(draft)
+    kind = _kind(report)
+    task_memcg = report.summary.task_memcg if report.summary else None
+    report = replace(report, memcg=_memcg(report, kind), victim_memcg=report.victim_memcg or task_memcg,
+                     sysrq=kind == "sysrq")
+    exact = _exact(report, lines)
+    return OomEvent(kind, report, origin=Origin("log", exact, _missing(kind, report, exact, seen)))
 
 
-def _exact(event: OomEvent, lines: Tuple[Line, ...]) -> Tuple[Line, ...]:
+def _exact(report: Report, lines: Tuple[Line, ...]) -> Tuple[Line, ...]:
     """A line keeps its text only if no row reads it, or if the event as a whole would not print it again."""
-    items = Items(event)
+    items = Items(report)
     exact = []
     for line in lines:
         row = ROWS.get(line.row or "")
@@ -44,32 +45,30 @@ def _exact(event: OomEvent, lines: Tuple[Line, ...]) -> Tuple[Line, ...]:
     return tuple(exact)
 
 
-def _kind(event: OomEvent) -> Optional[str]:
-    if event.kind is not None:
-        return event.kind
-    if event.trigger.order == -1:
+def _kind(report: Report) -> Optional[str]:
+    if report.sysrq or report.trigger.order == -1:
         return "sysrq"
-    words = [kill.message for kill in event.kills] + [event.verdict.message if event.verdict else None]
-    if event.memcg is not None and (event.memcg.memory or event.memcg.stats or event.memcg.path):
+    words = [kill.message for kill in report.kills] + [report.verdict.message if report.verdict else None]
+    if report.memcg is not None and (report.memcg.memory or report.memcg.stats or report.memcg.path):
         return "memcg"
-    summary = event.summary
+    summary = report.summary
     if summary is not None and summary.oom_memcg is not None:  # 5.0 says CONSTRAINT_NONE of these too
         return "memcg"
     if summary is not None and summary.constraint is not None:
         return _BY_CONSTRAINT.get(summary.constraint, "global")
     if any(word == "Memory cgroup out of memory" for word in words):
         return "memcg"
-    called = _called(event)
+    called = _called(report)
     if called is not None:
         return called
-    if event.meminfo is not None or event.panic is not None or any(word is not None for word in words):
+    if report.meminfo is not None or report.panic is not None or any(word is not None for word in words):
         return "global"
     return None
 
 
-def _called(event: OomEvent) -> Optional[str]:
+def _called(report: Report) -> Optional[str]:
     """What the call trace tells: who called out_of_memory()."""
-    names = {entry.symbol.split(".")[0] for entry in (event.stack.entries if event.stack is not None else ())
+    names = {entry.symbol.split(".")[0] for entry in (report.stack.entries if report.stack is not None else ())
              if isinstance(entry, Frame) and entry.symbol is not None and entry.reliable}
     if "moom_callback" in names:
         return "sysrq"
@@ -78,18 +77,18 @@ def _called(event: OomEvent) -> Optional[str]:
     return "global" if any(name.startswith("__alloc_pages") for name in names) else None
 
 
-def _memcg(event: OomEvent, kind: Optional[str]) -> Optional[Memcg]:
+def _memcg(report: Report, kind: Optional[str]) -> Optional[Memcg]:
     """The memcg with the path and version that other lines tell."""
     if kind != "memcg":
-        return event.memcg
-    memcg = event.memcg or Memcg()
-    path = memcg.path or (event.summary.oom_memcg if event.summary else None)
+        return report.memcg
+    memcg = report.memcg or Memcg()
+    path = memcg.path or (report.summary.oom_memcg if report.summary else None)
     if path is None and memcg.stats and memcg.stats[0].unit == "bytes":
         path = memcg.stats[0].path
     version = memcg.version
     if version is None and memcg.swap is not None:
         version = 2
-    elif version is None and memcg.memsw is not None and event.summary is not None:
+    elif version is None and memcg.memsw is not None and report.summary is not None:
         version = 1  # 5.3+: one of the two lines. Before that cgroup v2 had the lines of v1.
     memcg = replace(memcg, path=path, version=version)
     return None if memcg == Memcg() else memcg
@@ -113,35 +112,35 @@ _NOT_MEMCG = frozenset(["Mem-Info"])
 _VICTIM = frozenset(["oom-kill line", "Kill process line", "Killed process line"])
 
 
-def _missing(event: OomEvent, seen: FrozenSet[str]) -> Tuple[str, ...]:
+def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> Tuple[str, ...]:
     """The parts that this kernel prints of such an OOM, and that the log has not."""
-    dialect = choose(event.machine.release, event.machine.package)
+    dialect = choose(report.machine.release, report.machine.package)
     found: List[str] = []
     for part, kinds in _PARTS:
-        if kinds & seen or part in (_NOT_MEMCG if event.kind == "memcg" else _NOT_GLOBAL):
+        if kinds & seen or part in (_NOT_MEMCG if kind == "memcg" else _NOT_GLOBAL):
             continue
-        if event.kind is None and part in _NOT_MEMCG | _NOT_GLOBAL:
+        if kind is None and part in _NOT_MEMCG | _NOT_GLOBAL:
             continue
         if dialect is not None and not kinds & set(dialect.rows):
             continue
-        if part in _VICTIM and (event.no_killable or event.panic or event.sysrq_ignored):
+        if part in _VICTIM and (report.no_killable or report.panic or report.sysrq_ignored):
             continue
-        if part == "Kill process line" and (dialect is None or event.exiting):
+        if part == "Kill process line" and (dialect is None or report.exiting):
             continue
-        if part == "oom-kill line" and dialect is None and event.verdict is not None:
+        if part == "oom-kill line" and dialect is None and report.verdict is not None:
             continue
-        if part == "task table" and _table_switched_off(event):
+        if part == "task table" and _table_switched_off(lines):
             continue
         found.append(part)
-    if event.tasks and event.kills and not _victims(event) & {task.pid for task in event.tasks}:
+    if report.tasks and report.kills and not _victims(report) & {task.pid for task in report.tasks}:
         found.append("part of the task table")
     return tuple(found)
 
 
-def _victims(event: OomEvent) -> Set[int]:
-    pids = {kill.pid for kill in event.kills}
-    pids |= {event.summary.pid} if event.summary is not None and event.summary.pid is not None else set()
-    return pids | ({event.verdict.pid} if event.verdict is not None else set())
+def _victims(report: Report) -> Set[int]:
+    pids = {kill.pid for kill in report.kills}
+    pids |= {report.summary.pid} if report.summary is not None and report.summary.pid is not None else set()
+    return pids | ({report.verdict.pid} if report.verdict is not None else set())
 
 
 _BEFORE_TABLE = frozenset([
@@ -152,10 +151,10 @@ _AFTER_TABLE = frozenset([
 ])
 
 
-def _table_switched_off(event: OomEvent) -> bool:
+def _table_switched_off(lines: Tuple[Line, ...]) -> bool:
     """vm.oom_dump_tasks=0: what stands before and after the table are neighbours in the log."""
-    kinds = [ROWS[line.row].kind if line.row is not None else "" for line in event.lines]
+    kinds = [ROWS[line.row].kind if line.row is not None else "" for line in lines]
     after = next((number for number, kind in enumerate(kinds) if kind in _AFTER_TABLE), 0)
     if not after or kinds[after - 1] not in _BEFORE_TABLE:
         return False
-    return event.lines[after].number - event.lines[after - 1].number <= 1
+    return lines[after].number - lines[after - 1].number <= 1

@@ -23,23 +23,25 @@ _CONSTRAINT = {
 
 def named(event: OomEvent, dialect: Dialect) -> OomEvent:
     """With the names of the gfp flags, if only the mask is known."""
-    trigger = event.trigger
+    trigger = event.report.trigger
     if trigger.gfp_mask is None or trigger.gfp_flags is not None:
         return event
-    return replace(event, trigger=replace(trigger, gfp_flags=dialect.gfp_names(trigger.gfp_mask)))
+    named = replace(trigger, gfp_flags=dialect.gfp_names(trigger.gfp_mask))
+    return replace(event, report=replace(event.report, trigger=named))
 
 
 def translated(event: OomEvent, own: Dialect, dialect: Dialect) -> OomEvent:
     """``event``, which a kernel of dialect ``own`` had, as a kernel of ``dialect`` would know it."""
-    summary = event.summary or Summary()
-    return replace(
-        event,
-        trigger=_trigger(event.trigger, summary, own, dialect),
-        memcg=_memcg(event.memcg, summary, dialect),
-        victim_memcg=event.victim_memcg or summary.task_memcg,
+    report = event.report
+    summary = report.summary or Summary()
+    return replace(event, report=replace(
+        report,
+        trigger=_trigger(report.trigger, summary, own, dialect),
+        memcg=_memcg(report.memcg, summary, dialect),
+        victim_memcg=report.victim_memcg or summary.task_memcg,
         summary=_summary(event),
-        kills=tuple(replace(kill, message=kill.message or _message(event)) for kill in event.kills),
-    )
+        kills=tuple(replace(kill, message=kill.message or _message(event)) for kill in report.kills),
+    ))
 
 
 def _trigger(trigger: Trigger, summary: Summary, own: Dialect, dialect: Dialect) -> Trigger:
@@ -68,29 +70,29 @@ def _memcg(memcg: Optional[Memcg], summary: Summary, dialect: Dialect) -> Option
 
 def _summary(event: OomEvent) -> Optional[Summary]:
     """The summary that kernels before 5.0 did not print, where all that it says is known."""
-    victim = event.victim
-    if event.summary is not None or victim is None or event.kind not in _CONSTRAINT:
-        return event.summary
-    memcg = event.memcg.path if event.memcg is not None else None
+    victim = event.report.victim
+    if event.report.summary is not None or victim is None or event.kind not in _CONSTRAINT:
+        return event.report.summary
+    memcg = event.report.memcg.path if event.report.memcg is not None else None
     return Summary(
-        constraint=_CONSTRAINT[event.kind], nodemask=event.trigger.nodemask, cpuset=event.trigger.cpuset,
-        mems_allowed=event.trigger.mems_allowed, global_oom=None if event.kind == "memcg" else True,
-        oom_memcg=memcg if event.kind == "memcg" else None, task_memcg=event.victim_memcg, task=victim.comm,
+        constraint=_CONSTRAINT[event.kind], nodemask=event.report.trigger.nodemask, cpuset=event.report.trigger.cpuset,
+        mems_allowed=event.report.trigger.mems_allowed, global_oom=None if event.kind == "memcg" else True,
+        oom_memcg=memcg if event.kind == "memcg" else None, task_memcg=event.report.victim_memcg, task=victim.comm,
         pid=victim.pid, uid=_uid(event),
     )
 
 
 def _uid(event: OomEvent) -> Optional[int]:
     """The victim's uid as the task table has it, signed."""
-    victim = event.victim
-    rows = [task for task in event.tasks or () if victim is not None and task.pid == victim.pid]
+    victim = event.report.victim
+    rows = [task for task in event.report.tasks or () if victim is not None and task.pid == victim.pid]
     return rows[0].uid if rows else victim.uid if victim is not None else None
 
 
 def _message(event: OomEvent) -> Optional[str]:
     """The words before "Killed process", on a line of their own up to 5.0."""
-    if event.verdict is not None:
-        return event.verdict.message
+    if event.report.verdict is not None:
+        return event.report.verdict.message
     if event.kind is None:
         return None
     return "Memory cgroup out of memory" if event.kind == "memcg" else "Out of memory"

@@ -1,4 +1,4 @@
-"""The event as the rows of formats see it: items to repeat a line for, and values by path."""
+"""A report as the rows of formats see it: items to repeat a line for, and values by path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from oomtrace.formats import FILLED, PRESENT, Row
-from oomtrace.model import OomEvent, Stack
+from oomtrace.model import Report, Stack
 
 
 class Stat(NamedTuple):
@@ -34,48 +34,48 @@ def _stack_flow(stack: Stack) -> Iterator[Any]:
             yield entry
 
 
-def _stats_flow(event: OomEvent) -> Iterator[Any]:
-    for stats in event.memcg.stats if event.memcg else ():
+def _stats_flow(report: Report) -> Iterator[Any]:
+    for stats in report.memcg.stats if report.memcg else ():
         yield stats
         if stats.unit == "bytes":
             for name, value in stats.values.items():
                 yield Stat(name, value)
 
 
-def _per_cpu_flow(event: OomEvent) -> Iterator[Any]:
-    for lists in event.meminfo.per_cpu if event.meminfo else ():
+def _per_cpu_flow(report: Report) -> Iterator[Any]:
+    for lists in report.meminfo.per_cpu if report.meminfo else ():
         yield lists
         yield from lists.rows
 
 
-_SCOPES: Dict[str, Callable[[OomEvent], Any]] = {
-    "": lambda event: (event,),
-    "stack.raw_words": lambda event: event.stack.raw_words if event.stack else (),
-    "stack.flow": lambda event: _stack_flow(event.stack) if event.stack else (),
+_SCOPES: Dict[str, Callable[[Report], Any]] = {
+    "": lambda report: (report,),
+    "stack.raw_words": lambda report: report.stack.raw_words if report.stack else (),
+    "stack.flow": lambda report: _stack_flow(report.stack) if report.stack else (),
     "memcg.stats_flow": _stats_flow,
     "meminfo.per_cpu_flow": _per_cpu_flow,
-    "meminfo.nodes": lambda event: event.meminfo.nodes if event.meminfo else (),
-    "meminfo.zones": lambda event: event.meminfo.zones if event.meminfo else (),
-    "meminfo.hugepages": lambda event: event.meminfo.hugepages if event.meminfo else (),
-    "meminfo.allocations": lambda event: (event.meminfo.allocations or ()) if event.meminfo else (),
-    "slab": lambda event: event.slab,
-    "tasks": lambda event: event.tasks or (),
-    "kills": lambda event: event.kills,
-    "sharing": lambda event: event.sharing,
-    "reaps": lambda event: event.reaps,
+    "meminfo.nodes": lambda report: report.meminfo.nodes if report.meminfo else (),
+    "meminfo.zones": lambda report: report.meminfo.zones if report.meminfo else (),
+    "meminfo.hugepages": lambda report: report.meminfo.hugepages if report.meminfo else (),
+    "meminfo.allocations": lambda report: (report.meminfo.allocations or ()) if report.meminfo else (),
+    "slab": lambda report: report.slab,
+    "tasks": lambda report: report.tasks or (),
+    "kills": lambda report: report.kills,
+    "sharing": lambda report: report.sharing,
+    "reaps": lambda report: report.reaps,
 }
 
 
 class Items:
-    """The items of an event by scope; each scope is made once."""
+    """The items of a report by scope; each scope is made once."""
 
-    def __init__(self, event: OomEvent) -> None:
-        self._event = event
+    def __init__(self, report: Report) -> None:
+        self._report = report
         self._made: Dict[str, Sequence[Any]] = {}
 
     def __call__(self, scope: str) -> Sequence[Any]:
         if scope not in self._made:
-            self._made[scope] = tuple(_SCOPES[scope](self._event))
+            self._made[scope] = tuple(_SCOPES[scope](self._report))
         return self._made[scope]
 
 

@@ -36,7 +36,7 @@ class Tally:
 def tally(file: str, pieces: Iterable[bytes]) -> Tally:
     """The tally of a log."""
     events = tuple(read(pieces))
-    lines = [line for event in events for line in event.lines]
+    lines = [line for event in events for line in event.origin.lines]
     return Tally(file, len(events), len(lines), sum(line.row is not None for line in lines), events)
 
 
@@ -58,7 +58,7 @@ def _row(tally: Tally) -> str:
 
 def series(event: OomEvent) -> Optional[str]:
     """The kernel series of an event: by its release, otherwise the range of those that print its lines."""
-    dialect = choose(event.machine.release, event.machine.package)
+    dialect = choose(event.report.machine.release, event.report.machine.package)
     if dialect is not None:
         return dialect.name
     fitting = dialects_of(event)

@@ -29,14 +29,14 @@ class Record(NamedTuple):
 
 def dialect_of(event: OomEvent) -> Dialect:
     """The dialect of the kernel that the event is from: by its release, or by its lines, or the newest one."""
-    known = choose(event.machine.release, event.machine.package)
+    known = choose(event.report.machine.release, event.report.machine.package)
     return known or next(reversed(dialects_of(event)), NEWEST)
 
 
 def dialects_of(event: OomEvent) -> List[Dialect]:
     """The dialects that print the event's lines as the log has them, the oldest first."""
-    items = Items(event)
-    seen = {line.row: line for line in event.lines
+    items = Items(event.report)
+    seen = {line.row: line for line in event.origin.lines
             if line.row in ROWS and KINDS[ROWS[line.row].kind].part != "stack"}.values()  # that is architecture
     texts = [(KINDS[ROWS[line.row or ""].kind], line.index, show(ROWS[line.row or ""], items, line.index))
              for line in seen]
@@ -62,11 +62,11 @@ def write(event: OomEvent, dialect: Optional[Dialect] = None) -> List[Record]:
 
 def replay(event: OomEvent) -> List[Record]:
     """The records as the log had them, without prefixes; as ``write`` does for an event that no log had."""
-    if not event.lines:
+    if not event.origin.lines:
         return write(event)
-    items = Items(event)
+    items = Items(event.report)
     records: List[Record] = []
-    for line in event.lines:
+    for line in event.origin.lines:
         row = ROWS.get(line.row or "")
         text = line.text
         if text is None and row is not None:
@@ -101,7 +101,7 @@ def text(records: Sequence[Record], timestamps: bool = False) -> str:
 
 def _line_times(event: OomEvent) -> Dict[Tuple[str, int], Optional[int]]:
     """When a log had each line, by kind and item."""
-    return {(ROWS[line.row].kind, line.index or 0): line.time_ns for line in event.lines if line.row in ROWS}
+    return {(ROWS[line.row].kind, line.index or 0): line.time_ns for line in event.origin.lines if line.row in ROWS}
 
 
 _Kinds = Tuple[Tuple[Kind, Tuple[Row, ...]], ...]
@@ -123,7 +123,7 @@ class _Writer:
     def __init__(self, event: OomEvent, dialect: Dialect) -> None:
         self.event = event
         self.dialect = dialect
-        self.items = Items(event)
+        self.items = Items(event.report)
         self.times = _line_times(event)
 
     def records(self) -> List[Record]:
@@ -162,5 +162,5 @@ class _Writer:
     def _time(self, kind: Kind, item: Any, number: int) -> Optional[int]:
         own = getattr(item, "time_ns", None) if kind.scope else None
         if own is None:
-            own = self.times.get((kind.name, number), self.event.times_ns.get(kind.part))
+            own = self.times.get((kind.name, number), self.event.trace.times_ns.get(kind.part))
         return own if own is None else int(own)

@@ -61,7 +61,7 @@ def explain(event: OomEvent) -> Explanation:
     return Explanation(
         headline=headline(event),
         findings=tuple(finding for finding in found if finding is not None),
-        levels=event.memcg.levels if event.memcg is not None else (),
+        levels=event.trace.levels,
         amounts=amounts(event),
         ranking=ranked(event),
         suggestions=suggestions(event),

@@ -59,23 +59,24 @@ def account(event: OomEvent) -> Optional[Account]:
     """The account of what was full, None if the source has no statistics of it."""
     if look.scope(event) == "memcg":
         return _memcg(event)
-    return _machine(event, event.meminfo) if event.meminfo is not None and event.meminfo.counters else None
+    meminfo = event.report.meminfo
+    return _machine(event, meminfo) if meminfo is not None and meminfo.counters else None
 
 
 def managed_kb(event: OomEvent) -> Optional[int]:
     """The memory that the kernel could give away: of the machine, or of the nodes that the report lists."""
-    if event.meminfo is None:
+    if event.report.meminfo is None:
         return None
     if look.scope(event) in ("cpuset", "mempolicy"):
-        return _sum(event.meminfo.zones, "managed_kb")
-    tail = event.meminfo.tail
+        return _sum(event.report.meminfo.zones, "managed_kb")
+    tail = event.report.meminfo.tail
     if "ram_pages" not in tail:
         return None
     return (tail["ram_pages"] - tail.get("reserved_pages", 0)) * look.page_kb(event)
 
 
 def _memcg(event: OomEvent) -> Optional[Account]:
-    memcg = event.memcg
+    memcg = event.report.memcg
     if memcg is None or not memcg.stats:
         return None
     usage = memcg.memory.usage_kb if memcg.memory is not None else None

@@ -53,18 +53,18 @@ def formula(event: OomEvent) -> Optional[Formula]:
         return Formula()
     if version >= (4, 17):
         return Formula(floor=1)
-    old = version < (3, 14) and ".el7" not in (event.machine.release or "")
+    old = version < (3, 14) and ".el7" not in (event.report.machine.release or "")
     return Formula(root=("3 %", "30 off adj", "none") if old else ("3 %", "none"), floor=1)
 
 
 def _by_columns(event: OomEvent) -> Optional[Formula]:
     """Of a report without its kernel's release: the table's columns tell enough, if the floor does not matter."""
-    rows = event.tasks or ()
+    rows = event.report.tasks or ()
     if any(task.nr_ptes is not None for task in rows):
         return Formula(root=("3 %", "30 off adj", "none"), floor=1)
     if any(task.pgtables_bytes is not None for task in rows):
         # 4.15 and 4.16 have the bonus and these columns; from 5.0 on there is a summary line, up to 5.0 a verdict.
-        return Formula(floor=None) if event.summary is not None else Formula(root=("none", "3 %"), floor=1)
+        return Formula(floor=None) if event.report.summary is not None else Formula(root=("none", "3 %"), floor=1)
     return None
 
 
@@ -161,5 +161,5 @@ def _ends(pages: int, adj: int, total: int, had: Tuple[str, ...]) -> Tuple[int, 
 
 def tasks(event: OomEvent) -> Tuple[Tuple[Task, Optional[str]], ...]:
     """The tasks weighed and why one was skipped: as the kernel went through them, otherwise the table's rows."""
-    live = tuple((candidate.task, candidate.skipped) for candidate in event.candidates)
-    return live or tuple((task, None) for task in event.tasks or ())
+    live = tuple((candidate.task, candidate.skipped) for candidate in event.trace.candidates)
+    return live or tuple((task, None) for task in event.report.tasks or ())

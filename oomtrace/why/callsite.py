@@ -78,7 +78,7 @@ _TABLES: Tuple[Dict[str, str], ...] = (_table(_PURPOSE), _table(_MEANS), _table(
 
 def functions(event: OomEvent) -> List[str]:
     """The call chain, innermost first, without what the compiler or the allocation profiler appends to names."""
-    entries = event.stack.entries if event.stack is not None else ()
+    entries = event.report.stack.entries if event.report.stack is not None else ()
     frames = [entry for entry in entries if isinstance(entry, Frame) and entry.symbol is not None]
     sure = [frame for frame in frames if frame.reliable]
     return _plain(sure)
@@ -105,7 +105,7 @@ _SYSCALL = re.compile(r"(?:__(?:x64|ia32|arm64|s390x|riscv)_|__se_|__do_)?(?:sys
 def call_site(event: OomEvent) -> Optional[Tuple[str, str]]:
     """What was being done and the function that tells, None if no function of the trace is known. Only page faults wait
     where OOM killing is disabled (3812c8c8f395)."""
-    if event.wait is not None:
+    if event.trace.wait is not None:
         return _FAULT, "mem_cgroup_oom_synchronize"
     chain = functions(event)
     for called, caller in zip(chain, chain[1:]):
@@ -124,7 +124,7 @@ def call_site(event: OomEvent) -> Optional[Tuple[str, str]]:
 
 def _faulted(event: OomEvent) -> bool:
     """Kernels up to 2.6.32 built without frame pointers doubt each frame. The first one pushed, at the end, is sure."""
-    entries = event.stack.entries if event.stack is not None else ()
+    entries = event.report.stack.entries if event.report.stack is not None else ()
     frames = [entry for entry in entries if isinstance(entry, Frame) and entry.symbol is not None]
     return _plain(frames)[-2:] == ["do_page_fault", "page_fault"]
 

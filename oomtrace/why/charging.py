@@ -46,8 +46,8 @@ _WORDS = {
 
 def charging(event: OomEvent) -> Optional[Finding]:
     """The task that asked last, which need not be the one that filled the memory."""
-    trigger = event.trigger
-    if trigger.comm is None and trigger.pid is None and event.stack is None:
+    trigger = event.report.trigger
+    if trigger.comm is None and trigger.pid is None and event.report.stack is None:
         return Finding("charging", 1, "asked by", "Who asked for the memory is not in the report: it has no "
                        "\"invoked oom-killer\" line.", confidence=UNKNOWN)
     site = call_site(event)
@@ -67,7 +67,7 @@ def charging(event: OomEvent) -> Optional[Finding]:
 
 def asked(event: OomEvent) -> str:
     """The request in words: "4 kB of kernel memory, zeroed (GFP_KERNEL|__GFP_ZERO)"."""
-    trigger = event.trigger
+    trigger = event.report.trigger
     if trigger.order == -1:
         return ""
     said: List[str] = []
@@ -88,14 +88,14 @@ def _interpretation(event: OomEvent, doing: Optional[str]) -> Tuple[Optional[str
     """What the call trace leaves open, and whether the trigger is who filled the memory."""
     said: List[str] = []
     confidence = CERTAIN
-    if event.stack is None and doing is None:
+    if event.report.stack is None and doing is None:
         said.append("What it was doing is unknown: the report has no call trace.")
         confidence = UNKNOWN
     elif doing is None:
         said.append("What it was doing is unknown: the call trace has no function that tells.")
         confidence = UNKNOWN
     elif doing == "a page fault":
-        source = "the call trace" if event.stack is not None else "the trace"
+        source = "the call trace" if event.report.stack is not None else "the trace"
         said.append(f"On what kind of memory the fault was, {source} does not tell.")
         confidence = UNKNOWN
     asked_none = doing in (LIMIT_LOWERED, SYSRQ)  # it wanted no memory: it cannot have been the last of those who did
@@ -108,7 +108,7 @@ def _interpretation(event: OomEvent, doing: Optional[str]) -> Tuple[Optional[str
 
 def _filler_differs(event: OomEvent) -> Optional[str]:
     """Who charged last is not who charged most: by growth if a trace has watched it, otherwise by what is held."""
-    trigger, holder = event.trigger, _holder(event)
+    trigger, holder = event.report.trigger, _holder(event)
     size = look.page_kb(event)
     top = _grown_most(event)
     if top is not None:
@@ -122,7 +122,7 @@ def _filler_differs(event: OomEvent) -> Optional[str]:
         return f"{said} Yet {look.who(holder.pid, holder.comm)} holds most, from before: {_held(holder, size)}."
     if holder is None:
         return None
-    own = next(task for task in event.tasks or () if trigger.pid in (task.pid, task.tgid))
+    own = next(task for task in event.report.tasks or () if trigger.pid in (task.pid, task.tgid))
     return (f"It was only the last to ask: it holds {_held(own, size)}, {look.who(holder.pid, holder.comm)} "
             f"{_held(holder, size)}.")
 
@@ -130,7 +130,7 @@ def _filler_differs(event: OomEvent) -> Optional[str]:
 def _grown_most(event: OomEvent) -> Optional[Growth]:
     """Who charged most. Of the whole machine only what is a good part of it counts: what processes in the root memcg
     take is not charged, so that others seem to have taken most."""
-    top = max(event.growth, key=lambda growth: growth.charged_pages, default=None)
+    top = max(event.trace.growth, key=lambda growth: growth.charged_pages, default=None)
     if top is None or look.scope(event) == "memcg":
         return top
     found = account(event)
@@ -145,7 +145,7 @@ def _held(task: Task, size: int) -> str:
 
 def _holder(event: OomEvent) -> Optional[Task]:
     """The task that holds far more than the trigger, and a good part of what is full."""
-    trigger, rows, found = event.trigger, event.tasks or (), account(event)
+    trigger, rows, found = event.report.trigger, event.report.tasks or (), account(event)
     if trigger.pid is None or not rows or found is None or not found.total_kb:
         return None
     top = max(rows, key=lambda task: task.rss_pages or 0)

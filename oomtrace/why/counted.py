@@ -17,13 +17,13 @@ _SLACK = 50  # a 50th (2 %) of the limit: what a task may have grown between the
 
 def totalpages_range(event: OomEvent) -> Optional[Tuple[int, int, int]]:
     """The limit in pages, and the least and most totalpages: live, or all that give the printed score."""
-    memcg = event.memcg
+    memcg = event.report.memcg
     limit_kb = look.limit_kb(memcg.memory) if memcg is not None else None
     if look.scope(event) != "memcg" or not limit_kb:
         return None
     limit = limit_kb // look.page_kb(event)
-    if event.totalpages is not None:
-        return limit, event.totalpages, event.totalpages
+    if event.trace.totalpages is not None:
+        return limit, event.trace.totalpages, event.trace.totalpages
     ranking = rank(event)
     if ranking is None or not ranking.reading.fits or ranking.reading.total_range is None:
         return None
@@ -37,7 +37,7 @@ def no_swap_counted(event: OomEvent) -> Optional[str]:
     if found is None:
         return None
     limit, low, high = found
-    if event.totalpages is not None:
+    if event.trace.totalpages is not None:
         return CERTAIN if low == limit else None
     return LIKELY if low == limit and (high - limit) * _SLACK <= limit else None
 
@@ -56,7 +56,7 @@ def swap_counted(event: OomEvent) -> Optional[Finding]:
         room = f" (no more than {human((high - limit) * size)} beside)" if high > limit else ""
         return Finding("totalpages", 5, _TITLE, f"totalpages {fits} the memory limit alone, {limit} pages{room}.",
                        evidence, "No swap was counted: none is on, or swappiness is 0, or its limit allows none.", sure)
-    if event.totalpages is not None:
+    if event.trace.totalpages is not None:
         return Finding("totalpages", 5, _TITLE, f"totalpages are {low}, the memory limit of {limit} pages and "
                        f"{human((low - limit) * size)} of swap.", evidence)
     if low == limit:

@@ -57,7 +57,7 @@ def filled(event: OomEvent) -> Optional[Finding]:
         said.append(f"others {human(rest)}")
     left = _left(found, whole)
     sentence = "; ".join(said + ([left] if left else [])) or "all its counters are 0"
-    interpretation, confidence = _verdict(found, whole, event.printed is False)
+    interpretation, confidence = _verdict(found, whole, event.trace.printed is False)
     return Finding("filled", 3, _TITLE, sentence + ".", _facts(event, found, whole), interpretation, confidence)
 
 
@@ -163,7 +163,7 @@ def _facts(event: OomEvent, found: Account, whole: Optional[int]) -> Tuple[Fact,
 
 
 def _swap_facts(event: OomEvent) -> Tuple[Fact, ...]:
-    memcg = event.memcg
+    memcg = event.report.memcg
     if memcg is None or memcg.swap is None:
         return ()
     return facts(swap__usage_kb=memcg.swap.usage_kb)
@@ -171,7 +171,7 @@ def _swap_facts(event: OomEvent) -> Tuple[Fact, ...]:
 
 def _largest_below(event: OomEvent) -> Tuple[Fact, ...]:
     """Up to 5.2 every memcg below has its own line: the largest one."""
-    stats = [s for s in event.memcg.stats if s.unit == "KB"] if event.memcg is not None else []
+    stats = [s for s in event.report.memcg.stats if s.unit == "KB"] if event.report.memcg is not None else []
     if len(stats) < 2:
         return ()
     top = max(stats, key=_held)

@@ -24,7 +24,7 @@ def suggestions(event: OomEvent) -> Tuple[Suggestion, ...]:
 
 
 def _top(event: OomEvent) -> Optional[Task]:
-    rows = event.tasks or ()
+    rows = event.report.tasks or ()
     return max(rows, key=lambda task: task.rss_pages or 0) if rows else None
 
 
@@ -33,14 +33,14 @@ def _need(event: OomEvent) -> Optional[Suggestion]:
     path, found, top = look.full_path(event), account(event), _top(event)
     if look.scope(event) != "memcg" or path is None or found is None or not found.total_kb or top is None:
         return None
-    memcg = event.memcg
+    memcg = event.report.memcg
     swap = memcg.swap.usage_kb if memcg is not None and memcg.swap is not None else found.details.get("swap_kb")
     held = (top.rss_pages or 0) * look.page_kb(event)
     main = biggest(found)
     if main is None or main.name != ANON or held * 2 < found.total_kb:
         return None
     need = found.total_kb + (swap or 0)
-    rows = event.tasks or ()
+    rows = event.report.tasks or ()
     alone = 2 * (top.rss_pages or 0) >= sum(task.rss_pages or 0 for task in rows)
     whose, it = (look.who(top.pid, top.comm), "it") if alone else (f"its {plural(len(rows), 'task')}", "they")
     return Suggestion("filled", f"{names.short(path)} needs more than {human(need)} for what {whose} held; or {it} "
@@ -67,7 +67,7 @@ def _kernel(event: OomEvent) -> Optional[Suggestion]:
     kb = found.part(KERNEL if memcg else SLAB_UNRECLAIMABLE)
     if kb * 4 < found.total_kb:
         return None
-    largest = max(event.slab, key=lambda cache: cache.total_kb) if event.slab else None
+    largest = max(event.report.slab, key=lambda cache: cache.total_kb) if event.report.slab else None
     if largest is not None:
         return Suggestion("filled", f"Kernel slabs hold {human(kb)}, the largest cache is {largest.name} with "
                           f"{human(largest.total_kb)}: find what allocates from it.")
@@ -77,7 +77,7 @@ def _kernel(event: OomEvent) -> Optional[Suggestion]:
 
 def _page_tables(event: OomEvent) -> Optional[Suggestion]:
     """A table whose rows are mostly page tables: memory mapped here and there, or swapped out."""
-    found, rows = account(event), event.tasks or ()
+    found, rows = account(event), event.report.tasks or ()
     top = max(rows, key=lambda task: task.pgtables_bytes or 0) if rows else None
     kb = (top.pgtables_bytes or 0) // 1024 if top is not None else 0
     if top is None or found is None or not found.total_kb or kb * 4 < found.total_kb:
@@ -94,7 +94,7 @@ def _sockets(event: OomEvent) -> Optional[Suggestion]:
 
 
 def _pools(event: OomEvent) -> Optional[Suggestion]:
-    meminfo = event.meminfo
+    meminfo = event.report.meminfo
     if meminfo is None:
         return None
     free = sum(pool.free * pool.size_kb for pool in meminfo.hugepages)
@@ -128,14 +128,14 @@ def _exempt(event: OomEvent) -> Optional[Suggestion]:
 
 
 def _swap(event: OomEvent) -> Optional[Suggestion]:
-    memcg = event.memcg
+    memcg = event.report.memcg
     if look.scope(event) != "memcg" or memcg is None or memcg.swap is None or look.limit_kb(memcg.swap) != 0:
         return None
     return Suggestion("reclaim", "memory.swap.max is 0: anonymous memory of this memory cgroup could only grow.")
 
 
 def _no_swap(event: OomEvent) -> Optional[Suggestion]:
-    tail = event.meminfo.tail if event.meminfo is not None else {}
+    tail = event.report.meminfo.tail if event.report.meminfo is not None else {}
     found = account(event)
     if tail.get("total_swap_kb") != 0 or found is None or not found.total_kb or look.scope(event) == "sysrq":
         return None
@@ -158,7 +158,7 @@ def _growing(event: OomEvent) -> Optional[Suggestion]:
 
 
 def _false_global(event: OomEvent) -> Optional[Suggestion]:
-    if look.scope(event) == "memcg" or event.trigger.gfp_mask != 0 or event.trigger.order == -1:
+    if look.scope(event) == "memcg" or event.report.trigger.gfp_mask != 0 or event.report.trigger.order == -1:
         return None
     return Suggestion("full", "gfp_mask is 0: look for a memory cgroup at its limit at that time (memory.failcnt, "
                       "memory.events); kernels with 60e2793d440a no longer kill for that.")

@@ -27,17 +27,17 @@ def full(event: OomEvent) -> Optional[Finding]:
         return _memcg(event)
     if scope == "sysrq":
         return Finding("full", 1, _TITLE, "Someone asked for a kill with SysRq-f.",
-                       facts(trigger__order=event.trigger.order), "Nothing needs to have been full.")
+                       facts(trigger__order=event.report.trigger.order), "Nothing needs to have been full.")
     return _machine(event, scope)
 
 
 def _memcg(event: OomEvent) -> Finding:
     path = look.full_path(event)
-    memcg = event.memcg
+    memcg = event.report.memcg
     where = names.described(path) if path is not None else "A memory cgroup whose path is not in the report"
     if memcg is None or memcg.memory is None or memcg.memory.usage_kb is None:
         return Finding("full", 1, _TITLE, f"{where} was full; its usage is not in the report.", facts(memcg__path=path))
-    evidence = facts(memcg__path=path) + _counters(event) + _level_facts(memcg.levels)
+    evidence = facts(memcg__path=path) + _counters(event) + _level_facts(event.trace.levels)
     name, counter = hit(event)
     limit_kb = look.limit_kb(counter)
     if name is None or counter is None or limit_kb is None or counter.usage_kb is None:
@@ -74,8 +74,8 @@ def _lowered(event: OomEvent, finding: Finding) -> Finding:
 def hit(event: OomEvent) -> Tuple[Optional[str], Optional[PageCounter]]:
     """The counter with no room for the charge: memory, on v1 also memory+swap or kernel memory."""
     need_kb = look.page_kb(event) << (look.order(event) or 0)
-    for name in ("memory", "memsw", "kmem") if event.memcg is not None else ():
-        counter = getattr(event.memcg, name)
+    for name in ("memory", "memsw", "kmem") if event.report.memcg is not None else ():
+        counter = getattr(event.report.memcg, name)
         limit_kb = look.limit_kb(counter)
         if limit_kb is not None and counter.usage_kb is not None and counter.usage_kb + need_kb > limit_kb:
             return name, counter
@@ -84,8 +84,8 @@ def hit(event: OomEvent) -> Tuple[Optional[str], Optional[PageCounter]]:
 
 def _below_limit(event: OomEvent, where: str, evidence: Tuple[Fact, ...]) -> Finding:
     """The report samples usage after the decision: something may have been freed in between."""
-    assert event.memcg is not None and event.memcg.memory is not None
-    memory = event.memcg.memory
+    assert event.report.memcg is not None and event.report.memcg.memory is not None
+    memory = event.report.memcg.memory
     limit_kb = look.limit_kb(memory)
     usage = exact(memory.usage_kb or 0)
     sentence = f"{where} had no room for a charge; when the report was printed its usage was {usage}"
@@ -93,7 +93,8 @@ def _below_limit(event: OomEvent, where: str, evidence: Tuple[Fact, ...]) -> Fin
         sentence += f" of {exact(limit_kb)}, {human(limit_kb - memory.usage_kb)} below the limit"
     elif look.unlimited(memory):
         sentence += " and it had no memory limit"
-    others = [counter for counter in (event.memcg.memsw, event.memcg.kmem) if look.limit_kb(counter) is not None]
+    memcg = event.report.memcg
+    others = [counter for counter in (memcg.memsw, memcg.kmem) if look.limit_kb(counter) is not None]
     return Finding("full", 1, _TITLE, sentence + ".", evidence,
                    "The usage is read after the decision; what freed memory in between is not in the report.",
                    LIKELY if others else CERTAIN)
@@ -106,7 +107,7 @@ def _context(event: OomEvent) -> Optional[str]:
     above, below = names.owner(path) if path else None, names.owner(victim) if victim else None
     if above is not None and above.kind == "pod" and below is not None and below.kind == "container":
         said.append("It is the pod's limit, not the container's.")
-    tight = [level.path for level in event.memcg.levels[1:] if _at_limit(level)] if event.memcg is not None else []
+    tight = [level.path for level in event.trace.levels[1:] if _at_limit(level)]
     if tight:
         said.append(f"Full above it too: {', '.join(tight)}.")
     return " ".join(said) or None
@@ -119,7 +120,7 @@ def _at_limit(level: MemcgLevel) -> bool:
 def _counters(event: OomEvent) -> Tuple[Fact, ...]:
     found: List[Fact] = []
     for name in ("memory", "swap", "memsw", "kmem"):
-        counter = getattr(event.memcg, name)
+        counter = getattr(event.report.memcg, name)
         if counter is None:
             continue
         limit = "max" if look.unlimited(counter) else counter.limit_kb
@@ -141,13 +142,13 @@ def _level_facts(levels: Tuple[MemcgLevel, ...]) -> Tuple[Fact, ...]:
 
 def _machine(event: OomEvent, scope: str) -> Finding:
     """No memcg: the machine, or the nodes that the task was allowed."""
-    tail = event.meminfo.tail if event.meminfo is not None else {}
+    tail = event.report.meminfo.tail if event.report.meminfo is not None else {}
     total_kb = managed_kb(event)
     swap_kb = tail.get("total_swap_kb")
-    summary = event.summary
-    nodes = event.trigger.mems_allowed or (summary.mems_allowed if summary is not None else None)
+    summary = event.report.summary
+    nodes = event.report.trigger.mems_allowed or (summary.mems_allowed if summary is not None else None)
     if scope == "mempolicy":
-        nodes = (summary.nodemask if summary is not None else None) or event.trigger.nodemask
+        nodes = (summary.nodemask if summary is not None else None) or event.report.trigger.nodemask
     evidence = facts(
         kind=scope, managed_kb=total_kb, total_swap_kb=swap_kb, free_swap_kb=tail.get("free_swap_kb"),
         constraint=summary.constraint if summary is not None else None,
@@ -175,7 +176,7 @@ def _lost_context(event: OomEvent) -> Optional[str]:
     Removed by 60e2793d440a (5.16) and its backports, because of the OOMs of the whole machine that it declared for a
     memcg's.
     """
-    if event.trigger.gfp_mask != 0 or event.trigger.order == -1:
+    if event.report.trigger.gfp_mask != 0 or event.report.trigger.order == -1:
         return None
     return ("gfp_mask is 0: a page fault had failed without saying what it could not get. On these kernels a charge to "
             "a full memory cgroup could end here as well; the report does not tell.")

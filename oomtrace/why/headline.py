@@ -15,16 +15,17 @@ from .units import human, plural
 
 def headline(event: OomEvent) -> str:
     """What was full, of what, and who paid for it."""
-    if event.wait is not None:
-        return _waiting(event, event.wait)
-    if event.failure is not None:
-        return f"Charge failed, nobody killed: {event.trigger.comm} ({event.trigger.pid}) got ENOMEM. {_full(event)}."
+    if event.trace.wait is not None:
+        return _waiting(event, event.trace.wait)
+    if event.trace.failure is not None:
+        trigger = event.report.trigger
+        return f"Charge failed, nobody killed: {trigger.comm} ({trigger.pid}) got ENOMEM. {_full(event)}."
     return f"{_full(event)}{_of(event)}{_end(event)}."
 
 
 def _waiting(event: OomEvent, wait: Wait) -> str:
     """cgroup v1, memory.oom_control: nobody is killed."""
-    who = f"{event.trigger.comm} ({event.trigger.pid})"
+    who = f"{event.report.trigger.comm} ({event.report.trigger.pid})"
     where = look.full_path(event) or "its memory cgroup"
     if not wait.over:
         return f"{who} is waiting: {where} is at its limit, and OOM killing is disabled there."
@@ -39,8 +40,8 @@ def _full(event: OomEvent) -> str:
         whose = names.short(path) if path is not None else "a memory cgroup"
         whose = f"{whose[:1].upper()}{whose[1:]}" if not whose.startswith("/") else whose
         name, counter = hit(event)
-        if name is None and event.memcg is not None:
-            counter = event.memcg.memory
+        if name is None and event.report.memcg is not None:
+            counter = event.report.memcg.memory
         limit = look.limit_kb(counter)
         if beyond(event) and limit is not None:
             return f"{whose} held more than its memory limit, lowered to {human(limit)}"
@@ -75,20 +76,20 @@ def _of(event: OomEvent) -> str:
 
 
 def _end(event: OomEvent) -> str:
-    if event.kills:
-        victim = event.kills[0]
+    if event.report.kills:
+        victim = event.report.kills[0]
         held = look.held_kb(victim)
         if look.was_exiting(event):
             return f"; {look.who(victim.pid, victim.comm)} was already exiting"
         said = f"; the kernel killed {look.who(victim.pid, victim.comm)}"
-        others = len({kill.pid for kill in event.kills}) - 1
+        others = len({kill.pid for kill in event.report.kills}) - 1
         if others:
             said += f" and {plural(others, 'other process', 'other processes')}"
         return said + (f", which held {human(held)}" if held is not None and not others else "")
-    if event.panic is not None:
+    if event.report.panic is not None:
         return "; the kernel panicked"
-    if event.no_killable:
+    if event.report.no_killable:
         return "; there was nobody to kill"
-    if event.exiting is not None:
-        return f"; {look.who(event.exiting.pid, event.exiting.comm)} was already exiting"
+    if event.report.exiting is not None:
+        return f"; {look.who(event.report.exiting.pid, event.report.exiting.comm)} was already exiting"
     return "; who was killed the source does not tell"

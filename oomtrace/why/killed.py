@@ -15,9 +15,9 @@ _TITLE = "killed"
 
 def killed(event: OomEvent) -> Optional[Finding]:
     """The victim, or why there is none."""
-    if not event.kills:
+    if not event.report.kills:
         return _nobody(event)
-    victim = event.kills[0]
+    victim = event.report.kills[0]
     evidence = facts(
         kill__pid=victim.pid, kill__comm=victim.comm, kill__uid=victim.uid, kill__total_vm_kb=victim.total_vm_kb,
         kill__anon_rss_kb=victim.anon_rss_kb, kill__file_rss_kb=victim.file_rss_kb,
@@ -36,9 +36,9 @@ def killed(event: OomEvent) -> Optional[Finding]:
 
 def charger_path(event: OomEvent) -> Optional[str]:
     """The charger's memcg: known live, and from a log if the charger is the victim itself."""
-    if event.trigger.memcg is not None:
-        return event.trigger.memcg
-    same = event.kills and event.trigger.pid == event.kills[0].pid
+    if event.report.trigger.memcg is not None:
+        return event.report.trigger.memcg
+    same = event.report.kills and event.report.trigger.pid == event.report.kills[0].pid
     return look.victim_path(event) if same else None
 
 
@@ -71,20 +71,21 @@ def _relation(event: OomEvent) -> Tuple[str, str]:
 def _more(event: OomEvent) -> Optional[str]:
     """A child in place of the chosen, a group, sharers of the memory."""
     said: List[str] = []
-    verdict, victim = event.verdict, event.kills[0]
+    verdict, victim = event.report.verdict, event.report.kills[0]
     if verdict is not None and verdict.pid != victim.pid:
         said.append(_other_than_chosen(event, verdict, victim))
     if look.was_exiting(event):
         said.append("It was exiting already: the kernel sent it no signal, but let it use the reserves to finish.")
-    if event.oom_group is not None:
+    if event.report.oom_group is not None:
         number = plural(_processes(event), "process was killed", "processes were killed")
-        said.append(f"memory.oom.group is set for {_shown(event, event.oom_group)}: {number} in all.")
-    elif len(event.kills) > 1:
-        others = ", ".join(look.who(kill.pid, kill.comm) for kill in event.kills[1:4])
+        said.append(f"memory.oom.group is set for {_shown(event, event.report.oom_group)}: {number} in all.")
+    elif len(event.report.kills) > 1:
+        others = ", ".join(look.who(kill.pid, kill.comm) for kill in event.report.kills[1:4])
         said.append(f"{plural(_processes(event), 'process was', 'processes were')} killed; the others: {others}.")
-    if event.sharing:
-        were = "were" if len(event.sharing) > 1 else "was"
-        said.append(f"{plural(len(event.sharing), 'process', 'processes')} that shared its memory {were} killed too.")
+    if event.report.sharing:
+        were = "were" if len(event.report.sharing) > 1 else "was"
+        sharing = plural(len(event.report.sharing), "process", "processes")
+        said.append(f"{sharing} that shared its memory {were} killed too.")
     return " ".join(said) or None
 
 
@@ -92,7 +93,7 @@ def _other_than_chosen(event: OomEvent, verdict: Verdict, victim: Kill) -> str:
     """Up to 5.0 a child may die for the chosen task, and up to 4.8 threads are weighed, so that the chosen one may be
     a thread of the victim. A row of its own tells that it is a process."""
     name = look.who(verdict.pid, verdict.comm)
-    rows = {task.pid for task in event.tasks or ()}
+    rows = {task.pid for task in event.report.tasks or ()}
     if verdict.pid in rows and victim.pid in rows:
         return f"The kernel had chosen {name} and sacrificed this child of it."
     return f"The kernel had chosen {name}: a thread of the same process, or its parent; the report does not tell."
@@ -107,20 +108,21 @@ def _shown(event: OomEvent, path: str) -> str:
 
 def _processes(event: OomEvent) -> int:
     """A group kill prints the first victim twice."""
-    return len({kill.pid for kill in event.kills})
+    return len({kill.pid for kill in event.report.kills})
 
 
 def _nobody(event: OomEvent) -> Finding:
-    if event.exiting is not None:
-        who = look.who(event.exiting.pid, event.exiting.comm)
+    if event.report.exiting is not None:
+        who = look.who(event.report.exiting.pid, event.report.exiting.comm)
         return Finding("killed", 2, _TITLE, f"Nobody: the chosen {who} was already exiting.",
-                       facts(exiting__pid=event.exiting.pid, exiting__comm=event.exiting.comm))
-    if event.panic is not None:
-        return Finding("killed", 2, _TITLE, f"Nobody: the kernel panicked: {event.panic}", facts(panic=event.panic))
-    if event.no_killable or event.sysrq_ignored:
+                       facts(exiting__pid=event.report.exiting.pid, exiting__comm=event.report.exiting.comm))
+    if event.report.panic is not None:
+        panic = event.report.panic
+        return Finding("killed", 2, _TITLE, f"Nobody: the kernel panicked: {panic}", facts(panic=panic))
+    if event.report.no_killable or event.report.sysrq_ignored:
         return Finding("killed", 2, _TITLE, "Nobody: there was no task that could be killed.",
-                       facts(no_killable=int(event.no_killable)))
-    reaped = [reap for reap in event.reaps if reap.reaped]
+                       facts(no_killable=int(event.report.no_killable)))
+    reaped = [reap for reap in event.report.reaps if reap.reaped]
     if reaped:
         first = reaped[0]
         return Finding("killed", 2, _TITLE, f"{look.who(first.pid, first.comm)}: its kill is not in the source, but "

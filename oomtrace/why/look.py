@@ -47,31 +47,31 @@ def scope(event: OomEvent) -> Optional[str]:
     """What had no memory left: "memcg", "global", "cpuset", "mempolicy", or "sysrq" when someone asked for a kill."""
     if event.kind is not None:
         return event.kind
-    if full_path(event) is not None or (event.memcg is not None and event.memcg.memory is not None):
+    if full_path(event) is not None or (event.report.memcg is not None and event.report.memcg.memory is not None):
         return "memcg"
-    if event.trigger.order == -1:
+    if event.report.trigger.order == -1:
         return "sysrq"
-    if event.summary is not None and event.summary.constraint is not None:
-        return _CONSTRAINTS.get(event.summary.constraint)
-    return "global" if event.meminfo is not None else None
+    if event.report.summary is not None and event.report.summary.constraint is not None:
+        return _CONSTRAINTS.get(event.report.summary.constraint)
+    return "global" if event.report.meminfo is not None else None
 
 
 def order(event: OomEvent) -> Optional[int]:
     """The allocation's order; None if it is not known, or is none: -1 of sysrq, anything in a damaged log."""
-    said = event.trigger.order
+    said = event.report.trigger.order
     return said if said is not None and 0 <= said < _ORDERS else None
 
 
 def full_path(event: OomEvent) -> Optional[str]:
     """The path of the memcg whose limit was hit."""
-    if event.memcg is not None and event.memcg.path is not None:
-        return event.memcg.path
-    return event.summary.oom_memcg if event.summary is not None else None
+    if event.report.memcg is not None and event.report.memcg.path is not None:
+        return event.report.memcg.path
+    return event.report.summary.oom_memcg if event.report.summary is not None else None
 
 
 def victim_path(event: OomEvent) -> Optional[str]:
     """The path of the victim's memcg."""
-    return event.victim_memcg or (event.summary.task_memcg if event.summary is not None else None)
+    return event.report.victim_memcg or (event.report.summary.task_memcg if event.report.summary is not None else None)
 
 
 def limit_kb(counter: Optional[PageCounter]) -> Optional[int]:
@@ -88,18 +88,18 @@ def unlimited(counter: Optional[PageCounter]) -> bool:
 
 def chosen(event: OomEvent) -> Optional[Tuple[int, Optional[str]]]:
     """The pid and name of the task that the kernel picked; up to 5.0 a child of it may be killed instead."""
-    if event.verdict is not None:
-        return event.verdict.pid, event.verdict.comm
-    if event.summary is not None and event.summary.pid is not None:
-        return event.summary.pid, event.summary.task
-    if event.exiting is not None:
-        return event.exiting.pid, event.exiting.comm
-    return (event.kills[0].pid, event.kills[0].comm) if event.kills else None
+    if event.report.verdict is not None:
+        return event.report.verdict.pid, event.report.verdict.comm
+    if event.report.summary is not None and event.report.summary.pid is not None:
+        return event.report.summary.pid, event.report.summary.task
+    if event.report.exiting is not None:
+        return event.report.exiting.pid, event.report.exiting.comm
+    return (event.report.kills[0].pid, event.report.kills[0].comm) if event.report.kills else None
 
 
 def row_of(event: OomEvent, pid: int) -> Optional[Task]:
     """The task's row. The table shows the first thread that has an mm, which need not be the leader."""
-    rows = event.tasks or tuple(candidate.task for candidate in event.candidates)
+    rows = event.report.tasks or tuple(candidate.task for candidate in event.trace.candidates)
     found = [task for task in rows if task.pid == pid] or [task for task in rows if task.tgid == pid]
     return found[0] if found else None
 
@@ -107,19 +107,19 @@ def row_of(event: OomEvent, pid: int) -> Optional[Task]:
 def page_kb(event: OomEvent) -> int:
     """The page size, where the report shows it: in a counter without a limit (PAGE_COUNTER_MAX), in the smallest free
     block, or in the victim, whose row is in pages and whose kill line is in kB."""
-    memcg = event.memcg
+    memcg = event.report.memcg
     for counter in (memcg.memory, memcg.swap, memcg.memsw, memcg.kmem) if memcg is not None else ():
         for size in _PAGE_SIZES:
             if counter is not None and counter.limit_kb == ((1 << 63) - 1) // (size * 1024) * size:
                 return size
-    for zone in event.meminfo.zones if event.meminfo is not None else ():
+    for zone in event.report.meminfo.zones if event.report.meminfo is not None else ():
         if zone.buddy and zone.buddy[0][1] in _PAGE_SIZES:
             return zone.buddy[0][1]
-    return _of_victim(event) or event.machine.page_kb
+    return _of_victim(event) or event.report.machine.page_kb
 
 
 def _of_victim(event: OomEvent) -> Optional[int]:
-    for kill in event.kills:
+    for kill in event.report.kills:
         row = row_of(event, kill.pid)
         if row is not None and row.total_vm_pages and kill.total_vm_kb:
             size, rest = divmod(kill.total_vm_kb, row.total_vm_pages)
@@ -130,7 +130,7 @@ def _of_victim(event: OomEvent) -> Optional[int]:
 
 def was_exiting(event: OomEvent) -> bool:
     """Was the victim on its way out by itself (task_will_free_mem)? A trace sees it marked as one that is killed is."""
-    return event.unprinted_reason == "victim already exiting"
+    return event.trace.unprinted_reason == "victim already exiting"
 
 
 def held_kb(kill: Kill) -> Optional[int]:
@@ -141,7 +141,7 @@ def held_kb(kill: Kill) -> Optional[int]:
 
 def version(event: OomEvent) -> Optional[Tuple[int, int]]:
     """The kernel's version, without what distributions append."""
-    match = re.match(r"(\d+)\.(\d+)", event.machine.release or "")
+    match = re.match(r"(\d+)\.(\d+)", event.report.machine.release or "")
     return (int(match[1]), int(match[2])) if match else None
 
 

@@ -46,15 +46,17 @@ def pattern(events: Sequence[OomEvent]) -> Pattern:
         places.setdefault(place(event), []).append(event)
     groups = tuple(sorted((_group(name, found) for name, found in places.items()), key=lambda group: -group.events))
     kills = sum(group.kills for group in groups)
-    suppressed = sum(event.callbacks_suppressed or 0 for event in events)
+    suppressed = sum(event.report.callbacks_suppressed or 0 for event in events)
     return Pattern(len(events), kills, suppressed, groups, _sentences(len(events), kills, suppressed, groups))
 
 
 def outline(event: OomEvent) -> OomEvent:
     """What ``pattern`` asks of an event, without the many lines of its report: a log may have thousands."""
-    timed = tuple(line for line in event.lines if line.time_ns is not None)[:1]
-    memcg = replace(event.memcg, stats=()) if event.memcg is not None else None
-    return replace(event, lines=timed, memcg=memcg, meminfo=None, tasks=None, slab=(), candidates=(), stack=None)
+    timed = tuple(line for line in event.origin.lines if line.time_ns is not None)[:1]
+    memcg = replace(event.report.memcg, stats=()) if event.report.memcg is not None else None
+    report = replace(event.report, memcg=memcg, meminfo=None, tasks=None, slab=(), stack=None)
+    return replace(event, report=report, trace=replace(event.trace, candidates=()),
+                   origin=replace(event.origin, lines=timed))
 
 
 def place(event: OomEvent) -> str:
@@ -77,18 +79,18 @@ def _without_ids(path: str) -> str:
 
 def time_ns(event: OomEvent) -> Optional[int]:
     """When it happened: live the boot clock, of a log the first stamped line."""
-    if event.begin_ns is not None:
-        return event.begin_ns
-    return next((line.time_ns for line in event.lines if line.time_ns is not None), None)
+    if event.trace.begin_ns is not None:
+        return event.trace.begin_ns
+    return next((line.time_ns for line in event.origin.lines if line.time_ns is not None), None)
 
 
 def _group(name: str, events: List[OomEvent]) -> Group:
     counts: Dict[str, int] = {}
     for event in events:
-        for comm in {kill.pid: kill.comm for kill in event.kills}.values():
+        for comm in {kill.pid: kill.comm for kill in event.report.kills}.values():
             counts[comm] = counts.get(comm, 0) + 1
     times = [ns for ns in (time_ns(event) for event in events) if ns is not None]
-    held = [look.held_kb(event.kills[0]) for event in events if event.kills]
+    held = [look.held_kb(event.report.kills[0]) for event in events if event.report.kills]
     known = tuple(kb for kb in held if kb is not None)
     rising = len(known) >= 3 and all(a < b for a, b in zip(known, known[1:]))
     victims = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -29,10 +29,10 @@ def pick(event: OomEvent) -> Optional[Finding]:
             f"{name} was killed because it asked for the memory: vm.oom_kill_allocating_task is set.",
             facts(kill__message=_message(event)), "No badness was compared.",
         )
-    if event.chosen_points is not None and event.chosen_points >= _LONG_MAX:
+    if event.trace.chosen_points is not None and event.trace.chosen_points >= _LONG_MAX:
         return Finding(
             "pick", 5, _TITLE, f"{name} was picked at once: it had asked to be the first to go (oom_task_origin), as "
-            "swapoff and KSM do.", facts(chosen_points=event.chosen_points), "No badness was compared.",
+            "swapoff and KSM do.", facts(chosen_points=event.trace.chosen_points), "No badness was compared.",
         )
     why_not = _unweighable(event, chosen[0])
     ranking = rank(event)
@@ -48,9 +48,9 @@ def pick(event: OomEvent) -> Optional[Finding]:
 
 
 def _message(event: OomEvent) -> Optional[str]:
-    if event.verdict is not None:
-        return event.verdict.message
-    return event.kills[0].message if event.kills else None
+    if event.report.verdict is not None:
+        return event.report.verdict.message
+    return event.report.kills[0].message if event.report.kills else None
 
 
 def _allocating(event: OomEvent) -> bool:
@@ -79,12 +79,12 @@ def _unweighable(event: OomEvent, pid: int) -> Optional[str]:
 
 
 def _printed(event: OomEvent) -> str:
-    return f", score {event.verdict.score}" if event.verdict is not None else ""
+    return f", score {event.report.verdict.score}" if event.report.verdict is not None else ""
 
 
 def _printed_facts(event: OomEvent) -> Tuple[Fact, ...]:
-    verdict = event.verdict
-    return facts(verdict__score=verdict.score if verdict else None, chosen_points=event.chosen_points)
+    verdict = event.report.verdict
+    return facts(verdict__score=verdict.score if verdict else None, chosen_points=event.trace.chosen_points)
 
 
 def _sentence(event: OomEvent, ranking: Ranking, name: str) -> str:
@@ -108,7 +108,7 @@ def _sentence(event: OomEvent, ranking: Ranking, name: str) -> str:
 
 def _score(event: OomEvent, ranking: Ranking, score: Optional[int]) -> str:
     """The recomputed score beside the printed one."""
-    verdict, reading = event.verdict, ranking.reading
+    verdict, reading = event.report.verdict, ranking.reading
     if verdict is None:
         return f", score {score}" if score is not None else ""
     if reading.fitted and reading.total_range is not None:
@@ -135,7 +135,7 @@ def _judgement(event: OomEvent, ranking: Ranking) -> Tuple[str, str]:
         doubt = _doubt(event, ranking)
         said = "agrees" if first else "does not rule out the choice"
         return f"The recomputed ranking {said}; its order depends on {doubt}, which the report does not tell.", LIKELY
-    if event.missing and look.scope(event) == "global" and len(ranking.candidates) + len(ranking.exempt) == 1:
+    if event.origin.missing and look.scope(event) == "global" and len(ranking.candidates) + len(ranking.exempt) == 1:
         return "The table has no other task to compare it with, and the report is not complete.", LIKELY
     wrong, same = _beside_the_kernel(event, ranking)
     if wrong:
@@ -166,9 +166,9 @@ def _beside_the_kernel(event: OomEvent, ranking: Ranking) -> Tuple[str, int]:
     version = look.version(event)
     if ranking.chosen is None or version is None or version < (5, 3):
         return "", 0
-    kernel = {each.task.pid: each.points for each in event.candidates if each.points is not None}
-    if event.chosen_points is not None:
-        kernel[ranking.chosen.task.pid] = event.chosen_points
+    kernel = {each.task.pid: each.points for each in event.trace.candidates if each.points is not None}
+    if event.trace.chosen_points is not None:
+        kernel[ranking.chosen.task.pid] = event.trace.chosen_points
     pairs = [(w, ranking.points(w), kernel[w.task.pid]) for w in ranking.candidates if w.task.pid in kernel]
     wrong = [f"{look.who(w.task.pid, w.task.comm)} recomputed {ours}, the kernel's {theirs}"
              for w, ours, theirs in pairs if ours != theirs]

@@ -89,9 +89,10 @@ def _chosen(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
 def _of_thread(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
     """Up to 4.8 a thread may be chosen, which has no row of its own; its process is killed. That the printed score is
     that of the killed process tells it from a child that died for its parent."""
-    if event.verdict is None or not event.kills or event.verdict.comm != event.kills[0].comm:
+    verdict, victim = event.report.verdict, event.report.victim
+    if verdict is None or victim is None or verdict.comm != victim.comm:
         return None
-    return next((w for w in weighed if w.task.pid == event.kills[0].pid), None)
+    return next((w for w in weighed if w.task.pid == event.report.kills[0].pid), None)
 
 
 def _reading(event: OomEvent, rule: Formula, chosen: Optional[Weighed]) -> Reading:
@@ -100,9 +101,9 @@ def _reading(event: OomEvent, rule: Formula, chosen: Optional[Weighed]) -> Readi
     usual = rule.root[0]
     start = total.low if total is not None else None
     exact = total is not None and total.exact is not None
-    if event.verdict is None or chosen is None or total is None:
+    if event.report.verdict is None or chosen is None or total is None:
         return Reading(start, usual, exact=exact)
-    printed = event.verdict.score
+    printed = event.report.verdict.score
     options = badness.bonuses(chosen.task, rule)
     for bonus in options:
         reading = Reading(total.low, bonus, exact=exact)

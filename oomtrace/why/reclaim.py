@@ -91,7 +91,7 @@ def _slab(found: Account, case: Case) -> None:
 
 def _protection(event: OomEvent, case: Case) -> None:
     """What memory.min and memory.low protect below: live, or in the line of 6.19+."""
-    memcg = event.memcg
+    memcg = event.report.memcg
     if memcg is None:
         return
     if memcg.min_protection_kb:
@@ -105,7 +105,7 @@ def _protection(event: OomEvent, case: Case) -> None:
 
 def _effort(event: OomEvent, case: Case) -> None:
     """What a live trace saw reclaim do."""
-    tried = event.reclaim
+    tried = event.trace.reclaim
     if tried is None:
         return
     said = [plural(tried.attempts, "attempt")] if tried.attempts is not None else []

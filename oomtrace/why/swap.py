@@ -24,9 +24,9 @@ def swap(event: OomEvent) -> Optional[Finding]:
     case = Case("swap", 3, "swap")
     if look.scope(event) == "memcg":
         found = account(event)
-        if event.memcg is not None and found is not None and found.total_kb:
-            _memcg(event, event.memcg, found, case)
-    elif event.meminfo is not None:
+        if event.report.memcg is not None and found is not None and found.total_kb:
+            _memcg(event, event.report.memcg, found, case)
+    elif event.report.meminfo is not None:
         _machine(event, case)
     return case.finding()
 
@@ -72,7 +72,7 @@ def _unclear(event: OomEvent, used: Optional[int], case: Case) -> None:
     confidence = no_swap_counted(event)
     if confidence is not None and not used:
         case.means("The kernel counted no swap for it: none is on, or swappiness is 0.", confidence)
-    elif event.totalpages is not None and not used:
+    elif event.trace.totalpages is not None and not used:
         case.means("Swap could have been used; why it was not the source does not tell.", UNKNOWN)
     elif used:
         case.means("Why no more went to swap (full, or slow) the source does not tell.", UNKNOWN)
@@ -81,7 +81,7 @@ def _unclear(event: OomEvent, used: Optional[int], case: Case) -> None:
 
 
 def _machine(event: OomEvent, case: Case) -> None:
-    tail = event.meminfo.tail if event.meminfo is not None else {}
+    tail = event.report.meminfo.tail if event.report.meminfo is not None else {}
     total, free = tail.get("total_swap_kb"), tail.get("free_swap_kb")
     if total == 0:
         case.says("there is no swap", total_swap_kb=0)

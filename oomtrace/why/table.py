@@ -16,14 +16,14 @@ _TITLE = "tasks"
 
 def tasks(event: OomEvent) -> Optional[Finding]:
     """What the tasks hold, the largest first, and how much of the total that explains."""
-    rows = event.tasks
+    rows = event.report.tasks
     if rows is None or not rows:
-        if look.scope(event) is None and not event.kills:
+        if look.scope(event) is None and not event.report.kills:
             return None
         return _none(event)
     size = look.page_kb(event)
     found = account(event)
-    memory = event.memcg.memory if event.memcg is not None else None
+    memory = event.report.memcg.memory if event.report.memcg is not None else None
     whole = found.total_kb if found is not None else memory.usage_kb if memory is not None else None
     top = sorted(rows, key=lambda task: -(task.rss_pages or 0))
     held = sum(task.rss_pages or 0 for task in rows) * size
@@ -42,14 +42,14 @@ def tasks(event: OomEvent) -> Optional[Finding]:
 
 
 def _none(event: OomEvent) -> Finding:
-    if event.tasks is not None:
+    if event.report.tasks is not None:
         return Finding("tasks", 4, _TITLE, "The task table is empty.", facts(tasks=0))
     return Finding("tasks", 4, _TITLE, "Not in the source: task table.", confidence=UNKNOWN,
                    interpretation="Without it who holds the memory is unknown.")
 
 
 def _cut(event: OomEvent) -> bool:
-    return any("task table" in part for part in event.missing)
+    return any("task table" in part for part in event.origin.missing)
 
 
 def _lagging(event: OomEvent) -> bool:

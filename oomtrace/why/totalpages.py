@@ -35,20 +35,20 @@ class Totalpages:
 
 def totalpages(event: OomEvent) -> Optional[Totalpages]:
     """What is known of totalpages."""
-    if event.totalpages:
-        return Totalpages(event.totalpages, event.totalpages, "read from the kernel", known=True)
+    if event.trace.totalpages:
+        return Totalpages(event.trace.totalpages, event.trace.totalpages, "read from the kernel", known=True)
     scope = look.scope(event)
     if scope == "memcg":
         return _of_memcg(event)
-    if event.meminfo is None or scope is None:
+    if event.report.meminfo is None or scope is None:
         return None
     if scope in ("cpuset", "mempolicy"):
-        return _of_nodes(event, event.meminfo)
-    return _of_machine(event, event.meminfo)
+        return _of_nodes(event, event.report.meminfo)
+    return _of_machine(event, event.report.meminfo)
 
 
 def _of_memcg(event: OomEvent) -> Optional[Totalpages]:
-    memcg = event.memcg
+    memcg = event.report.memcg
     limit_kb = look.limit_kb(memcg.memory) if memcg is not None else None
     if memcg is None or limit_kb is None:
         return None

@@ -28,7 +28,7 @@ def judge(event: OomEvent, case: Case) -> None:
         return
     size = look.page_kb(event)
     highest = _class(zones, event)
-    movable = "MOVABLE" in (event.trigger.gfp_flags or "")
+    movable = "MOVABLE" in (event.report.trigger.gfp_flags or "")
     below = {id(zone): _below_min(zone, highest, size, movable) for zone in zones}
     low = [zone for zone in zones if below[id(zone)] is True]
     unsure = [zone for zone in zones if below[id(zone)] is None]
@@ -55,11 +55,12 @@ def judge(event: OomEvent, case: Case) -> None:
 
 def _others_free(event: OomEvent, zones: Sequence[Zone], case: Case) -> None:
     """Memory that was free where the allocation must not go."""
-    others = [zone for zone in event.meminfo.zones if zone not in zones] if event.meminfo is not None else []
+    meminfo = event.report.meminfo
+    others = [zone for zone in meminfo.zones if zone not in zones] if meminfo is not None else []
     free = {_name(zone): zone.counters.get("free_kb", 0) for zone in others}
     total = managed_kb(event)
     if total and sum(free.values()) * 10 >= total:
-        highest = highest_zone(event.trigger.gfp_flags)
+        highest = highest_zone(event.report.trigger.gfp_flags)
         case.says(f"{human(sum(free.values()))} free in zone {', '.join(free)}")
         case.means(f"What was free is above zone {highest}, the highest that its gfp mask allows.")
 
@@ -78,7 +79,7 @@ def _name(zone: Zone) -> str:
 def complete(event: OomEvent) -> bool:
     """Are all zones in the report? Their free blocks, which follow them, are, and they make up what is managed: of the
     allowed nodes, by which the report is filtered, or of the machine, whose size is in the lines after."""
-    meminfo = event.meminfo
+    meminfo = event.report.meminfo
     if meminfo is None or not meminfo.zones or any(not zone.buddy for zone in meminfo.zones):
         return False
     managed = [zone.counters.get("managed_kb", 0) for zone in meminfo.zones]
@@ -88,9 +89,10 @@ def complete(event: OomEvent) -> bool:
 
 def usable(event: OomEvent) -> List[Zone]:
     """The listed zones that the allocation could use, by its gfp mask. Zones without managed memory do not count."""
-    listed = [z for z in event.meminfo.zones if z.counters.get("managed_kb", 1)] if event.meminfo is not None else []
-    highest = highest_zone(event.trigger.gfp_flags)
-    if highest is None or "__GFP_THISNODE" in (event.trigger.gfp_flags or ""):
+    meminfo = event.report.meminfo
+    listed = [z for z in meminfo.zones if z.counters.get("managed_kb", 1)] if meminfo is not None else []
+    highest = highest_zone(event.report.trigger.gfp_flags)
+    if highest is None or "__GFP_THISNODE" in (event.report.trigger.gfp_flags or ""):
         return []
     order = ("DMA", "DMA32", "Normal", "HighMem", "Movable")
     allowed = order[: order.index(highest) + 1]
@@ -115,17 +117,17 @@ def highest_zone(flags: Optional[str]) -> Optional[str]:
 
 def _none_usable(event: OomEvent, case: Case) -> None:
     """A node that has only zone Movable, and an allocation that may not be moved."""
-    highest = highest_zone(event.trigger.gfp_flags)
-    if event.meminfo is None or highest is None or "__GFP_THISNODE" in (event.trigger.gfp_flags or ""):
+    highest = highest_zone(event.report.trigger.gfp_flags)
+    if event.report.meminfo is None or highest is None or "__GFP_THISNODE" in (event.report.trigger.gfp_flags or ""):
         return
-    listed = ", ".join(sorted({zone.name for zone in event.meminfo.zones}))
+    listed = ", ".join(sorted({zone.name for zone in event.report.meminfo.zones}))
     case.says(f"the nodes have only zone {listed}, the allocation may use zones up to {highest}")
     case.means("Whatever was free in them was not for this allocation.")
 
 
 def _class(zones: Sequence[Zone], event: OomEvent) -> Tuple[Optional[Dict[str, int]], Optional[int]]:
     """The numbering of zones and the number of the highest usable one."""
-    names = {zone.name for zone in (event.meminfo.zones if event.meminfo is not None else ())}
+    names = {zone.name for zone in (event.report.meminfo.zones if event.report.meminfo is not None else ())}
     for numbers in (_X86_64, _I386):
         if names <= set(numbers) and ("DMA32" in names or "HighMem" in names):
             return numbers, max(numbers[zone.name] for zone in zones)

@@ -197,7 +197,10 @@ def events(capture: Capture) -> Iterator[OomEvent]:
     for oom in assembler.flush():
         with _decoding():
             event = decoder.event(oom, "capture", capture.lost or 0)
-        yield replace(event, missing=(*event.missing, "part of the capture")) if capture.problems else event
+        if capture.problems:
+            missing = (*event.origin.missing, "part of the capture")
+            event = replace(event, origin=replace(event.origin, missing=missing))
+        yield event
 
 
 def _decoded(layout: Layout, records: Iterable[bytes]) -> Iterator[Record]:

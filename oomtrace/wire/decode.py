@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from oomtrace.model import Exiting, Failure, Machine, MemInfo, OomEvent, Stack, Summary, Trigger, Wait
+from oomtrace.model import (
+    Exiting,
+    Failure,
+    Machine,
+    MemInfo,
+    OomEvent,
+    Origin,
+    Report,
+    Stack,
+    Summary,
+    Trace,
+    Trigger,
+    Wait,
+)
 from oomtrace.wire import around, meminfo, stack, taint
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import ByKind, Layout, Record, by_kind, first, text_of
@@ -48,9 +61,8 @@ class Decoder:
         printed = Printed(oom.records)
         memory = self._meminfo(bodies, decision, printed)
         exiting = around.exiting(oom.records)
-        return OomEvent(
-            kind=_kind(begin, decision),
-            source=source,
+        kind = _kind(begin, decision)
+        printable = Report(
             machine=self._machine(captured),
             trigger=self._trigger(begin, captured, decision, first(bodies, "REC_SUMMARY"), memcgs),
             stack=self._stack(captured, bodies),
@@ -61,25 +73,28 @@ class Decoder:
             tasks=tuple(tasks.task(row) for row in rows if tasks.printed(row))
             if rows or table else None,
             summary=self._summary(bodies, decision, victim, begin, memcgs),
-            tasks_printed=table if report else None,
             kills=tasks.kills(oom.records),
             oom_group=memcgs.path_of(bodies["REC_GROUP"][0].memcg) if "REC_GROUP" in bodies else None,
             victim_memcg=memcgs.path_of(victim.row.memcg) if victim else None,
             no_killable="REC_NO_VICTIM" in bodies,
-            missing=_missing(bodies, begin, exiting) + (_no_slab(memory) if memory and report is None else ()),
+            callbacks_suppressed=bodies["REC_SUPPRESSED"][0].memcg if "REC_SUPPRESSED" in bodies else None,
+            sysrq=kind == "sysrq",
+            exiting=exiting,
+            sharing=around.sharing(bodies),
+            reaps=around.reaps(bodies),
+        )
+        trace = Trace(
             oom_id=oom.oom_id,
             totalpages=decision.totalpages if decision else None,
             chosen_points=chosen.chosen_points if chosen else None,
             candidates=tasks.candidates(bodies),
             printed=None if waiting or failed else report is not None,
             unprinted_reason=_unprinted_reason(bodies),
+            tasks_printed=table if report else None,
             begin_ns=oom.oom_id,
             wait=_wait(waiting) if waiting else None,
             failure=_failure(bodies) if failed else None,
-            callbacks_suppressed=bodies["REC_SUPPRESSED"][0].memcg if "REC_SUPPRESSED" in bodies else None,
-            exiting=exiting,
-            sharing=around.sharing(bodies),
-            reaps=around.reaps(bodies),
+            levels=memcgs.levels(begin),
             releases=around.releases(bodies),
             growth=around.growth(bodies, oom.oom_id, memcgs.path_of),
             reclaim=around.reclaim(bodies, oom.oom_id),
@@ -88,6 +103,8 @@ class Decoder:
             times_ns=_times(oom.records),
             records_lost=max(oom.lost, lost),
         )
+        missing = _missing(bodies, begin, exiting) + (_no_slab(memory) if memory and report is None else ())
+        return OomEvent(kind, printable, trace, Origin(source, missing=missing))
 
     def _machine(self, captured: Any) -> Machine:
         facts = self._facts
@@ -156,7 +173,9 @@ def completed(event: OomEvent, oom: Oom, facts: Facts) -> OomEvent:
     """The event, made of the same OOM before it had LATE records, with what those tell."""
     late = by_kind(record for record in oom.records if record.kind in LATE)
     return replace(
-        event, reaps=around.reaps(late), releases=around.releases(late), followed_ns=facts.get("followed_ns")
+        event,
+        report=replace(event.report, reaps=around.reaps(late)),
+        trace=replace(event.trace, releases=around.releases(late), followed_ns=facts.get("followed_ns")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from oomtrace.model import Memcg, MemcgLevel, MemcgStats, PageCounter
 from oomtrace.wire import statistics
@@ -58,10 +58,13 @@ class Memcgs:
             memsw=self._second(printed, counters, "memsw", version, 1),
             kmem=self._third(printed, counters, version),
             stats=(MemcgStats(path, listed, "bytes"),) if listed else (),
-            levels=tuple(self._level(record) for record in self.chain(begin.memcg)),
             version=version,
             **self._protection(protection),
         )
+
+    def levels(self, begin: Any) -> Tuple[MemcgLevel, ...]:
+        """The memcg that ran out and those above it, the root last."""
+        return tuple(self._level(record) for record in self.chain(begin.memcg)) if begin and begin.memcg else ()
 
     def _protection(self, record: Any) -> Dict[str, Any]:
         if record is None:

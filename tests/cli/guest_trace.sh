@@ -26,7 +26,7 @@ is capture "$(oomtrace read --format kernel /tmp/x.oom 2>&1 | grep -c 'Killed pr
 trace --count 2 --timeout 60 -o /tmp/dir/ --format jsonl
 oom foo; oom foo
 ended count 0
-is a-line-an-event "$(grep -c '^{"schema":"oomtrace/1",.*}$' /tmp/out)" 2
+is a-line-an-event "$(grep -c '^{"schema":"oomtrace/2",.*}$' /tmp/out)" 2
 is a-file-an-event "$(find /tmp/dir -type f -name '*.oom' -perm 600 | wc -l) $(find /tmp/dir -type f | wc -l)" "2 2"
 
 check timeout 124 oomtrace --quiet --timeout 1

@@ -28,7 +28,7 @@ def valid(shown: bytes) -> List[Any]:
 
 
 def releases(shown: bytes) -> List[str]:
-    return [entry["event"]["machine"]["release"].split("-")[0] for entry in valid(shown)]
+    return [entry["event"]["report"]["machine"]["release"].split("-")[0] for entry in valid(shown)]
 
 
 def damaged(at: int, path: Path) -> str:
@@ -67,7 +67,7 @@ def test_damage_is_told_to_scripts(cut: bool, tmp_path: Path) -> None:
         damaged(CAPTURE.read_bytes().index(b"RECD") + 5, path)
     done = run("read", "--format", "json", str(path))
     assert_complaint(done, 4, f"oomtrace: {path}: the capture is damaged")
-    assert "part of the capture" in valid(done.stdout)[0]["event"]["missing"]
+    assert "part of the capture" in valid(done.stdout)[0]["event"]["origin"]["missing"]
 
 
 def test_a_capture_in_a_damaged_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:

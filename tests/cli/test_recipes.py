@@ -65,4 +65,4 @@ def test_postmortem_of_a_log(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("/foo reached its memory limit of 48.0 MiB")
     (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
-    assert json.loads(line)["event"]["kills"][0]["comm"] == "hog"
+    assert json.loads(line)["event"]["report"]["kills"][0]["comm"] == "hog"

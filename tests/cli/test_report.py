@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, List, Optional
 
@@ -18,6 +17,7 @@ from oomtrace.session.receive import Traced
 from oomtrace.session.verify import Comparison
 from oomtrace.tell import journald
 from oomtrace.wire import capture
+from tests.events import changed, made
 
 EVIL = ("../../etc/passwd", "/", "..", ".", "a\0b", "\udcff\x1b[2J", "~", "a" * 5000)
 NAMES = st.one_of(st.text(), st.sampled_from(EVIL))
@@ -26,7 +26,7 @@ NAMES = st.one_of(st.text(), st.sampled_from(EVIL))
 @given(NAMES, NAMES)
 def test_names_do_not_lead_out_of_the_folder(tmp_path_factory: pytest.TempPathFactory, memcg: str, comm: str) -> None:
     folder = tmp_path_factory.getbasetemp() / "captures"
-    path = Target(f"{folder}/").path(OomEvent(memcg=Memcg(path=memcg), kills=(Kill(1, comm),)), 1)
+    path = Target(f"{folder}/").path(made(memcg=Memcg(path=memcg), kills=(Kill(1, comm),)), 1)
     assert path.parent == folder and path.suffix == ".oom" and len(path.name) < 256
     assert path.name.isascii() and set(path.stem) <= set("-_") | {c for c in path.stem if c.isalnum()}
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -91,7 +91,7 @@ def test_reports_that_nobody_got_are_a_failure() -> None:
     ("unprinted", "is_oom", "status"), [(None, True, 1), ("rate limit", True, 0), (None, False, 0)]
 )
 def test_a_report_that_the_log_does_not_have(unprinted: Optional[str], is_oom: bool, status: int) -> None:
-    event = replace(oom(), unprinted_reason=unprinted, wait=None if is_oom else Wait(over=True, time_ns=1))
+    event = changed(oom(), unprinted_reason=unprinted, wait=None if is_oom else Wait(over=True, time_ns=1))
     said: List[str] = []
     taking = sink(io.BytesIO(), said, log=Log())
     taking.take(traced(event))
@@ -101,8 +101,8 @@ def test_a_report_that_the_log_does_not_have(unprinted: Optional[str], is_oom: b
 def test_a_report_is_out_when_the_kill_is_over() -> None:
     stream, said = io.BytesIO(), []  # type: ignore[var-annotated]
     event = oom()
-    whole = replace(event, reaps=(Reap(event.kills[0].pid, "hog", True, 0, 4, 0, 5),))
-    other = replace(event, oom_id=1)
+    whole = changed(event, reaps=(Reap(event.report.kills[0].pid, "hog", True, 0, 4, 0, 5),))
+    other = changed(event, oom_id=1)
     target = sink(stream, said)
     target.killed(event)
     report = stream.getvalue()
@@ -111,11 +111,11 @@ def test_a_report_is_out_when_the_kill_is_over() -> None:
     target.take(traced(whole))
     after = stream.getvalue()[2 * len(report):]
     assert after == b"oom_reaper: reaped process %d (hog), now anon-rss:0kB, file-rss:4kB, shmem-rss:0kB\n" % (
-        event.kills[0].pid)
+        event.report.kills[0].pid)
     target.take(traced(other))
     assert stream.getvalue() == report + report + after
     target.killed(event)
-    target.take(traced(replace(event, stack=None)))  # not what was written: then it comes whole
+    target.take(traced(changed(event, stack=None)))  # not what was written: then it comes whole
     assert stream.getvalue().count(b"invoked oom-killer") == 4
 
 

@@ -17,6 +17,7 @@ from oomtrace.cli.shelf import Shelf, shelf
 from oomtrace.errors import OomtraceError
 from oomtrace.tell import journald
 from oomtrace.wire import capture
+from tests.events import made
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "systemd" / "oomtrace.service"
@@ -114,7 +115,7 @@ def test_a_journal_that_does_not_read_is_waited_for_once(
 
 def test_names_of_processes_add_no_fields() -> None:
     evil = "a\nPRIORITY=0\n\udcff\x1b[2J"
-    event = model.OomEvent(kind="memcg", kills=(model.Kill(7, evil),))
+    event = made(kind="memcg", kills=(model.Kill(7, evil),))
     entry = _parsed(journald.datagram(journald.fields(event)))
     assert [name for name, _ in entry].count("PRIORITY") == 1
     assert dict(entry)["OOMTRACE_VICTIM"] == evil.encode("utf-8", "surrogateescape")

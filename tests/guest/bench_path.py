@@ -109,7 +109,8 @@ def main():
     events, closing = trace.stop()
     log = subprocess.run(["dmesg"], capture_output=True, text=True).stdout
     found["whole"] = {
-        "reports": [[len(e["tasks"] or []), e["records_lost"], e["missing"]] for e in events
+        "reports": [[len(e["report"]["tasks"] or []), e["trace"]["records_lost"], e["origin"]["missing"]]
+                    for e in events
                     if e["memcg"] and e["memcg"]["path"] == "/path"],
         "closing": closing,
         "soft_lockups": len(re.findall("soft lockup|rcu.*stall", log)),

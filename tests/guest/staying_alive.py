@@ -38,9 +38,9 @@ def caught_up(*traces):
 def whole(events):
     """Check that every event is complete."""
     for event in events:
-        check(not event["records_lost"] and not event["missing"],
-              f"incomplete: {event['records_lost']} lost, missing {event['missing']}")
-        check(event["kills"] and event["stack"], "an event without its kill or its call trace")
+        check(not event["trace"]["records_lost"] and not event["origin"]["missing"],
+              f"incomplete: {event['trace']['records_lost']} lost, missing {event['origin']['missing']}")
+        check(event["report"]["kills"] and event["report"]["stack"], "an event without its kill or its call trace")
 
 
 def global_ooms(times):
@@ -60,12 +60,13 @@ def global_ooms(times):
         check(trace.process.poll() is None, f"oomtrace is gone after round {number}: {trace.said()}")
     time.sleep(3)
     events, closing = trace.stop()
-    events = [event for event in events if event["kills"]]  # the others only waited
+    events = [event for event in events if event["report"]["kills"]]  # the others only waited
     kills = kernel_kills() - before
     check(len(events) == kills >= times, f"{kills} kills, {len(events)} events: {closing}")
     whole(events)
     check(all(event["kind"] == "global" for event in events), "an event that is not global")
-    check(all(kill["comm"] != "oomtrace" for event in events for kill in event["kills"]), "oomtrace was killed")
+    killed = [kill["comm"] for event in events for kill in event["report"]["kills"]]
+    check("oomtrace" not in killed, "oomtrace was killed")
 
 
 def gust(path, seconds):
@@ -107,9 +108,9 @@ def stopped(seconds):
     caught_up(trace, control)
     events, closing = trace.stop()
     kills = kernel_kills() - before
-    of_later = [event for event in events if event["memcg"] and event["memcg"]["path"] == "/later"]
+    of_later = [event for event in events if (event["report"]["memcg"] or {}).get("path") == "/later"]
     lost, received = lost_records(closing), records(trace)
-    counted = sum(event["records_lost"] for event in events)
+    counted = sum(event["trace"]["records_lost"] for event in events)
     all_events, _ = control.stop()
     made = records(control)
     print(f"{stopped_kills} kills, then {kills - stopped_kills}; {len(events)} events of {len(all_events)}, "
@@ -118,11 +119,11 @@ def stopped(seconds):
     check(len(of_later) == 3, f"{len(of_later)} of 3 later OOMs")
     whole(of_later)
     check(lost_records(control.said()) == 0, "the second trace lost records, too")
-    check(sum(len(event["kills"]) for event in all_events) == kills, "the second trace missed kills")
+    check(sum(len(event["report"]["kills"]) for event in all_events) == kills, "the second trace missed kills")
     check(lost > 0, "nothing was lost: the test tests nothing")
     check(received + lost == made, f"{received} records received, {lost} lost, {made} made")
     check(counted <= lost, f"the events miss {counted} records, the buffers {lost}")
-    seen = sum(len(event["kills"]) for event in events)
+    seen = sum(len(event["report"]["kills"]) for event in events)
     check(seen <= kills, f"{seen} kills seen, {kills} made")
 
 
@@ -205,7 +206,7 @@ def two(_):
     for events in found:
         check(len(events) == 3, f"{len(events)} events of 3")
         whole(events)
-    pids = [[kill["pid"] for event in events for kill in event["kills"]] for events in found]
+    pids = [[kill["pid"] for event in events for kill in event["report"]["kills"]] for events in found]
     check(pids[0] == pids[1], f"they saw different kills: {pids}")
 
 
@@ -231,7 +232,7 @@ def modules_and_cpus(_):
     check(len(events) == 5, f"{len(events)} events of 5: {closing}")
     whole(events)
     print(f"module {module}, CPUs {[event['trigger']['cpu'] for event in events]}")
-    check(events[-1]["trigger"]["cpu"] == 1, "the last OOM was not on CPU 1")
+    check(events[-1]["report"]["trigger"]["cpu"] == 1, "the last OOM was not on CPU 1")
 
 
 def _probes():

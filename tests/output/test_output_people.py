@@ -17,6 +17,7 @@ from oomtrace import output, why
 from oomtrace.errors import OomtraceError
 from oomtrace.model import MemcgLevel, OomEvent
 from oomtrace.output import terminal
+from tests.events import changed
 
 HOSTILE = "x\x1b[31m\x07\u202ey\udcff"
 
@@ -64,12 +65,12 @@ def read_all(leader: int) -> bytes:
 
 def hostile() -> OomEvent:
     event = memcg2()
-    rows = tuple(replace(row, comm=HOSTILE) if row.pid == 11 else row for row in event.tasks or ())
-    assert event.summary is not None and event.memcg is not None
-    return replace(
-        event, tasks=rows, kills=tuple(replace(kill, comm=HOSTILE) for kill in event.kills),
-        summary=replace(event.summary, task=HOSTILE), trigger=replace(event.trigger, comm=HOSTILE),
-        memcg=replace(event.memcg, path="/" + HOSTILE), victim_memcg="/" + HOSTILE,
+    rows = tuple(replace(row, comm=HOSTILE) if row.pid == 11 else row for row in event.report.tasks or ())
+    assert event.report.summary is not None and event.report.memcg is not None
+    return changed(
+        event, tasks=rows, kills=tuple(replace(kill, comm=HOSTILE) for kill in event.report.kills),
+        summary=replace(event.report.summary, task=HOSTILE), trigger=replace(event.report.trigger, comm=HOSTILE),
+        memcg=replace(event.report.memcg, path="/" + HOSTILE), victim_memcg="/" + HOSTILE,
     )
 
 
@@ -95,7 +96,7 @@ def test_text_has_both_and_sets_them_apart() -> None:
 
 
 def test_text_has_times_where_they_are_known() -> None:
-    event = replace(seed(), times_ns={"header": 122_078_526_000})
+    event = changed(seed(), times_ns={"header": 122_078_526_000})
     assert written("text", event).startswith("[  122.078526] python invoked oom-killer:")
 
 
@@ -116,16 +117,16 @@ def test_one_oom_is_at_most_a_screen(event: OomEvent) -> None:
 
 def test_the_hierarchy_of_a_live_trace() -> None:
     levels = (MemcgLevel("/p/a", 49152, 49152), MemcgLevel("/p", 65536, 98304, min_kb=1024), MemcgLevel("/", 99999))
-    memcg = memcg2().memcg
+    memcg = memcg2().report.memcg
     assert memcg is not None
-    shown = written("why", replace(memcg2(), memcg=replace(memcg, levels=levels)))
+    shown = written("why", changed(memcg2(), levels=levels))
     assert re.search(r"\n +64\.0 MiB +96\.0 MiB +1\.0 MiB +0 kB +max  /p\n", shown)
-    alone = replace(memcg2(), memcg=replace(memcg, levels=levels[:1]))
+    alone = changed(memcg2(), levels=levels[:1])
     assert "usage      limit        min" not in written("why", alone)
 
 
 def test_an_unprinted_kill_says_so_first() -> None:
-    lines = written("why", replace(memcg2(), printed=False, unprinted_reason="rate limit")).splitlines()
+    lines = written("why", changed(memcg2(), printed=False, unprinted_reason="rate limit")).splitlines()
     assert lines[3] == "  unprinted    The kernel printed nothing for this kill: rate limit."
 
 

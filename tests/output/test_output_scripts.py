@@ -33,6 +33,7 @@ from oomtrace.model import (
     SlabCache,
     Stack,
 )
+from tests.events import changed
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -59,15 +60,14 @@ def valid(document: Any) -> Any:
 def everything() -> OomEvent:
     """An event with something in every field that can hold something."""
     event = machine_wide(zones=(zone("DMA32", 1, 2, 3, (1, 2)),))
-    assert event.meminfo is not None
-    memcg = memcg2().memcg
-    assert memcg is not None
+    assert event.report.meminfo is not None
     registers = Registers(cs=0x33, ip=2**64 - 1, general={"RAX": 2**64 - 38})
-    return replace(
+    return changed(
         event,
-        memcg=replace(memcg, levels=(MemcgLevel("/a", 1, None, 2, 3, 4, 5, 6, True),)),
+        memcg=memcg2().report.memcg, levels=(MemcgLevel("/a", 1, None, 2, 3, 4, 5, 6, True),),
         meminfo=replace(
-            event.meminfo, hugepages=(HugePages(0, 1, 2, 3, 2048),), allocations=(Allocation("1 MiB", 1, "f", 2, "g"),),
+            event.report.meminfo, hugepages=(HugePages(0, 1, 2, 3, 2048),),
+            allocations=(Allocation("1 MiB", 1, "f", 2, "g"),),
             per_cpu=(PerCpuLists(0, "DMA", (PerCpuRow(0, 1, 2, 3),)),),
         ),
         stack=Stack(("<TASK>", Frame("f", 1, 2), Frame(None, address=2**64 - 4096), "</TASK>"), registers, 3,
@@ -82,11 +82,11 @@ def everything() -> OomEvent:
 @pytest.mark.parametrize("events", [[], [seed()], [seed(), memcg2(), machine_wide(), everything(), OomEvent()]])
 def test_documents_follow_the_schema(events: List[OomEvent]) -> None:
     document = valid(json.loads(written("json", *events)))
-    assert document["schema"] == "oomtrace/1"
+    assert document["schema"] == "oomtrace/2"
     assert len(document["events"]) == len(events)
     assert valid(yaml.safe_load(written("yaml", *events))) == document
     lines = [valid(json.loads(line)) for line in written("jsonl", *events).splitlines()]
-    assert [{"schema": "oomtrace/1", **entry} for entry in document["events"]] == lines
+    assert [{"schema": "oomtrace/2", **entry} for entry in document["events"]] == lines
 
 
 def test_without_a_pattern() -> None:
@@ -100,30 +100,31 @@ def event_of(event: OomEvent) -> Dict[str, Any]:
 
 
 def test_numbers_are_exact_and_absent_is_null() -> None:
-    found = event_of(everything())
+    whole = event_of(everything())
+    found = whole["report"]
     assert found["stack"]["registers"]["ip"] == 2**64 - 1
     assert found["stack"]["entries"][2]["address"] == 2**64 - 4096
     assert found["stack"]["entries"][2]["symbol"] is None
-    assert found["totalpages"] == 2**52
     assert found["verdict"] is None
-    assert event_of(OomEvent())["tasks"] is None
-    assert event_of(OomEvent())["kills"] == []
+    assert whole["trace"]["totalpages"] == 2**52
+    assert event_of(OomEvent())["report"]["tasks"] is None
+    assert event_of(OomEvent())["report"]["kills"] == []
 
 
 def test_members_of_pairs_have_names() -> None:
-    found = event_of(everything())
+    found = event_of(everything())["report"]
     assert found["meminfo"]["zones"][0]["buddy"][0] == {"free_blocks": 0, "size_kb": 4, "types": "UM"}
     assert found["stack"]["inner"][0]["entries_before"] == 1
 
 
 def test_a_live_mask_gets_its_names() -> None:
-    assert event_of(seed())["trigger"]["gfp_flags"] == "GFP_KERNEL"
+    assert event_of(seed())["report"]["trigger"]["gfp_flags"] == "GFP_KERNEL"
 
 
 def test_lines_that_nothing_reads() -> None:
     line = json.loads(written("jsonl", everything()))
     assert line["unread"] == [{"number": 3, "text": "odd\\xff"}]
-    assert "lines" not in line["event"]
+    assert "lines" not in line["event"]["origin"]
 
 
 def test_findings_keep_facts_apart() -> None:
@@ -135,14 +136,14 @@ def test_findings_keep_facts_apart() -> None:
 
 
 def test_text_is_ascii() -> None:
-    event = replace(seed(), kills=tuple(replace(kill, comm="é\u202e\x1b\x9b") for kill in seed().kills))
+    event = changed(seed(), kills=tuple(replace(kill, comm="é\u202e\x1b\x9b") for kill in seed().report.kills))
     for format in ("json", "jsonl", "yaml"):
         assert written(format, event).isascii()
-    assert event_of(event)["kills"][0]["comm"] == "é\u202e\x1b\x9b"
+    assert event_of(event)["report"]["kills"][0]["comm"] == "é\u202e\x1b\x9b"
 
 
 def test_a_line_is_a_line() -> None:
-    event = replace(seed(), kills=tuple(replace(kill, comm="a\nb\u2028c") for kill in seed().kills))
+    event = changed(seed(), kills=tuple(replace(kill, comm="a\nb\u2028c") for kill in seed().report.kills))
     assert len(written("jsonl", event).splitlines()) == 1
 
 

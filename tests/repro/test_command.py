@@ -15,11 +15,12 @@ import pytest
 
 from oomtrace.cli import run
 from oomtrace.errors import OomtraceError
-from oomtrace.model import Kill, Memcg, OomEvent, Trigger
+from oomtrace.model import Kill, Memcg, Trigger
 from oomtrace.repro import cgroups
 from oomtrace.repro.command import Command
 from oomtrace.repro.journal import Journal
 from oomtrace.repro.signals import Signals
+from tests.events import made
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
@@ -111,15 +112,15 @@ def test_killed_run_is_cleaned_up(tmp_path: Path) -> None:
 
 
 def test_which_events_are_the_commands() -> None:
-    assert run.concerns(OomEvent(memcg=Memcg(path="/x/below")), "/x")
-    assert run.concerns(OomEvent(kind="global", victim_memcg="/x"), "/x")
-    assert run.concerns(OomEvent(kind="global", trigger=Trigger(memcg="/x")), "/x")
-    assert not run.concerns(OomEvent(memcg=Memcg(path="/xy")), "/x")
+    assert run.concerns(made(memcg=Memcg(path="/x/below")), "/x")
+    assert run.concerns(made(kind="global", victim_memcg="/x"), "/x")
+    assert run.concerns(made(kind="global", trigger=Trigger(memcg="/x")), "/x")
+    assert not run.concerns(made(memcg=Memcg(path="/xy")), "/x")
 
 
 def test_expectations() -> None:
     class Traced:
-        event = OomEvent(kills=(Kill(1, "hog"),))
+        event = made(kills=(Kill(1, "hog"),))
 
     events = [Traced()]
     verdicts = {

@@ -90,7 +90,7 @@ def test_absence_is_not_known_where_records_are_lost() -> None:
 
 def test_one_event_of_several_is_enough() -> None:
     names = ("6.1-memcg-v2", "7.3-memcg-v2")
-    pid = live(names[1])[0].kills[0].pid
+    pid = live(names[1])[0].report.kills[0].pid
     assert problems(Said(rf"^hog \({pid}\)", why.CERTAIN), "killed", names) == []
     assert problems(Said(r"^hog \(9\)", why.CERTAIN), "killed", names)
 

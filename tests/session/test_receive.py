@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -13,6 +12,7 @@ import pytest
 from oomtrace import text
 from oomtrace.session.receive import Names, Receiver, Traced
 from oomtrace.wire import capture
+from tests.events import changed
 
 CORE, MODULE, PROGRAM, DATA = 0xFFFFFFFF81000010, 0xFFFFFFFFC0001010, 0xFFFFFFFFC0002010, 0xFFFFFFFFC0003010
 PATH = Path(__file__).resolve().parent.parent / "fixtures" / "data" / "6.12-memcg-v2.oom"
@@ -58,7 +58,7 @@ def traced() -> Traced:
 
 def test_a_capture_holds_what_came(traced: Traced) -> None:
     (event,) = capture.events(capture.load(io.BytesIO(traced.capture())))
-    assert event == replace(traced.event, source="capture")
+    assert event == changed(traced.event, source="capture")
 
 
 def received(path: Path, *hold_back: str) -> "tuple[Receiver, list[bytes]]":
@@ -78,12 +78,12 @@ def test_a_kill_is_told_before_the_memory_is_free(path: Path) -> None:
     assert late
     (early,) = receiver.killed()
     assert not list(receiver.killed()) and not list(receiver.ready(0))
-    assert early.kills and not early.releases
+    assert early.report.kills and not early.trace.releases
     for record in late:
         receiver.add(record, 1)
     (whole,) = receiver.ready(1)
     (at_once,) = received(path)[0].flush()
-    assert whole.event == at_once.event and whole.event.releases
+    assert whole.event == at_once.event and whole.event.trace.releases
     assert text.replay(early) == text.replay(whole.event)
     assert whole.capture() == at_once.capture()
 
@@ -92,12 +92,12 @@ def test_what_comes_late_and_matters_is_decoded_again() -> None:
     receiver, _ = received(PATH, "REC_SUMMARY")
     receiver._assembler.killed = receiver._assembler.flush  # type: ignore[method-assign]  # as if nothing were missing
     (early,) = receiver.killed()
-    assert early.summary is not None and early.summary.cpuset is None
+    assert early.report.summary is not None and early.report.summary.cpuset is None
     found = capture.load(io.BytesIO(PATH.read_bytes()))
     for record in found.records:
         receiver.add(record, 1)
     (whole,) = receiver.flush()
-    assert whole.event.summary is not None and whole.event.summary.cpuset == "foo"
+    assert whole.event.report.summary is not None and whole.event.report.summary.cpuset == "foo"
 
 
 def test_it_goes_from_process_to_process(traced: Traced) -> None:
@@ -158,4 +158,5 @@ def test_an_event_has_names_of_a_module_that_came_before_it() -> None:
     for record in found.records:
         receiver.add(record, 0)
     (event,) = receiver.flush()
-    assert event.event.stack is not None and any("oom_kill_process" in str(e) for e in event.event.stack.entries)
+    stack = event.event.report.stack
+    assert stack is not None and any("oom_kill_process" in str(entry) for entry in stack.entries)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from oomtrace.model import Kill, Memcg, OomEvent, Trigger
+from oomtrace.model import Kill, Memcg, Trigger
 from oomtrace.session.select import Selection
+from tests.events import made
 
-EVENT = OomEvent(
+EVENT = made(
     kind="memcg", memcg=Memcg(path="/kubepods/pod1"), victim_memcg="/kubepods/pod1/c2", kills=(Kill(7, "java"),),
     trigger=Trigger(comm="sh", pid=8, tgid=8),
 )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import List
 
 import pytest
 
-from oomtrace import text, verify
+from oomtrace import text
 from oomtrace.model import Failure, OomEvent, Wait
+from oomtrace.session import verify
+from tests.events import changed
 
 PRINTED = (Path(__file__).resolve().parent.parent / "fixtures" / "data" / "6.1-memcg-v2.kmsg").read_bytes()
 NOISE = b"6,1,2,-;eth0: link becomes ready\n"
@@ -82,7 +83,7 @@ def test_what_the_kernel_does_not_report_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(time, "sleep", lambda _seconds: pytest.fail("waits"))
     log = verify.KernelLog()
-    assert not log.check(replace(_event(1000), **what)).kernel_lines  # type: ignore[arg-type]
+    assert not log.check(changed(_event(1000), **what)).kernel_lines
     log.close()
 
 
@@ -114,7 +115,7 @@ def test_what_has_been_printed_neither_grows_nor_is_read_again(
     for _ in range(20):
         kernel.print(200 * NOISE)
         kernel.read_bytes = 0
-        log.check(replace(event, printed=False))
+        log.check(changed(event, printed=False))
     assert kernel.read_bytes < 600 * len(NOISE)
     assert log.check(_event(2099)).exact, "and is found all the same"
     log.close()

@@ -21,6 +21,7 @@ from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 from oomtrace.formats import DIALECTS
 from oomtrace.model import Kill, Machine, Memcg, OomEvent, PageCounter, Stack, Task, Trigger, Verdict
 from oomtrace.text import text, write
+from tests.events import made
 
 _SLOW = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 _NAMES = st.one_of(
@@ -73,7 +74,7 @@ def test_names_of_processes(name: str, other: str, dialect: str) -> None:
     """What a process calls itself cannot change what is read of the others."""
     name = name.encode()[:15].decode("utf-8", "ignore")
     other = other.encode()[:15].decode("utf-8", "ignore")
-    event = OomEvent(
+    event = made(
         kind="memcg", machine=Machine(release="1.0.0-none", version="#1", taint="Not tainted"),
         trigger=Trigger(comm=name, pid=1, uid=0, cpu=0, gfp_mask=0xcc0, order=0, oom_score_adj=0, oom_adj=0, cpuset="/",
                         mems_allowed="0"),
@@ -88,8 +89,8 @@ def test_names_of_processes(name: str, other: str, dialect: str) -> None:
     if name.strip() != name or other.strip() != other:
         return  # a log may lose such blanks, and the reader puts up with that
     found = events(printed)
-    assert [kill.comm for one in found for kill in one.kills] == [name]
-    assert [task.comm for one in found for task in one.tasks or ()] == [name, other]
+    assert [kill.comm for one in found for kill in one.report.kills] == [name]
+    assert [task.comm for one in found for task in one.report.tasks or ()] == [name, other]
     assert "".join(map(kernel_text, found)) == text(write(event, DIALECTS[dialect]))
 
 

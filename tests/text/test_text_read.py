@@ -27,36 +27,37 @@ from oomtrace.text.survey import Tally, series, table, tally
 
 def test_each_value_of_the_seed() -> None:
     event, = events(SEED)
-    assert event.kind == "memcg" and event.source == "log" and event.missing == () and not event.incomplete
-    assert (event.trigger.comm, event.trigger.pid, event.trigger.cpu) == ("python", 1399, 6)
-    assert (event.trigger.gfp_mask, event.trigger.gfp_flags, event.trigger.order) == (0xd0, None, 0)
-    assert (event.trigger.oom_score_adj, event.trigger.cpuset, event.trigger.mems_allowed) == (0, "/", "0")
-    assert (event.machine.release, event.machine.version) == ("3.10.0-693.21.1.el7.x86_64", "#1")
-    assert (event.machine.taint, event.machine.hardware) == (
+    assert event.kind == "memcg" and event.origin.source == "log" and event.origin.missing == ()
+    trigger = event.report.trigger
+    assert (trigger.comm, trigger.pid, trigger.cpu) == ("python", 1399, 6)
+    assert (trigger.gfp_mask, trigger.gfp_flags, trigger.order) == (0xd0, None, 0)
+    assert (trigger.oom_score_adj, trigger.cpuset, trigger.mems_allowed) == (0, "/", "0")
+    assert (event.report.machine.release, event.report.machine.version) == ("3.10.0-693.21.1.el7.x86_64", "#1")
+    assert (event.report.machine.taint, event.report.machine.hardware) == (
         "Not tainted", "QEMU Standard PC (i440FX + PIIX, 1996), BIOS 0.5.1 01/01/2011")
-    assert event.stack is not None and len(event.stack.entries) == 13
-    assert event.stack.entries[0] == Frame("dump_stack", 0x19, 0x1b, address=0xffffffff816ae7c8)
-    assert event.stack.entries[2] == Frame("try_get_mem_cgroup_from_mm", 0x34, 0x60, address=0xffffffff811f5fc4,
+    assert event.report.stack is not None and len(event.report.stack.entries) == 13
+    assert event.report.stack.entries[0] == Frame("dump_stack", 0x19, 0x1b, address=0xffffffff816ae7c8)
+    assert event.report.stack.entries[2] == Frame("try_get_mem_cgroup_from_mm", 0x34, 0x60, address=0xffffffff811f5fc4,
                                            reliable=False)
-    assert event.memcg is not None and event.memcg.path == "/foo" and event.victim_memcg == "/foo"
-    assert event.memcg.memory == PageCounter(1048576, 1048576, 677)
-    assert event.memcg.memsw == PageCounter(1048576, 9007199254740988, 0)
-    assert event.memcg.kmem == PageCounter(0, 9007199254740988, 0)
-    stats, = event.memcg.stats
+    assert event.report.memcg is not None and event.report.memcg.path == "/foo" and event.report.victim_memcg == "/foo"
+    assert event.report.memcg.memory == PageCounter(1048576, 1048576, 677)
+    assert event.report.memcg.memsw == PageCounter(1048576, 9007199254740988, 0)
+    assert event.report.memcg.kmem == PageCounter(0, 9007199254740988, 0)
+    stats, = event.report.memcg.stats
     assert (stats.path, stats.unit) == ("/foo", "KB")
     assert stats.values == {
         "cache": 56, "rss": 1048520, "rss_huge": 1038336, "mapped_file": 0, "swap": 0, "inactive_anon": 0,
         "active_anon": 1048520, "inactive_file": 28, "active_file": 28, "unevictable": 0}
-    assert event.tasks == (
+    assert event.report.tasks == (
         Task(1243, "bash", uid=0, tgid=1243, total_vm_pages=29143, rss_pages=850, nr_ptes=13, swapents_pages=0,
              oom_score_adj=0),
         Task(1399, "python", uid=0, tgid=1399, total_vm_pages=1007354, rss_pages=262500, nr_ptes=527,
              swapents_pages=0, oom_score_adj=0))
-    assert event.verdict == Verdict("Memory cgroup out of memory", 1399, "python", 973)
-    assert event.kills == (Kill(1399, "python", total_vm_kb=4029416, anon_rss_kb=1048144, file_rss_kb=1856,
+    assert event.report.verdict == Verdict("Memory cgroup out of memory", 1399, "python", 973)
+    assert event.report.kills == (Kill(1399, "python", total_vm_kb=4029416, anon_rss_kb=1048144, file_rss_kb=1856,
                                 shmem_rss_kb=0, time_ns=122_100_541_000),)
-    assert event.lines[0].prefix == "[  122.078526] " and event.lines[0].time_ns == 122_078_526_000
-    assert [line.number for line in event.lines] == list(range(1, 29))
+    assert event.origin.lines[0].prefix == "[  122.078526] " and event.origin.lines[0].time_ns == 122_078_526_000
+    assert [line.number for line in event.origin.lines] == list(range(1, 29))
     assert kernel_text(event) == SEED_TEXT
 
 
@@ -91,15 +92,15 @@ def test_every_report_is_found_and_attributed(path: Path) -> None:
     assert len(found) == (2 if path.name in TWO_REPORTS else 1)
     row = next(line.split("\t") for line in (CORPUS / "MANIFEST.tsv").read_text().splitlines()
                if line.startswith(path.name + "\t"))
-    releases = {event.machine.release for event in found}
+    releases = {event.report.machine.release for event in found}
     if row[1][0].isdigit() and "inferred" not in row[1] and "mailwrap-tail" not in path.name:
         assert row[1] in releases
-    assert all(event.machine.release is None or series(event) for event in found)
+    assert all(event.report.machine.release is None or series(event) for event in found)
     kinds = {event.kind for event in found}
     if "memcg" in row[2]:
         assert kinds == {"memcg"}
-        assert all((event.memcg is not None and event.memcg.path) or "memory cgroup usage" in event.missing
-                   for event in found)
+        assert all((event.report.memcg is not None and event.report.memcg.path)
+                   or "memory cgroup usage" in event.origin.missing for event in found)
     else:
         assert "memcg" not in kinds
 
@@ -112,7 +113,7 @@ def test_every_victim_is_found(path: Path) -> None:
     found = events(path.read_bytes())
     pids = [int(line.split("Killed process ")[1].split(" ")[0].rstrip(","))
             for line in raw.splitlines() if "Killed process " in line and "total-vm" in line]
-    assert sorted(pids) == sorted(kill.pid for event in found for kill in event.kills
+    assert sorted(pids) == sorted(kill.pid for event in found for kill in event.report.kills
                                   if kill.total_vm_kb is not None)[:len(pids)]
 
 
@@ -146,8 +147,8 @@ def test_forms(form: str) -> None:
         wanted = events((CORPUS / "vm" / f"{name}.kmsg").read_bytes())
         found = events({**FORMS, **TOOLS}[form](_log(name)))
         assert [event.kind for event in found] == [event.kind for event in wanted]
-        assert [event.victim and event.victim.pid for event in found] == [
-            event.victim and event.victim.pid for event in wanted]
+        assert [event.report.victim and event.report.victim.pid for event in found] == [
+            event.report.victim and event.report.victim.pid for event in wanted]
         if (form, name) not in LOST:
             assert "".join(map(kernel_text, found)) == "".join(map(kernel_text, wanted)), (form, name)
 
@@ -202,7 +203,7 @@ def test_two_reports_interleaved_by_parts() -> None:
         merged += first[cut:stop] + second[cut:stop]
     found = events("\n".join(merged))
     assert sorted(str(event.kind) for event in found) == ["global", "memcg"]
-    assert {event.victim.comm for event in found if event.victim} == {"hog)( x", "globalhog"}
+    assert {event.report.victim.comm for event in found if event.report.victim} == {"hog)( x", "globalhog"}
 
 
 OTHERS = [
@@ -229,16 +230,16 @@ def test_foreign_lines_are_not_of_the_report(name: str) -> None:
         noisy += [line] + [line[:15] + chance.choice(OTHERS) for _ in range(chance.choice((0, 0, 1, 2)))]
     found, = events("\n".join(noisy))
     assert kernel_text(found) == kernel_text(wanted)
-    assert found.missing == wanted.missing == ()
+    assert found.origin.missing == wanted.origin.missing == ()
 
 
 def test_a_line_that_no_row_knows_stays_at_its_place() -> None:
     lines = SEED.splitlines()
     lines.insert(20, lines[20][:15] + "memory pressure: 12kB of a newer kernel")
     event, = events("\n".join(lines))
-    assert [line.text for line in event.lines if line.row is None] == ["memory pressure: 12kB of a newer kernel"]
+    assert [line.text for line in event.origin.lines if line.row is None] == ["memory pressure: 12kB of a newer kernel"]
     assert kernel_text(event) == "".join(line[15:] + "\n" for line in lines)
-    assert event.lines[20].number == 21
+    assert event.origin.lines[20].number == 21
 
 
 # Parts of reports.
@@ -250,23 +251,24 @@ def _part(first: int, last: int = 28) -> OomEvent:
 
 def test_the_last_two_lines() -> None:
     event = _part(26)
-    assert event.kind == "memcg" and event.verdict is not None and event.victim is not None
-    assert event.victim.comm == "python" and event.verdict.score == 973
-    assert event.missing == ("first line", "CPU line", "call trace", "memory cgroup usage", "memory cgroup statistics",
+    assert event.kind == "memcg" and event.report.verdict is not None and event.report.victim is not None
+    assert event.report.victim.comm == "python" and event.report.verdict.score == 973
+    assert event.origin.missing == ("first line", "CPU line", "call trace", "memory cgroup usage",
+                                    "memory cgroup statistics",
                              "task table")
 
 
 def test_without_its_head_and_without_its_tail() -> None:
-    assert _part(18).missing == ("first line", "CPU line", "call trace")
+    assert _part(18).origin.missing == ("first line", "CPU line", "call trace")
     tail = _part(0, 23)
-    assert tail.missing == ("task table", "Kill process line", "Killed process line")
-    assert tail.memcg is not None and tail.memcg.path == "/foo"
+    assert tail.origin.missing == ("task table", "Kill process line", "Killed process line")
+    assert tail.report.memcg is not None and tail.report.memcg.path == "/foo"
 
 
 def test_a_table_that_is_cut() -> None:
     lines = SEED.splitlines(keepends=True)
     event, = events("".join(lines[:25] + lines[26:]))
-    assert event.missing == ("part of the task table",)
+    assert event.origin.missing == ("part of the task table",)
 
 
 @pytest.mark.parametrize("cut", range(1, len(SEED), 97))
@@ -276,8 +278,9 @@ def test_truncated_at_any_byte(cut: int) -> None:
     found = events(SEED[:cut])
     assert len(found) == (1 if cut > 45 else 0)
     for event in found:
-        assert event.trigger.comm == "python"
-        for wanted, part in ((whole.tasks or (), event.tasks or ()), (whole.kills, event.kills)):
+        assert event.report.trigger.comm == "python"
+        tasks, kills = (whole.report.tasks or (), event.report.tasks or ()), (whole.report.kills, event.report.kills)
+        for wanted, part in (tasks, kills):
             for complete, one in zip(wanted, part):
                 assert one.pid == complete.pid
         assert SEED_TEXT.startswith(kernel_text(event).rstrip("\n"))
@@ -287,7 +290,7 @@ def test_truncated_at_any_byte(cut: int) -> None:
 def test_a_table_switched_off_is_not_missing() -> None:
     for name in ("5.10-numa-oom_dump_tasks0", "7.3-numa-oom_dump_tasks0"):
         event, = events((CORPUS / "vm" / f"{name}.kmsg").read_bytes())
-        assert event.tasks is None and event.missing == ()
+        assert event.report.tasks is None and event.origin.missing == ()
 
 
 # Streams.
@@ -312,7 +315,7 @@ def test_a_live_stream_gives_each_event_as_its_last_line_arrives() -> None:
                 stream.write(line.encode())
             assert arrived.wait(5)  # the stream is still open
     thread.join(5)
-    assert [event.missing for event in found] == [(), ()]
+    assert [event.origin.missing for event in found] == [(), ()]
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 4096])
@@ -320,13 +323,13 @@ def test_pieces_of_any_size(size: int) -> None:
     data = (SEED + "x\n" * 300 + SEED).encode()
     found = list(read(data[at: at + size] for at in range(0, len(data), size)))
     assert [kernel_text(event) for event in found] == [SEED_TEXT] * 2
-    assert [event.lines[0].number for event in found] == [1, 329]
+    assert [event.origin.lines[0].number for event in found] == [1, 329]
 
 
 def test_the_reaper_comes_later() -> None:
     reaped = "[  123.000000] oom_reaper: reaped process 1399 (python), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB\n"
     event, = events(SEED + "[  122.5] usb 1-1: new device\n" * 20 + reaped)
-    assert [reap.pid for reap in event.reaps] == [1399]
+    assert [reap.pid for reap in event.report.reaps] == [1399]
 
 
 def test_memory_is_bounded() -> None:

@@ -60,12 +60,12 @@ Out of memory: kill process 400 (worker) score 90231 or a child
 @pytest.mark.parametrize("report", [ARM, S390, SQUEEZE], ids=["arm", "s390", "2.6.32"])
 def test_each_line_has_a_row(report: str) -> None:
     event, = events(report)
-    assert [line for line in event.lines if line.row is None] == []
+    assert [line for line in event.origin.lines if line.row is None] == []
     assert kernel_text(event) == report
 
 
 def test_frames_of_old_arm_kernels_name_both_functions() -> None:
-    stack = events(ARM)[0].stack
+    stack = events(ARM)[0].report.stack
     assert stack is not None
     assert stack.entries[0] == Frame("dump_stack", 0x18, 0x1c, address=0xc0522222, called="dump_backtrace",
                                      called_address=0xc0011111, called_offset=0, called_size=0x10c)
@@ -91,14 +91,14 @@ def test_words_of_people_between_the_lines(between: str) -> None:
 def test_a_line_without_prefix_that_may_be_the_kernels_stays() -> None:
     lines = _stamped(SEED_TEXT.splitlines())
     event, = events("\n".join([*lines[:22], " shiny_new:12 counters:34", *lines[22:]]) + "\n")
-    assert [line.text for line in event.lines if line.row is None] == [" shiny_new:12 counters:34"]
+    assert [line.text for line in event.origin.lines if line.row is None] == [" shiny_new:12 counters:34"]
 
 
 def test_what_a_console_was_writing_is_not_of_the_name() -> None:
     found = events("> Making things (12 parts): [   31.251333] mkfs.any invoked\n"
                    "> oom-killer: gfp_mask=0x101cc0(GFP_USER|__GFP_WRITE), order=0, oom_score_adj=0\n"
                    "> [   31.300000] Out of memory: Killed process 7 (hog) total-vm:1kB, anon-rss:1kB, file-rss:0kB\n")
-    assert [event.trigger.comm for event in found] == ["mkfs.any"]
+    assert [event.report.trigger.comm for event in found] == ["mkfs.any"]
 
 
 def test_a_lockup_within_an_oom_is_no_report() -> None:
@@ -112,7 +112,7 @@ def test_the_last_lines_of_a_groups_kill_are_one_report() -> None:
     event, = events("Tasks in /a are going to be killed due to memory.oom.group set\n"
                     f"Memory cgroup out of memory: Killed process 90 (hog) {sizes}\n"
                     f"Memory cgroup out of memory: Killed process 91 (hog) {sizes}\n")
-    assert [kill.pid for kill in event.kills] == [90, 91] and event.oom_group == "/a"
+    assert [kill.pid for kill in event.report.kills] == [90, 91] and event.report.oom_group == "/a"
 
 
 @pytest.mark.parametrize("module", [gzip, lzma])
@@ -137,7 +137,7 @@ def test_a_line_cut_anywhere_can_be_explained(line: str) -> None:
     for end in range(1, len(line)):
         for event in events(f"{line[:end]}\n{killed}\n"):
             assert why.explain(event)
-            path = event.memcg.path if event.memcg is not None else None
+            path = event.report.memcg.path if event.report.memcg is not None else None
             assert path in (None, "/a") or line.startswith("Task"), end
 
 

@@ -12,10 +12,11 @@ from oomtrace import why
 from oomtrace.model import Candidate, Kill, Machine, OomEvent, PageCounter, Task, Verdict
 from oomtrace.why import CERTAIN, LIKELY, UNKNOWN, badness
 from oomtrace.why.totalpages import totalpages
+from tests.events import changed
 
 
 def released(event: OomEvent, release: Optional[str]) -> OomEvent:
-    return replace(event, machine=Machine(release=release))
+    return changed(event, machine=Machine(release=release))
 
 
 def pick(event: OomEvent) -> why.Finding:
@@ -63,7 +64,7 @@ def test_adj_is_scaled_by_whole_thousands() -> None:
 
 
 def test_the_bonus_is_only_roots() -> None:
-    weighed = badness.weigh(replace(seed(), tasks=tuple(replace(row, uid=5) for row in seed().tasks or ())))
+    weighed = badness.weigh(changed(seed(), tasks=tuple(replace(row, uid=5) for row in seed().report.tasks or ())))
     assert [w.low for w in weighed] == [(863, 863), (263027, 263027)]
 
 
@@ -85,19 +86,19 @@ def test_totalpages_decide_where_adj_differ() -> None:
     assert finding.confidence == LIKELY
     assert "depends on totalpages" in (finding.interpretation or "")
     assert pick(memcg2(rows, swap=PageCounter(0, 0, 0))).confidence == CERTAIN  # no swap allowed: totalpages are known
-    assert pick(replace(memcg2(rows), totalpages=12288)).confidence == CERTAIN
+    assert pick(changed(memcg2(rows), totalpages=12288)).confidence == CERTAIN
 
 
 def test_a_score_that_does_not_follow_is_said() -> None:
     event = seed()
-    finding = pick(replace(event, verdict=replace(event.verdict or Verdict("", 0, "", 0), score=1010)))
+    finding = pick(changed(event, verdict=replace(event.report.verdict or Verdict("", 0, "", 0), score=1010)))
     assert "does not follow" in (finding.interpretation or "")
     assert "the kernel printed score 1010" in finding.sentence
 
 
 def test_a_score_tells_of_swap() -> None:
     event = seed()
-    event = replace(event, verdict=replace(event.verdict or Verdict("", 0, "", 0), score=500))
+    event = changed(event, verdict=replace(event.report.verdict or Verdict("", 0, "", 0), score=500))
     explanation = why.explain(event)
     finding = explanation.finding("totalpages")
     assert finding is not None
@@ -107,8 +108,8 @@ def test_a_score_tells_of_swap() -> None:
 
 
 def test_a_coarse_score_tells_nothing_of_swap() -> None:
-    rows = tuple(replace(row, uid=5, rss_pages=2000) for row in seed().tasks or () if row.pid == 1399)
-    event = replace(seed(), tasks=rows, verdict=Verdict("Memory cgroup out of memory", 1399, "python", 9))
+    rows = tuple(replace(row, uid=5, rss_pages=2000) for row in seed().report.tasks or () if row.pid == 1399)
+    event = changed(seed(), tasks=rows, verdict=Verdict("Memory cgroup out of memory", 1399, "python", 9))
     assert why.explain(event).finding("totalpages") is None
 
 
@@ -144,27 +145,27 @@ def test_without_adj_the_exempt_count_too() -> None:
 
 def test_allocating_task() -> None:
     event = machine_wide()
-    kill = replace(event.kills[0], message="Out of memory (oom_kill_allocating_task)")
-    finding = pick(replace(event, kills=(kill,)))
+    kill = replace(event.report.kills[0], message="Out of memory (oom_kill_allocating_task)")
+    finding = pick(changed(event, kills=(kill,)))
     assert "vm.oom_kill_allocating_task" in finding.sentence
     assert finding.interpretation == "No badness was compared."
 
 
 def test_a_task_that_asked_to_go_first() -> None:
-    finding = pick(replace(memcg2(), chosen_points=2**63 - 1))
+    finding = pick(changed(memcg2(), chosen_points=2**63 - 1))
     assert "oom_task_origin" in finding.sentence
 
 
 def test_a_child_dies_for_its_parent() -> None:
     event = seed()
-    finding = why.explain(replace(event, kills=(Kill(1243, "bash"),))).finding("killed")
+    finding = why.explain(changed(event, kills=(Kill(1243, "bash"),))).finding("killed")
     assert finding is not None
     assert finding.interpretation == "The kernel had chosen python (1399) and sacrificed this child of it."
 
 
 def test_a_chosen_thread_is_no_parent() -> None:
     """Up to 4.8 threads are weighed: pid 1400 has no row, but its score is that of the killed process."""
-    event = replace(seed(), verdict=Verdict("Memory cgroup out of memory", 1400, "python", 973))
+    event = changed(seed(), verdict=Verdict("Memory cgroup out of memory", 1400, "python", 973))
     assert "agrees" in (pick(event).interpretation or "")
     killed = why.explain(event).finding("killed")
     assert killed is not None
@@ -172,26 +173,26 @@ def test_a_chosen_thread_is_no_parent() -> None:
 
 
 def test_no_table() -> None:
-    finding = pick(replace(memcg2(), tasks=None))
+    finding = pick(changed(memcg2(), tasks=None))
     assert finding.confidence == UNKNOWN
     assert "there is no task table" in (finding.interpretation or "")
 
 
 def test_no_row_of_the_chosen() -> None:
-    finding = pick(replace(memcg2(), tasks=(task(10, "small", 100),)))
+    finding = pick(changed(memcg2(), tasks=(task(10, "small", 100),)))
     assert "has no row of it" in (finding.interpretation or "")
 
 
 def test_a_row_of_another_thread() -> None:
     """The table shows the first thread with an mm, whose pid may not be the process's."""
     rows = (task(10, "small", 100), task(77, "hog", 9000, tgid=11))
-    event = replace(memcg2(), tasks=rows)
+    event = changed(memcg2(), tasks=rows)
     assert pick(event).confidence == CERTAIN
 
 
 def test_live_candidates_are_what_was_weighed() -> None:
     rows = (task(10, "small", 100), task(11, "hog", 5000), task(12, "dying", 9000))
-    event = replace(
+    event = changed(
         memcg2(rows), totalpages=12288, chosen_points=5000, source="live",
         candidates=(Candidate(rows[0], 100), Candidate(rows[1], 5000), Candidate(rows[2], None, "MMF_OOM_SKIP")),
     )
@@ -201,16 +202,16 @@ def test_live_candidates_are_what_was_weighed() -> None:
 
 
 def test_live_points_that_differ_are_said() -> None:
-    event = replace(memcg2(), totalpages=12288, chosen_points=9999)
+    event = changed(memcg2(), totalpages=12288, chosen_points=9999)
     assert "recomputed 10000, the kernel's 9999" in (pick(event).interpretation or "")
 
 
 def test_live_totalpages_tell_of_swap() -> None:
-    explanation = why.explain(replace(memcg2(), totalpages=12288))
+    explanation = why.explain(changed(memcg2(), totalpages=12288))
     finding, swap = explanation.finding("totalpages"), explanation.finding("swap")
     assert finding is not None and finding.confidence == CERTAIN
     assert swap is not None and swap.confidence == CERTAIN
-    more = why.explain(replace(memcg2(), totalpages=12288 + 65536)).finding("totalpages")
+    more = why.explain(changed(memcg2(), totalpages=12288 + 65536)).finding("totalpages")
     assert more is not None and "256.0 MiB of swap" in more.sentence
 
 

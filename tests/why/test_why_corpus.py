@@ -58,7 +58,7 @@ def test_every_report_is_explained(path: Path) -> None:
 def test_the_ranking_agrees(path: Path) -> None:
     for event in events(path):
         pick = why.explain(event).finding("pick")
-        table = event.tasks and not any("task table" in part for part in event.missing)
+        table = event.report.tasks and not any("task table" in part for part in event.origin.missing)
         if pick is None or not table:
             continue
         said = pick.interpretation or ""
@@ -107,9 +107,9 @@ def test_a_scenario_has_its_verdicts(path: Path) -> None:
     sentences = {finding.id: finding for finding in explanation.findings}
     assert sentences["full"].sentence.startswith(full)
     assert filler in (sentences["filled"].interpretation or "")
-    assert event.victim is not None
-    assert victim in event.victim.comm
+    assert event.report.victim is not None
+    assert victim in event.report.victim.comm
     assert "agrees" in (sentences["pick"].interpretation or "")
     # No report of a memcg tells whether there is swap.
-    if event.kind == "memcg" and event.memcg and event.memcg.swap and "swap" in sentences:
+    if event.kind == "memcg" and event.report.memcg and event.report.memcg.swap and "swap" in sentences:
         assert sentences["swap"].confidence == UNKNOWN

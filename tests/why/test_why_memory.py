@@ -11,6 +11,7 @@ from why_events import NO_LIMIT_KB, machine_wide, memcg2, seed, stack, task, zon
 from oomtrace import why
 from oomtrace.model import Growth, Machine, Memcg, MemcgLevel, MemcgStats, MemInfo, OomEvent, PageCounter, Reclaim
 from oomtrace.why import CERTAIN, LIKELY, UNKNOWN, look
+from tests.events import changed, made
 
 
 def found(event: OomEvent, id: str) -> why.Finding:
@@ -24,8 +25,8 @@ def amounts(event: OomEvent) -> Dict[str, int]:
 
 
 def with_memcg(event: OomEvent, **changes: object) -> OomEvent:
-    assert event.memcg is not None
-    return replace(event, memcg=replace(event.memcg, **changes))  # type: ignore[arg-type]
+    assert event.report.memcg is not None
+    return changed(event, memcg=replace(event.report.memcg, **changes))  # type: ignore[arg-type]
 
 
 def test_memory_stat_of_v2_does_not_count_twice() -> None:
@@ -44,8 +45,8 @@ def test_what_is_not_accounted_for_is_named() -> None:
 
 def test_before_5_18_kernel_memory_has_counters_of_its_parts_only() -> None:
     event = memcg2(anon=1 << 20, file=0, shmem=0)
-    assert event.memcg is not None
-    values = {**event.memcg.stats[0].values, "slab": 3 << 20, "kernel_stack": 1 << 20}
+    assert event.report.memcg is not None
+    values = {**event.report.memcg.stats[0].values, "slab": 3 << 20, "kernel_stack": 1 << 20}
     del values["kernel"]
     event = with_memcg(event, stats=(MemcgStats("/a", values, "bytes"),))
     assert amounts(event)["kernel"] == 4 << 10
@@ -104,7 +105,7 @@ def test_up_to_5_2_each_memcg_below_has_a_line() -> None:
 
 def test_statistics_that_the_kernel_did_not_sum_up() -> None:
     """mem_cgroup_print_oom_meminfo() flushes them (mm/memcontrol.c); where nothing is printed they are old."""
-    event = replace(memcg2(anon=0, file=0, shmem=0, kernel=0), printed=False, unprinted_reason="rate limit")
+    event = changed(memcg2(anon=0, file=0, shmem=0, kernel=0), printed=False, unprinted_reason="rate limit")
     finding = found(event, "filled")
     assert "for this OOM it did not" in (finding.interpretation or "")
     assert finding.confidence == UNKNOWN
@@ -131,7 +132,7 @@ def test_the_filler_is_named(stats: Dict[str, Any], name: str) -> None:
 def test_without_a_total_there_are_no_shares() -> None:
     event = machine_wide()
     cut = MemInfo({"active_anon_pages": 30000, "inactive_anon_pages": 0}, zones=(), tail={})
-    finding = found(replace(event, meminfo=cut), "filled")
+    finding = found(changed(event, meminfo=cut), "filled")
     assert "%" not in finding.sentence
     assert finding.confidence == UNKNOWN
 
@@ -147,7 +148,7 @@ def test_usage_below_the_limit() -> None:
 
 def test_a_large_charge_needs_more_room() -> None:
     event = with_memcg(memcg2(), memory=PageCounter(49152 - 1024, 49152, 3))
-    event = replace(event, trigger=replace(event.trigger, order=9))
+    event = changed(event, trigger=replace(event.report.trigger, order=9))
     assert found(event, "full").sentence.startswith("/a was at its memory limit of 48.0 MiB (49152 kB), usage 47.0 MiB")
 
 
@@ -160,7 +161,7 @@ def test_other_limits_of_v1(name: str, label: str) -> None:
 
 def test_memory_max_written() -> None:
     event = with_memcg(memcg2(), memory=PageCounter(49152, 8192, 13))
-    event = replace(event, stack=stack("mem_cgroup_out_of_memory", "memory_max_write", "cgroup_file_write"))
+    event = changed(event, stack=stack("mem_cgroup_out_of_memory", "memory_max_write", "cgroup_file_write"))
     assert "usage 48.0 MiB" in found(event, "full").sentence
     assert "a write to memory.max" in found(event, "charging").sentence
     assert "held more than its memory limit, lowered to 8.0 MiB" in why.explain(event).headline
@@ -169,14 +170,14 @@ def test_memory_max_written() -> None:
 def test_the_limit_of_the_pod_and_not_of_the_container() -> None:
     pod = "/kubepods/burstable/pod951f6bc5-c5a5-11ea-8707-80e455f266a2"
     event = with_memcg(memcg2(), path=pod)
-    event = replace(event, victim_memcg=pod + "/" + "ab" * 32)
+    event = changed(event, victim_memcg=pod + "/" + "ab" * 32)
     assert found(event, "full").interpretation == "It is the pod's limit, not the container's."
     assert "1 level below the full one" in found(event, "killed").sentence
 
 
 def test_levels_of_a_live_trace() -> None:
     levels = (MemcgLevel("/p/a", 49152, 49152), MemcgLevel("/p", 65536, 65536, min_kb=1024), MemcgLevel("/", 99999))
-    finding = found(with_memcg(memcg2(), path="/p/a", levels=levels), "full")
+    finding = found(changed(with_memcg(memcg2(), path="/p/a"), levels=levels), "full")
     facts = {fact.name: fact.value for fact in finding.facts}
     assert facts["/p limit_kb"] == 65536 and facts["/p min_kb"] == 1024 and "/ limit_kb" not in facts
     assert finding.interpretation == "Full above it too: /p."
@@ -184,9 +185,9 @@ def test_levels_of_a_live_trace() -> None:
 
 def test_the_chargers_memcg_is_known_live() -> None:
     event = memcg2()
-    event = replace(event, trigger=replace(event.trigger, pid=5, memcg="/a/c"))
+    event = changed(event, trigger=replace(event.report.trigger, pid=5, memcg="/a/c"))
     assert "the charger is in /a/c, 1 level below the full one" in found(event, "killed").sentence
-    event = replace(event, trigger=replace(event.trigger, memcg=None))
+    event = changed(event, trigger=replace(event.report.trigger, memcg=None))
     assert "which memory cgroup the charger is in the source does not tell" in found(event, "killed").sentence
 
 
@@ -239,7 +240,7 @@ def test_why_reclaim_failed(stats: Dict[str, Any], words: str, confidence: str) 
 
 def test_protection_and_effort() -> None:
     event = with_memcg(memcg2(), min_protection_kb=2048, low_protection_kb=0)
-    event = replace(event, reclaim=Reclaim(16, 1000, 3, 2_500_000))
+    event = changed(event, reclaim=Reclaim(16, 1000, 3, 2_500_000))
     finding = found(event, "reclaim")
     assert "2.0 MiB (2048 kB) used below is protected by memory.min" in finding.sentence
     assert "the kernel tried: 16 attempts, 3 of 1000 scanned pages reclaimed, in 2.5 ms" in finding.sentence
@@ -264,7 +265,7 @@ def test_a_lower_zone_is_reserved() -> None:
 
 def test_fragmentation() -> None:
     event = machine_wide(zones=(zone("DMA32", 60000, 11000, 1000000, (0, 0, 0, 0, 0)),))
-    event = replace(event, trigger=replace(event.trigger, order=3))
+    event = changed(event, trigger=replace(event.report.trigger, order=3))
     finding = found(event, "reclaim")
     assert finding.sentence.startswith("8 contiguous pages were asked for")
     assert "no zone above its watermark had a free block of order 3" in (finding.interpretation or "")
@@ -273,7 +274,7 @@ def test_fragmentation() -> None:
 def test_high_atomic_blocks_are_not_for_all() -> None:
     blocks = ((15000, 4, "UM"), (0, 8, ""), (0, 16, ""), (5, 32, "H"), (0, 64, ""))
     event = machine_wide(zones=(zone("DMA32", 60000, 11000, 1000000, (0, 0, 0, 0, 0), buddy=blocks),))
-    event = replace(event, trigger=replace(event.trigger, order=3))
+    event = changed(event, trigger=replace(event.report.trigger, order=3))
     assert "free block of order 3" in (found(event, "reclaim").interpretation or "")
 
 
@@ -285,14 +286,14 @@ def test_zones_that_are_missing_are_not_judged() -> None:
 def test_zones_above_the_gfp_mask_do_not_count() -> None:
     zones = (zone("Normal", 3000, 7000, 500000, (0, 0)), zone("HighMem", 400000, 500, 500000, (0, 0)))
     event = machine_wide(zones=zones)
-    event = replace(event, trigger=replace(event.trigger, gfp_flags="GFP_KERNEL"))
+    event = changed(event, trigger=replace(event.report.trigger, gfp_flags="GFP_KERNEL"))
     assert "Every zone that it could use" in (found(event, "reclaim").interpretation or "")
 
 
 def test_free_memory_that_is_not_for_the_allocation() -> None:
     zones = (zone("Normal", 3000, 7000, 500000, (0, 0)), zone("HighMem", 400000, 500, 500000, (0, 0)))
     event = machine_wide(zones=zones)
-    event = replace(event, trigger=replace(event.trigger, gfp_flags="GFP_KERNEL"))
+    event = changed(event, trigger=replace(event.report.trigger, gfp_flags="GFP_KERNEL"))
     finding = found(event, "reclaim")
     assert "390.6 MiB free in zone HighMem of node 0" in finding.sentence
     assert "What was free is above zone Normal" in (finding.interpretation or "")
@@ -301,9 +302,9 @@ def test_free_memory_that_is_not_for_the_allocation() -> None:
 def test_nodes_with_nothing_but_movable_memory() -> None:
     """Also where the lines after the zones are cut off."""
     event = machine_wide("cpuset", zones=(zone("Movable", 900000, 10, 1000000),))
-    assert event.meminfo is not None
-    event = replace(event, trigger=replace(event.trigger, gfp_flags="GFP_HIGHUSER|__GFP_ACCOUNT"),
-                    meminfo=replace(event.meminfo, tail={}))
+    assert event.report.meminfo is not None
+    event = changed(event, trigger=replace(event.report.trigger, gfp_flags="GFP_HIGHUSER|__GFP_ACCOUNT"),
+                    meminfo=replace(event.report.meminfo, tail={}))
     finding = found(event, "reclaim")
     assert finding.sentence.startswith("The nodes have only zone Movable")
     assert "was not for this allocation" in (finding.interpretation or "")
@@ -320,7 +321,7 @@ def test_nodes_with_nothing_but_movable_memory() -> None:
 )
 def test_free_memory_that_is_set_aside(more: Dict[str, int], flags: str, below: bool) -> None:
     event = machine_wide(zones=(zone("Normal", 50000, 12000, 1000000, (0, 0, 0, 0, 0), **more),))
-    finding = found(replace(event, trigger=replace(event.trigger, gfp_flags=flags)), "reclaim")
+    finding = found(changed(event, trigger=replace(event.report.trigger, gfp_flags=flags)), "reclaim")
     assert ("Every zone that it could use" in (finding.interpretation or "")) is below
     assert ("39.1 MiB of it not for this allocation" in finding.sentence) is below
 
@@ -352,7 +353,7 @@ def test_much_free_memory_is_not_a_machine_that_ran_out() -> None:
 
 def test_the_lost_context_of_a_fault() -> None:
     event = machine_wide()
-    event = replace(event, trigger=replace(event.trigger, gfp_mask=0, gfp_flags=""))
+    event = changed(event, trigger=replace(event.report.trigger, gfp_mask=0, gfp_flags=""))
     finding = found(event, "full")
     assert "a charge to a full memory cgroup could end here as well" in (finding.interpretation or "")
     assert finding.confidence == UNKNOWN
@@ -364,7 +365,7 @@ def test_nodes(kind: str, words: str) -> None:
 
 
 def test_sysrq() -> None:
-    event = replace(memcg2(), kind="sysrq", memcg=None)
+    event = changed(memcg2(), kind="sysrq", memcg=None)
     assert why.explain(event).headline.startswith("Someone asked the kernel for a kill (SysRq-f)")
     assert found(event, "full").interpretation == "Nothing needs to have been full."
     assert why.explain(event).finding("reclaim") is None
@@ -380,12 +381,12 @@ def test_nothing_known() -> None:
 @pytest.mark.parametrize(
     ("event", "size"),
     [
-        (OomEvent(memcg=Memcg(memory=PageCounter(1, 9007199254740988, 0))), 4),
-        (OomEvent(memcg=Memcg(kmem=PageCounter(1, 9007199254740976, 0))), 16),
-        (OomEvent(memcg=Memcg(kmem=PageCounter(1, 9007199254740928, 0))), 64),
-        (OomEvent(meminfo=MemInfo(zones=(zone("DMA", 640, 1, 1, buddy=((10, 64, "U"),)),))), 64),
-        (replace(memcg2(), memcg=None, kills=(replace(memcg2().kills[0], total_vm_kb=20100 * 16),)), 16),
-        (OomEvent(machine=Machine(page_kb=4)), 4),
+        (made(memcg=Memcg(memory=PageCounter(1, 9007199254740988, 0))), 4),
+        (made(memcg=Memcg(kmem=PageCounter(1, 9007199254740976, 0))), 16),
+        (made(memcg=Memcg(kmem=PageCounter(1, 9007199254740928, 0))), 64),
+        (made(meminfo=MemInfo(zones=(zone("DMA", 640, 1, 1, buddy=((10, 64, "U"),)),))), 64),
+        (changed(memcg2(), memcg=None, kills=(replace(memcg2().report.kills[0], total_vm_kb=20100 * 16),)), 16),
+        (made(machine=Machine(page_kb=4)), 4),
     ],
 )
 def test_the_page_size(event: OomEvent, size: int) -> None:
@@ -426,35 +427,35 @@ def test_shared_pages_count_for_each() -> None:
 
 
 def test_a_cut_table_explains_nothing() -> None:
-    event = replace(memcg2(), missing=("part of the task table",))
+    event = changed(memcg2(), missing=("part of the task table",))
     assert found(event, "tasks").confidence == UNKNOWN
     assert "Not in the log: part of the task table." in found(event, "missing").sentence
 
 
 def test_no_table() -> None:
-    assert found(replace(memcg2(), tasks=None), "tasks").sentence == "Not in the source: task table."
+    assert found(changed(memcg2(), tasks=None), "tasks").sentence == "Not in the source: task table."
 
 
 def charged(pid: int, *growth: Tuple[int, str, int]) -> Optional[str]:
     event = memcg2()
-    event = replace(
-        event, trigger=replace(event.trigger, pid=pid, comm="x"),
+    event = changed(
+        event, trigger=replace(event.report.trigger, pid=pid, comm="x"),
         growth=tuple(Growth(pid, comm, pages, "/a", 3_000_000_000) for pid, comm, pages in growth),
     )
     return found(event, "charging").interpretation
 
 
 def test_who_lowers_a_limit_asks_for_nothing() -> None:
-    event = replace(memcg2(), stack=stack("mem_cgroup_out_of_memory", "memory_max_write"))
-    event = replace(event, growth=(Growth(10, "small", 9, "/a", 3_000_000_000),))
+    event = changed(memcg2(), stack=stack("mem_cgroup_out_of_memory", "memory_max_write"))
+    event = changed(event, growth=(Growth(10, "small", 9, "/a", 3_000_000_000),))
     assert found(event, "charging").interpretation is None
 
 
 def test_small_charges_say_nothing_of_a_machine() -> None:
     """Of 1 GB. The hog may be in the root memory cgroup, where nothing is charged."""
     event = machine_wide()
-    assert event.trigger.pid == 11
-    few, many = (replace(event, growth=(Growth(10, "small", pages, "/a", 10**9),)) for pages in (100, 100000))
+    assert event.report.trigger.pid == 11
+    few, many = (changed(event, growth=(Growth(10, "small", pages, "/a", 10**9),)) for pages in (100, 100000))
     assert found(few, "charging").interpretation is None
     assert "small (10) charged most, 390.6 MiB" in (found(many, "charging").interpretation or "")
 

@@ -12,6 +12,7 @@ from oomtrace import why
 from oomtrace.model import Exiting, Frame, Kill, Line, OomEvent, Reap, Release, Sharing, Stack, Wait
 from oomtrace.why import CERTAIN, UNKNOWN
 from oomtrace.why.callsite import call_site
+from tests.events import changed
 
 
 def found(event: OomEvent, id: str) -> why.Finding:
@@ -49,31 +50,31 @@ def found(event: OomEvent, id: str) -> why.Finding:
     ],
 )
 def test_call_site(functions: str, site: str) -> None:
-    event = replace(seed(), stack=stack(*functions.split()))
+    event = changed(seed(), stack=stack(*functions.split()))
     assert (call_site(event) or ("",))[0] == site
 
 
 def test_guesses_of_the_kernel_do_not_count() -> None:
     frames = (Frame("shmem_write_begin", reliable=False), Frame("do_anonymous_page"))
-    assert (call_site(replace(seed(), stack=Stack(frames))) or ("",))[0] == "a page fault on anonymous memory"
+    assert (call_site(changed(seed(), stack=Stack(frames))) or ("",))[0] == "a page fault on anonymous memory"
 
 
 def test_a_fault_is_sure_even_where_each_frame_is_doubted() -> None:
     names = ("out_of_memory", "do_huge_pmd_anonymous_page", "do_page_fault", "page_fault")
-    event = replace(seed(), stack=Stack(tuple(Frame(name, reliable=False) for name in names)))
+    event = changed(seed(), stack=Stack(tuple(Frame(name, reliable=False) for name in names)))
     assert call_site(event) == ("a page fault", "page_fault")
-    assert call_site(replace(seed(), stack=Stack((Frame("shmem_write_begin", reliable=False),)))) is None
+    assert call_site(changed(seed(), stack=Stack((Frame("shmem_write_begin", reliable=False),)))) is None
 
 
 def test_a_wait_is_a_page_fault() -> None:
-    event = replace(seed(), stack=None, wait=Wait(over=False), kills=(), verdict=None)
+    event = changed(seed(), stack=None, wait=Wait(over=False), kills=(), verdict=None)
     finding = found(event, "charging")
     assert finding.sentence.startswith("python (1399): a page fault; ")
     assert finding.interpretation == "On what kind of memory the fault was, the trace does not tell."
 
 
 def test_no_stack() -> None:
-    finding = found(replace(seed(), stack=None), "charging")
+    finding = found(changed(seed(), stack=None), "charging")
     assert finding.confidence == UNKNOWN
     assert "no call trace" in (finding.interpretation or "")
 
@@ -87,22 +88,22 @@ def test_gfp_in_words() -> None:
 @pytest.mark.parametrize("event", [machine_wide(), memcg2(), seed()], ids=["machine", "memcg2", "seed"])
 @pytest.mark.parametrize("order", [-5, 64, 9007199254740988])
 def test_what_is_no_order_is_not_taken_for_one(event: OomEvent, order: int) -> None:
-    damaged = replace(event, trigger=replace(event.trigger, order=order))
+    damaged = changed(event, trigger=replace(event.report.trigger, order=order))
     assert "order" not in found(damaged, "charging").sentence
 
 
 def test_what_the_kernel_did_not_print() -> None:
-    finding = found(replace(memcg2(), printed=False, unprinted_reason="rate limit"), "unprinted")
+    finding = found(changed(memcg2(), printed=False, unprinted_reason="rate limit"), "unprinted")
     assert finding.sentence == "The kernel printed nothing for this kill: rate limit."
-    assert why.explain(replace(memcg2(), printed=True)).finding("unprinted") is None
+    assert why.explain(changed(memcg2(), printed=True)).finding("unprinted") is None
 
 
 def test_suppressed_reports() -> None:
-    assert "suppressed 4 reports" in found(replace(memcg2(), callbacks_suppressed=4), "suppressed").sentence
+    assert "suppressed 4 reports" in found(changed(memcg2(), callbacks_suppressed=4), "suppressed").sentence
 
 
 def test_an_incomplete_trace_says_so() -> None:
-    event = replace(memcg2(), source="live", missing=("call trace",), records_lost=3)
+    event = changed(memcg2(), source="live", missing=("call trace",), records_lost=3)
     assert found(event, "missing").sentence == "Not in the trace: call trace, 3 records of the trace."
 
 
@@ -117,14 +118,14 @@ def test_an_incomplete_trace_says_so() -> None:
     ],
 )
 def test_nobody_killed(change: object, words: str) -> None:
-    event = replace(memcg2(), kills=(), **change)  # type: ignore[arg-type]
+    event = changed(memcg2(), kills=(), **change)  # type: ignore[arg-type]
     if "reaps" not in change and change:  # type: ignore[operator]
-        event = replace(event, summary=None)
+        event = changed(event, summary=None)
     assert words in found(event, "killed").sentence
 
 
 def test_a_victim_that_was_exiting_is_not_said_to_be_killed() -> None:
-    event = replace(memcg2(), printed=False, unprinted_reason="victim already exiting")
+    event = changed(memcg2(), printed=False, unprinted_reason="victim already exiting")
     assert "It was exiting already" in (found(event, "killed").interpretation or "")
     assert why.explain(event).headline.endswith("; hog (11) was already exiting.")
     assert found(event, "unprinted").sentence == "The kernel printed nothing for this kill: victim already exiting."
@@ -132,7 +133,7 @@ def test_a_victim_that_was_exiting_is_not_said_to_be_killed() -> None:
 
 def test_a_group_is_listed_once_each() -> None:
     kills = (Kill(11, "a", anon_rss_kb=1024), Kill(12, "b", anon_rss_kb=2048), Kill(11, "a", anon_rss_kb=1024))
-    event = replace(memcg2(), kills=kills, oom_group="/a/b")
+    event = changed(memcg2(), kills=kills, oom_group="/a/b")
     assert found(event, "killed").interpretation == (
         "memory.oom.group is set for the victim's memory cgroup: 2 processes were killed in all."
     )
@@ -141,38 +142,38 @@ def test_a_group_is_listed_once_each() -> None:
 
 
 def test_sharers() -> None:
-    finding = found(replace(seed(), sharing=(Sharing(7, "s"),)), "killed")
+    finding = found(changed(seed(), sharing=(Sharing(7, "s"),)), "killed")
     assert finding.interpretation == "1 process that shared its memory was killed too."
 
 
 def test_the_reaper() -> None:
     event = memcg2()
-    kill = replace(event.kills[0], time_ns=1_000_000_000)
+    kill = replace(event.report.kills[0], time_ns=1_000_000_000)
     reap = Reap(11, "hog", True, 0, 0, 0, 1_004_000_000)
-    finding = found(replace(event, kills=(kill,), reaps=(reap,)), "achieved")
+    finding = found(changed(event, kills=(kill,), reaps=(reap,)), "achieved")
     assert finding.sentence == "the oom_reaper took hog (11)'s memory, 0 kB anonymous left, 4.0 ms after the kill."
-    failed = replace(event, reaps=(Reap(11, "hog", False),))
+    failed = changed(event, reaps=(Reap(11, "hog", False),))
     assert "could not reap hog (11)" in found(failed, "achieved").sentence
 
 
 def test_memory_given_back() -> None:
     event = memcg2()
-    kill = replace(event.kills[0], time_ns=1_000_000_000)
-    event = replace(event, kills=(kill,), releases=(Release(11, "exit", 1_250_000_000, 10000),))
+    kill = replace(event.report.kills[0], time_ns=1_000_000_000)
+    event = changed(event, kills=(kill,), releases=(Release(11, "exit", 1_250_000_000, 10000),))
     finding = found(event, "achieved")
     assert finding.sentence == "hog (11) gave back 39.1 MiB by exit 250.0 ms after the kill."
     assert finding.confidence == CERTAIN
 
 
 def test_the_next_oom_at_once() -> None:
-    event = replace(memcg2(), begin_ns=1_000_000_000, followed_ns=60_000_000,
+    event = changed(memcg2(), begin_ns=1_000_000_000, followed_ns=60_000_000,
                     releases=(Release(11, "oom_reaper", 1_050_000_000, 10000),))
     finding = found(event, "achieved")
     assert finding.sentence == "hog (11) gave back 39.1 MiB by oom_reaper 50.0 ms after the decision."
     assert finding.interpretation == (
         "60.0 ms after this OOM the same memory cgroup had the next, when what was freed had filled again."
     )
-    early = replace(event, followed_ns=40_000_000)
+    early = changed(event, followed_ns=40_000_000)
     assert "before all of that had come back" in (found(early, "achieved").interpretation or "")
 
 
@@ -182,13 +183,13 @@ def test_never_more_than_three_suggestions() -> None:
 
 
 def at(event: OomEvent, second: int, held_kb: int) -> OomEvent:
-    kill = replace(event.kills[0], anon_rss_kb=held_kb)
-    return replace(event, kills=(kill,), lines=(Line(1, time_ns=second * 10**9),))
+    kill = replace(event.report.kills[0], anon_rss_kb=held_kb)
+    return changed(event, kills=(kill,), lines=(Line(1, time_ns=second * 10**9),))
 
 
 def in_container(event: OomEvent, letter: str) -> OomEvent:
-    assert event.memcg is not None
-    return replace(event, memcg=replace(event.memcg, path="/docker/" + letter * 64))
+    assert event.report.memcg is not None
+    return changed(event, memcg=replace(event.report.memcg, path="/docker/" + letter * 64))
 
 
 def test_a_pattern() -> None:
@@ -207,7 +208,7 @@ def test_a_pattern() -> None:
 
 def test_other_victims_are_no_pattern() -> None:
     events = [at(memcg2(), n, 1000) for n in range(2)]
-    events[1] = replace(events[1], kills=(replace(events[1].kills[0], pid=12, comm="other"),))
+    events[1] = changed(events[1], kills=(replace(events[1].report.kills[0], pid=12, comm="other"),))
     assert why.pattern(events).sentences[1].endswith("a different victim each time.")
 
 
@@ -224,5 +225,5 @@ def test_any_part_may_be_absent(cut: int) -> None:
         {"kills": (), "verdict": None}, {"memcg": None, "tasks": None, "kills": (), "stack": None},
     )
     for event in (seed(), memcg2(), machine_wide()):
-        explanation = why.explain(replace(event, **parts[cut]))
+        explanation = why.explain(changed(event, **parts[cut]))
         assert explanation.headline.endswith(".")

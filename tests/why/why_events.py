@@ -21,6 +21,7 @@ from oomtrace.model import (
     Verdict,
     Zone,
 )
+from tests.events import changed, made
 
 NO_LIMIT_KB = 9007199254740988
 
@@ -36,7 +37,7 @@ def stack(*functions: str) -> Stack:
 
 def seed() -> OomEvent:
     """The report that started the project, RHEL 7."""
-    return OomEvent(
+    return made(
         kind="memcg",
         machine=Machine(release="3.10.0-693.21.1.el7.x86_64"),
         trigger=Trigger(comm="python", pid=1399, cpu=6, gfp_mask=0xD0, order=0, oom_score_adj=0, cpuset="/",
@@ -75,7 +76,7 @@ def memcg2(tasks: Tuple[Task, ...] = (task(10, "small", 100), task(11, "hog", 10
            limit_kb: int = 48 << 10, swap: Optional[PageCounter] = None, **stats: int) -> OomEvent:
     """A memcg OOM of 6.1 on cgroup v2; statistics in bytes."""
     row = next(row for row in tasks if row.pid == victim)
-    return OomEvent(
+    return made(
         kind="memcg",
         machine=Machine(release="6.1.0-56-cloud-amd64"),
         trigger=Trigger(comm=row.comm, pid=row.pid, gfp_mask=0xCC0, gfp_flags="GFP_KERNEL", order=0, oom_score_adj=0),
@@ -111,10 +112,11 @@ def machine_wide(kind: str = "global", counters: Optional[Mapping[str, int]] = N
     """An OOM of a machine of 250000 managed pages, 6.1."""
     event = memcg2((task(10, "small", 100), task(11, "hog", 200000)))
     listed = zones if zones is not None else (zone("DMA32", 9000, 11000, 1000000, (0, 0, 0, 0, 0)),)
-    event = replace(
+    event = changed(
         event, kind=kind, memcg=None,
         meminfo=MemInfo({**COUNTERS, **(counters or {})}, zones=listed, tail={**TAIL, **(tail or {})}),
-        trigger=replace(event.trigger, gfp_mask=0x140DCA, gfp_flags="GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO"),
+        trigger=replace(event.report.trigger, gfp_mask=0x140DCA,
+                        gfp_flags="GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO"),
         summary=Summary("CONSTRAINT_NONE", "(null)", "/", "0", True, None, "/", "hog", 11, 1000),
     )
-    return replace(event, **more)
+    return changed(event, **more)

@@ -81,8 +81,8 @@ def test_what_cannot_be_decoded_is_told(tag: bytes, payload: bytes) -> None:
 def test_what_makes_no_sense_is_a_problem(tag: bytes, value: object) -> None:
     found = load(with_payloads({tag: json.dumps(value).encode()}))
     (event,) = capture.events(found)
-    assert bool(found.problems) == (value != {**HEAD, "meminfo": []}) == ("part of the capture" in event.missing)
-    assert event.victim is not None and event.victim.comm == "hog"
+    assert bool(found.problems) == (value != {**HEAD, "meminfo": []}) == ("part of the capture" in event.origin.missing)
+    assert event.report.victim is not None and event.report.victim.comm == "hog"
 
 
 def test_records_that_the_layout_does_not_know() -> None:
@@ -92,7 +92,7 @@ def test_records_that_the_layout_does_not_know() -> None:
 
 def test_an_event_says_that_its_capture_is_damaged() -> None:
     (event,) = capture.events(load(WHOLE[:-10]))
-    assert event.missing == ("part of the capture",)
+    assert event.origin.missing == ("part of the capture",)
 
 
 @pytest.mark.parametrize("first, problems", [(WHOLE, 0), (WHOLE[:-100], 2), (WHOLE[:-30], 2)])

@@ -30,18 +30,18 @@ def test_replayed_report_is_the_kernels(path: Path) -> None:
     (event,) = _events(path.read_bytes())
     ours = text.text(text.write(event)).encode("utf-8", "surrogateescape").splitlines()
     assert ours == kernel_lines(path.with_suffix(".kmsg").read_bytes())
-    assert not event.incomplete
+    assert not event.origin.missing and not event.trace.records_lost
 
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
 def test_what_only_a_trace_knows(path: Path) -> None:
     (event,) = _events(path.read_bytes())
-    assert event.memcg is not None
-    assert [level.path for level in event.memcg.levels] == ["/foo", "/"]
-    assert event.victim_memcg == "/foo/inner" and event.trigger.memcg == "/foo/inner"
-    assert {candidate.task.comm for candidate in event.candidates} >= {"hog", "worker", "www) x"}
-    assert event.totalpages == 48 * 256
-    assert event.printed is True
+    assert event.report.memcg is not None
+    assert [level.path for level in event.trace.levels] == ["/foo", "/"]
+    assert event.report.victim_memcg == "/foo/inner" and event.report.trigger.memcg == "/foo/inner"
+    assert {candidate.task.comm for candidate in event.trace.candidates} >= {"hog", "worker", "www) x"}
+    assert event.trace.totalpages == 48 * 256
+    assert event.trace.printed is True
 
 
 @pytest.mark.parametrize("keep", [0, 5, 11, 40, 400, 4000, -1])
@@ -64,7 +64,7 @@ def test_altered_byte_is_noticed() -> None:
     loaded = capture.load(io.BytesIO(bytes(data)))
     assert any("altered" in problem for problem in loaded.problems)
     (event,) = capture.events(loaded)
-    assert event.incomplete and event.records_lost
+    assert event.trace.records_lost
 
 
 def test_altered_tag_is_noticed() -> None:

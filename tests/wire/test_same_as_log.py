@@ -21,20 +21,21 @@ PAIRS += [(path, path.with_name(path.name.replace(".oom.", ".log.")))
 
 # Where both know something and it differs, and why. What is below such a field is not compared.
 DIFFERENT: Dict[str, str] = {
-    "source": "says where the event is from",
-    "lines": "are of a log: a trace has none",
-    "times_ns": "are the trace's own times of the parts; a log has one for each line",
-    "kills.time_ns": "the probe on the kill runs at another moment than the printk() of its line",
-    "memcg.levels": "are not printed: a log has none",
-    "candidates": "are not printed: a log has none",
-    "growth": "is not printed: a log has none",
-    "releases": "are not printed: a log has none",
+    "origin.source": "says where the event is from",
+    "origin.lines": "are of a log: a trace has none",
+    "trace.times_ns": "are the trace's own times of the parts; a log has one for each line",
+    "report.kills.time_ns": "the probe on the kill runs at another moment than the printk() of its line",
+    "trace.levels": "are not printed: a log has none",
+    "trace.candidates": "are not printed: a log has none",
+    "trace.growth": "is not printed: a log has none",
+    "trace.releases": "are not printed: a log has none",
 }
 
 # What a log has and a trace has not, and why.
 ONLY_IN_LOGS: Dict[str, str] = {
-    "trigger.gfp_flags": "are the mask's names, which are made when it is printed",
-    "stack.registers_at": "is for traces in which the user's registers are not last, as they are in every live one",
+    "report.trigger.gfp_flags": "are the mask's names, which are made when it is printed",
+    "report.stack.registers_at":
+        "is for traces in which the user's registers are not last, as they are in every live one",
 }
 
 
@@ -91,4 +92,4 @@ def _known(path: str, value: Any) -> Iterator[str]:
 def test_a_trace_knows_what_its_log_has(pair: Tuple[Path, Path]) -> None:
     live, log = _event(*pair)
     unknown: Set[str] = set(_known("", log)) - set(_known("", live)) - set(ONLY_IN_LOGS)
-    assert {path for path in unknown if not path.startswith("lines")} == set()
+    assert {path for path in unknown if not path.startswith("origin.lines")} == set()

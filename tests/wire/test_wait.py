@@ -43,14 +43,15 @@ def _event(kind: str, since_ns: int) -> Any:
 
 def test_wait_begins() -> None:
     event = _event("REC_WAIT", 0)
-    assert event.wait is not None and not event.wait.over and not event.kills and event.printed is None
+    assert event.trace.wait is not None and not event.trace.wait.over
+    assert not event.report.kills and event.trace.printed is None
     said = why.explain(event).headline
     assert said == "waiter (5) is waiting: /x is at its limit, and OOM killing is disabled there."
 
 
 def test_wait_ends() -> None:
     event = _event("REC_WAITED", 7_000_000_000)
-    assert event.wait is not None and event.wait.over and event.wait.time_ns == 2_500_000_000
+    assert event.trace.wait is not None and event.trace.wait.over and event.trace.wait.time_ns == 2_500_000_000
     assert "it had slept for 2.5 s" in why.explain(event).headline
 
 

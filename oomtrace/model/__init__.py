@@ -1,0 +1,44 @@
+"""One OOM as data, in groups: what the kernel prints (``report``), what only a trace knows (``trace``), and where it
+is from (``origin``).
+
+Names are the kernel's own, units are in the names (``_kb``, ``_pages``, ``_bytes``, ``_ns``). What the source did not
+tell is ``None`` (or an empty tuple), never zero. Text that comes from the kernel (``comm``, paths) is ``str`` decoded
+as UTF-8 with ``surrogateescape``, so that its bytes survive a round trip.
+"""
+
+from .event import OomEvent as OomEvent
+from .memory import Allocation as Allocation
+from .memory import Counters as Counters
+from .memory import HugePages as HugePages
+from .memory import Memcg as Memcg
+from .memory import MemcgStats as MemcgStats
+from .memory import MemInfo as MemInfo
+from .memory import Node as Node
+from .memory import PageCounter as PageCounter
+from .memory import PerCpuLists as PerCpuLists
+from .memory import PerCpuRow as PerCpuRow
+from .memory import SlabCache as SlabCache
+from .memory import Zone as Zone
+from .origin import Line as Line
+from .origin import Origin as Origin
+from .report import Exiting as Exiting
+from .report import Frame as Frame
+from .report import Kill as Kill
+from .report import Machine as Machine
+from .report import Reap as Reap
+from .report import Registers as Registers
+from .report import Report as Report
+from .report import Sharing as Sharing
+from .report import Stack as Stack
+from .report import Summary as Summary
+from .report import Task as Task
+from .report import Trigger as Trigger
+from .report import Verdict as Verdict
+from .trace import Candidate as Candidate
+from .trace import Failure as Failure
+from .trace import Growth as Growth
+from .trace import MemcgLevel as MemcgLevel
+from .trace import Reclaim as Reclaim
+from .trace import Release as Release
+from .trace import Trace as Trace
+from .trace import Wait as Wait

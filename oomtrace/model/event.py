@@ -1,0 +1,28 @@
+"""One OOM as data, however it became known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .origin import Origin
+from .report import Report
+from .trace import Trace
+
+
+@dataclass(frozen=True)
+class OomEvent:
+    """One OOM from the decision that there is one to the kill, as far as the source tells, in groups by who knows it.
+
+    Who reads one group need not know the others.
+    """
+
+    kind: Optional[str] = None  # "memcg", "global", "cpuset", "mempolicy", "sysrq"
+    report: Report = field(default_factory=Report)
+    trace: Trace = field(default_factory=Trace)
+    origin: Origin = field(default_factory=Origin)
+
+    @property
+    def is_oom(self) -> bool:
+        """False for what a trace reports besides: a task that waits, a charge that fails. Nobody is killed then."""
+        return self.trace.wait is None and self.trace.failure is None
