@@ -110,8 +110,7 @@ def main():
     log = subprocess.run(["dmesg"], capture_output=True, text=True).stdout
     found["whole"] = {
         "reports": [[len(e["report"]["tasks"] or []), e["trace"]["records_lost"], e["origin"]["missing"]]
-                    for e in events
-                    if e["memcg"] and e["memcg"]["path"] == "/path"],
+                    for e in events if (e["report"]["memcg"] or {}).get("path") == "/path"],
         "closing": closing,
         "soft_lockups": len(re.findall("soft lockup|rcu.*stall", log)),
         "resident_kb": resident_kb,
