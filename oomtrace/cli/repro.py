@@ -17,6 +17,7 @@ from oomtrace.cli.options import format_option
 from oomtrace.cli.target import Target, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import OomtraceError
+from oomtrace.model import OomEvent
 from oomtrace.repro import cgroups, needs, parse
 from oomtrace.repro.judge import EXIT_UNEXPECTED, EXIT_UNMET, kernel_text
 from oomtrace.repro.recorder import Recorder
@@ -141,13 +142,13 @@ def _document(outcome: Outcome) -> Dict[str, Any]:
     }
 
 
-def _event(event: Any) -> Dict[str, Any]:
+def _event(event: OomEvent) -> Dict[str, Any]:
     return {
         "kind": event.kind,
-        "printed": event.printed,
-        "unprinted_reason": event.unprinted_reason,
-        "missing": list(event.missing),
-        "records_lost": event.records_lost,
+        "printed": event.trace.printed,
+        "unprinted_reason": event.trace.unprinted_reason,
+        "missing": list(event.origin.missing),
+        "records_lost": event.trace.records_lost,
         "text": kernel_text(event),
     }
 
