@@ -21,6 +21,7 @@ from .memory import SlabCache as SlabCache
 from .memory import Zone as Zone
 from .origin import Line as Line
 from .origin import Origin as Origin
+from .origin import Part as Part
 from .report import Exiting as Exiting
 from .report import Frame as Frame
 from .report import Kill as Kill
@@ -41,4 +42,6 @@ from .trace import MemcgLevel as MemcgLevel
 from .trace import Reclaim as Reclaim
 from .trace import Release as Release
 from .trace import Trace as Trace
+from .trace import Unprinted as Unprinted
 from .trace import Wait as Wait
+from .word import Word as Word

@@ -5,6 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
+from .word import Word
+
+
+class Part(Word):
+    """A part of a report or of a trace, by the name under which it can be missing; the same for logs and traces."""
+
+    BEGINNING = "the beginning"
+    FIRST_LINE = "first line"
+    CPU_LINE = "CPU line"
+    CALL_TRACE = "call trace"
+    MEMCG_USAGE = "memory cgroup usage"
+    MEMCG_STATS = "memory cgroup statistics"
+    PART_OF_MEMCG_STATS = "part of the memory cgroup statistics"
+    MEMINFO = "Mem-Info"
+    PART_OF_MEMINFO = "part of Mem-Info"
+    SLAB = "unreclaimable slab"
+    TASKS = "task table"
+    PART_OF_TASKS = "part of the task table"
+    SUMMARY = "oom-kill line"
+    VERDICT = "Kill process line"
+    KILL = "Killed process line"
+    OF_CAPTURE = "part of the capture"
+
 
 @dataclass(frozen=True)
 class Line:
@@ -28,7 +51,7 @@ class Origin:
 
     source: str = "log"  # "live", "capture", "log"
     lines: Tuple[Line, ...] = ()  # how a log had it; empty for live events
-    missing: Tuple[str, ...] = ()  # parts that the source should have and has not: "task table"
+    missing: Tuple[Part, ...] = ()  # what the source should have and has not
     host: Optional[str] = None  # the machine's name
     machine_id: Optional[str] = None  # /etc/machine-id
     boot_id: Optional[str] = None  # /proc/sys/kernel/random/boot_id

@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 from typing import Mapping, Optional, Tuple
 
 from .report import Task
+from .word import Word
+
+
+class Unprinted(Word):
+    """Why the kernel printed no report of a kill."""
+
+    RATE_LIMIT = "rate limit"  # of oom_kill_process(): 10 reports in 5 s
+    EXITING = "victim already exiting"  # task_will_free_mem()
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ class Trace:
     chosen_points: Optional[int] = None
     candidates: Tuple[Candidate, ...] = ()
     printed: Optional[bool] = None  # did the kernel print this report
-    unprinted_reason: Optional[str] = None  # "rate limit", …
+    unprinted_reason: Optional[Unprinted] = None
     tasks_printed: Optional[bool] = None  # did its report have the task table (vm.oom_dump_tasks)
     begin_ns: Optional[int] = None  # boot clock, out_of_memory entered
     wait: Optional[Wait] = None  # nobody is killed: OOM killing is disabled in this memcg

@@ -6,7 +6,7 @@ import re
 from typing import List, Optional, Sequence
 
 from oomtrace import why
-from oomtrace.model import OomEvent
+from oomtrace.model import OomEvent, Unprinted
 from oomtrace.text import dialect_of
 from oomtrace.text.foreign import named
 from oomtrace.text.write import text, write
@@ -108,7 +108,7 @@ def _failures(events: Sequence[OomEvent]) -> int:
 def miscounted(events: Sequence[OomEvent], kernel: int) -> List[str]:
     """Whether the kernel counts other kills than those that were traced. It does not count a victim that was exiting
     already, and counts the first of a group twice, as it prints it."""
-    counted = [event for event in events if event.trace.printed or event.trace.unprinted_reason == "rate limit"]
+    counted = [event for event in events if event.trace.printed or event.trace.unprinted_reason == Unprinted.RATE_LIMIT]
     ours = sum(len(event.report.kills) for event in counted)
     return [] if ours == kernel else [f"the kernel counts {kernel} kills, the trace has {ours}"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import FrozenSet, List, Optional, Set, Tuple
 
 from oomtrace.formats import ROWS, choose
-from oomtrace.model import Frame, Line, Memcg, OomEvent, Origin, Report
+from oomtrace.model import Frame, Line, Memcg, OomEvent, Origin, Part, Report
 
 from .draft import Draft, build
 from .items import Items
@@ -95,27 +95,27 @@ def _memcg(report: Report, kind: Optional[str]) -> Optional[Memcg]:
 
 
 # What an OOM's report has, by the kinds of line that show it. The kernel may have printed less (vm.oom_dump_tasks=0).
-_PARTS: Tuple[Tuple[str, FrozenSet[str]], ...] = (
-    ("first line", frozenset(["invoked"])),
-    ("CPU line", frozenset(["cpu"])),
-    ("call trace", frozenset(["frame", "call_trace"])),
-    ("memory cgroup usage", frozenset(["usage_memory"])),
-    ("memory cgroup statistics", frozenset(["stats_line", "stat", "stat_line"])),
-    ("Mem-Info", frozenset(["counters"])),
-    ("task table", frozenset(["task", "tasks_head"])),
-    ("oom-kill line", frozenset(["summary_memcg", "summary_global", "summary_plain"])),
-    ("Kill process line", frozenset(["verdict"])),
-    ("Killed process line", frozenset(["killed", "exiting"])),
+_PARTS: Tuple[Tuple[Part, FrozenSet[str]], ...] = (
+    (Part.FIRST_LINE, frozenset(["invoked"])),
+    (Part.CPU_LINE, frozenset(["cpu"])),
+    (Part.CALL_TRACE, frozenset(["frame", "call_trace"])),
+    (Part.MEMCG_USAGE, frozenset(["usage_memory"])),
+    (Part.MEMCG_STATS, frozenset(["stats_line", "stat", "stat_line"])),
+    (Part.MEMINFO, frozenset(["counters"])),
+    (Part.TASKS, frozenset(["task", "tasks_head"])),
+    (Part.SUMMARY, frozenset(["summary_memcg", "summary_global", "summary_plain"])),
+    (Part.VERDICT, frozenset(["verdict"])),
+    (Part.KILL, frozenset(["killed", "exiting"])),
 )
-_NOT_GLOBAL = frozenset(["memory cgroup usage", "memory cgroup statistics"])
-_NOT_MEMCG = frozenset(["Mem-Info"])
-_VICTIM = frozenset(["oom-kill line", "Kill process line", "Killed process line"])
+_NOT_GLOBAL = frozenset([Part.MEMCG_USAGE, Part.MEMCG_STATS])
+_NOT_MEMCG = frozenset([Part.MEMINFO])
+_VICTIM = frozenset([Part.SUMMARY, Part.VERDICT, Part.KILL])
 
 
-def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> Tuple[str, ...]:
+def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> Tuple[Part, ...]:
     """The parts that this kernel prints of such an OOM, and that the log has not."""
     dialect = choose(report.machine.release, report.machine.package)
-    found: List[str] = []
+    found: List[Part] = []
     for part, kinds in _PARTS:
         if kinds & seen or part in (_NOT_MEMCG if kind == "memcg" else _NOT_GLOBAL):
             continue
@@ -125,15 +125,15 @@ def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen:
             continue
         if part in _VICTIM and (report.no_killable or report.panic or report.sysrq_ignored):
             continue
-        if part == "Kill process line" and (dialect is None or report.exiting):
+        if part == Part.VERDICT and (dialect is None or report.exiting):
             continue
-        if part == "oom-kill line" and dialect is None and report.verdict is not None:
+        if part == Part.SUMMARY and dialect is None and report.verdict is not None:
             continue
-        if part == "task table" and _table_switched_off(lines):
+        if part == Part.TASKS and _table_switched_off(lines):
             continue
         found.append(part)
     if report.tasks and report.kills and not _victims(report) & {task.pid for task in report.tasks}:
-        found.append("part of the task table")
+        found.append(Part.PART_OF_TASKS)
     return tuple(found)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
-from oomtrace.model import OomEvent
+from oomtrace.model import OomEvent, Part
 from oomtrace.wire import facts as machine
 from oomtrace.wire.assemble import Assembler
 from oomtrace.wire.decode import Decoder
@@ -198,7 +198,7 @@ def events(capture: Capture) -> Iterator[OomEvent]:
         with _decoding():
             event = decoder.event(oom, "capture", capture.lost or 0)
         if capture.problems:
-            missing = (*event.origin.missing, "part of the capture")
+            missing = (*event.origin.missing, Part.OF_CAPTURE)
             event = replace(event, origin=replace(event.origin, missing=missing))
         yield event
 

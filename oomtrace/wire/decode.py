@@ -12,11 +12,13 @@ from oomtrace.model import (
     MemInfo,
     OomEvent,
     Origin,
+    Part,
     Report,
     Stack,
     Summary,
     Trace,
     Trigger,
+    Unprinted,
     Wait,
 )
 from oomtrace.wire import around, meminfo, stack, taint
@@ -215,31 +217,31 @@ def _kind(begin: Any, decision: Any) -> Optional[str]:
     return _KINDS.get(decision.constraint, "global") if decision else "global"
 
 
-def _missing(bodies: ByKind, begin: Any, exiting: Optional[Exiting]) -> Tuple[str, ...]:
-    missing = [] if begin is not None else ["the beginning"]
+def _missing(bodies: ByKind, begin: Any, exiting: Optional[Exiting]) -> Tuple[Part, ...]:
+    missing = [] if begin is not None else [Part.BEGINNING]
     if "REC_STACK" not in bodies and "REC_CHOSEN" in bodies:
-        missing.append("call trace")
+        missing.append(Part.CALL_TRACE)
     if begin is not None and begin.memcg and "REC_CHOSEN" in bodies:
-        missing += [] if "REC_COUNTERS" in bodies else ["memcg usage"]
-        missing += [] if "REC_STATS" in bodies else ["memcg statistics"]
+        missing += [] if "REC_COUNTERS" in bodies else [Part.MEMCG_USAGE]
+        missing += [] if "REC_STATS" in bodies else [Part.MEMCG_STATS]
     elif "REC_CHOSEN" in bodies and "REC_MEMORY" not in bodies:
-        missing.append("memory state")
+        missing.append(Part.MEMINFO)
     undecided = {"REC_KILLED", "REC_NO_VICTIM", "REC_DONE"}.isdisjoint(bodies) and exiting is None
     if undecided and not {"REC_CHOSEN", "REC_HEADER"}.isdisjoint(bodies):
-        missing.append("the kill")
+        missing.append(Part.KILL)
     return tuple(missing)
 
 
-def _no_slab(memory: MemInfo) -> Tuple[str, ...]:
+def _no_slab(memory: MemInfo) -> Tuple[Part, ...]:
     """The slab caches of a report that the kernel did not print, but where it would have listed them: how much of one
     is in use is not in any counter."""
-    return ("unreclaimable slab",) if meminfo.slab_outweighs(memory) else ()
+    return (Part.SLAB,) if meminfo.slab_outweighs(memory) else ()
 
 
-def _unprinted_reason(bodies: ByKind) -> Optional[str]:
+def _unprinted_reason(bodies: ByKind) -> Optional[Unprinted]:
     if not {"REC_HEADER", "REC_NO_VICTIM", "REC_WAIT", "REC_WAITED", "REC_FAILED"}.isdisjoint(bodies):
         return None
-    return "rate limit" if "REC_KILL" in bodies else "victim already exiting"
+    return Unprinted.RATE_LIMIT if "REC_KILL" in bodies else Unprinted.EXITING
 
 
 # The part of the report that a record's sampling time stands for.

@@ -23,6 +23,7 @@ from oomtrace.model import (
     Line,
     MemcgLevel,
     OomEvent,
+    Part,
     PerCpuLists,
     PerCpuRow,
     Reap,
@@ -75,7 +76,8 @@ def everything() -> OomEvent:
         slab=(SlabCache("dentry", 1, 2),), sharing=(Sharing(1, "s"),), reaps=(Reap(1, "r", True, 0, 0, 0, 5),),
         candidates=(Candidate(task(1, "c", 5), 5, None),), totalpages=2**52, chosen_points=-5,
         growth=(Growth(1, "g", 5, "/a", 6),), reclaim=Reclaim(1, 2, 3, 4), releases=(Release(1, "exit", 5, 6),),
-        times_ns={"header": 2**60}, missing=("x",), lines=(Line(3, None, None, "odd\udcff"), Line(4, "invoked")),
+        times_ns={"header": 2**60}, missing=(Part.CALL_TRACE,),
+        lines=(Line(3, None, None, "odd\udcff"), Line(4, "invoked")),
     )
 
 

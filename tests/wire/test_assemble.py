@@ -154,7 +154,7 @@ def test_given_up_before_the_kill_it_says_so() -> None:
     assert assembler.ready(RELEASE_NS - 1) == []
     (oom,) = assembler.ready(RELEASE_NS)
     event = Decoder(found.layout, found.facts, found.symbols.get).event(oom)
-    assert event.origin.missing == ("the kill",)
+    assert event.origin.missing == ("Killed process line",)
 
 
 def test_the_next_call_proves_that_it_is_over() -> None:
