@@ -98,6 +98,8 @@ ADAPTERS: Dict[str, Adapter] = {
     "onoff": Adapter(r"(?:on|off)", lambda text: text == "on", lambda value: "on" if value else "off"),
     "unreliable_ppc": Adapter(r"(?: \(unreliable\))?", lambda text: not text,
                               lambda reliable: "" if reliable else " (unreliable)", none=""),
+    "open_s390": Adapter(r"[( ]", lambda text: text == " ", lambda reliable: " " if reliable else "("),
+    "close_s390": Adapter(r"[) ]", lambda text: text == " ", lambda reliable: " " if reliable else ")"),
     "yesno": Adapter(r"(?:yes|no)", lambda text: text == "yes", lambda value: "yes" if value else "no"),
     "node": Adapter(r"(?:Node \d+ )?", _parse_node, lambda node: "Node %d " % node, none=""),
     "marker": Adapter(r"</?[A-Z#_a-z0-9]+>"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Tuple
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from . import gfp, head, memory, tail
 from .rows import Kind, Row, Version, version
@@ -70,7 +71,8 @@ ROWS: Dict[str, Row] = {row.key: row for kind in KINDS.values() for v in kind.va
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one kernel prints. ``at`` is mainline's version, ``flavour_at`` the distribution's own count."""
+    """How one kernel prints. ``at`` is mainline's version, ``flavour_at`` the distribution's own count, ``arch`` the
+    folder of arch/ if that prints something else than most do."""
 
     name: str
     at: Version
@@ -79,6 +81,11 @@ class Dialect:
     rows: Mapping[str, Tuple[Row, ...]] = field(default_factory=dict, compare=False, repr=False)
     gfp: gfp.Table = field(default=(), compare=False, repr=False)
     statistics: Tuple[str, ...] = field(default=(), compare=False, repr=False)  # names in printed order
+    arch: str = ""
+
+    def on(self, arch: Optional[str]) -> Dialect:
+        """The same kernel on another architecture."""
+        return _on(self, arch) if arch in ARCHS else self
 
     @property
     def record_bytes(self) -> int:
@@ -93,16 +100,29 @@ class Dialect:
         return gfp.names(mask, self.gfp)
 
 
+def _rows(at: Version, flavour: str, flavour_at: Version, arch: str = "") -> Dict[str, Tuple[Row, ...]]:
+    found = {name: kind.variant(at, flavour, flavour_at, arch) for name, kind in KINDS.items()}
+    return {name: variant.rows for name, variant in found.items() if variant is not None}
+
+
+# Those that print something of their own.
+ARCHS: FrozenSet[str] = frozenset(arch for kind in KINDS.values() for v in kind.variants for arch in v.archs)
+
+
+@lru_cache(maxsize=64)
+def _on(dialect: Dialect, arch: str) -> Dialect:
+    return replace(dialect, arch=arch, rows=_rows(dialect.at, dialect.flavour, dialect.flavour_at, arch))
+
+
 def _dialect(name: str, at: str, flavour: str = "", flavour_at: str = "") -> Dialect:
     main, own = version(at), version(flavour_at) if flavour_at else ()
-    found = {name: kind.variant(main, flavour, own) for name, kind in KINDS.items()}
-    rows = {name: variant.rows for name, variant in found.items() if variant is not None}
+    rows = _rows(main, flavour, own)
     listed = (5, 3) if flavour == "el8" and own >= (4, 18, 240) else main  # RHEL 8.3 has 5.3's list
     return Dialect(name, main, flavour, own, rows, gfp.layout(main), statistics(listed))
 
 
 def _all() -> Dict[str, Dialect]:
-    steps = {v.since for kind in KINDS.values() for v in kind.variants if not v.flavour} | set(gfp.LAYOUTS)
+    steps = {v.since for kind in KINDS.values() for v in kind.variants if not (v.flavour or v.archs)} | set(gfp.LAYOUTS)
     steps |= {(5, 10)}  # the long-term kernels have their own name
     names = [".".join(map(str, step)) for step in sorted(steps)]
     made = [_dialect(name, name) for name in names]
@@ -124,6 +144,24 @@ def _all() -> Dict[str, Dialect]:
 
 DIALECTS: Dict[str, Dialect] = _all()
 NEWEST: Dialect = max((d for d in DIALECTS.values() if not d.flavour), key=lambda d: d.at)
+
+# What releases end with (uname -m, or a distribution's name of it) → the folder of arch/.
+_ARCH = re.compile(r"[._-](?:(aarch64|arm64)|(armv\dh?l?|armmp|armhf)|(ppc64(?:le|el)?|powerpc64le)|(s390x)|(riscv64)"
+                   r"|(loong(?:arch)?64)|(mips\w*)|(i[3-6]86(?:-pae)?))(?:$|[._+-])")
+_ARCH_NAMES = ("arm64", "arm", "powerpc", "s390", "riscv", "loongarch", "mips", "i386")
+
+
+def arch_of(release: Optional[str], rows: Iterable[Row]) -> Optional[str]:
+    """The architecture, by the rows that read a report where they leave one only, or by the release. None: unknown, or
+    none that prints something of its own."""
+    left = set(ARCHS)
+    for archs in {row.archs for row in rows if row.archs}:
+        left &= set(archs)
+    if len(left) == 1:
+        return left.pop()
+    match = _ARCH.search(release or "")
+    return None if match is None else _ARCH_NAMES[(match.lastindex or 1) - 1]
+
 
 _RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+))?")
 _FLAVOUR = re.compile(r"\.(el(?:[6-9]|10))|(debian|deb1\d|-\d+-(?:cloud-|rt-)?(?:amd64|arm64)\b)", re.IGNORECASE)

@@ -125,9 +125,10 @@ RAW_WORDS = kind(
 CALL_TRACE = kind(
     "call_trace", "stack", 4,
     line("2.6.32", "Call Trace:", sets={"stack": PRESENT}),
-    line("3.10", "Call trace:", sets={"stack": PRESENT}, flavour="arm64"),
-    # arch/arm/kernel/traps.c, dump_backtrace(), with frame pointers
-    line("2.6.32", "Backtrace: ", sets={"stack": PRESENT}, flavour="arm"),
+    line("3.10", "Call trace:", sets={"stack": PRESENT}, archs=["arm64"]),
+    # arch/arm/kernel/traps.c, dump_backtrace(), with frame pointers; "Call trace: " is in logs of 6.12, not of 6.8
+    line("2.6.32", "Backtrace: ", sets={"stack": PRESENT}, archs=["arm"]),
+    line("6.12", "Call trace: ", sets={"stack": PRESENT}, archs=["arm"]),
 )
 FRAME = kind(
     "frame", "stack", 4,
@@ -140,26 +141,29 @@ FRAME = kind(
     line("3.10", " {[<%p>] }%s%pB", "address", "reliable:unreliable", "symbol:symbol", "offset", "size",
          "module:module", flavour="el7"),
     line("2.6.32", " [<%08lx>] %s%pB", "address", "reliable:unreliable", "symbol:symbol", "offset", "size",
-         "module:module", flavour="i386"),
-    # 6.13: where the address is from, (C) or (P) (arch/arm64/kernel/stacktrace.c, dump_backtrace_entry)
-    line("6.13", " %pB (%s)", "symbol:symbol", "offset", "size", "module:module", "source:source", flavour="arm64"),
-    # MIPS, LoongArch and RISC-V print no leading blank.
-    line("2.6.32", "[<%p>] %pS", "address", "symbol:symbol", "offset", "size", "module:module", flavour="riscv"),
+         "module:module", archs=["i386"]),
+    # arch/arm64/kernel/stacktrace.c, dump_backtrace_entry(): a blank since 4.15; since 6.13 where the address is from
+    line("4.15", " %pB", "symbol:symbol", "offset", "size", "module:module", archs=["arm64"]),
+    line("5.14", " %pBb", "symbol:symbol", "offset", "size", "module:module", "build_id:build_id", archs=["arm64"]),
+    line("6.13", " %pBb{ (%s)}", "symbol:symbol", "offset", "size", "module:module", "build_id:build_id",
+         "source:source", archs=["arm64"]),
+    # include/linux/kallsyms.h, print_ip_sym(): no leading blank
+    line("2.6.32", "[<%p>] %pS", "address", "symbol:symbol", "offset", "size", "module:module",
+         archs=["mips", "loongarch", "riscv", "arm64"]),
     # arch/powerpc/kernel/process.c, show_stack()
     line("2.6.32", "[%p] [%p] %pS%s", "stack_pointer", "address", "symbol:symbol", "offset", "size", "module:module",
-         "reliable:unreliable_ppc", flavour="ppc"),
+         "reliable:unreliable_ppc", archs=["powerpc"]),
     # arch/s390/kernel/dumpstack.c, show_address(); show_stack() from 5.2 on
-    line("2.6.32", " [<%p>] %pS ", "address", "symbol:symbol", "offset", "size", "module:module", flavour="s390"),
-    line("2.6.32", "([<%p>] %pS)", "address", "symbol:symbol", "offset", "size", "module:module",
-         sets={"reliable": False}, flavour="s390-unreliable"),
+    line("2.6.32", "%s[<%p>] %pS%s", "reliable:open_s390", "address", "symbol:symbol", "offset", "size",
+         "module:module", "reliable:close_s390", archs=["s390"]),
     # arch/arm/kernel/traps.c, dump_backtrace_entry(); the caller in full up to 3.12
     line("2.6.32", "[<%08lx>] (%pS) from [<%08lx>] (%pS)", "called_address", "called:symbol", "called_offset",
          "called_size", "called_module:module", "address", "symbol:symbol", "offset", "size", "module:module",
-         flavour="arm-full"),
-    line("2.6.32", "[<%08lx>] (%ps) from [<%08lx>] (%pS)", "called_address", "called:symbol", "address",
-         "symbol:symbol", "offset", "size", "module:module", flavour="arm"),
+         archs=["arm"]),
+    line("3.13", "[<%08lx>] (%ps) from [<%08lx>] (%pS)", "called_address", "called:symbol", "address",
+         "symbol:symbol", "offset", "size", "module:module", archs=["arm"]),
     line("5.17", " %ps from %pS", "called:symbol", "symbol:symbol", "offset", "size", "module:module",
-         flavour="arm"),
+         archs=["arm"]),
     scope="stack.flow",
 )
 FRAME_UNNAMED = kind(
@@ -167,14 +171,14 @@ FRAME_UNNAMED = kind(
     line("2.6.32", " [<%p>] %s0x%lx", "address", "reliable:unreliable", "address"),
     line("4.10", " %s0x%lx", "reliable:unreliable", "address"),
     # %pS without CONFIG_KALLSYMS (lib/vsprintf.c, special_hex_number)
-    line("4.15", "[<%p>] 0x%016lx", "address", "address", flavour="riscv"),
+    line("4.15", "[<%p>] 0x%016lx", "address", "address", archs=["riscv", "loongarch"]),
     scope="stack.flow",
 )
 MARKER = kind(
     "marker", "stack", 4,
     line("4.10", " %s", ".:marker"),
     # arch/arm/kernel/traps.c, dump_mem(); lib/backtrace.S, the registers that a function saved
-    line("2.6.32", "%s", ".:arm_words", flavour="arm"),
+    line("2.6.32", "%s", ".:arm_words", archs=["arm"]),
     scope="stack.flow",
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .printf import Format
 
@@ -39,6 +39,7 @@ class Row:
     kind: str
     format: Format
     sets: Mapping[str, Any] = field(default_factory=dict)
+    archs: Tuple[str, ...] = ()  # the architectures whose kernels alone print it
 
     @property
     def fields(self) -> Tuple[str, ...]:
@@ -49,12 +50,14 @@ class Row:
 class Variant:
     """How a kind is printed from ``since`` on, by mainline or by one distribution's kernels (``flavour``).
 
-    More than one row: one printk record with newlines in it. No row: the line is not printed any more.
+    More than one row: one printk record with newlines in it. No row: the line is not printed any more. ``archs`` are
+    names of folders of the kernel's arch/: what prints it is of these alone. None: what all others print.
     """
 
     since: Version
     rows: Tuple[Row, ...]
     flavour: str = ""
+    archs: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,22 +71,33 @@ class Kind:
     variants: Tuple[Variant, ...]
     joined: bool = False  # repeated lines make one record, up to 6.4 for the statistics
 
-    def variant(self, at: Version, flavour: str = "", flavour_at: Version = ()) -> Optional[Variant]:
-        """The variant of a kernel: the flavour's latest one up to it, otherwise mainline's."""
+    def variant(self, at: Version, flavour: str = "", flavour_at: Version = (), arch: str = "") -> Optional[Variant]:
+        """The variant of a kernel: its architecture's, or its flavour's, or mainline's; the latest one up to it."""
+        arch_own = [v for v in self.variants if arch in v.archs and not v.flavour and v.since <= at]
         own = [v for v in self.variants if flavour and v.flavour == flavour and v.since <= (flavour_at or at)]
-        main = [v for v in self.variants if not v.flavour and v.since <= at]
-        best = max(own or main, key=lambda v: v.since, default=None)
+        main = [v for v in self.variants if not v.flavour and not v.archs and v.since <= at]
+        best = max(arch_own or own or main, key=lambda v: v.since, default=None)
         return best if best is not None and best.rows else None
 
 
-def line(since: str, text: str, *fields: str, flavour: str = "", sets: Optional[Mapping[str, Any]] = None
-         ) -> Tuple[str, str, Sequence[Tuple[str, Sequence[str]]], Mapping[str, Any]]:
-    """A variant of one line, for ``kind``."""
-    return since, flavour, [(text, fields)], sets or {}
+class Printed(NamedTuple):
+    """A variant as a table has it, for ``kind``."""
+
+    since: str
+    flavour: str
+    archs: Tuple[str, ...]
+    lines: Sequence[Tuple[str, Sequence[str]]]
+    sets: Mapping[str, Any]
+
+
+def line(since: str, text: str, *fields: str, flavour: str = "", archs: Sequence[str] = (),
+         sets: Optional[Mapping[str, Any]] = None) -> Printed:
+    """A variant of one line."""
+    return Printed(since, flavour, tuple(archs), [(text, fields)], sets or {})
 
 
 def block(since: str, text: str, fields: Sequence[str], flavour: str = "", sets: Optional[Mapping[str, Any]] = None
-          ) -> Tuple[str, str, Sequence[Tuple[str, Sequence[str]]], Mapping[str, Any]]:
+          ) -> Printed:
     """A variant of one record with newlines; each of its lines is a row."""
     rest: List[str] = list(fields)
     rows = []
@@ -91,25 +105,23 @@ def block(since: str, text: str, fields: Sequence[str], flavour: str = "", sets:
         count = part.count("%")
         rows.append((part, rest[:count]))
         del rest[:count]
-    return since, flavour, rows, sets or {}
+    return Printed(since, flavour, (), rows, sets or {})
 
 
-def gone(since: str, flavour: str = ""
-         ) -> Tuple[str, str, Sequence[Tuple[str, Sequence[str]]], Mapping[str, Any]]:
+def gone(since: str, flavour: str = "", archs: Sequence[str] = ()) -> Printed:
     """From here on the line is not printed."""
-    return since, flavour, [], {}
+    return Printed(since, flavour, tuple(archs), [], {})
 
 
-def kind(name: str, part: str, level: int,
-         *variants: Tuple[str, str, Sequence[Tuple[str, Sequence[str]]], Mapping[str, Any]],
-         scope: str = "", joined: bool = False) -> Kind:
-    """A kind with its variants, oldest first. Keys are ``name/since``, with flavour and line where needed."""
+def kind(name: str, part: str, level: int, *variants: Printed, scope: str = "", joined: bool = False) -> Kind:
+    """A kind with its variants, oldest first. Keys are ``name/since``, with flavour or architectures and line where
+    needed."""
     made = []
-    for since, flavour, lines, sets in variants:
-        key = f"{name}/{since}-{flavour}" if flavour else f"{name}/{since}"
+    for since, flavour, archs, lines, sets in variants:
+        key = "-".join([f"{name}/{since}", *filter(None, [flavour]), *archs])
         rows = tuple(
-            Row(key if len(lines) == 1 else f"{key}:{number}", name, Format(text, fields), sets)
+            Row(key if len(lines) == 1 else f"{key}:{number}", name, Format(text, fields), sets, archs)
             for number, (text, fields) in enumerate(lines, 1)
         )
-        made.append(Variant(version(since), rows, flavour))
+        made.append(Variant(version(since), rows, flavour, archs))
     return Kind(name, part, level, scope, tuple(made), joined)

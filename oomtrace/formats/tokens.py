@@ -23,6 +23,9 @@ MACROS = {
     "%pS": "%s+%#lx/%#lx{ [%s]}",
 }
 
+# Numbers that have a range of their own: from -1000 to 1000 (include/uapi/linux/oom.h).
+_RANGES = {"oom_score_adj": r"-?(?:1000|\d{1,3})"}
+
 _HOLE = re.compile(r"%(?P<flags>[-+ #0]*)(?P<width>\d*)(?P<precision>\.(?:\d+|\*))?(?:hh|h|ll|l)?"
                    r"(?P<conversion>[diuxs]|\*pbl|p(?:Gg|s|hN)?)")
 
@@ -74,7 +77,8 @@ def _hole(match: "re.Match[str]", spec: str) -> Hole:
         if width:
             return Hole(field, python, r".*?" if "-" in flags else r" *.*?", _strip, None, None, width)
         return Hole(field, python, r".*", str, None, None, 0)
-    pattern = (" *" if width else "") + ("" if conversion == "u" else "-?") + r"\d{1,20}"
+    number = _RANGES.get(field.rpartition(".")[2], ("" if conversion == "u" else "-?") + r"\d{1,20}")
+    pattern = (" *" if width else "") + number
     return Hole(field, "%%%s%sd" % (flags, width or ""), pattern, int, None, None, width)
 
 

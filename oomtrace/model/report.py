@@ -22,6 +22,7 @@ class Machine:
     kdump_loaded: Optional[bool] = None
     hardware: Optional[str] = None  # dump_stack_arch_desc_str
     page_kb: int = 4
+    arch: Optional[str] = None  # the kernel's arch/ folder: "arm64"; None: unknown, or as x86 prints
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import FrozenSet, List, Optional, Set, Tuple
 
-from oomtrace.formats import ROWS, choose
+from oomtrace.formats import ROWS, arch_of, choose
 from oomtrace.model import Frame, Line, Memcg, OomEvent, Origin, Part, Report
 
 from .draft import Draft, build
@@ -24,8 +24,10 @@ def finished(draft: Draft, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> Oom
     report = build(draft)
     kind = _kind(report)
     task_memcg = report.summary.task_memcg if report.summary else None
-    report = replace(report, memcg=_memcg(report, kind), victim_memcg=report.victim_memcg or task_memcg,
-                     sysrq=kind == "sysrq")
+    rows = [ROWS[line.row] for line in lines if line.row is not None]
+    machine = replace(report.machine, arch=arch_of(report.machine.release, rows))
+    report = replace(report, machine=machine, memcg=_memcg(report, kind),
+                     victim_memcg=report.victim_memcg or task_memcg, sysrq=kind == "sysrq")
     exact = _exact(report, lines)
     return OomEvent(kind, report, origin=Origin("log", exact, _missing(kind, report, exact, seen)))
 

@@ -111,7 +111,8 @@ class Joiner:
             # Not even the first word had room behind the prefix.
             piece = _Piece(self._held[0].number, self._held[0].stripped._replace(text=piece.stripped.text), False)
             self._held = []
-        starts = not piece.bare or (self._marked is None and is_read(self._dedented(piece.stripped.text)))
+        starts = not piece.bare or (is_read(self._dedented(piece.stripped.text)) if self._marked is None
+                                    else self._marked.whole)
         if not starts and len(self._held) < _HELD:
             self._held.append(piece)
             return []

@@ -45,7 +45,7 @@ def _ordered(name: Optional[str]) -> Tuple[Row, ...]:
     dialect = DIALECTS[name] if name is not None else None
     own: List[Row] = [row for rows in dialect.rows.values() for row in rows] if dialect is not None else []
     rest = [
-        (bool(variant.flavour), tuple(-part for part in variant.since), number, row)
+        (bool(variant.flavour or variant.archs), tuple(-part for part in variant.since), number, row)
         for kind in KINDS.values() for variant in kind.variants for number, row in enumerate(variant.rows)
     ]
     keys = {row.key for row in own}

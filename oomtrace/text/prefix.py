@@ -19,6 +19,7 @@ class Stripped(NamedTuple):
     source: str = ""  # lines of different sources are of different reports: host and tag
     caller: str = ""  # CONFIG_PRINTK_CALLER: "T123" or "C1"
     kernel: bool = True  # False: the log says that another program wrote it
+    whole: bool = False  # a record of /dev/kmsg: no other line is a part of it
 
 
 QUOTES = " \t>|#"  # of which quotes and indentation consist
@@ -79,7 +80,7 @@ def strip(line: str) -> Stripped:
         kmsg = _KMSG.match(line, at)
         if kmsg is not None:
             text = _unescape(line[kmsg.end():])
-            return Stripped(text, line[: kmsg.end()], int(kmsg.group(2)) * 1000)
+            return Stripped(text, line[: kmsg.end()], int(kmsg.group(2)) * 1000, whole=True)
         stamp = _STAMP.match(line, at)
         if stamp is not None:
             time_ns = int(stamp.group(1)) * 1000000000 + int(stamp.group(2)) * 1000

@@ -75,6 +75,8 @@ class Wrapping:
         if not ways:
             return self._blanks_lost(texts)
         usual = self._usual(pieces)
+        if pieces[0].read and _within_number(texts) and not self._cut_at(pieces):
+            return None  # a line that is whole, and another one that begins with a digit
         if len(set(ways.values())) == 1 and not (pieces[0].read and self._is_open(next(iter(ways.values())))):
             if len(ways) == 1:
                 self._learn(next(iter(ways)), pieces)
@@ -107,7 +109,7 @@ class Wrapping:
     def _usual(self, pieces: Sequence[Piece]) -> Optional[str]:
         """In which way these pieces will have been broken. None: there is nothing to tell."""
         widths = {piece.width for piece in pieces[:-1]}
-        if len(widths) == 1 and self._widths.get(next(iter(widths)), 0):
+        if self._cut_at(pieces):
             return _CUT
         if any(piece.text.startswith(" ") for piece in pieces[1:]):
             return _CUT
@@ -117,11 +119,20 @@ class Wrapping:
             return _CUT
         return _MAIL if not pieces[0].read or pieces[0].text.endswith(" ") else None
 
+    def _cut_at(self, pieces: Sequence[Piece]) -> bool:
+        """Were other lines cut at the column at which these pieces are?"""
+        widths = {piece.width for piece in pieces[:-1]}
+        return len(widths) == 1 and self._widths.get(next(iter(widths)), 0) > 0
+
     def _learn(self, way: str, pieces: Sequence[Piece]) -> None:
         self._joins[way] += 1
         if way == _CUT:
             for piece in pieces[:-1]:
                 self._widths[piece.width] = self._widths.get(piece.width, 0) + 1
+
+
+def _within_number(texts: Sequence[str]) -> bool:
+    return texts[0][-1:].isdigit() and texts[1][:1].isdigit()
 
 
 def _joined(texts: Sequence[str], way: str) -> str:

@@ -29,8 +29,9 @@ class Record(NamedTuple):
 
 def dialect_of(event: OomEvent) -> Dialect:
     """The dialect of the kernel that the event is from: by its release, or by its lines, or the newest one."""
-    known = choose(event.report.machine.release, event.report.machine.package)
-    return known or next(reversed(dialects_of(event)), NEWEST)
+    machine = event.report.machine
+    known = choose(machine.release, machine.package) or next(reversed(dialects_of(event)), NEWEST)
+    return known.on(machine.arch)
 
 
 def dialects_of(event: OomEvent) -> List[Dialect]:

@@ -92,7 +92,7 @@ def test_task_rows_of_any_width(pid: int, uid: int, pages: int, adj: int, comm: 
 def test_killed_rows_with_any_name(comm: str, pid: int, kb: int) -> None:
     for variant in KINDS["killed"].variants:
         row = variant.rows[0]
-        known = {"message": "Out of memory", "pid": pid, "comm": comm}
+        known = {"message": "Out of memory", "pid": pid, "comm": comm, "oom_score_adj": kb % 2001 - 1000}
         values = [known.get(field, kb) for field in row.fields]
         text = row.format.show(values)
         assert text is not None
