@@ -1,7 +1,9 @@
 # make demo   a real OOM in a test VM, traced
 # make test   the tests, with their own set-up (make test-long: those that take many minutes in VMs)
+# make check  before a commit: lint, types, unit tests
+# make dist   dist/oomtrace.pyz, one file that runs on any server
 # (more: README)
-.PHONY: demo test test-long lint unit vm-test staying-alive fixtures readme man bench fidelity clean
+.PHONY: demo test check test-long lint unit vm-test staying-alive fixtures readme man bench fidelity dist clean
 
 KERNEL ?= 6.1
 PYTHON ?= python3
@@ -13,9 +15,11 @@ demo:
 
 test: lint unit vm-test
 
+check: lint unit
+
 lint: $(VENV)/ready
-	$(VENV)/bin/ruff check oomtrace vm tests
-	$(VENV)/bin/mypy oomtrace vm
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy oomtrace vm packaging/*.py
 
 # A test that hangs says where, and does not take an hour.
 unit: $(VENV)/ready
@@ -48,6 +52,10 @@ bench:
 
 fidelity:
 	$(PYTHON) -m vm fidelity
+
+# One file to copy to a server; the same sources give the same bytes.
+dist: $(VENV)/ready
+	$(VENV)/bin/python packaging/pyz.py dist/oomtrace.pyz
 
 $(VENV)/ready: setup.cfg
 	$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || apt-get install -y -q python3-venv

@@ -14,6 +14,7 @@ EXIT_NO_BCC = 11
 EXIT_NO_TYPES = 12
 EXIT_NO_PROBE = 13
 EXIT_LOCKDOWN = 14
+EXIT_OLD_PYTHON = 15  # of oomtrace.pyz: packaging/start.py
 EXIT_TIMEOUT = 124
 EXIT_GONE = 141
 

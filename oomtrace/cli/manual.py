@@ -28,6 +28,7 @@ _STATUSES = (
     (errors.EXIT_NO_TYPES, "The kernel has no BTF, and its headers are not installed."),
     (errors.EXIT_NO_PROBE, "A function of the kernel cannot be probed, or the kernel refuses the programs."),
     (errors.EXIT_LOCKDOWN, "The kernel is locked down, or hides its symbols."),
+    (errors.EXIT_OLD_PYTHON, "oomtrace.pyz: this Python is older than 3.9."),
     (errors.EXIT_TIMEOUT, "--timeout is over and no OOM came."),
     (errors.EXIT_GONE, "Whoever read the output went away."),
 )

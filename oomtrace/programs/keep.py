@@ -13,14 +13,13 @@ import re
 from contextlib import suppress
 from importlib.util import source_hash
 from pathlib import Path
-from typing import Callable, Iterator, Optional, Tuple
+from typing import Callable, Optional, Tuple
 
-from oomtrace import __version__
+from oomtrace import __version__, shipped
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
 from oomtrace.kernel import machine, privileges
 from oomtrace.kernel.origin import BTF, origin
 from oomtrace.kernel.symbols import base_address
-from oomtrace.programs import source
 from oomtrace.programs.image import Image
 from oomtrace.programs.plan import Plan
 
@@ -65,25 +64,16 @@ def _base() -> int:
 
 
 def kept() -> Path:
-    """Where the plan for this kernel and these sources is kept, if it is."""
+    """Where the plan for this kernel and these sources is kept, if it is. A change of what a plan is made of, or of the
+    code that makes it, makes older plans void."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
-    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), __version__, *_sources()]
+    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), __version__]
+    parts += shipped.stamps("kernel", "programs", "bpf")
     with suppress(OSError):
         parts.append(Path("/sys/kernel/notes").read_bytes().hex())  # holds the build id
     # Python's own hash for the same purpose, in its own kept bytecode; hashlib would load OpenSSL.
     digest = source_hash("\0".join(parts).encode()).hex()
     return folder / f"{os.uname().release}-{digest}.json"
-
-
-def _sources() -> Iterator[str]:
-    """What a plan is made of, and the code that makes it: a change makes older plans void. By name, size and time, as
-    Python does for its own kept bytecode: reading them all takes longer than anything else here."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "kernel", package / "programs", source.bpf_folder()):
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if entry.name.endswith((".py", ".c", ".h")):
-                status = entry.stat()
-                yield f"{entry.path} {status.st_size} {status.st_mtime_ns}"
 
 
 def _trusted(path: Path) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import List, Optional, Sequence
 
+from oomtrace import shipped
 from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
 
 # Headers before the programs that include them; bcc rewrites one text, so the #include lines are resolved here.
@@ -17,20 +17,19 @@ PROGRAMS = tuple(name for half in HALVES for name in half)
 PARTS = ("send_task", "send_memcgs", "send_stack", "send_stats", "send_memory", "send_node", "send_print")
 
 
-def bpf_folder() -> Path:
-    """Where the BPF sources are: in the installed package, or in a checkout beside it."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "bpf", package.parent / "bpf"):
-        if (folder / "records.h").is_file():
-            return folder
-    raise OomtraceError("the BPF sources are not where oomtrace is installed", "reinstall oomtrace", EXIT_NO_PROBE)
+def file(name: str) -> str:
+    """The text of one file of ``bpf/``."""
+    try:
+        return shipped.read(f"bpf/{name}").decode()
+    except FileNotFoundError as error:
+        raise OomtraceError(str(error), "reinstall oomtrace", EXIT_NO_PROBE) from error
 
 
 def source(files: Optional[Sequence[str]] = None) -> str:
     """The text of the BPF programs, without the generated header."""
-    folder, parts = bpf_folder(), []
+    parts = []
     for name in files or [*HEADERS, *PROGRAMS]:
-        text = re.sub(r'^#include "[^"]*"\n', "", (folder / name).read_text(), flags=re.MULTILINE)
+        text = re.sub(r'^#include "[^"]*"\n', "", file(name), flags=re.MULTILINE)
         parts.append(f'#line 1 "bpf/{name}"\n{text}')
     return "".join(parts)
 

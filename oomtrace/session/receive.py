@@ -83,7 +83,7 @@ class Receiver:
     def __init__(self, facts: Mapping[str, Any], names: Names, releases: bool) -> None:
         self._facts = dict(facts)
         self._names = names
-        self._layout = Layout((source.bpf_folder() / "records.h").read_text())
+        self._layout = Layout(source.file("records.h"))
         self._assembler = Assembler(releases)
         self._drafts: Dict[int, _Draft] = {}
 

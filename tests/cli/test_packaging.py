@@ -16,6 +16,8 @@ from vm import payload
 
 ROOT = Path(__file__).resolve().parents[2]
 
+DATA = {"oomtrace.bpf", "oomtrace.man", "oomtrace.systemd"}
+
 
 def _listed() -> "set[str]":
     parser = configparser.ConfigParser()
@@ -25,7 +27,7 @@ def _listed() -> "set[str]":
 
 def test_every_folder_of_code_is_a_listed_package() -> None:
     folders = {path.parent.relative_to(ROOT) for path in (ROOT / "oomtrace").rglob("__init__.py")}
-    assert _listed() == {".".join(folder.parts) for folder in folders} | {"oomtrace.bpf"}
+    assert _listed() == {".".join(folder.parts) for folder in folders} | DATA
 
 
 def test_wheel_has_the_manual_the_unit_and_the_bpf_sources_and_finds_them(tmp_path: Path) -> None:
@@ -39,7 +41,7 @@ def test_wheel_has_the_manual_the_unit_and_the_bpf_sources_and_finds_them(tmp_pa
     assert data == {"share/man/man1/oomtrace.1", "lib/systemd/system/oomtrace.service"}
     shipped = {path.name for path in (tmp_path / "site" / "oomtrace" / "bpf").iterdir()}
     assert {*source.HEADERS, *source.PROGRAMS} <= shipped
-    find = "from oomtrace.programs import source; print(source.bpf_folder()); print(len(source.source()))"
+    find = "from oomtrace.programs import source; print(source.__file__); print(len(source.source()))"
     done = subprocess.run(
         [sys.executable, "-c", find], cwd=tmp_path / "site", env={"PYTHONPATH": str(tmp_path / "site")},
         capture_output=True, text=True, check=True, timeout=60,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
 import pytest
@@ -15,6 +16,7 @@ from oomtrace.programs import compiler, source
 from oomtrace.programs.image import Image, MapSpec, Program
 from oomtrace.programs.source import PARTS
 
+BPF = Path(__file__).resolve().parents[2] / "bpf"
 NEEDED, USEFUL = PROBES[-1], next(probe for probe in PROBES if probe.loses)
 
 
@@ -117,7 +119,7 @@ def test_halves_make_all_programs() -> None:
         return sorted(re.findall(r'^#line 1 "bpf/(\w+\.c)"', "".join(texts), re.MULTILINE))
 
     assert named(source.sources(True)) == named(source.sources(False)) == sorted(
-        path.name for path in source.bpf_folder().glob("*.c"))
+        path.name for path in BPF.glob("*.c"))
 
 
 @pytest.mark.parametrize("cpus, kilobytes", [(1, 8192), (2, 8192), (16, 4096), (64, 1024), (512, 256)])

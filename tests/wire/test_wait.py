@@ -6,12 +6,12 @@ import ctypes
 from typing import Any
 
 from oomtrace import output, why
-from oomtrace.programs.source import bpf_folder
+from oomtrace.programs.source import file
 from oomtrace.wire.assemble import Assembler
 from oomtrace.wire.decode import Decoder
 from oomtrace.wire.layout import Layout
 
-LAYOUT = Layout((bpf_folder() / "records.h").read_text())
+LAYOUT = Layout(file("records.h"))
 
 
 def _record(kind: str, struct: str, seq: int, **members: Any) -> bytes:

@@ -1,0 +1,147 @@
+"""oomtrace.pyz: one file, all that it needs, on every Python that is at hand."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Dict, Iterator, List, Tuple
+
+import pytest
+
+from oomtrace import errors
+
+ROOT = Path(__file__).resolve().parents[2]
+START = ROOT / "packaging" / "start.py"
+CAPTURE = ROOT / "tests" / "fixtures" / "data" / "6.1-memcg-v2.oom"
+OLDEST = (3, 9)
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import oomtrace
+for found in pkgutil.walk_packages(oomtrace.__path__, "oomtrace."):
+    if found.name != "oomtrace.__main__":
+        print(importlib.import_module(found.name).__file__)
+"""
+
+
+def _pythons() -> Dict[Tuple[int, int], str]:
+    """Each Python of this machine, by version: those on the path, and pyenv's."""
+    found: Dict[Tuple[int, int], str] = {}
+    folders = [Path(folder) for folder in os.get_exec_path()]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    on_path = [path for folder in folders for path in folder.glob("python[23]*")]
+    for path in [*on_path, *pyenv.glob("versions/*/bin/python")]:
+        version = _version(path)
+        if version:
+            found.setdefault(version, str(path))
+    found[sys.version_info[:2]] = sys.executable
+    return dict(sorted(found.items()))
+
+
+def _version(path: Path) -> "Tuple[int, int] | None":
+    if not re.fullmatch(r"python([23](\.\d+)?)?", path.name):
+        return None
+    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([str(path), "-c", ask], capture_output=True, text=True, timeout=60)
+    major, dot, minor = done.stdout.strip().partition(".")
+    return (int(major), int(minor)) if dot and not done.returncode else None
+
+
+PYTHONS = _pythons()
+NEW = [version for version in PYTHONS if version >= OLDEST]
+OLD = [version for version in PYTHONS if version < OLDEST]
+
+
+def _run(version: Tuple[int, int], *words: str) -> "subprocess.CompletedProcess[str]":
+    """Isolated (-I) and without site-packages (-S): what is not in the file is not there."""
+    return subprocess.run([PYTHONS[version], "-IS", *words], cwd="/", capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("version", NEW)
+def test_commands_work_from_the_file_alone(pyz: Path, version: Tuple[int, int]) -> None:
+    assert "$defs" in json.loads(_run(version, str(pyz), "schema").stdout)
+    read = _run(version, str(pyz), "read", "--format", "json", str(CAPTURE))
+    assert (read.returncode, read.stderr) == (0, "")
+    assert len(json.loads(read.stdout)["events"]) == 1
+    yaml = _run(version, str(pyz), "read", "--format", "yaml", str(CAPTURE))
+    assert (yaml.returncode, yaml.stdout[:7]) == (0, "schema:")
+    modules = _run(version, "-c", IMPORT_ALL, str(pyz))
+    assert modules.returncode == 0 and len(modules.stdout.splitlines()) > 100, modules.stderr
+
+
+@pytest.mark.parametrize("version", NEW)
+def test_a_scenario_is_read_from_the_file_alone(pyz: Path, version: Tuple[int, int], tmp_path: Path) -> None:
+    scenario = tmp_path / "wrong.yaml"
+    scenario.write_text("processes: 7\n")
+    done = _run(version, str(pyz), "repro", str(scenario))
+    assert done.returncode == errors.EXIT_USAGE and "wrong.yaml" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("version", OLD)
+def test_an_old_python_is_told_in_a_sentence(pyz: Path, version: Tuple[int, int]) -> None:
+    done = _run(version, str(pyz)) if version[0] > 2 else subprocess.run(
+        [PYTHONS[version], str(pyz)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == errors.EXIT_OLD_PYTHON
+    said, hint = done.stderr.splitlines()
+    assert said.startswith("oomtrace: needs Python 3.9 or newer, and ")
+    assert said.endswith(f" is {version[0]}.{version[1]}")
+    assert hint.startswith("  hint: ")
+
+
+def test_every_python_3_can_read_the_first_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = START.read_text()
+    ast.parse(text, feature_version=(3, 4))
+    monkeypatch.setattr(sys, "version_info", (3, 4, 2))
+    with pytest.raises(SystemExit) as ended:
+        exec(compile(text, str(START), "exec"), {"__name__": "__main__"})
+    assert ended.value.code == errors.EXIT_OLD_PYTHON and " is 3.4\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", [min(NEW), max(NEW)])
+def test_same_sources_same_bytes(pyz: Path, version: Tuple[int, int], tmp_path: Path) -> None:
+    again = tmp_path / "again.pyz"
+    if not _has_pip(PYTHONS[version]):
+        pytest.skip(f"{PYTHONS[version]} has no pip")
+    subprocess.run([PYTHONS[version], ROOT / "packaging" / "pyz.py", again], cwd=tmp_path, check=True, timeout=300)
+    assert again.read_bytes() == pyz.read_bytes()
+
+
+def _has_pip(python: str) -> bool:
+    return not subprocess.run([python, "-m", "pip", "--version"], capture_output=True, timeout=60).returncode
+
+
+def test_it_starts_by_its_name(pyz: Path, tmp_path: Path) -> None:
+    command = tmp_path / "oomtrace"
+    shutil.copy(pyz, command)
+    environment = {"PATH": f"{Path(PYTHONS[NEW[-1]]).parent}:/usr/bin:/bin"}
+    done = subprocess.run([command, "--version"], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("oomtrace ")
+
+
+def test_licences_of_what_it_carries_are_in_it(pyz: Path) -> None:
+    with zipfile.ZipFile(pyz) as archive:
+        names = set(archive.namelist())
+    assert {"LICENSE", "licenses/click/LICENSE.txt", "licenses/pyyaml/LICENSE"} <= names
+
+
+def test_only_python_and_shipped_files_are_in_it(pyz: Path) -> None:
+    with zipfile.ZipFile(pyz) as archive:
+        names = archive.namelist()
+    assert not [name for name in names if name.endswith((".so", ".pyc"))]
+    assert {f"oomtrace/{name}" for name in _shipped()} <= set(names)
+
+
+def _shipped() -> Iterator[str]:
+    for folder in ("bpf", "man", "systemd"):
+        names: List[str] = sorted(path.name for path in (ROOT / folder).iterdir())
+        assert names
+        yield from (f"{folder}/{name}" for name in names)
