@@ -61,6 +61,8 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is probed.")
 @click.option("--expect", metavar="oom|no-oom|victim=COMM", help=f"Exit with 0 if so, with {EXIT_UNEXPECTED} if not.")
+@click.option("--fit", metavar="MIN..MAX",
+              help="Find the smallest --memory-max under which COMMAND succeeds, by running it again and again.")
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND…", type=click.UNPROCESSED)
 def command(
     words: Tuple[str, ...],
@@ -71,6 +73,7 @@ def command(
     quiet: bool,
     verbose: bool,
     expect: Optional[str],
+    fit: Optional[str],
     **limits: Any,
 ) -> int:
     """Run a command in a memory cgroup of its own, and report its OOMs on standard error.
@@ -78,6 +81,8 @@ def command(
     The status is the command's, 128 + N if signal N ended it, 127 if there is no such command, 126 if it cannot be
     executed. What it leaves running is killed with its cgroup.
     """
+    if fit is not None:
+        return _fit(words, fit, _name(cgroup), form, limits, expect or output or count)
     verdict, captures = _verdict(expect), target(output)
     hierarchy = cgroups.find()
     files = _files(hierarchy, **limits)
@@ -95,6 +100,22 @@ def command(
     if complaint:
         say(f"oomtrace: {complaint}")
     return EXIT_UNEXPECTED if complaint else 0
+
+
+def _fit(words: Sequence[str], given: str, name: str, form: str, limits: Mapping[str, Any], besides: Any) -> int:
+    """The command under one limit after the other."""
+    from oomtrace.cli.fit import fit
+
+    if besides or limits["memory_max"] is not None:
+        raise OomtraceError("--fit goes with --memory-high, --swap-max, --oom-group, --cgroup and --format alone",
+                            None, EXIT_USAGE)
+    hierarchy = cgroups.find()
+
+    def files(memory_max: str) -> Dict[str, str]:
+        return _files(hierarchy, **{**limits, "memory_max": memory_max})
+
+    files("max")  # what this machine has not is told before anything is run
+    return fit(words, given, name, files, hierarchy, form)
 
 
 def _run(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
 from oomtrace.errors import OomtraceError
 
@@ -17,14 +18,26 @@ from .signals import Signals
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_AGAIN_S = 0.1
 _ADJ = Path("/proc/self/oom_score_adj")
 
 
 class Command:
     """One command. The cgroup is removed by the journal, with whatever is left in it."""
 
-    def __init__(self, words: Sequence[str], path: str, hierarchy: cgroups.Hierarchy, journal: Journal) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        path: str,
+        hierarchy: cgroups.Hierarchy,
+        journal: Journal,
+        unheard: Sequence[int] = (),
+    ) -> None:
+        """``unheard``: which of its standard descriptors (0, 1, 2) are /dev/null."""
         self._words = words
+        self._unheard = unheard
+        self.stopped = False  # by ``run``, since its time was over
+        self.signalled: Optional[int] = None  # the last signal that came meanwhile
         self._path = path
         self._hierarchy = hierarchy
         self._journal = journal
@@ -48,9 +61,9 @@ class Command:
         except OSError as error:
             raise OomtraceError(f"cannot make the cgroup {self._folder}: {error.strerror}: {error.filename}") from error
 
-    def run(self, stream: int, receive: Callable[[], object]) -> int:
+    def run(self, stream: int, receive: Callable[[], object], bound_s: Optional[float] = None) -> int:
         """Run it to its end; returns its exit status, 128 + N for signal N. ``receive`` is called while ``stream`` can
-        be read."""
+        be read. After ``bound_s`` seconds all that is in its cgroup is killed."""
         adj = _ADJ.read_text()
         with suppress(OSError):
             _ADJ.write_text("-1000")  # an OOM of the whole machine is for the command
@@ -59,7 +72,7 @@ class Command:
             pid = os.fork()
             if not pid:
                 self._become(signals, adj)
-            return _attend(pid, signals, stream, receive)
+            return self._attend(pid, signals, stream, receive, bound_s)
         finally:
             signals.close()
 
@@ -69,6 +82,8 @@ class Command:
             with suppress(OSError):
                 _ADJ.write_text(adj)
             (self._folder / "cgroup.procs").write_text(str(os.getpid()))
+            for descriptor in self._unheard:
+                os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
             for number in _FORWARDED:
                 signal.signal(number, signal.SIG_DFL)
             signals.restore()
@@ -81,6 +96,37 @@ class Command:
         finally:
             os._exit(status)
 
+    def _attend(
+        self, pid: int, signals: Signals, stream: int, receive: Callable[[], object], bound_s: Optional[float]
+    ) -> int:
+        """Forward signals and read the stream until the command has ended."""
+        ended = os.pidfd_open(pid)  # not SIGCHLD: any other thread of the process would take it
+        deadline = None if bound_s is None else time.monotonic() + bound_s
+        try:
+            while True:
+                left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+                readable, _, _ = select.select([signals.descriptor, ended, stream], [], [], left_s)
+                if not readable:
+                    self._stop()
+                    deadline = time.monotonic() + _AGAIN_S  # what it forked meanwhile is killed, too
+                if stream in readable and not receive():
+                    raise OomtraceError("the trace has ended before the command")
+                if ended in readable:
+                    _, status = os.waitpid(pid, 0)
+                    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+                for come in signals.read():
+                    self.signalled = come.number
+                    if not come.from_terminal:
+                        os.kill(pid, come.number)
+        finally:
+            os.close(ended)
+
+    def _stop(self) -> None:
+        self.stopped = True
+        for pid in cgroups.processes(self._folder):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def kills(self) -> int:
         """Processes of the cgroup that the OOM killer has killed, by the cgroup's own count."""
         name = "memory.events" if self._hierarchy.version == 2 else "memory.oom_control"
@@ -90,21 +136,3 @@ class Command:
                 if word == "oom_kill":
                     return int(count)
         return 0
-
-
-def _attend(pid: int, signals: Signals, stream: int, receive: Callable[[], object]) -> int:
-    """Forward signals and read the stream until the command has ended."""
-    ended = os.pidfd_open(pid)  # not SIGCHLD: any other thread of the process would take it
-    try:
-        while True:
-            readable, _, _ = select.select([signals.descriptor, ended, stream], [], [])
-            if stream in readable and not receive():
-                raise OomtraceError("the trace has ended before the command")
-            if ended in readable:
-                _, status = os.waitpid(pid, 0)
-                return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            for come in signals.read():
-                if not come.from_terminal:
-                    os.kill(pid, come.number)
-    finally:
-        os.close(ended)
