@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
+from oomtrace.history import limits, releases
+from oomtrace.history.releases import Version, version
+from oomtrace.history.statistics import names as statistics
+
 from . import gfp, head, memory, tail
-from .rows import Kind, Row, Version, version
-from .statistics import statistics
+from .rows import Kind, Row
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,8 @@ class Dialect:
 
     @property
     def record_bytes(self) -> int:
-        """The longest text of a printk record; the rest of a longer one is lost.
-
-        LOG_LINE_MAX less the level and the final zero up to 6.2, PRINTKRB_RECORD_MAX from 6.3 on (kernel/printk).
-        """
-        return 989 if self.at < (6, 3) else 1021
+        """The longest text of a printk record; the rest of a longer one is lost."""
+        return limits.record_bytes(self.at)
 
     def gfp_names(self, mask: int) -> str:
         """``mask`` as this kernel's ``%pGg`` prints it."""
@@ -145,11 +144,6 @@ def _all() -> Dict[str, Dialect]:
 DIALECTS: Dict[str, Dialect] = _all()
 NEWEST: Dialect = max((d for d in DIALECTS.values() if not d.flavour), key=lambda d: d.at)
 
-# What releases end with (uname -m, or a distribution's name of it) → the folder of arch/.
-_ARCH = re.compile(r"[._-](?:(aarch64|arm64)|(armv\dh?l?|armmp|armhf)|(ppc64(?:le|el)?|powerpc64le)|(s390x)|(riscv64)"
-                   r"|(loong(?:arch)?64)|(mips\w*)|(i[3-6]86(?:-pae)?))(?:$|[._+-])")
-_ARCH_NAMES = ("arm64", "arm", "powerpc", "s390", "riscv", "loongarch", "mips", "i386")
-
 
 def arch_of(release: Optional[str], rows: Iterable[Row]) -> Optional[str]:
     """The architecture, by the rows that read a report where they leave one only, or by the release. None: unknown, or
@@ -159,24 +153,18 @@ def arch_of(release: Optional[str], rows: Iterable[Row]) -> Optional[str]:
         left &= set(archs)
     if len(left) == 1:
         return left.pop()
-    match = _ARCH.search(release or "")
-    return None if match is None else _ARCH_NAMES[(match.lastindex or 1) - 1]
-
-
-_RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+))?")
-_FLAVOUR = re.compile(r"\.(el(?:[6-9]|10))|(debian|deb1\d|-\d+-(?:cloud-|rt-)?(?:amd64|arm64)\b)", re.IGNORECASE)
+    return releases.arch(release)
 
 
 def choose(release: Optional[str], package: Optional[str] = None) -> Optional[Dialect]:
     """The dialect of a kernel, by its release (uname -r) and its package ("Debian 6.1.192-2"). None: not a release."""
-    match = _RELEASE.match(release or "")
-    if match is None:
+    known = releases.parsed(release, package)
+    if known is None:
         return None
-    major, minor, patch, build = (int(number or 0) for number in match.groups())
-    at: Version = (major, minor) if (major, minor) != (2, 6) else (major, minor, patch)
-    found = _FLAVOUR.search((release or "") + " " + (package or ""))
-    flavour = "" if found is None else found.group(1) or "debian"
-    own = (major, minor, build) if flavour in ("el7", "el8") else at
-    same = [d for d in DIALECTS.values() if flavour and d.flavour == flavour and (d.flavour_at or d.at) <= own]
-    main: List[Dialect] = [d for d in DIALECTS.values() if not d.flavour and d.at <= at]
-    return max(same or main, key=lambda d: d.flavour_at or d.at, default=DIALECTS["2.6.32"])
+    own = [each for each in _by_flavour(known.flavour) if (each.flavour_at or each.at) <= known.own]
+    main = [each for each in _by_flavour("") if each.at <= known.mainline]
+    return max(own or main, key=lambda each: each.flavour_at or each.at, default=DIALECTS["2.6.32"])
+
+
+def _by_flavour(flavour: str) -> List[Dialect]:
+    return [dialect for dialect in DIALECTS.values() if dialect.flavour == flavour]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, Optional, Tuple
 
-from .rows import Version, version
+from oomtrace.history.releases import Version, version
 
 Table = Tuple[Tuple[int, str], ...]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from .printf import Format
+from oomtrace.history.releases import Version, version
 
-Version = Tuple[int, ...]
+from .printf import Format
 
 
 class Needs(Enum):
@@ -20,11 +20,6 @@ class Needs(Enum):
 
 PRESENT = Needs.PRESENT
 FILLED = Needs.FILLED
-
-
-def version(text: str) -> Version:
-    """``"5.10"`` → ``(5, 10)``."""
-    return tuple(int(part) for part in text.split("."))
 
 
 @dataclass(frozen=True)

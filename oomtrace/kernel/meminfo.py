@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional
 
+from oomtrace.history import eras, releases
 from oomtrace.kernel.btf import Btf
-from oomtrace.kernel.statistics import release_version
 from oomtrace.kernel.symbols import Symbols
 
 # enum node_stat_item, where it is not NR_<NAME>
@@ -86,8 +86,8 @@ def _items(btf: Btf, enum: str, names: Dict[str, str], thp_pages: int) -> Items:
 
 def facts(btf: Btf, symbols: Symbols, release: str) -> Dict[str, object]:
     """What the decoder needs to know of this kernel's Mem-Info lines."""
-    # up to 5.11 the nodes count huge pages (and memcgs: see statistics.py)
-    node = _items(btf, "node_stat_item", _NODE, 1 if release_version(release) >= (5, 12) else _HPAGE_PAGES)
+    thp_pages = 1 if eras.thp_counts_pages(releases.mainline(release)) else _HPAGE_PAGES
+    node = _items(btf, "node_stat_item", _NODE, thp_pages)
     zone = _items(btf, "zone_stat_item", _ZONE, 1)
     if btf.enumerator_of("vm_event_item", "THP_FAULT_ALLOC") is None:  # no CONFIG_TRANSPARENT_HUGEPAGE
         node = {name: item for name, item in node.items() if name not in _THP}

@@ -1,141 +1,20 @@
-"""The lines of a memcg's statistics list, and which counters of this kernel each is made of.
+"""Which counters of this kernel each line of a memcg's statistics is made of (mm/memcontrol.c).
 
-The lists are those of ``memory_stats[]`` and ``memcg_vm_event_stat[]`` in mm/memcontrol.c (5.3 to 5.9 have no tables
-and keep no BTF that oomtrace could use). A kernel built without an option has no enumerator for its counters, so what
-its BTF lacks is not printed either.
+Which lines there are is in history/statistics.py. A kernel built without an option has no enumerator for its counters,
+so what its BTF lacks is not printed either. (5.3 to 5.9 keep no BTF that oomtrace could use.)
 """
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence
 
+from oomtrace.history import eras, releases
+from oomtrace.history.releases import Version
+from oomtrace.history.statistics import tables
 from oomtrace.kernel.btf import Btf
 
 PAGE_BYTES = 4096
 HPAGE_BYTES = 2 << 20
-
-# (first release, lines of the state part, lines of the event part); a release uses the latest that is not after it.
-LISTS: Dict[Tuple[int, int], Tuple[str, str]] = {
-    (5, 10): (
-        "anon file kernel_stack percpu sock shmem file_mapped file_dirty file_writeback anon_thp inactive_anon "
-        "active_anon inactive_file active_file unevictable slab_reclaimable slab_unreclaimable slab "
-        "workingset_refault_anon workingset_refault_file workingset_activate_anon workingset_activate_file "
-        "workingset_restore_anon workingset_restore_file workingset_nodereclaim",
-        "pgfault pgmajfault pgrefill pgscan pgsteal pgactivate pgdeactivate pglazyfree pglazyfreed thp_fault_alloc "
-        "thp_collapse_alloc",
-    ),
-    (5, 11): (
-        "anon file kernel_stack pagetables percpu sock shmem file_mapped file_dirty file_writeback anon_thp "
-        "file_thp shmem_thp inactive_anon active_anon inactive_file active_file unevictable slab_reclaimable "
-        "slab_unreclaimable slab workingset_refault_anon workingset_refault_file workingset_activate_anon "
-        "workingset_activate_file workingset_restore_anon workingset_restore_file workingset_nodereclaim",
-        "pgfault pgmajfault pgrefill pgscan pgsteal pgactivate pgdeactivate pglazyfree pglazyfreed thp_fault_alloc "
-        "thp_collapse_alloc",
-    ),
-    (5, 14): (
-        "anon file kernel_stack pagetables percpu sock shmem file_mapped file_dirty file_writeback swapcached "
-        "anon_thp file_thp shmem_thp inactive_anon active_anon inactive_file active_file unevictable "
-        "slab_reclaimable slab_unreclaimable slab workingset_refault_anon workingset_refault_file "
-        "workingset_activate_anon workingset_activate_file workingset_restore_anon workingset_restore_file "
-        "workingset_nodereclaim",
-        "pgfault pgmajfault pgrefill pgscan pgsteal pgactivate pgdeactivate pglazyfree pglazyfreed thp_fault_alloc "
-        "thp_collapse_alloc",
-    ),
-    (5, 17): (
-        "anon file kernel_stack pagetables percpu sock vmalloc shmem file_mapped file_dirty file_writeback "
-        "swapcached anon_thp file_thp shmem_thp inactive_anon active_anon inactive_file active_file unevictable "
-        "slab_reclaimable slab_unreclaimable slab workingset_refault_anon workingset_refault_file "
-        "workingset_activate_anon workingset_activate_file workingset_restore_anon workingset_restore_file "
-        "workingset_nodereclaim",
-        "pgfault pgmajfault pgrefill pgscan pgsteal pgactivate pgdeactivate pglazyfree pglazyfreed thp_fault_alloc "
-        "thp_collapse_alloc",
-    ),
-    (5, 19): (
-        "anon file kernel kernel_stack pagetables percpu sock vmalloc shmem zswap zswapped file_mapped file_dirty "
-        "file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon active_anon inactive_file active_file "
-        "unevictable slab_reclaimable slab_unreclaimable slab workingset_refault_anon workingset_refault_file "
-        "workingset_activate_anon workingset_activate_file workingset_restore_anon workingset_restore_file "
-        "workingset_nodereclaim",
-        "pgfault pgmajfault pgrefill pgscan pgsteal pgactivate pgdeactivate pglazyfree pglazyfreed zswpin zswpout "
-        "thp_fault_alloc thp_collapse_alloc",
-    ),
-    (6, 1): (
-        "anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped "
-        "file_mapped file_dirty file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon active_anon "
-        "inactive_file active_file unevictable slab_reclaimable slab_unreclaimable slab workingset_refault_anon "
-        "workingset_refault_file workingset_activate_anon workingset_activate_file workingset_restore_anon "
-        "workingset_restore_file workingset_nodereclaim",
-        "pgscan pgsteal pgscan_kswapd pgscan_direct pgsteal_kswapd pgsteal_direct pgfault pgmajfault pgrefill "
-        "pgactivate pgdeactivate pglazyfree pglazyfreed zswpin zswpout thp_fault_alloc thp_collapse_alloc",
-    ),
-    (6, 3): (
-        "anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped "
-        "file_mapped file_dirty file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon active_anon "
-        "inactive_file active_file unevictable slab_reclaimable slab_unreclaimable slab workingset_refault_anon "
-        "workingset_refault_file workingset_activate_anon workingset_activate_file workingset_restore_anon "
-        "workingset_restore_file workingset_nodereclaim",
-        "pgscan pgsteal pgscan_kswapd pgscan_direct pgscan_khugepaged pgsteal_kswapd pgsteal_direct "
-        "pgsteal_khugepaged pgfault pgmajfault pgrefill pgactivate pgdeactivate pglazyfree pglazyfreed zswpin "
-        "zswpout thp_fault_alloc thp_collapse_alloc",
-    ),
-    (6, 8): (
-        "anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped "
-        "file_mapped file_dirty file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon active_anon "
-        "inactive_file active_file unevictable slab_reclaimable slab_unreclaimable slab workingset_refault_anon "
-        "workingset_refault_file workingset_activate_anon workingset_activate_file workingset_restore_anon "
-        "workingset_restore_file workingset_nodereclaim",
-        "pgscan pgsteal pgscan_kswapd pgscan_direct pgscan_khugepaged pgsteal_kswapd pgsteal_direct "
-        "pgsteal_khugepaged pgfault pgmajfault pgrefill pgactivate pgdeactivate pglazyfree pglazyfreed zswpin "
-        "zswpout zswpwb thp_fault_alloc thp_collapse_alloc thp_swpout thp_swpout_fallback",
-    ),
-    (6, 12): (
-        "anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped "
-        "file_mapped file_dirty file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon active_anon "
-        "inactive_file active_file unevictable slab_reclaimable slab_unreclaimable slab workingset_refault_anon "
-        "workingset_refault_file workingset_activate_anon workingset_activate_file workingset_restore_anon "
-        "workingset_restore_file workingset_nodereclaim pgdemote_kswapd pgdemote_direct pgdemote_khugepaged "
-        "pgpromote_success",
-        "pgscan pgsteal pgscan_kswapd pgscan_direct pgscan_khugepaged pgsteal_kswapd pgsteal_direct "
-        "pgsteal_khugepaged pgfault pgmajfault pgrefill pgactivate pgdeactivate pglazyfree pglazyfreed swpin_zero "
-        "swpout_zero zswpin zswpout zswpwb thp_fault_alloc thp_collapse_alloc thp_swpout thp_swpout_fallback "
-        "numa_pages_migrated numa_pte_updates numa_hint_faults",
-    ),
-    (6, 13): (
-        "anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped "
-        "file_mapped file_dirty file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon active_anon "
-        "inactive_file active_file unevictable slab_reclaimable slab_unreclaimable slab hugetlb "
-        "workingset_refault_anon workingset_refault_file workingset_activate_anon workingset_activate_file "
-        "workingset_restore_anon workingset_restore_file workingset_nodereclaim pgdemote_kswapd pgdemote_direct "
-        "pgdemote_khugepaged pgpromote_success",
-        "pgscan pgsteal pswpin pswpout pgscan_kswapd pgscan_direct pgscan_khugepaged pgsteal_kswapd pgsteal_direct "
-        "pgsteal_khugepaged pgfault pgmajfault pgrefill pgactivate pgdeactivate pglazyfree pglazyfreed swpin_zero "
-        "swpout_zero zswpin zswpout zswpwb thp_fault_alloc thp_collapse_alloc thp_swpout thp_swpout_fallback "
-        "numa_pages_migrated numa_pte_updates numa_hint_faults",
-    ),
-    (6, 18): (
-        "anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped "
-        "file_mapped file_dirty file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon active_anon "
-        "inactive_file active_file unevictable slab_reclaimable slab_unreclaimable slab hugetlb "
-        "workingset_refault_anon workingset_refault_file workingset_activate_anon workingset_activate_file "
-        "workingset_restore_anon workingset_restore_file workingset_nodereclaim pgdemote_kswapd pgdemote_direct "
-        "pgdemote_khugepaged pgdemote_proactive pgpromote_success",
-        "pgscan pgsteal pswpin pswpout pgscan_kswapd pgscan_direct pgscan_khugepaged pgscan_proactive "
-        "pgsteal_kswapd pgsteal_direct pgsteal_khugepaged pgsteal_proactive pgfault pgmajfault pgrefill pgactivate "
-        "pgdeactivate pglazyfree pglazyfreed swpin_zero swpout_zero zswpin zswpout zswpwb thp_fault_alloc "
-        "thp_collapse_alloc thp_swpout thp_swpout_fallback numa_pages_migrated numa_pte_updates numa_hint_faults",
-    ),
-    (7, 1): (
-        "anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped "
-        "zswap_incomp file_mapped file_dirty file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon "
-        "active_anon inactive_file active_file unevictable slab_reclaimable slab_unreclaimable slab hugetlb "
-        "workingset_refault_anon workingset_refault_file workingset_activate_anon workingset_activate_file "
-        "workingset_restore_anon workingset_restore_file workingset_nodereclaim pgdemote_kswapd pgdemote_direct "
-        "pgdemote_khugepaged pgdemote_proactive pgsteal_kswapd pgsteal_direct pgsteal_khugepaged pgsteal_proactive "
-        "pgscan_kswapd pgscan_direct pgscan_khugepaged pgscan_proactive pgrefill pgpromote_success",
-        "pgscan pgsteal pswpin pswpout pgfault pgmajfault pgactivate pgdeactivate pglazyfree pglazyfreed "
-        "swpin_zero swpout_zero zswpin zswpout zswpwb thp_fault_alloc thp_collapse_alloc thp_swpout "
-        "thp_swpout_fallback numa_pages_migrated numa_pte_updates numa_hint_faults",
-    ),}
 
 # Enumerator of each state line (enum node_stat_item, enum memcg_stat_item) where it is not NR_<NAME>; the first that
 # the kernel has.
@@ -184,15 +63,9 @@ _PLAIN = ("workingset_", "pgdemote_", "pgpromote_", "pgsteal", "pgscan", "pgrefi
 _PGSCAN = ("PGSCAN_KSWAPD", "PGSCAN_DIRECT", "PGSCAN_KHUGEPAGED", "PGSCAN_PROACTIVE")
 _SUMS = {"pgscan": _PGSCAN, "pgsteal": tuple(name.replace("SCAN", "STEAL") for name in _PGSCAN)}
 _EVENTS = {"numa_pages_migrated": "NUMA_PAGE_MIGRATE"}  # vmstat_text[] names it otherwise
-_SUMS_SINCE = {"PGSCAN_KHUGEPAGED": (6, 3), "PGSTEAL_KHUGEPAGED": (6, 3)}
+_BY_KHUGEPAGED = ("PGSCAN_KHUGEPAGED", "PGSTEAL_KHUGEPAGED")
 
-Row = Dict[str, object]
-
-
-def release_version(release: str) -> Tuple[int, int]:
-    """(major, minor) of a release such as "6.1.0-56-cloud-amd64"."""
-    numbers = release.replace("-", ".").split(".")
-    return int(numbers[0]), int(numbers[1])
+CounterRow = Dict[str, object]
 
 
 def _unit(name: str, thp_counts_pages: bool) -> int:
@@ -201,7 +74,7 @@ def _unit(name: str, thp_counts_pages: bool) -> int:
     if name == "kernel_stack":
         return 1024
     if name in ("anon_thp", "file_thp", "shmem_thp") and not thp_counts_pages:
-        return HPAGE_BYTES  # up to 5.11 these count huge pages (380780e71895)
+        return HPAGE_BYTES
     return PAGE_BYTES
 
 
@@ -213,8 +86,8 @@ def _state_item(btf: Btf, name: str) -> Optional[int]:
     return next((item for item in found if item is not None), None)
 
 
-def _state_rows(btf: Btf, names: List[str], version: Tuple[int, int]) -> List[Row]:
-    rows: List[Row] = []
+def _state_rows(btf: Btf, names: Sequence[str], at: Version) -> List[CounterRow]:
+    rows: List[CounterRow] = []
     for name in names:
         if name == "slab":
             parts = [_state_item(btf, part) for part in ("slab_reclaimable", "slab_unreclaimable")]
@@ -224,15 +97,21 @@ def _state_rows(btf: Btf, names: List[str], version: Tuple[int, int]) -> List[Ro
             continue
         item = _state_item(btf, name)
         if item is not None and name != "hugetlb":  # only where cgroup2 is mounted to account it (6.13+)
-            rows.append({"name": name, "array": "state", "items": [[item, _unit(name, version >= (5, 12))]]})
+            rows.append({"name": name, "array": "state", "items": [[item, _unit(name, eras.thp_counts_pages(at))]]})
     return rows
 
 
-def _event_rows(btf: Btf, names: List[str], version: Tuple[int, int]) -> List[Row]:
-    rows: List[Row] = []
+def _event_enumerators(name: str, at: Version) -> Sequence[str]:
+    """The enumerators of enum vm_event_item that are added up for a line."""
+    if name not in _SUMS:
+        return (_EVENTS.get(name, name.upper()),)
+    return [each for each in _SUMS[name] if each not in _BY_KHUGEPAGED or eras.khugepaged_scans(at)]
+
+
+def _event_rows(btf: Btf, names: Sequence[str], at: Version) -> List[CounterRow]:
+    rows: List[CounterRow] = []
     for name in names:
-        enumerators = _SUMS.get(name, (_EVENTS.get(name, name.upper()),))
-        enumerators = tuple(e for e in enumerators if version >= _SUMS_SINCE.get(e, (0, 0)))
+        enumerators = _event_enumerators(name, at)
         items = [btf.enumerator_of("vm_event_item", enumerator) for enumerator in enumerators]
         array = "events"
         if name in _SUMS and items[0] is None:  # 7.1+: node counters
@@ -243,9 +122,8 @@ def _event_rows(btf: Btf, names: List[str], version: Tuple[int, int]) -> List[Ro
     return rows
 
 
-def rows(btf: Btf, release: str) -> List[Row]:
+def rows(btf: Btf, release: str) -> List[CounterRow]:
     """The printed lines in order: name, array, and [item, unit] pairs that are added up."""
-    version = release_version(release)
-    known = [since for since in LISTS if since <= version]
-    state, events = LISTS[max(known or LISTS)]
-    return _state_rows(btf, state.split(), version) + _event_rows(btf, events.split(), version)
+    at = releases.mainline(release)
+    state, events = tables(at)
+    return _state_rows(btf, state, at) + _event_rows(btf, events, at)

@@ -6,17 +6,12 @@ from dataclasses import replace
 from typing import FrozenSet, List, Optional, Set, Tuple
 
 from oomtrace.formats import ROWS, arch_of, choose
-from oomtrace.model import Frame, Line, Memcg, OomEvent, Origin, Part, Report
+from oomtrace.history import constraints
+from oomtrace.model import Frame, Line, Memcg, OomEvent, Origin, Part, Report, Summary
 
 from .draft import Draft, build
 from .items import Items
 from .write import show
-
-_BY_CONSTRAINT = {
-    "CONSTRAINT_MEMCG": "memcg",
-    "CONSTRAINT_CPUSET": "cpuset",
-    "CONSTRAINT_MEMORY_POLICY": "mempolicy",
-}
 
 
 def finished(draft: Draft, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> OomEvent:
@@ -27,7 +22,7 @@ def finished(draft: Draft, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> Oom
     rows = [ROWS[line.row] for line in lines if line.row is not None]
     machine = replace(report.machine, arch=arch_of(report.machine.release, rows))
     report = replace(report, machine=machine, memcg=_memcg(report, kind),
-                     victim_memcg=report.victim_memcg or task_memcg, sysrq=kind == "sysrq")
+                     victim_memcg=report.victim_memcg or task_memcg, sysrq=kind == constraints.SYSRQ)
     exact = _exact(report, lines)
     return OomEvent(kind, report, origin=Origin("log", exact, _missing(kind, report, exact, seen)))
 
@@ -48,40 +43,33 @@ def _exact(report: Report, lines: Tuple[Line, ...]) -> Tuple[Line, ...]:
 
 
 def _kind(report: Report) -> Optional[str]:
-    if report.sysrq or report.trigger.order == -1:
-        return "sysrq"
-    words = [kill.message for kill in report.kills] + [report.verdict.message if report.verdict else None]
-    if report.memcg is not None and (report.memcg.memory or report.memcg.stats or report.memcg.path):
-        return "memcg"
-    summary = report.summary
-    if summary is not None and summary.oom_memcg is not None:  # 5.0 says CONSTRAINT_NONE of these too
-        return "memcg"
-    if summary is not None and summary.constraint is not None:
-        return _BY_CONSTRAINT.get(summary.constraint, "global")
-    if any(word == "Memory cgroup out of memory" for word in words):
-        return "memcg"
-    called = _called(report)
-    if called is not None:
-        return called
-    if report.meminfo is not None or report.panic is not None or any(word is not None for word in words):
-        return "global"
-    return None
+    """What had no memory left, from what is there of the report: the surest lines first."""
+    order = constraints.SYSRQ_ORDER if report.sysrq else report.trigger.order
+    memcg, summary = report.memcg, report.summary or Summary()
+    known = constraints.kind_of(
+        summary.constraint, order=order,
+        memcg=summary.oom_memcg is not None or bool(memcg and (memcg.memory or memcg.stats or memcg.path)),
+    )
+    if known is not None:
+        return known
+    said = [each.message for each in (*report.kills, report.verdict) if each is not None and each.message is not None]
+    if constraints.MEMCG_MESSAGE in said:
+        return constraints.MEMCG
+    rest = constraints.GLOBAL if report.meminfo is not None or report.panic is not None or said else None
+    return _called(report) or rest
 
 
 def _called(report: Report) -> Optional[str]:
-    """What the call trace tells: who called out_of_memory()."""
-    names = {entry.symbol.split(".")[0] for entry in (report.stack.entries if report.stack is not None else ())
-             if isinstance(entry, Frame) and entry.symbol is not None and entry.reliable}
-    if "moom_callback" in names:
-        return "sysrq"
-    if names & {"mem_cgroup_out_of_memory", "mem_cgroup_oom_synchronize"}:
-        return "memcg"
-    return "global" if any(name.startswith("__alloc_pages") for name in names) else None
+    """What the call trace tells: who called out_of_memory(). A charge within a page allocation comes first."""
+    frames = (entry for entry in (report.stack.entries if report.stack is not None else ())
+              if isinstance(entry, Frame) and entry.symbol is not None and entry.reliable)
+    found = (constraints.kind_of_caller(frame.symbol or "") for frame in frames)
+    return next((kind for kind in found if kind is not None), None)
 
 
 def _memcg(report: Report, kind: Optional[str]) -> Optional[Memcg]:
     """The memcg with the path and version that other lines tell."""
-    if kind != "memcg":
+    if kind != constraints.MEMCG:
         return report.memcg
     memcg = report.memcg or Memcg()
     path = memcg.path or (report.summary.oom_memcg if report.summary else None)

@@ -10,15 +10,8 @@ from typing import Optional
 
 from oomtrace.formats import Dialect
 from oomtrace.formats.gfp import translate
+from oomtrace.history import constraints
 from oomtrace.model import Memcg, OomEvent, Summary, Trigger
-
-_CONSTRAINT = {
-    "memcg": "CONSTRAINT_MEMCG",
-    "cpuset": "CONSTRAINT_CPUSET",
-    "mempolicy": "CONSTRAINT_MEMORY_POLICY",
-    "global": "CONSTRAINT_NONE",
-    "sysrq": "CONSTRAINT_NONE",
-}
 
 
 def named(event: OomEvent, dialect: Dialect) -> OomEvent:
@@ -70,15 +63,15 @@ def _memcg(memcg: Optional[Memcg], summary: Summary, dialect: Dialect) -> Option
 
 def _summary(event: OomEvent) -> Optional[Summary]:
     """The summary that kernels before 5.0 did not print, where all that it says is known."""
-    victim = event.report.victim
-    if event.report.summary is not None or victim is None or event.kind not in _CONSTRAINT:
+    victim, constraint = event.report.victim, constraints.constraint_of(event.kind)
+    if event.report.summary is not None or victim is None or constraint is None:
         return event.report.summary
-    memcg = event.report.memcg.path if event.report.memcg is not None else None
+    trigger, memcg = event.report.trigger, event.report.memcg
+    of_memcg = event.kind == constraints.MEMCG
     return Summary(
-        constraint=_CONSTRAINT[event.kind], nodemask=event.report.trigger.nodemask, cpuset=event.report.trigger.cpuset,
-        mems_allowed=event.report.trigger.mems_allowed, global_oom=None if event.kind == "memcg" else True,
-        oom_memcg=memcg if event.kind == "memcg" else None, task_memcg=event.report.victim_memcg, task=victim.comm,
-        pid=victim.pid, uid=_uid(event),
+        constraint=constraint, nodemask=trigger.nodemask, cpuset=trigger.cpuset, mems_allowed=trigger.mems_allowed,
+        global_oom=None if of_memcg else True, oom_memcg=memcg.path if memcg is not None and of_memcg else None,
+        task_memcg=event.report.victim_memcg, task=victim.comm, pid=victim.pid, uid=_uid(event),
     )
 
 
@@ -93,6 +86,4 @@ def _message(event: OomEvent) -> Optional[str]:
     """The words before "Killed process", on a line of their own up to 5.0."""
     if event.report.verdict is not None:
         return event.report.verdict.message
-    if event.kind is None:
-        return None
-    return "Memory cgroup out of memory" if event.kind == "memcg" else "Out of memory"
+    return constraints.message_of(event.kind)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, Optional, Sequence, Set, Tuple
 
 from oomtrace.formats import KINDS, Row, memory
+from oomtrace.history import constraints
 
 from .match import LOOSE, RANK
 
@@ -108,10 +109,8 @@ class Place:
 
 def _caller(row: Row, values: Sequence[object]) -> Optional[FrozenSet[str]]:
     """Which kind of OOM a frame shows. A charge within a page allocation comes first in the trace."""
-    symbol = str(values[row.fields.index("symbol")])
-    if symbol.startswith(("mem_cgroup_out_of_memory", "mem_cgroup_oom_synchronize")):
-        return _MEMCG
-    return _GLOBAL if symbol.startswith("__alloc_pages") else None
+    kind = constraints.kind_of_caller(str(values[row.fields.index("symbol")]))
+    return {constraints.MEMCG: _MEMCG, constraints.GLOBAL: _GLOBAL}.get(kind or "")
 
 
 def _key(row: Row, values: Sequence[object]) -> Optional[Tuple[object, ...]]:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from functools import wraps
 from typing import Callable, List, Optional, Tuple, TypeVar
 
+from oomtrace.history import constraints, limits, releases
 from oomtrace.model import Kill, OomEvent, PageCounter, Task
 
-# A limit of this much or more is none: PAGE_COUNTER_MAX is LONG_MAX / PAGE_SIZE pages, the res_counter of kernels
-# before 3.19 prints LLONG_MAX or ULLONG_MAX >> 10.
-_NO_LIMIT_KB = 1 << 52
-
 _ORDERS = 64  # more than any kernel's MAX_ORDER
-
-_PAGE_SIZES = (4, 8, 16, 64)
-
-_CONSTRAINTS = {
-    "CONSTRAINT_MEMCG": "memcg",
-    "CONSTRAINT_CPUSET": "cpuset",
-    "CONSTRAINT_MEMORY_POLICY": "mempolicy",
-    "CONSTRAINT_NONE": "global",
-}
 
 
 Answer = TypeVar("Answer")
@@ -47,13 +34,11 @@ def scope(event: OomEvent) -> Optional[str]:
     """What had no memory left: "memcg", "global", "cpuset", "mempolicy", or "sysrq" when someone asked for a kill."""
     if event.kind is not None:
         return event.kind
-    if full_path(event) is not None or (event.report.memcg is not None and event.report.memcg.memory is not None):
-        return "memcg"
-    if event.report.trigger.order == -1:
-        return "sysrq"
-    if event.report.summary is not None and event.report.summary.constraint is not None:
-        return _CONSTRAINTS.get(event.report.summary.constraint)
-    return "global" if event.report.meminfo is not None else None
+    report = event.report
+    memcg = full_path(event) is not None or (report.memcg is not None and report.memcg.memory is not None)
+    constraint = report.summary.constraint if report.summary is not None else None
+    known = constraints.kind_of(constraint, memcg, report.trigger.order)
+    return constraints.GLOBAL if known is None and report.meminfo is not None else known
 
 
 def order(event: OomEvent) -> Optional[int]:
@@ -76,14 +61,14 @@ def victim_path(event: OomEvent) -> Optional[str]:
 
 def limit_kb(counter: Optional[PageCounter]) -> Optional[int]:
     """The limit, None if there is none or it is not known (``unlimited`` tells the two apart)."""
-    if counter is None or counter.limit_kb is None or counter.limit_kb >= _NO_LIMIT_KB:
+    if counter is None or counter.limit_kb is None or limits.is_no_limit_kb(counter.limit_kb):
         return None
     return counter.limit_kb
 
 
 def unlimited(counter: Optional[PageCounter]) -> bool:
     """Is it known that there is no limit?"""
-    return counter is not None and counter.limit_kb is not None and counter.limit_kb >= _NO_LIMIT_KB
+    return counter is not None and counter.limit_kb is not None and limits.is_no_limit_kb(counter.limit_kb)
 
 
 def chosen(event: OomEvent) -> Optional[Tuple[int, Optional[str]]]:
@@ -109,11 +94,11 @@ def page_kb(event: OomEvent) -> int:
     block, or in the victim, whose row is in pages and whose kill line is in kB."""
     memcg = event.report.memcg
     for counter in (memcg.memory, memcg.swap, memcg.memsw, memcg.kmem) if memcg is not None else ():
-        for size in _PAGE_SIZES:
-            if counter is not None and counter.limit_kb == ((1 << 63) - 1) // (size * 1024) * size:
-                return size
+        size = limits.page_kb_of(counter.limit_kb) if counter is not None else None
+        if size is not None:
+            return size
     for zone in event.report.meminfo.zones if event.report.meminfo is not None else ():
-        if zone.buddy and zone.buddy[0][1] in _PAGE_SIZES:
+        if zone.buddy and zone.buddy[0][1] in limits.PAGE_SIZES_KB:
             return zone.buddy[0][1]
     return _of_victim(event) or event.report.machine.page_kb
 
@@ -123,7 +108,7 @@ def _of_victim(event: OomEvent) -> Optional[int]:
         row = row_of(event, kill.pid)
         if row is not None and row.total_vm_pages and kill.total_vm_kb:
             size, rest = divmod(kill.total_vm_kb, row.total_vm_pages)
-            if rest == 0 and size in _PAGE_SIZES:
+            if rest == 0 and size in limits.PAGE_SIZES_KB:
                 return size
     return None
 
@@ -139,10 +124,10 @@ def held_kb(kill: Kill) -> Optional[int]:
     return sum(known) if known else None
 
 
-def version(event: OomEvent) -> Optional[Tuple[int, int]]:
+def version(event: OomEvent) -> Optional[releases.Version]:
     """The kernel's version, without what distributions append."""
-    match = re.match(r"(\d+)\.(\d+)", event.report.machine.release or "")
-    return (int(match[1]), int(match[2])) if match else None
+    known = releases.parsed(event.report.machine.release)
+    return known.mainline[:2] if known is not None else None
 
 
 def who(pid: Optional[int], comm: Optional[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
+from oomtrace.history import eras
 from oomtrace.model import OomEvent, Task
 
 from . import look
@@ -53,9 +54,9 @@ def _cut(event: OomEvent) -> bool:
 
 
 def _lagging(event: OomEvent) -> bool:
-    """From 6.2 to 6.19 the counters of a process lack what each CPU has not handed in yet (f1a7941243c1)."""
+    """Do the sizes of a process lack what each CPU has not handed in yet?"""
     version = look.version(event)
-    return version is not None and (6, 2) <= version < (7, 0)
+    return version is not None and eras.lagging_rss(version)
 
 
 def _said(task: Task, size: int, whole: Optional[int]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from oomtrace.history import eras
 from oomtrace.model import MemInfo, OomEvent
 
 from . import look
@@ -86,7 +87,7 @@ def _of_nodes(event: OomEvent, meminfo: MemInfo) -> Optional[Totalpages]:
     known = sum(kb for kb in present if kb is not None) // size
     low = known + meminfo.tail["total_swap_kb"] // size
     version = look.version(event)
-    spanned = version is None or version < (5, 4)
+    spanned = version is None or eras.spanned_pages(version)
     complete = None not in present and not spanned
     basis = "the pages of the allowed nodes plus swap"
     return Totalpages(low, low if complete else UNBOUNDED, basis)

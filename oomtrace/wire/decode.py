@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from oomtrace.history import constraints
 from oomtrace.model import (
     Exiting,
     Failure,
@@ -30,8 +31,6 @@ from oomtrace.wire.tasks import Tasks
 
 Facts = Mapping[str, Any]
 
-_CONSTRAINTS = ("CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY", "CONSTRAINT_MEMCG")
-_KINDS = {1: "cpuset", 2: "mempolicy"}
 LATE = frozenset(("REC_RELEASED", "REC_REAPED"))  # what comes of an OOM at any time after the kill
 _NO_GFP = (1 << 32) - 1  # a wait on a kernel that does not keep it
 
@@ -158,7 +157,7 @@ class Decoder:
         if decision is None or not (printed or victim):
             return None
         return Summary(
-            constraint=_CONSTRAINTS[decision.constraint] if decision.constraint < len(_CONSTRAINTS) else None,
+            constraint=constraints.constraint_name(decision.constraint),
             nodemask=_nodemask(decision),
             cpuset=text_of(printed.cpuset) or "/" if printed else None,
             mems_allowed=node_list(printed.mems_allowed) if printed else None,
@@ -210,11 +209,10 @@ def _failure(bodies: ByKind) -> Failure:
 def _kind(begin: Any, decision: Any) -> Optional[str]:
     if begin is None:
         return None
-    if begin.memcg:
-        return "memcg"
-    if begin.order == -1:
-        return "sysrq"
-    return _KINDS.get(decision.constraint, "global") if decision else "global"
+    if begin.memcg:  # of a wait the order is not known
+        return constraints.MEMCG
+    number = decision.constraint if decision else 0
+    return constraints.kind_of(constraints.constraint_name(number) or "", order=begin.order)
 
 
 def _missing(bodies: ByKind, begin: Any, exiting: Optional[Exiting]) -> Tuple[Part, ...]:

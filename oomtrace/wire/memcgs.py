@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from oomtrace.history import limits
 from oomtrace.model import Memcg, MemcgLevel, MemcgStats, PageCounter
 from oomtrace.wire import statistics
 from oomtrace.wire.layout import ByKind, first, last, text_of
 
-_UNLIMITED_PAGES = (1 << 63) // 4096 - 1  # PAGE_COUNTER_MAX, include/linux/page_counter.h
 _NOT_TRACKED = (1 << 64) - 1
 
 
@@ -119,4 +119,4 @@ def _usage(record: Any) -> Optional[PageCounter]:
 
 
 def _limit(pages: int, page_kb: int) -> Optional[int]:
-    return None if pages >= _UNLIMITED_PAGES else pages * page_kb
+    return None if pages >= limits.page_counter_max(page_kb) else pages * page_kb
