@@ -11,64 +11,24 @@ from oomtrace.history.releases import Version, version
 from oomtrace.history.statistics import names as statistics
 
 from . import gfp, head, memory, tail
-from .rows import Kind, Row
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step of printing a report: the kinds of line for the event, or for each item of a scope in turn.
-
-    For each item the first kind of each tuple that can print it does. ``first`` and ``last`` cut the items.
-    """
-
-    kinds: Tuple[Tuple[Kind, ...], ...]
-    scope: str = ""
-    first: int = 0
-    last: Optional[int] = None
-
-
-def _one(*kinds: Kind) -> Step:
-    return Step(tuple((kind,) for kind in kinds))
-
+from .rows import Kind, Row, Step
 
 # In the order in which the kernel prints: dump_header(), then __oom_kill_process(), then the reaper.
-ORDER: Tuple[Step, ...] = (
-    _one(head.SYSRQ, head.SUPPRESSED, head.INVOKED, head.COMPACTION, head.CPUSET, head.CPU, head.TAINTS,
-         head.HARDWARE, head.WORKQUEUE, head.SCHED_EXT),
-    Step(((head.RAW_WORDS,),), "stack.raw_words"),
-    _one(head.CALL_TRACE),
-    Step(((head.FRAME, head.FRAME_UNNAMED, head.MARKER), (head.RIP_KERNEL, head.RIP, head.EIP), (head.CODE,),
-          (head.RSP,)) + tuple((kind,) for kind in head.GENERAL + (head.SEGMENTS,)), "stack.flow"),
-    _one(memory.TASK_IN, memory.LIMIT_OF, memory.USAGE_MEMORY, memory.USAGE_SWAP, memory.USAGE_MEMSW,
-         memory.USAGE_KMEM),
-    Step(((memory.STATS_LINE, memory.STATS_HEAD, memory.STAT_LINE, memory.STAT),), "memcg.stats_flow"),
-    _one(memory.MEM_INFO),
-    Step(((memory.PER_CPU, memory.PER_CPU_ROW),), "meminfo.per_cpu_flow"),
-    _one(memory.COUNTERS),
-    Step(((memory.NODE,),), "meminfo.nodes"),
-    Step(((memory.ZONE,), (memory.LOWMEM_RESERVE,)), "meminfo.zones"),
-    Step(((memory.BUDDY,),), "meminfo.zones"),
-    Step(((memory.HUGEPAGES,),), "meminfo.hugepages"),
-    _one(*memory.TAIL),
-    _one(memory.ALLOCATIONS),
-    Step(((memory.ALLOCATION,),), "meminfo.allocations"),
-    _one(memory.SLAB_BUSY, memory.SLAB_TITLE, memory.SLAB_HEAD),
-    Step(((memory.SLAB,),), "slab"),
-    _one(memory.PROTECTION, tail.TASKS_TITLE, tail.TASKS_HEAD),
-    Step(((tail.TASK,),), "tasks"),
-    Step(((tail.SUMMARY_GLOBAL, tail.SUMMARY_MEMCG, tail.SUMMARY_PLAIN),)),
-    _one(tail.NO_KILLABLE, tail.VERDICT),
-    Step(((tail.KILLED,),), "kills", last=1),
-    _one(tail.EXITING),
-    Step(((tail.SHARING,),), "sharing"),
-    _one(tail.OOM_GROUP),
-    Step(((tail.KILLED,),), "kills", first=1),
-    _one(tail.SYSRQ_IGNORED, tail.PANIC),
-    Step(((tail.REAPED, tail.UNREAPED),), "reaps"),
-)
-
+ORDER: Tuple[Step, ...] = head.STEPS + memory.STEPS + tail.STEPS
 KINDS: Dict[str, Kind] = {kind.name: kind for step in ORDER for kinds in step.kinds for kind in kinds}
 ROWS: Dict[str, Row] = {row.key: row for kind in KINDS.values() for v in kind.variants for row in v.rows}
+
+
+def _ranks() -> Dict[str, Tuple[int, int]]:
+    found: Dict[str, Tuple[int, int]] = {}
+    for number, step in enumerate(ORDER):
+        for position, kinds in enumerate(step.kinds):
+            for kind in kinds:
+                found.setdefault(kind.name, (number, 0 if step.scope else position))
+    return found
+
+
+RANK: Dict[str, Tuple[int, int]] = _ranks()  # each kind's place in a report; kinds that take turns share it
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rows import PRESENT, gone, kind, line
+from .rows import PART, Into, Step, gone, kind, line, once
 
 # mm/oom_kill.c, dump_header(). The gfp mask is a group because people cut it out of what they paste.
 _INVOKED = ("trigger.comm", "trigger.gfp_mask")
@@ -15,11 +15,13 @@ SYSRQ = kind(
     line("2.6.32", "SysRq : Manual OOM execution", sets={"sysrq": True}),
     line("4.4", "sysrq: SysRq : Manual OOM execution", sets={"sysrq": True}),
     line("5.1", "sysrq: Manual OOM execution", sets={"sysrq": True}),
+    opens=True,
 )
 SUPPRESSED = kind(
     "suppressed", "header", 4,
     # lib/ratelimit.c, ___ratelimit(): printed when the window reopens, directly before the next report.
     line("2.6.32", "oom_kill_process: %d callbacks suppressed", "callbacks_suppressed"),
+    opens=True,
 )
 INVOKED = kind(
     "invoked", "header", 4,
@@ -49,6 +51,7 @@ INVOKED = kind(
          "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.gfp_flags", *_ORDER),
     line("4.18.240", "%s invoked oom-killer: {" + _GFP + "}order=%d, oom_score_adj=%hd",
          "trigger.comm:comm_first", "trigger.gfp_mask", "trigger.gfp_flags", *_ORDER, flavour="el8"),
+    opens=True, telling=True, missing="first line",
 )
 COMPACTION = kind(
     "compaction", "header", 4,
@@ -95,6 +98,7 @@ CPU = kind(
     line("6.15", "CPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s{ %s}{  %s} ", _TASK[0], "trigger.uid",
          *_TASK[1:], "machine.kdump_loaded:kdump", *_UTS, "machine.preempt:preempt", "machine.package:package",
          flavour="debian"),
+    missing="CPU line",
 )
 TAINTS = kind(
     "taints", "stack", 4,
@@ -103,15 +107,18 @@ TAINTS = kind(
 HARDWARE = kind(
     "hardware", "stack", 4,
     line("3.10", "Hardware name: %s", "machine.hardware"),
+    open_ended=True,
 )
 WORKQUEUE = kind(
     "workqueue", "stack", 4,
     line("3.10", "Workqueue: %s", "trigger.workqueue"),
+    open_ended=True,
 )
 
 SCHED_EXT = kind(
     "sched_ext", "stack", 4,
     line("6.12", "Sched_ext: %s", "trigger.sched_ext"),
+    open_ended=True,
 )
 
 # arch/x86/kernel/dumpstack.c
@@ -120,15 +127,16 @@ RAW_WORDS = kind(
     line("3.10", "%s", ".:raw_words"),
     gone("4.10"),
     gone("3.10.693", flavour="el7"),
-    scope="stack.raw_words",
+    scope="stack.raw_words", follows=("cpu", "taints", "hardware", "workqueue", "raw_words"), loose=True,
 )
 CALL_TRACE = kind(
     "call_trace", "stack", 4,
-    line("2.6.32", "Call Trace:", sets={"stack": PRESENT}),
-    line("3.10", "Call trace:", sets={"stack": PRESENT}, archs=["arm64"]),
+    line("2.6.32", "Call Trace:", sets={"stack": PART}),
+    line("3.10", "Call trace:", sets={"stack": PART}, archs=["arm64"]),
     # arch/arm/kernel/traps.c, dump_backtrace(), with frame pointers; "Call trace: " is in logs of 6.12, not of 6.8
-    line("2.6.32", "Backtrace: ", sets={"stack": PRESENT}, archs=["arm"]),
-    line("6.12", "Call trace: ", sets={"stack": PRESENT}, archs=["arm"]),
+    line("2.6.32", "Backtrace: ", sets={"stack": PART}, archs=["arm"]),
+    line("6.12", "Call trace: ", sets={"stack": PART}, archs=["arm"]),
+    missing="call trace",
 )
 FRAME = kind(
     "frame", "stack", 4,
@@ -164,7 +172,7 @@ FRAME = kind(
          "symbol:symbol", "offset", "size", "module:module", archs=["arm"]),
     line("5.17", " %ps from %pS", "called:symbol", "symbol:symbol", "offset", "size", "module:module",
          archs=["arm"]),
-    scope="stack.flow",
+    scope="stack.flow", key=(), missing="call trace",
 )
 FRAME_UNNAMED = kind(
     "frame_unnamed", "stack", 4,
@@ -186,35 +194,50 @@ MARKER = kind(
 RIP = kind(
     "rip", "stack", 4,
     line("4.10", "RIP: %04x:0x%lx", "cs", "ip"),
-    scope="stack.flow",
+    scope="stack.flow", into=Into.BLOCK_BEGIN,
 )
 RIP_KERNEL = kind(
     "rip_kernel", "stack", 4,
     line("4.10", "RIP: %04x:%s", "cs", "ip_symbol:location"),
-    scope="stack.flow",
+    scope="stack.flow", into=Into.BLOCK_BEGIN,
 )
-CODE = kind("code", "stack", 4, line("4.18", "Code: %s", "code:code"), scope="stack.flow")
+CODE = kind(
+    "code", "stack", 4,
+    line("4.18", "Code: %s", "code:code"),
+    scope="stack.flow", into=Into.BLOCK, follows=("rip",),
+)
 RSP = kind(
     "rsp", "stack", 4,
     line("4.10", "RSP: %04x:%016lx EFLAGS: %08lx{ ORIG_RAX: %016lx}", "ss", "sp", "flags", "orig_ax"),
-    scope="stack.flow",
+    scope="stack.flow", into=Into.BLOCK, follows=("code",),
 )
+# The widths of the values, and the names with the kind of line before each.
 _REGISTERS = (
-    ("%016lx", "RAX", "RBX", "RCX"), ("%016lx", "RDX", "RSI", "RDI"), ("%016lx", "RBP", "R08", "R09"),
-    ("%016lx", "R10", "R11", "R12"), ("%016lx", "R13", "R14", "R15"),
+    ("%016lx", "rsp", "RAX", "RBX", "RCX"), ("%016lx", "general_rax", "RDX", "RSI", "RDI"),
+    ("%016lx", "general_rdx", "RBP", "R08", "R09"), ("%016lx", "general_rbp", "R10", "R11", "R12"),
+    ("%016lx", "general_r10", "R13", "R14", "R15"),
     # process_32.c; the flags are there too
-    ("%08lx", "EAX", "EBX", "ECX", "EDX"), ("%08lx", "ESI", "EDI", "EBP", "ESP"),
+    ("%08lx", "", "EAX", "EBX", "ECX", "EDX"), ("%08lx", "", "ESI", "EDI", "EBP", "ESP"),
 )
-EIP = kind("eip", "stack", 4, line("4.10", "EIP: 0x%lx", "general.EIP"), scope="stack.flow")
+EIP = kind("eip", "stack", 4, line("4.10", "EIP: 0x%lx", "general.EIP"), scope="stack.flow", into=Into.BLOCK_BEGIN)
 GENERAL = tuple(
     kind("general_" + names[0].lower(), "stack", 4,
          line("4.10", " ".join(name + ": " + width for name in names), *("general." + name for name in names)),
-         scope="stack.flow")
-    for width, *names in _REGISTERS
+         scope="stack.flow", into=Into.BLOCK, follows=(before,) if before else ())
+    for width, before, *names in _REGISTERS
 )
 SEGMENTS = kind(
     "segments", "stack", 4,
     line("4.10", "DS: %04x ES: %04x FS: %04x GS: %04x SS: %04x EFLAGS: %08lx", "general.DS", "general.ES",
          "general.FS", "general.GS", "general.SS", "general.EFLAGS"),
-    scope="stack.flow",
+    scope="stack.flow", into=Into.BLOCK,
+)
+
+# dump_header() and dump_stack(), in printed order.
+STEPS = (
+    once(SYSRQ, SUPPRESSED, INVOKED, COMPACTION, CPUSET, CPU, TAINTS, HARDWARE, WORKQUEUE, SCHED_EXT),
+    Step(((RAW_WORDS,),), "stack.raw_words"),
+    once(CALL_TRACE),
+    Step(((FRAME, FRAME_UNNAMED, MARKER), (RIP_KERNEL, RIP, EIP), (CODE,), (RSP,),
+          *((each,) for each in (*GENERAL, SEGMENTS))), "stack.flow"),
 )

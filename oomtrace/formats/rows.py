@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from oomtrace.history.releases import Version, version
 
@@ -16,10 +16,22 @@ class Needs(Enum):
 
     PRESENT = 1  # but not None
     FILLED = 2  # but neither None nor empty
+    PART = 3  # as PRESENT; the line is the title of that part of the report, so reading it shows that the part is there
 
 
 PRESENT = Needs.PRESENT
 FILLED = Needs.FILLED
+PART = Needs.PART
+
+
+class Into(Enum):
+    """Which item of its scope a line belongs to."""
+
+    NEW = 1  # one of its own
+    LAST = 2  # the one before it, if that has no such line yet
+    NAMED = 3  # the one of the same name, if that has no such line yet
+    BLOCK_BEGIN = 4  # one of its own: a block of registers
+    BLOCK = 5  # the block of registers before it
 
 
 @dataclass(frozen=True)
@@ -57,14 +69,40 @@ class Variant:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of line: the part of the report it belongs to, its log level, what it repeats for, its variants."""
+    """A kind of line: all that is known of it, but for its place in a report, which is in the STEPS of its file."""
 
     name: str
-    part: str
-    level: int
-    scope: str
+    part: str  # of the report; lines of a part are sampled together
+    level: int  # of printk
     variants: Tuple[Variant, ...]
+    scope: str = ""  # what it repeats for: a path into the report
     joined: bool = False  # repeated lines make one record, up to 6.4 for the statistics
+
+    # What its values make of it. Names of values are those of ``Row.fields``.
+    required: FrozenSet[str] = frozenset()  # without these it says nothing: its beginning is cut off
+    into: Into = Into.NEW
+    key: Optional[Tuple[str, ...]] = None  # values that no two lines of a report share; (): they differ in some value
+    timed: bool = False  # its item keeps the time of the line
+
+    # Where it can be in a report.
+    side: str = ""  # "memcg": only an OOM of a memcg has it, "global": only others
+    opens: bool = False  # one of a report's first lines
+    ends: bool = False  # the last line of a report, but for what may follow in a while
+    late: bool = False  # may come long after the end
+    closes: bool = False  # may be the last line before the task table, if that is switched off
+    follows: Tuple[str, ...] = ()  # the kinds that are directly before it where nothing is lost
+    loose: bool = False  # its format reads nearly anything: it is taken only directly behind those that it ``follows``
+    title_of: str = ""  # the kind of the rows below it, which have a format of the same version
+
+    # What it tells.
+    telling: bool = False  # only an OOM has such a line: a trace and Mem-Info have other reasons, too
+    missing: str = ""  # what is missing if no line of this name is there (model.Part)
+    open_ended: bool = False  # takes any text at its end
+
+    @property
+    def in_block(self) -> bool:
+        """Is it a line of a block of registers?"""
+        return self.into in (Into.BLOCK_BEGIN, Into.BLOCK)
 
     def variant(self, at: Version, flavour: str = "", flavour_at: Version = (), arch: str = "") -> Optional[Variant]:
         """The variant of a kernel: its architecture's, or its flavour's, or mainline's; the latest one up to it."""
@@ -108,9 +146,11 @@ def gone(since: str, flavour: str = "", archs: Sequence[str] = ()) -> Printed:
     return Printed(since, flavour, tuple(archs), [], {})
 
 
-def kind(name: str, part: str, level: int, *variants: Printed, scope: str = "", joined: bool = False) -> Kind:
-    """A kind with its variants, oldest first. Keys are ``name/since``, with flavour or architectures and line where
-    needed."""
+def kind(name: str, part: str, level: int, *variants: Printed, required: Iterable[str] = (), **about: Any) -> Kind:
+    """A kind with its variants, oldest first. ``about``: the other attributes of ``Kind``.
+
+    Keys are ``name/since``, with flavour or architectures and line where needed.
+    """
     made = []
     for since, flavour, archs, lines, sets in variants:
         key = "-".join([f"{name}/{since}", *filter(None, [flavour]), *archs])
@@ -119,4 +159,22 @@ def kind(name: str, part: str, level: int, *variants: Printed, scope: str = "", 
             for number, (text, fields) in enumerate(lines, 1)
         )
         made.append(Variant(version(since), rows, flavour, archs))
-    return Kind(name, part, level, scope, tuple(made), joined)
+    return Kind(name, part, level, tuple(made), required=frozenset(required), **about)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of printing a report: the kinds of line for the event, or for each item of a scope in turn.
+
+    For each item the first kind of each tuple that can print it does. ``first`` and ``last`` cut the items.
+    """
+
+    kinds: Tuple[Tuple[Kind, ...], ...]
+    scope: str = ""
+    first: int = 0
+    last: Optional[int] = None
+
+
+def once(*kinds: Kind) -> Step:
+    """Lines that a report has once."""
+    return Step(tuple((each,) for each in kinds))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from .rows import PRESENT, gone, kind, line
+from .rows import PART, PRESENT, Step, gone, kind, line, once
 
 TASKS_TITLE = kind(
     "tasks_title", "tasks", 6,
     # c3b78b11efbb "mm, oom: describe task memory unit, larger PID pad"
-    line("4.19", "Tasks state (memory values in pages):", sets={"tasks": PRESENT}),
-    line("4.18.477", "Tasks state (memory values in pages):", sets={"tasks": PRESENT}, flavour="el8"),
+    line("4.19", "Tasks state (memory values in pages):", sets={"tasks": PART}),
+    line("4.18.477", "Tasks state (memory values in pages):", sets={"tasks": PART}, flavour="el8"),
+    telling=True,
 )
-_HAS_TASKS = {"tasks": PRESENT}
+_HAS_TASKS = {"tasks": PART}
 TASKS_HEAD = kind(
     "tasks_head", "tasks", 6,
     line("2.6.32", "[ pid ]   uid  tgid total_vm      rss cpu oom_adj name", sets=_HAS_TASKS),
@@ -29,6 +30,7 @@ TASKS_HEAD = kind(
          sets=_HAS_TASKS),
     line("6.8", "[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes swapents "
          "oom_score_adj name", sets=_HAS_TASKS),
+    title_of="task", telling=True, missing="task table",
 )
 _PIDS = ("pid", "uid", "tgid", "total_vm_pages", "rss_pages")
 TASK = kind(
@@ -52,7 +54,7 @@ TASK = kind(
          "oom_score_adj", "comm:comm"),
     line("6.8", "[%7d] %5d %5d %8lu %8lu %8lu %8lu %9lu %8ld %8lu         %5hd %s", *_PIDS, "rss_anon_pages",
          "rss_file_pages", "rss_shmem_pages", "pgtables_bytes", "swapents_pages", "oom_score_adj", "comm:comm"),
-    scope="tasks",
+    scope="tasks", required=("pid", "comm"), key=("pid",), telling=True, missing="task table", open_ended=True,
 )
 
 # ef8444ea01d7 and f0c867d9588d (5.0), RHEL 8.3
@@ -66,16 +68,19 @@ SUMMARY_MEMCG = kind(
     line("5.0", _SUMMARY + ",oom_memcg=%s" + _WHO, *_CONSTRAINT, "summary.oom_memcg:path", *_VICTIM, sets=_IN_MEMCG),
     line("4.18.240", _SUMMARY + ",oom_memcg=%s" + _WHO, *_CONSTRAINT, "summary.oom_memcg:path", *_VICTIM,
          sets=_IN_MEMCG, flavour="el8"),
+    side="memcg", telling=True, missing="oom-kill line",
 )
 SUMMARY_GLOBAL = kind(
     "summary_global", "summary", 6,
     line("5.0", _SUMMARY + ",global_oom" + _WHO, *_CONSTRAINT, *_VICTIM, sets={"summary.global_oom": True}),
     line("4.18.240", _SUMMARY + ",global_oom" + _WHO, *_CONSTRAINT, *_VICTIM, sets={"summary.global_oom": True},
          flavour="el8"),
+    side="global", telling=True, missing="oom-kill line",
 )
 SUMMARY_PLAIN = kind(
     "summary_plain", "summary", 6,  # without CONFIG_MEMCG
     line("5.0", _SUMMARY + ",task=%s,pid=%d,uid=%d", *_CONSTRAINT, *_VICTIM[1:]),
+    telling=True, missing="oom-kill line",
 )
 
 _VERDICT = ("verdict.message:message", "verdict.pid", "verdict.comm:comm", "verdict.score")
@@ -87,6 +92,8 @@ VERDICT = kind(
     # bbbe48029720 "mm, oom: remove 'prefer children over parent' heuristic"; RHEL 8 has it from the beginning.
     gone("5.1"),
     gone("4.18.0", flavour="el8"),
+    required=("verdict.message", "verdict.pid", "verdict.comm", "verdict.score"),
+    telling=True, missing="Kill process line",
 )
 
 _KILL = ("pid", "comm:comm")
@@ -113,33 +120,41 @@ KILLED = kind(
     # 70cb6d267790 "mm/oom: add oom_score_adj and pgtables to Killed process message"
     line("5.4", "%s: Killed process %d (%s) " + _SIZES + ", shmem-rss:%lukB, UID:%u pgtables:%lukB oom_score_adj:%hd",
          *_MESSAGE, "uid", "pgtables_kb", "oom_score_adj"),
-    scope="kills",
+    scope="kills", required=("pid", "comm"), timed=True, ends=True, telling=True, missing="Killed process line",
 )
 SHARING = kind(
     "sharing", "kill", 3,
     line("2.6.32", "Kill process %d (%s) sharing same memory", *_KILL),
     gone("4.9"),
-    scope="sharing",
+    scope="sharing", required=("pid", "comm"), telling=True,
 )
 EXITING = kind(
     "exiting", "kill", 6,
     line("5.9", "%s: OOM victim %d (%s) is already exiting. Skip killing the task", "exiting.message:message",
          "exiting.pid", "exiting.comm:comm"),
+    required=("exiting.pid", "exiting.comm"), ends=True, telling=True, missing="Killed process line",
 )
 OOM_GROUP = kind(
     "oom_group", "group", 6,
     line("4.19", "Tasks in %s are going to be killed due to memory.oom.group set", "oom_group:path"),
     line("4.18.0", "Tasks in %s are going to be killed due to memory.oom.group set", "oom_group:path",
          flavour="el8"),
+    telling=True,
 )
 NO_KILLABLE = kind(
     "no_killable", "kill", 4,
     line("4.19", "Out of memory and no killable processes...", sets={"no_killable": True}),
+    ends=True, telling=True,
 )
-PANIC = kind("panic", "kill", 0, line("2.6.32", "Kernel panic - not syncing: %s", "panic:panic"))
+PANIC = kind(
+    "panic", "kill", 0,
+    line("2.6.32", "Kernel panic - not syncing: %s", "panic:panic"),
+    ends=True, telling=True, open_ended=True,
+)
 SYSRQ_IGNORED = kind(
     "sysrq_ignored", "kill", 6,
     line("4.12", "sysrq: OOM request ignored. No task eligible", sets={"sysrq_ignored": True}),
+    ends=True,
 )
 REAPED = kind(
     "reaped", "reap", 6,
@@ -148,10 +163,25 @@ REAPED = kind(
          "anon_rss_kb", "file_rss_kb", "shmem_rss_kb", sets={"reaped": True}, flavour="next"),
     line("4.6", "oom_reaper: reaped process %d (%s), now anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB", *_KILL,
          "anon_rss_kb", "file_rss_kb", "shmem_rss_kb", sets={"reaped": True}),
-    scope="reaps",
+    scope="reaps", required=("pid", "comm"), timed=True, late=True, telling=True,
 )
 UNREAPED = kind(
     "unreaped", "reap", 6,
     line("4.6", "oom_reaper: unable to reap pid:%d (%s)", *_KILL, sets={"reaped": False}),
-    scope="reaps",
+    scope="reaps", required=("pid", "comm"), timed=True, late=True, telling=True,
+)
+
+# dump_tasks(), dump_oom_victim(), __oom_kill_process() and the reaper, in printed order.
+STEPS = (
+    once(TASKS_TITLE, TASKS_HEAD),
+    Step(((TASK,),), "tasks"),
+    Step(((SUMMARY_GLOBAL, SUMMARY_MEMCG, SUMMARY_PLAIN),)),
+    once(NO_KILLABLE, VERDICT),
+    Step(((KILLED,),), "kills", last=1),
+    once(EXITING),
+    Step(((SHARING,),), "sharing"),
+    once(OOM_GROUP),
+    Step(((KILLED,),), "kills", first=1),
+    once(SYSRQ_IGNORED, PANIC),
+    Step(((REAPED, UNREAPED),), "reaps"),
 )

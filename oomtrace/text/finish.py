@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import FrozenSet, List, Optional, Set, Tuple
+from typing import Dict, FrozenSet, List, Optional, Set, Tuple
 
-from oomtrace.formats import ROWS, arch_of, choose
+from oomtrace.formats import KINDS, RANK, ROWS, Dialect, Kind, arch_of, choose
 from oomtrace.history import constraints
 from oomtrace.model import Frame, Line, Memcg, OomEvent, Origin, Part, Report, Summary
 
@@ -84,47 +84,40 @@ def _memcg(report: Report, kind: Optional[str]) -> Optional[Memcg]:
     return None if memcg == Memcg() else memcg
 
 
-# What an OOM's report has, by the kinds of line that show it. The kernel may have printed less (vm.oom_dump_tasks=0).
-_PARTS: Tuple[Tuple[Part, FrozenSet[str]], ...] = (
-    (Part.FIRST_LINE, frozenset(["invoked"])),
-    (Part.CPU_LINE, frozenset(["cpu"])),
-    (Part.CALL_TRACE, frozenset(["frame", "call_trace"])),
-    (Part.MEMCG_USAGE, frozenset(["usage_memory"])),
-    (Part.MEMCG_STATS, frozenset(["stats_line", "stat", "stat_line"])),
-    (Part.MEMINFO, frozenset(["counters"])),
-    (Part.TASKS, frozenset(["task", "tasks_head"])),
-    (Part.SUMMARY, frozenset(["summary_memcg", "summary_global", "summary_plain"])),
-    (Part.VERDICT, frozenset(["verdict"])),
-    (Part.KILL, frozenset(["killed", "exiting"])),
-)
-_NOT_GLOBAL = frozenset([Part.MEMCG_USAGE, Part.MEMCG_STATS])
-_NOT_MEMCG = frozenset([Part.MEMINFO])
-_VICTIM = frozenset([Part.SUMMARY, Part.VERDICT, Part.KILL])
+# The kinds of line that show that a part is there, in printed order.
+_SHOWING: Dict[Part, List[Kind]] = {}
+for _each in KINDS.values():
+    if _each.missing:
+        _SHOWING.setdefault(Part(_each.missing), []).append(_each)
+_OF_VICTIM = frozenset([Part.SUMMARY, Part.VERDICT, Part.KILL])
 
 
 def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> Tuple[Part, ...]:
     """The parts that this kernel prints of such an OOM, and that the log has not."""
     dialect = choose(report.machine.release, report.machine.package)
-    found: List[Part] = []
-    for part, kinds in _PARTS:
-        if kinds & seen or part in (_NOT_MEMCG if kind == "memcg" else _NOT_GLOBAL):
-            continue
-        if kind is None and part in _NOT_MEMCG | _NOT_GLOBAL:
-            continue
-        if dialect is not None and not kinds & set(dialect.rows):
-            continue
-        if part in _VICTIM and (report.no_killable or report.panic or report.sysrq_ignored):
-            continue
-        if part == Part.VERDICT and (dialect is None or report.exiting):
-            continue
-        if part == Part.SUMMARY and dialect is None and report.verdict is not None:
-            continue
-        if part == Part.TASKS and _table_switched_off(lines):
-            continue
-        found.append(part)
+    found = [part for part, kinds in _SHOWING.items()
+             if not any(each.name in seen for each in kinds) and any(_printed(each, kind, dialect) for each in kinds)
+             and not _excused(part, report, dialect, lines)]
     if report.tasks and report.kills and not _victims(report) & {task.pid for task in report.tasks}:
         found.append(Part.PART_OF_TASKS)
     return tuple(found)
+
+
+def _printed(line: Kind, kind: Optional[str], dialect: Optional[Dialect]) -> bool:
+    """Does the kernel print such a line of that kind of OOM?"""
+    side = kind if kind in (None, constraints.MEMCG) else constraints.GLOBAL
+    return line.side in ("", side) and (dialect is None or line.name in dialect.rows)
+
+
+def _excused(part: Part, report: Report, dialect: Optional[Dialect], lines: Tuple[Line, ...]) -> bool:
+    """Is there a reason why this report does not have the part? The kernel may have printed less than it can."""
+    if part in _OF_VICTIM and (report.no_killable or report.panic or report.sysrq_ignored):
+        return True  # nobody was killed
+    if part == Part.VERDICT:
+        return dialect is None or report.exiting is not None
+    if part == Part.SUMMARY:
+        return dialect is None and report.verdict is not None  # which this line replaced
+    return part == Part.TASKS and _table_switched_off(lines)
 
 
 def _victims(report: Report) -> Set[int]:
@@ -133,18 +126,9 @@ def _victims(report: Report) -> Set[int]:
     return pids | ({report.verdict.pid} if report.verdict is not None else set())
 
 
-_BEFORE_TABLE = frozenset([
-    "stats_line", "stat", "stat_line", "protection", "slab", "hwpoisoned", "cma", "reserved", "allocation",
-])
-_AFTER_TABLE = frozenset([
-    "summary_memcg", "summary_global", "summary_plain", "verdict", "killed", "no_killable", "panic",
-])
-
-
 def _table_switched_off(lines: Tuple[Line, ...]) -> bool:
     """vm.oom_dump_tasks=0: what stands before and after the table are neighbours in the log."""
-    kinds = [ROWS[line.row].kind if line.row is not None else "" for line in lines]
-    after = next((number for number, kind in enumerate(kinds) if kind in _AFTER_TABLE), 0)
-    if not after or kinds[after - 1] not in _BEFORE_TABLE:
-        return False
-    return lines[after].number - lines[after - 1].number <= 1
+    kinds = [KINDS[ROWS[line.row].kind] if line.row is not None else None for line in lines]
+    after = next((number for number, kind in enumerate(kinds) if kind and RANK[kind.name] > RANK["task"]), 0)
+    before = kinds[after - 1] if after else None
+    return before is not None and before.closes and lines[after].number - lines[after - 1].number <= 1

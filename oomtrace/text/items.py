@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from operator import attrgetter
 from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from oomtrace.formats import FILLED, PRESENT, Row
+from oomtrace.formats import FILLED, PART, PRESENT, Row
 from oomtrace.model import Report, Stack
 
 
@@ -48,21 +48,12 @@ def _per_cpu_flow(report: Report) -> Iterator[Any]:
         yield from lists.rows
 
 
+# Scopes that are no path to a tuple of the report.
 _SCOPES: Dict[str, Callable[[Report], Any]] = {
     "": lambda report: (report,),
-    "stack.raw_words": lambda report: report.stack.raw_words if report.stack else (),
     "stack.flow": lambda report: _stack_flow(report.stack) if report.stack else (),
     "memcg.stats_flow": _stats_flow,
     "meminfo.per_cpu_flow": _per_cpu_flow,
-    "meminfo.nodes": lambda report: report.meminfo.nodes if report.meminfo else (),
-    "meminfo.zones": lambda report: report.meminfo.zones if report.meminfo else (),
-    "meminfo.hugepages": lambda report: report.meminfo.hugepages if report.meminfo else (),
-    "meminfo.allocations": lambda report: (report.meminfo.allocations or ()) if report.meminfo else (),
-    "slab": lambda report: report.slab,
-    "tasks": lambda report: report.tasks or (),
-    "kills": lambda report: report.kills,
-    "sharing": lambda report: report.sharing,
-    "reaps": lambda report: report.reaps,
 }
 
 
@@ -75,7 +66,8 @@ class Items:
 
     def __call__(self, scope: str) -> Sequence[Any]:
         if scope not in self._made:
-            self._made[scope] = tuple(_SCOPES[scope](self._report))
+            made = _SCOPES.get(scope)
+            self._made[scope] = tuple(made(self._report) if made else value(self._report, steps(scope)) or ())
         return self._made[scope]
 
 
@@ -147,7 +139,7 @@ def holds(item: Any, sets: Mapping[str, Any]) -> bool:
     """Is what a row shows by being there true of the item?"""
     for path, wanted in sets.items():
         found = value(item, steps(path))
-        if wanted is PRESENT:
+        if wanted is PRESENT or wanted is PART:
             if found is None:
                 return False
         elif wanted is FILLED:

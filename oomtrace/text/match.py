@@ -10,12 +10,12 @@ import re
 from functools import lru_cache
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from oomtrace.formats import DIALECTS, KINDS, ORDER, ROWS, Dialect, Row
+from oomtrace.formats import DIALECTS, KINDS, ROWS, Dialect, Row
 
 # No record of the kernel is longer than 1024 bytes (PRINTKRB_RECORD_MAX); what is, no row need try.
 MAX_TEXT = 2048
-# Kinds whose formats would read nearly anything: only where they are expected.
-LOOSE = frozenset(["stat", "stat_line", "raw_words"])
+_TITLES = tuple(kind for kind in KINDS.values() if kind.title_of)
+TABLES = frozenset(kind.title_of for kind in _TITLES)
 
 
 class Reading(NamedTuple):
@@ -24,19 +24,6 @@ class Reading(NamedTuple):
     row: Row
     values: Sequence[Any]
     text: str  # as the row prints it
-
-
-def _places() -> Dict[str, Tuple[int, int]]:
-    """Each kind's place in a report. Kinds that take turns share it."""
-    places: Dict[str, Tuple[int, int]] = {}
-    for number, step in enumerate(ORDER):
-        for position, kinds in enumerate(step.kinds):
-            for kind in kinds:
-                places.setdefault(kind.name, (number, 0 if step.scope else position))
-    return places
-
-
-RANK = _places()
 
 
 @lru_cache(maxsize=64)
@@ -90,9 +77,12 @@ def readings(text: str, dialect: Optional[Dialect] = None, first: Optional[Row] 
 
 
 def _spaced(text: str, last: Optional[Row]) -> Iterator[Reading]:
-    """A line of the task table with other blanks between the columns. Its format is that of the table's head."""
-    heads = text.split()[:2] == ["[", "pid"] if last is None or last.kind != "task" else False
-    rows = _kind_rows("tasks_head") if heads else (last,) if last is not None and last.kind == "task" else ()
+    """A line of the task table with other blanks between the columns. Its format is that of the table's title."""
+    rows: Sequence[Row] = ()
+    if last is not None and last.kind in TABLES:
+        rows = [last]
+    elif text.split()[:2] == ["[", "pid"]:
+        rows = [row for kind in _TITLES for variant in kind.variants for row in variant.rows]
     for row in rows:
         values = row.format.read_loose(text)
         shown = row.format.show(values) if values is not None else None
@@ -100,16 +90,15 @@ def _spaced(text: str, last: Optional[Row]) -> Iterator[Reading]:
             yield Reading(row, values, shown)
 
 
-def _kind_rows(name: str) -> Tuple[Row, ...]:
-    return tuple(row for variant in KINDS[name].variants for row in variant.rows)
-
-
 def companion(row: Row) -> Row:
-    """The row to expect after this one: a table's rows have the format of its head."""
-    if row.kind != "tasks_head":
-        return row
-    key = row.key.replace("tasks_head", "task")
-    return ROWS.get(key, row)
+    """The row to expect after this one: a table's rows have the format of its title."""
+    below = KINDS[row.kind].title_of
+    return ROWS.get(below + row.key[len(row.kind):], row) if below else row
+
+
+def of_table(row: Row) -> bool:
+    """Is it a line of the task table, or its title?"""
+    return row.kind in TABLES or bool(KINDS[row.kind].title_of)
 
 
 def _mended(text: str) -> Iterator[Reading]:
@@ -145,7 +134,7 @@ def is_read(text: str) -> bool:
         if literal not in text:
             continue
         for row in rows:
-            values = row.format.read(text) if row.kind not in LOOSE else None
+            values = row.format.read(text) if not KINDS[row.kind].loose else None
             if values is not None and _exact(row, values):
                 return True
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from oomtrace.formats import KINDS, Dialect, choose
+from oomtrace.formats import KINDS, RANK, ROWS, Dialect, choose
 from oomtrace.model import Line, OomEvent
 
 from .draft import Conflict, Draft
@@ -13,17 +13,13 @@ from .finish import finished
 from .join import Logical
 from .match import Reading, companion, cut, is_read, loose, readings
 from .others import is_foreign, is_prose
-from .place import DOUBT, ENDING, LATE, Place
+from .place import DOUBT, Place
 
-# Lines that only an OOM's report has: a trace and Mem-Info have other reasons too.
-_TELLING = frozenset([
-    "invoked", "task_in", "limit_of", "tasks_title", "tasks_head", "task", "summary_memcg", "summary_global",
-    "summary_plain", "verdict",
-    "killed", "oom_group", "no_killable", "reaped", "unreaped", "stats_line", "stats_head", "usage_memory", "exiting",
-    "sharing", "panic",
-])
 _TELLING_SYMBOL = "dump_header"  # the others are in the trace of a lockup within an OOM too
-_AFTER_END = re.compile(r"oom_reaper: |Kill|memory\.oom\.group|panic|sysrq|exiting")
+# What may follow the last line: more kills of a group, the reaper, a panic. A cheap test before the rows are tried.
+_AFTER_END = re.compile("|".join(sorted({
+    re.escape(row.format.literal) for row in ROWS.values() if RANK[row.kind] >= RANK["killed"]
+})))
 
 _BACKWARDS_NS = 1_000_000  # CPUs' clocks may differ by less
 _FLOOD = 3  # a line that comes so often between two of a report is not of it
@@ -122,32 +118,31 @@ class Report:
         kind = reading.row.kind
         if not self.place.allows(kind) or not self.draft.agrees(reading.row, reading.values):
             return False
-        if kind in LATE:
+        if KINDS[kind].late:
             return True
         caller = logical.stripped.caller
         return not (self.caller and caller and caller != self.caller)
 
     def _cost(self, reading: Reading) -> int:
-        if reading.row.kind in LATE:  # is it this report's victim that the reaper speaks of?
+        if KINDS[reading.row.kind].late:  # is it this report's victim that the reaper speaks of?
             pids = {item.get("pid") for item in self.draft.items.get("kills", ())}
             return 0 if reading.values[reading.row.fields.index("pid")] in pids else DOUBT
         late = min(self.since, DOUBT) if self.ended else 0  # a group's kills follow at once
         return late + self.place.cost(reading.row, reading.values)
 
     def _stamp(self, kind: str, index: Optional[int], logical: Logical) -> None:
-        scope = KINDS[kind].scope
-        if scope in ("kills", "reaps") and index is not None and logical.stripped.time_ns is not None:
-            self.draft.items[scope][index]["time_ns"] = logical.stripped.time_ns
+        if KINDS[kind].timed and index is not None and logical.stripped.time_ns is not None:
+            self.draft.items[KINDS[kind].scope][index]["time_ns"] = logical.stripped.time_ns
 
     def _note(self, reading: Reading) -> None:
-        kind = reading.row.kind
+        kind = KINDS[reading.row.kind]
         self.place.note(reading.row, reading.values)
         self.since = 0
-        self.ended = self.ended or (kind in ENDING and not self.place.panic_first)
-        if kind in _TELLING or (kind == "frame" and any(
+        self.ended = self.ended or (kind.ends and not self.place.panic_first)
+        if kind.telling or (kind.name == "frame" and any(
                 str(value).split(".")[0] == _TELLING_SYMBOL for value in reading.values)):
             self.telling = True
-        if kind == "cpu":
+        if "machine.release" in reading.row.fields:
             values = self.draft.values
             self._dialect = choose(values.get("machine.release"), values.get("machine.package"))
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from oomtrace.formats import Row
+from oomtrace.formats import KINDS, Row
 
-from .match import companion, cut, is_read, known, loose, readings
+from .match import companion, cut, is_read, known, loose, of_table, readings
 
 _PIECES = 16  # of one line
 _MAIL, _CUT = "mail", "cut"  # at a blank, which is gone then, or behind a hyphen; at a column
 _MAIL_WIDTH = 80  # no mail program leaves longer lines, if it finds a blank
-# These rows take any text at their end.
-_OPEN = frozenset(["hardware", "workqueue", "sched_ext", "task_in", "stats_head", "panic", "task"])
 
 
 class Piece(NamedTuple):
@@ -98,13 +96,13 @@ class Wrapping:
         if not text.startswith("["):
             return None
         for reading in readings(text, first=self._table):
-            if reading.row.kind in ("task", "tasks_head"):
+            if of_table(reading.row):
                 self._table = companion(reading.row)
                 return reading.text
         return None
 
     def _is_open(self, text: str) -> bool:
-        return any(reading.row.kind in _OPEN for reading in readings(text))
+        return any(KINDS[reading.row.kind].open_ended for reading in readings(text))
 
     def _usual(self, pieces: Sequence[Piece]) -> Optional[str]:
         """In which way these pieces will have been broken. None: there is nothing to tell."""

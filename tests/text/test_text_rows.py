@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import collections.abc
 import re
+from typing import Any, Dict, Tuple, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomtrace.formats import DIALECTS, KINDS, ROWS, choose
+from oomtrace import model
+from oomtrace.formats import DIALECTS, KINDS, ORDER, RANK, ROWS, Kind, choose, head, memory, tail
 from oomtrace.formats.adapters import ADAPTERS
 from oomtrace.formats.gfp import LAYOUTS, layout, names, translate
 from oomtrace.formats.printf import Format, labels
+from oomtrace.text.items import Stat
+from oomtrace.text.match import companion
 
 # A value for each pattern that a hole can have: by the adapter's name where there is one.
 _WORDS = {
@@ -72,6 +77,86 @@ def _example(form: Format) -> list:  # type: ignore[type-arg]
 
 def _pattern_of(name: str) -> str:
     return ADAPTERS[name].pattern
+
+
+# What the items of a scope are, where that is not a tuple at its path.
+_ITEMS: Dict[str, Tuple[Any, ...]] = {
+    "stack.flow": (model.Frame, model.Registers, str),
+    "memcg.stats_flow": (model.MemcgStats, Stat),
+    "meminfo.per_cpu_flow": (model.PerCpuLists, model.PerCpuRow),
+}
+
+
+def _classes(scope: str) -> Tuple[Any, ...]:
+    """What the items of a scope can be."""
+    if scope in _ITEMS or not scope:
+        return _ITEMS.get(scope, (model.Report,))
+    found = _at(model.Report, scope)
+    assert get_origin(found) is tuple, f"{scope} is no tuple of the report"
+    return get_args(found)[:1]
+
+
+def _at(start: Any, path: str) -> Any:
+    """The type at a path; None if the path leads nowhere."""
+    if path == ".":
+        return start if start is str else None
+    for name in path.split("."):
+        if get_origin(start) is collections.abc.Mapping:
+            start = get_args(start)[1]
+        elif start is not str and name in (hints := get_type_hints(start)):
+            options = [each for each in get_args(hints[name]) if each is not type(None)]
+            start = options[0] if get_origin(hints[name]) is Union else hints[name]
+        else:
+            return None
+    return start
+
+
+def _resolves(kind: Kind, path: str) -> bool:
+    return any(_at(each, path) is not None for each in _classes(kind.scope))
+
+
+@pytest.mark.parametrize("key", sorted(ROWS))
+def test_each_path_of_a_row_leads_somewhere(key: str) -> None:
+    """A misspelt one would read nothing and print nothing, in silence."""
+    row = ROWS[key]
+    for path in (*row.fields, *row.sets):
+        assert _resolves(KINDS[row.kind], path), path
+    fitting = [each for each in _classes(KINDS[row.kind].scope)
+               if all(_at(each, path) is not None for path in row.fields)]
+    assert fitting, "no item has all of its values"
+
+
+def test_a_misspelt_path_would_be_noticed() -> None:
+    for path in ("trigger.ordr", "triger.order", "memcg.memory.usage", "."):
+        assert _at(model.Report, path) is None
+    assert _at(model.Report, "memcg.memory.usage_kb") is int and _at(str, ".") is str and _at(str, "name") is None
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_what_is_said_of_a_kind_can_be(kind: Kind) -> None:
+    assert all(_resolves(kind, path) for path in kind.required)
+    fields = {path for variant in kind.variants for row in variant.rows for path in row.fields}
+    assert set(kind.key or ()) <= fields
+    assert set(kind.follows) <= set(KINDS) and kind.title_of in ("", *KINDS)
+    assert not kind.missing or model.Part(kind.missing)
+    assert kind.side in ("", "memcg", "global")
+    assert not kind.timed or "time_ns" in get_type_hints(_classes(kind.scope)[0])
+    assert not kind.loose or kind.follows, "what reads anything must have its place"
+
+
+def test_each_kind_has_one_place_and_each_file_says_where() -> None:
+    kinds = [kind.name for step in ORDER for kinds in step.kinds for kind in kinds]
+    assert set(kinds) == set(RANK) == set(KINDS)
+    assert {name for name in kinds if kinds.count(name) > 1} == {"killed"}  # the victim, and the others of its group
+    defined = {value.name for module in (head, memory, tail) for value in vars(module).values()
+               if isinstance(value, Kind)}
+    assert defined <= set(kinds), "defined, but in no STEPS"
+
+
+@pytest.mark.parametrize("title", [kind for kind in KINDS.values() if kind.title_of], ids=lambda kind: kind.name)
+def test_each_title_has_rows_of_its_version(title: Kind) -> None:
+    for variant in title.variants:
+        assert all(companion(row).kind == title.title_of for row in variant.rows)
 
 
 @given(pid=st.integers(0, 2**31 - 1), uid=st.integers(-2**31, 2**31 - 1), pages=st.integers(0, 2**50),
