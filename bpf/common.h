@@ -187,16 +187,6 @@ static inline void submit_report(struct pt_regs *ctx, struct oom_state *oom, u32
 	records.perf_submit(ctx, &s->report, sizeof(s->report));
 }
 
-/* A record that says no more than its kind and one number. */
-static inline void submit_group(struct pt_regs *ctx, struct oom_state *oom, u32 kind, u64 value)
-{
-	struct rec_group record = {};
-
-	stamp(&record.header, oom, kind);
-	record.memcg = value;
-	records.perf_submit(ctx, &record, sizeof(record));
-}
-
 /* Hand over to a part. Does not return, unless there is no OOM in hand. */
 static inline void send(struct pt_regs *ctx, u32 part, u32 kind, u64 subject)
 {

@@ -197,10 +197,13 @@ int mark_oom_victim(struct pt_regs *ctx)
 int mem_cgroup_print_oom_group(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
+	struct rec_group record = {};
 
 	if (!oom)
 		return 0;
-	submit_group(ctx, oom, REC_GROUP, PT_REGS_PARM1(ctx));
+	record.memcg = PT_REGS_PARM1(ctx);
+	stamp(&record.header, oom, REC_GROUP);
+	records.perf_submit(ctx, &record, sizeof(record));
 	send(ctx, SEND_MEMCGS, REC_MEMCG, PT_REGS_PARM1(ctx));
 	return 0;
 }
@@ -209,11 +212,14 @@ int mem_cgroup_print_oom_group(struct pt_regs *ctx)
 int queue_oom_reaper(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
+	struct rec_done record = {};
 
 	if (!oom)
 		return 0;
 	oom->stage &= ~KILLING;
-	submit_group(ctx, oom, REC_DONE, GET(PT_REGS_PARM1(ctx), task_struct, pid));
+	record.pid = GET(PT_REGS_PARM1(ctx), task_struct, pid);
+	stamp(&record.header, oom, REC_DONE);
+	records.perf_submit(ctx, &record, sizeof(record));
 	ring(ctx, 1);
 	return 0;
 }

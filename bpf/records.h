@@ -331,7 +331,13 @@ struct rec_badness {
 
 struct rec_done {
 	struct rec_header header;
-	u32 pid;
+	u32 pid; /* of the victim */
+	u32 unused;
+};
+
+struct rec_suppressed {
+	struct rec_header header;
+	u32 callbacks; /* as the kernel's line calls them: times that the limited code did not run */
 	u32 unused;
 };
 

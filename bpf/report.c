@@ -214,8 +214,12 @@ int mem_cgroup_print_oom_context(struct pt_regs *ctx)
 int printk_deferred(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
+	struct rec_suppressed record = {};
 
-	if (oom && !(oom->stage & PRINTED) && PEEK(u64, PT_REGS_PARM1(ctx)) == SUPPRESSED_FORMAT)
-		submit_group(ctx, oom, REC_SUPPRESSED, PT_REGS_PARM3(ctx));
+	if (!oom || oom->stage & PRINTED || PEEK(u64, PT_REGS_PARM1(ctx)) != SUPPRESSED_FORMAT)
+		return 0;
+	record.callbacks = PT_REGS_PARM3(ctx);
+	stamp(&record.header, oom, REC_SUPPRESSED);
+	records.perf_submit(ctx, &record, sizeof(record));
 	return 0;
 }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
+from typing import Callable, Iterator, NamedTuple, Optional
 
+from oomtrace.facts import Facts
 from oomtrace.kernel.symbols import Resolver
 from oomtrace.model import OomEvent
 from oomtrace.programs import source
 from oomtrace.wire import capture
 from oomtrace.wire.assemble import Assembler, Oom
-from oomtrace.wire.decode import LATE, Decoder, completed
+from oomtrace.wire.decode import LATE, Decoder
 from oomtrace.wire.layout import Layout
 
 
@@ -35,8 +36,8 @@ class Names:
         self._resolver, self._load = resolver, load
         self._stale = False
         self._fresh = False  # loaded since ``begin``
-        self._known: Dict[int, str] = {}
-        self._data: Set[int] = set()  # in the modules' range and no code: of a driver's data, which each event shows
+        self._known: dict[int, str] = {}
+        self._data: set[int] = set()  # in the modules' range and no code: of a driver's data, which each event shows
 
     def expire(self) -> None:
         """Modules have come or gone."""
@@ -80,12 +81,12 @@ class Receiver:
     """Takes records, gives events. ``facts`` are a capture's; ``releases`` False: nothing tells when a victim's memory
     is free. Times are of a monotonic clock."""
 
-    def __init__(self, facts: Mapping[str, Any], names: Names, releases: bool) -> None:
-        self._facts = dict(facts)
+    def __init__(self, facts: Facts, names: Names, releases: bool) -> None:
+        self._facts = facts
         self._names = names
         self._layout = Layout(source.file("records.h"))
         self._assembler = Assembler(releases)
-        self._drafts: Dict[int, _Draft] = {}
+        self._drafts: dict[int, _Draft] = {}
 
     @property
     def pending(self) -> bool:
@@ -115,8 +116,8 @@ class Receiver:
             draft = self._drafts[oom.oom_id] = self._decoded(oom, self._facts)
             yield draft.event
 
-    def _decoded(self, oom: Oom, facts: Mapping[str, Any]) -> "_Draft":
-        met: Dict[int, str] = {}
+    def _decoded(self, oom: Oom, facts: Facts) -> _Draft:
+        met: dict[int, str] = {}
 
         def name_of(address: int) -> Optional[str]:
             name = self._names.of(address)
@@ -130,13 +131,14 @@ class Receiver:
     def _traced(self, oom: Oom) -> Traced:
         facts = self._facts
         if oom.followed_ns is not None:
-            facts = {**facts, "followed_ns": oom.followed_ns - oom.oom_id}
+            facts = replace(facts, followed_ns=oom.followed_ns - oom.oom_id)
         draft = self._drafts.pop(oom.oom_id, None)
         if draft is not None and draft.records == _timely(oom):
-            draft = draft._replace(event=completed(draft.event, oom, facts))
+            late = Decoder(self._layout, facts, self._names.of)
+            draft = draft._replace(event=late.completed(draft.event, oom))
         else:
             draft = self._decoded(oom, facts)
-        records: List[bytes] = [record.raw for record in oom.records]
+        records = [record.raw for record in oom.records]
         # Not a lambda: it goes from process to process (repro/recorder.py).
         return Traced(draft.event, partial(capture.dump, self._layout.text, facts, records, draft.names, oom.lost))
 
@@ -145,7 +147,7 @@ class _Draft(NamedTuple):
     """An event, maybe without what comes late, the names in it, and the number of records that it is made of."""
 
     event: OomEvent
-    names: Dict[int, str]
+    names: dict[int, str]
     records: int
 
 

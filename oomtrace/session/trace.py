@@ -71,11 +71,13 @@ class Trace:
 
     def _prepare(self) -> "Receiver":
         """What decoding needs and being ready does not. Locks the process in memory once all of it is in use."""
+        from oomtrace.facts import Facts
         from oomtrace.session.receive import Names, Receiver
 
         symbols = Symbols.load()
         watched = f"charge_{self._charges}" not in self._skipped_programs
-        facts = {**machine.facts(symbols), **self._plan.facts, "charges": self._charges if watched else "off"}
+        charges = self._charges if watched else "off"
+        facts, _ = Facts.from_plain({**machine.facts(symbols), **self._plan.facts, "charges": charges})
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver())
         receiver = Receiver(facts, names, "exit_mmap_return" not in self._skipped_programs)
         tracer.lock()

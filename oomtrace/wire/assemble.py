@@ -7,9 +7,10 @@ come in any order and are put back by their sequence numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Set
+from typing import Optional
 
-from oomtrace.wire.layout import Record
+from oomtrace.wire.layout import TraceRecord
+from oomtrace.wire.records import Kind, RecBegin, RecMemcg, RecReleased, RecTask
 
 # After the last record of an OOM whose end no record marks (a group kill, no victim, lost records).
 QUIET_NS = 250_000_000
@@ -22,14 +23,14 @@ RELEASE_NS = 3_000_000_000
 # without the oom_reaper's help goes on to tell of its signals.
 AGE_NS = 120_000_000_000
 
-# In a record that another task sent, later: it has no number (records.h).
-NO_SEQ = (1 << 32) - 1
-
-_MATTERS = frozenset(
-    ("REC_CHOSEN", "REC_NO_VICTIM", "REC_KILLED", "REC_HEADER", "REC_WAIT", "REC_WAITED", "REC_FAILED")
-)
-_OPENS = frozenset(("REC_BEGIN", "REC_CHOSEN", "REC_HEADER"))  # what a decision comes after
-_DECIDES = frozenset(("REC_NO_VICTIM", "REC_KILLED", "REC_DONE"))
+_MATTERS = frozenset((
+    Kind.CHOSEN, Kind.NO_VICTIM, Kind.KILLED, Kind.HEADER, Kind.WAIT, Kind.WAITED, Kind.FAILED,
+))
+_OPENS = frozenset((Kind.BEGIN, Kind.CHOSEN, Kind.HEADER))  # what a decision comes after
+_DECIDES = frozenset((Kind.NO_VICTIM, Kind.KILLED, Kind.DONE))
+# What tells where an OOM stands. Most records do not (tasks, by the thousands), and are not looked at further.
+_TELLING = _MATTERS | _OPENS | _DECIDES | {Kind.RELEASED}
+_OF_CALLS = frozenset((Kind.BEGIN, Kind.CHOSEN))
 
 
 @dataclass
@@ -42,42 +43,46 @@ class Oom:
 
     oom_id: int
     since_ns: int = 0  # when its first record arrived
-    records: List[Record] = field(default_factory=list)
+    records: list[TraceRecord] = field(default_factory=list)
     last_arrival_ns: int = 0
     followed_ns: Optional[int] = None  # when the next OOM in the same memcg began, if it is known to have
     memcg: Optional[int] = None
     matters: bool = False
     _opened: bool = False
     _decided: bool = False
-    _numbers: Set[int] = field(default_factory=set)
+    _numbers: set[int] = field(default_factory=set)
     _last_number: int = -1
     _done: bool = False
     told: bool = False  # that its kill is over
-    _killed: Set[int] = field(default_factory=set)  # by their mm
-    _released: Set[int] = field(default_factory=set)
+    _killed: set[int] = field(default_factory=set)  # by their mm
+    _released: set[int] = field(default_factory=set)
 
-    def add(self, record: Record, now_ns: int) -> None:
+    def add(self, record: TraceRecord, now_ns: int) -> None:
         """Take a record that arrived now."""
         self.records.append(record)
         self.last_arrival_ns = now_ns
-        if record.seq != NO_SEQ:
+        if record.seq is not None:
             self._numbers.add(record.seq)
             self._last_number = max(self._last_number, record.seq)
+        if record.kind in _TELLING:
+            self._learn(record)
+
+    def _learn(self, record: TraceRecord) -> None:
         self.matters = self.matters or record.kind in _MATTERS
         self._opened = self._opened or record.kind in _OPENS
         self._decided = self._decided or record.kind in _DECIDES
-        if record.kind == "REC_BEGIN":
-            self.memcg = record.body.memcg
-        elif record.kind == "REC_DONE":
+        if record.kind is Kind.BEGIN:
+            self.memcg = record.read(RecBegin).memcg
+        elif record.kind is Kind.DONE:
             self._done = True
-        elif record.kind == "REC_KILLED":
-            self._killed.add(record.body.row.mm)
-        elif record.kind == "REC_RELEASED":
-            self._released.add(record.body.mm)
+        elif record.kind is Kind.KILLED:
+            self._killed.add(record.read(RecTask).row.mm)
+        elif record.kind is Kind.RELEASED:
+            self._released.add(record.read(RecReleased).mm)
 
     def sort(self) -> None:
-        """Put the records in the kernel's order."""
-        self.records.sort(key=lambda record: (record.seq, record.time_ns))
+        """Put the records in the kernel's order; those of other tasks, which came afterwards, last."""
+        self.records.sort(key=lambda record: (record.seq is None, record.seq or 0, record.time_ns))
 
     @property
     def lost(self) -> int:
@@ -100,8 +105,9 @@ class Oom:
     def _group_kill(self) -> bool:
         """Whether memory.oom.group applies, which adds kills after the first: from the victim's memcg up to the full
         one (mm/memcontrol.c, mem_cgroup_get_oom_group; the root of the hierarchy does not count)."""
-        memcgs = {r.body.memcg: r.body for r in self.records if r.kind == "REC_MEMCG"}
-        victims = [r.body for r in self.records if r.kind == "REC_VICTIM"]
+        found = (record.read(RecMemcg) for record in self.records if record.kind is Kind.MEMCG)
+        memcgs = {record.memcg: record for record in found}
+        victims = [record.read(RecTask) for record in self.records if record.kind is Kind.VICTIM]
         at = victims[0].row.memcg if victims else 0
         while at in memcgs and memcgs[at].parent:
             if memcgs[at].oom_group > 0:
@@ -116,19 +122,21 @@ class Assembler:
     """Puts records together into OOMs. ``releases`` False: nothing tells when a victim's memory is free."""
 
     def __init__(self, releases: bool = True) -> None:
-        self._open: Dict[int, Oom] = {}
+        self._open: dict[int, Oom] = {}
         self._releases = releases
         self._last_begin = 0  # the last call of out_of_memory
 
-    def add(self, record: Record, now_ns: int) -> None:
+    def add(self, record: TraceRecord, now_ns: int) -> None:
         """Take a record that arrived now (any monotonic clock, the same for ``ready``)."""
         oom = self._open.get(record.oom_id)
         if oom is None:
             oom = self._open[record.oom_id] = Oom(record.oom_id, now_ns)
         oom.add(record, now_ns)
-        if record.kind == "REC_BEGIN":
+        if record.kind not in _OF_CALLS:
+            return
+        if record.kind is Kind.BEGIN:
             self._last_begin = max(self._last_begin, record.oom_id)
-        elif record.kind == "REC_CHOSEN":
+        else:
             self._follows(oom)
 
     def _follows(self, oom: Oom) -> None:
@@ -138,11 +146,11 @@ class Assembler:
             last = max(before, key=lambda found: found.oom_id)
             last.followed_ns = min(last.followed_ns or oom.oom_id, oom.oom_id)
 
-    def ready(self, now_ns: int) -> List[Oom]:
+    def ready(self, now_ns: int) -> list[Oom]:
         """The OOMs that are over, oldest first; they are forgotten here. One waits for an earlier one of its memcg:
         a victim may meet the OOM killer once more on its way out."""
-        over: List[Oom] = []
-        unfinished: Set[Optional[int]] = set()
+        over: list[Oom] = []
+        unfinished: set[Optional[int]] = set()
         for oom in sorted(self._open.values(), key=lambda found: found.oom_id):
             if self._over(oom, now_ns) and (oom.memcg is None or oom.memcg not in unfinished):
                 over.append(oom)
@@ -150,7 +158,7 @@ class Assembler:
                 unfinished.add(oom.memcg)
         return self._take(over)
 
-    def killed(self) -> List[Oom]:
+    def killed(self) -> list[Oom]:
         """Those whose kill is over and who wait for the victim's memory, each once. They stay in hand."""
         found = [oom for oom in self._open.values() if not oom.told and oom.matters and oom.ended()]
         for oom in found:
@@ -171,11 +179,11 @@ class Assembler:
         proves that this one has returned."""
         return oom.undecided and self._last_begin <= oom.oom_id
 
-    def flush(self) -> List[Oom]:
+    def flush(self) -> list[Oom]:
         """All that is left, finished or not."""
         return self._take(list(self._open.values()))
 
-    def _take(self, ooms: List[Oom]) -> List[Oom]:
+    def _take(self, ooms: list[Oom]) -> list[Oom]:
         for oom in ooms:
             del self._open[oom.oom_id]
             oom.sort()

@@ -16,16 +16,16 @@ from contextlib import contextmanager, suppress
 from ctypes import sizeof
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Iterable, Iterator, Mapping, Optional, Sequence
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
+from oomtrace.facts import Facts
 from oomtrace.model import OomEvent, Part
-from oomtrace.wire import facts as machine
 from oomtrace.wire.assemble import Assembler
 from oomtrace.wire.decode import Decoder
 from oomtrace.wire.frames import MAGIC as MAGIC
 from oomtrace.wire.frames import MAGIC_WORD, TAGS, frames, packed
-from oomtrace.wire.layout import Layout, Record
+from oomtrace.wire.layout import Layout, TraceRecord
 
 _MAX_LAYOUT_BYTES = 64 << 10  # of its text: several times what there is
 _MAX_STRUCT_BYTES = 1 << 20
@@ -38,18 +38,16 @@ class Capture:
     """What a capture file holds. ``problems`` says in words what could not be read of it."""
 
     layout: Layout
-    facts: Mapping[str, object]
-    records: Tuple[bytes, ...]
+    facts: Facts
+    records: tuple[bytes, ...]
     symbols: Mapping[int, str]
     lost: Optional[int]
-    problems: Tuple[str, ...]
+    problems: tuple[str, ...]
 
 
-def dump(
-    layout: str, facts: Mapping[str, object], records: Sequence[bytes], symbols: Mapping[int, str], lost: int
-) -> bytes:
+def dump(layout: str, facts: Facts, records: Sequence[bytes], symbols: Mapping[int, str], lost: int) -> bytes:
     """The bytes of a capture file."""
-    found = [packed(b"HEAD", _json(facts)), packed(b"LAYT", layout.encode())]
+    found = [packed(b"HEAD", _json(facts.to_plain())), packed(b"LAYT", layout.encode())]
     found += [packed(b"RECD", record) for record in records]
     found.append(packed(b"SYMS", _json({f"{address:#x}": name for address, name in sorted(symbols.items())})))
     found.append(packed(b"DONE", _json({"records": len(records), "lost": lost})))
@@ -97,7 +95,7 @@ def load(stream: BinaryIO) -> Capture:
     head = _parsed(held, b"HEAD")
     if not isinstance(head, dict) or b"LAYT" not in held:
         raise _damaged("its head cannot be read", "; ".join(problems) or None)
-    facts, senseless = machine.checked(head)
+    facts, senseless = Facts.from_plain(head)
     problems += ["the facts of the machine are missing"] if "release" not in head else []
     problems += ["some facts of the machine make no sense"] if senseless else []
     layout, symbols = _layout(held[b"LAYT"][0]), _symbols(_parsed(held, b"SYMS"))
@@ -126,10 +124,10 @@ def _damaged(what: str, hint: Optional[str] = None) -> OomtraceError:
     return OomtraceError(f"the capture is damaged: {what}", hint, EXIT_UNREADABLE)
 
 
-def _held(data: bytes) -> Tuple[Dict[bytes, List[bytes]], List[str]]:
+def _held(data: bytes) -> tuple[dict[bytes, list[bytes]], list[str]]:
     """The payloads of the first capture by their tags, and what is wrong with its frames, each kind of it once."""
-    held: Dict[bytes, List[bytes]] = {}
-    problems: List[str] = []
+    held: dict[bytes, list[bytes]] = {}
+    problems: list[str] = []
     for frame in frames(data):
         if frame.tag == MAGIC_WORD and frame.at:
             break
@@ -162,7 +160,7 @@ def _layout(text: bytes) -> Layout:
         raise _damaged("the layout of its records makes no sense", str(error)) from error
 
 
-def _symbols(found: Any) -> Optional[Dict[int, str]]:
+def _symbols(found: Any) -> Optional[dict[int, str]]:
     try:
         sound = all(len(name) <= _MAX_NAME for name in map(str.__str__, found.values()))
         return {int(address, 16): name for address, name in found.items()} if sound else None
@@ -203,7 +201,7 @@ def events(capture: Capture) -> Iterator[OomEvent]:
         yield event
 
 
-def _decoded(layout: Layout, records: Iterable[bytes]) -> Iterator[Record]:
+def _decoded(layout: Layout, records: Iterable[bytes]) -> Iterator[TraceRecord]:
     """The records of the kinds that the layout knows; a gap in the sequence stands for any other."""
     for data in records:
         with _decoding(), suppress(ValueError):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import re
-from struct import Struct
-from typing import Any, Dict, Iterable, List, Mapping, Tuple, Type
+from struct import Struct as Packed
+from typing import Any, Optional, Type, TypeVar
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
+from oomtrace.wire.records import Chars, Kind, Struct, struct_name, struct_of
 
-_SCALARS: Dict[str, Any] = {
+_SCALARS: dict[str, Any] = {
     "u8": ctypes.c_uint8,
     "u16": ctypes.c_uint16,
     "u32": ctypes.c_uint32,
@@ -28,11 +29,24 @@ _SCALARS: Dict[str, Any] = {
 # Which kind a record is, and of which OOM: the same in every version of a capture, and told without its struct.
 _HEADER = [(name, _SCALARS[scalar]) for name, scalar in
            (("kind", "u32"), ("seq", "u32"), ("oom_id", "u64"), ("time_ns", "u64"))]
+_PACKED_HEADER = Packed("<IIQQ")
 
-_DEFINE = re.compile(r"^#define (\w+) (\d+)$", re.MULTILINE)
+# What the headers of earlier captures lack, as it was sent then.
+_EARLIER = """
+#define NO_SEQ ((u32)-1)
+#define NOT_TRACKED ((u64)-1)
+#define CODE_BEFORE 42
+struct rec_suppressed { struct rec_header header; u32 callbacks; u32 unused; };
+"""
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_DEFINE = re.compile(r"^#define (\w+) (?:(\d+)|\(\((u32|u64)\)-1\))[ \t]*$", re.MULTILINE)
 _ENUM = re.compile(r"enum \w+ \{(.*?)\};", re.DOTALL)
+_ENUMERATOR = re.compile(r"(\w+) = (\d+)")
 _STRUCT = re.compile(r"struct (\w+) \{(.*?)\};", re.DOTALL)
 _MEMBER = re.compile(r"(?:struct )?(\w+) (\w+)(?:\[(\w+)\])?$")
+
+S = TypeVar("S", bound=Struct)
 
 
 class Layout:
@@ -40,78 +54,65 @@ class Layout:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        plain = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-        self.constants: Dict[str, int] = {name: int(value) for name, value in _DEFINE.findall(_trimmed(plain))}
-        for body in _ENUM.findall(plain):
-            for name, value in re.findall(r"(\w+) = (\d+)", body):
-                self.constants[name] = int(value)
-        self.structs: Dict[str, Type[ctypes.Structure]] = {}
-        for name, body in _STRUCT.findall(plain):
-            self.structs[name] = self._struct(name, body)
-        header: Any = self.structs.get("rec_header")
-        if header is None or header._fields_ != _HEADER:
-            raise OomtraceError("the capture's record layout cannot be read", None, EXIT_UNREADABLE)
-        numbers = [value for name, value in self.constants.items() if name.startswith("REC_")]
-        if len(numbers) != len(set(numbers)):
-            raise OomtraceError("two kinds of record have the same number", None, EXIT_UNREADABLE)
-        self._header = Struct("<IIQQ")
-        kinds = {value: name for name, value in self.constants.items() if name.startswith("REC_")}
-        self._kinds = {kind: self._kind(name) for kind, name in kinds.items()}
+        plain = _COMMENT.sub("", text)
+        self.constants: dict[str, int] = {**_constants(_EARLIER), **_constants(plain)}
+        self._no_seq = self.constants["NO_SEQ"]
+        self.structs: dict[str, Type[ctypes.Structure]] = {}
+        for name, body in _STRUCT.findall(plain) + _STRUCT.findall(_EARLIER):
+            if name not in self.structs:
+                self.structs[name] = self._struct(name, body)
+        header = self.structs.get("rec_header")
+        if header is None or list(header._fields_) != _HEADER:
+            raise _unreadable("the capture's record layout cannot be read")
+        numbers = {name: value for name, value in self.constants.items() if name.startswith("REC_")}
+        if len(numbers) != len(set(numbers.values())):
+            raise _unreadable("two kinds of record have the same number")
+        self._kinds = {number: _Form(name, self.structs) for name, number in numbers.items()}
 
     def _struct(self, name: str, body: str) -> Type[ctypes.Structure]:
-        fields: List[Tuple[str, Any]] = []
+        fields: list[tuple[str, Any]] = []
         for declaration in filter(None, (part.strip() for part in body.split(";"))):
             match = _MEMBER.match(declaration)
-            scalar = match and (_SCALARS.get(match.group(1)) or self.structs.get(match.group(1)))
-            if not match or not scalar:
-                raise OomtraceError(f"the record layout has an unknown member: {declaration}", None, EXIT_UNREADABLE)
+            member = match and (_SCALARS.get(match.group(1)) or self.structs.get(match.group(1)))
+            if not match or not member:
+                raise _unreadable(f"the record layout has an unknown member: {declaration}")
             length = match.group(3)
             if length:
-                scalar = scalar * (int(length) if length.isdigit() else self.constants[length])
-            fields.append((match.group(2), scalar))
-        return type(name, (ctypes.Structure,), {"_fields_": fields})
+                member = member * (int(length) if length.isdigit() else self.constants[length])
+            fields.append((match.group(2), member))
+        return type(name, (struct_of(name), ctypes.Structure), {"_fields_": fields})
 
-    # Kinds that share a struct; every other REC_X has a struct rec_x.
-    _SHARED = {
-        "REC_WAIT": "rec_begin",
-        "REC_WAITED": "rec_begin",
-        "REC_FAILED": "rec_begin",
-        "REC_CHOSEN": "rec_report",
-        "REC_HEADER": "rec_report",
-        "REC_NO_VICTIM": "rec_report",
-        "REC_COUNTERS": "rec_memcg",
-        "REC_PROTECTION": "rec_memcg",
-        "REC_CANDIDATE": "rec_task",
-        "REC_VICTIM": "rec_task",
-        "REC_KILL": "rec_task",
-        "REC_KILLED": "rec_task",
-        "REC_SIGNALLED": "rec_task",
-        "REC_DONE": "rec_group",
-        "REC_SUPPRESSED": "rec_group",
-    }
-
-    def _kind(self, name: str) -> Tuple[str, Any, int]:
-        """Its name, its struct and the least bytes that a record of it has: only a kill has its message."""
-        struct = self.structs.get(self._SHARED.get(name, name.lower()))
-        if struct is None:
-            return name, None, 0
-        return name, struct, struct.message.offset if hasattr(struct, "message") else ctypes.sizeof(struct)
-
-    def decode(self, data: bytes) -> "Record":
+    def decode(self, data: bytes) -> TraceRecord:
         """One record. Raises ValueError if the bytes are too short or of an unknown kind."""
-        if len(data) < self._header.size:
+        if len(data) < _PACKED_HEADER.size:
             raise ValueError("record shorter than its header")
-        kind, seq, oom_id, time_ns = self._header.unpack_from(data)
-        name, struct, least = self._kinds.get(kind, ("", None, 0))
-        if struct is None:
-            raise ValueError(f"unknown record kind {kind}")
-        if len(data) < least:
-            raise ValueError(f"record of kind {name} is cut off")
-        return Record(name, seq, oom_id, time_ns, struct, data)
+        number, seq, oom_id, time_ns = _PACKED_HEADER.unpack_from(data)
+        form = self._kinds.get(number)
+        if form is None or form.struct is None:
+            raise ValueError(f"unknown record kind {number}")
+        if len(data) < form.least_bytes:
+            raise ValueError(f"record of kind {form.kind.name} is cut off")
+        return TraceRecord(form.kind, None if seq == self._no_seq else seq, oom_id, time_ns, form.struct, data)
 
 
-class Record:
-    """A record: ``kind`` is the name in records.h, ``raw`` the bytes as they came.
+class _Form:
+    """What a record of a kind is: the kind by its name in the header, as numbers are each header's own; its struct; and
+    the least bytes that it has, as only a kill has its message."""
+
+    __slots__ = ("kind", "struct", "least_bytes")
+
+    def __init__(self, name: str, structs: dict[str, Type[ctypes.Structure]]) -> None:
+        self.kind = Kind.__members__.get(name[len("REC_"):], Kind.OTHER)
+        self.struct = structs.get(name.lower() if self.kind is Kind.OTHER else struct_name(self.kind))
+        self.least_bytes = 0
+        if self.struct is not None:
+            message = getattr(self.struct, "message", None)
+            self.least_bytes = ctypes.sizeof(self.struct) if message is None else message.offset
+
+
+class TraceRecord:
+    """A record: ``raw`` is the bytes as they came. ``seq`` is its number within the OOM; None if another task has sent
+    it, afterwards.
 
     A storm's records wait by the ten thousands until their OOM is over, and a struct takes several times the bytes that
     it is made of; so it is made when it is asked for.
@@ -119,49 +120,42 @@ class Record:
 
     __slots__ = ("kind", "seq", "oom_id", "time_ns", "raw", "_struct", "_body")
 
-    def __init__(self, kind: str, seq: int, oom_id: int, time_ns: int, struct: Any, raw: bytes) -> None:
+    def __init__(
+        self, kind: Kind, seq: Optional[int], oom_id: int, time_ns: int, struct: Type[ctypes.Structure], raw: bytes
+    ) -> None:
         self.kind = kind
         self.seq = seq
         self.oom_id = oom_id
         self.time_ns = time_ns
         self.raw = raw
         self._struct = struct
-        self._body: Any = None
+        self._body: Optional[ctypes.Structure] = None
 
-    @property
-    def body(self) -> Any:
-        """The struct, with its members as attributes."""
+    def read(self, struct: Type[S]) -> S:
+        """The struct, which must be what records of this kind are."""
         if self._body is None:
             whole = ctypes.sizeof(self._struct)
             self._body = self._struct.from_buffer_copy(self.raw[:whole].ljust(whole, b"\0"))
+        if not isinstance(self._body, struct):
+            raise TypeError(f"a record of kind {self.kind.name} is no {struct.__name__}")
         return self._body
 
 
-ByKind = Mapping[str, List[Any]]  # the bodies of an OOM's records
-
-
-def by_kind(records: Iterable[Record]) -> ByKind:
-    """The records' bodies by their kind, in order."""
-    found: Dict[str, List[Any]] = {}
-    for record in records:
-        found.setdefault(record.kind, []).append(record.body)
-    return found
-
-
-def first(bodies: ByKind, kind: str) -> Any:
-    """The first of a kind, or None."""
-    return bodies[kind][0] if kind in bodies else None
-
-
-def last(bodies: ByKind, kind: str) -> Any:
-    """The last of a kind, or None."""
-    return bodies[kind][-1] if kind in bodies else None
-
-
-def text_of(chars: Any) -> str:
+def text_of(chars: Chars) -> str:
     """A NUL-terminated char array as text whose bytes survive a round trip."""
     return bytes(chars).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
-def _trimmed(text: str) -> str:
-    return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+def _constants(plain: str) -> dict[str, int]:
+    """Defines and enumerators."""
+    found = {
+        name: int(number) if number else (1 << int(minus_one[1:])) - 1
+        for name, number, minus_one in _DEFINE.findall(plain)
+    }
+    for body in _ENUM.findall(plain):
+        found.update((name, int(value)) for name, value in _ENUMERATOR.findall(body))
+    return found
+
+
+def _unreadable(what: str) -> OomtraceError:
+    return OomtraceError(what, None, EXIT_UNREADABLE)

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from dataclasses import replace
+from typing import Optional
 
 from oomtrace.history import limits
 from oomtrace.model import Memcg, MemcgLevel, MemcgStats, PageCounter
 from oomtrace.wire import statistics
-from oomtrace.wire.layout import ByKind, first, last, text_of
-
-_NOT_TRACKED = (1 << 64) - 1
+from oomtrace.wire.layout import text_of
+from oomtrace.wire.oom_records import OomRecords
+from oomtrace.wire.records import Counter, Kind, RecMemcg, RecStats, RecUsage
 
 
 class Memcgs:
     """The memcgs that the records of an OOM describe, by their addresses."""
 
-    def __init__(self, by_kind: ByKind, facts: Mapping[str, Any], page_kb: int) -> None:
-        self._by_kind = by_kind
-        self._facts = facts
-        self._page_kb = page_kb
-        self._records = {record.memcg: record for record in by_kind.get("REC_MEMCG", [])}
-        self._paths: Dict[int, Optional[str]] = {}  # as many tasks lie in one memcg
+    def __init__(self, records: OomRecords) -> None:
+        self._records = records
+        self._facts = records.facts
+        self._page_kb = records.facts.page_kb
+        self._by_address = {record.memcg: record for record in records.all(Kind.MEMCG, RecMemcg)}
+        self._paths: dict[int, Optional[str]] = {}  # as many tasks lie in one memcg
 
-    def chain(self, memcg: int) -> List[Any]:
+    def chain(self, memcg: int) -> list[RecMemcg]:
         """From the memcg up to the root."""
-        found: List[Any] = []
-        while memcg in self._records and len(found) <= len(self._records):
-            found.append(self._records[memcg])
-            memcg = self._records[memcg].parent
+        found: list[RecMemcg] = []
+        while memcg in self._by_address and len(found) <= len(self._by_address):
+            found.append(self._by_address[memcg])
+            memcg = self._by_address[memcg].parent
         return found
 
     def path_of(self, memcg: int) -> Optional[str]:
@@ -39,65 +40,61 @@ class Memcgs:
             self._paths[memcg] = "/" + "/".join(names) if known else None
         return self._paths[memcg]
 
-    def full(self, begin: Any) -> Optional[Memcg]:
+    def full(self) -> Optional[Memcg]:
         """The memcg that ran out, where one did; else what there is of the machine's protection, which 6.19+ prints."""
-        protection = first(self._by_kind, "REC_PROTECTION")
-        if not begin or not begin.memcg:
-            return Memcg(**self._protection(protection)) if protection else None
-        counters, stats = last(self._by_kind, "REC_COUNTERS"), last(self._by_kind, "REC_STATS")
-        if counters is None and "REC_BEGIN" not in self._by_kind:  # a wait or a failure: there is no report to be like
+        begin, protection = self._records.begin, self._records.first(Kind.PROTECTION, RecMemcg)
+        if begin is None or not begin.memcg:
+            return self._protected(Memcg(), protection) if protection else None
+        counters = self._records.last(Kind.COUNTERS, RecMemcg)
+        if counters is None and not self._records.has(Kind.BEGIN):
+            # A wait or a failure: there is no report to be like.
             counters = next(iter(self.chain(begin.memcg)), None)
         path = self.path_of(begin.memcg)
-        listed = statistics.values(stats, self._facts) if stats else None
+        stats = self._records.last(Kind.STATS, RecStats)
+        listed = statistics.values(stats, self._facts.statistics) if stats else None
         version = {0: 1, 1: 2}.get(counters.on_dfl) if counters else None
-        printed = {record.line: record for record in self._by_kind.get("REC_USAGE", [])}
-        return Memcg(
+        printed = {record.line: record for record in self._records.all(Kind.USAGE, RecUsage)}
+        memcg = Memcg(
             path=path,
-            memory=_usage(printed.get(0)) or self._counter(counters, "memory", version, "events_max"),
-            swap=self._second(printed, counters, "swap", version, 2),
-            memsw=self._second(printed, counters, "memsw", version, 1),
-            kmem=self._third(printed, counters, version),
+            memory=_usage(printed.get(0)) or self._memory(counters, version),
+            swap=self._swap(printed.get(1), counters) if version == 2 else None,
+            memsw=self._v1(printed.get(1), counters.memsw) if counters and version == 1 else None,
+            kmem=self._v1(printed.get(2), counters.kmem) if counters and version == 1 else None,
             stats=(MemcgStats(path, listed, "bytes"),) if listed else (),
             version=version,
-            **self._protection(protection),
         )
+        return self._protected(memcg, protection) if protection else memcg
 
-    def levels(self, begin: Any) -> Tuple[MemcgLevel, ...]:
+    def levels(self) -> tuple[MemcgLevel, ...]:
         """The memcg that ran out and those above it, the root last."""
+        begin = self._records.begin
         return tuple(self._level(record) for record in self.chain(begin.memcg)) if begin and begin.memcg else ()
 
-    def _protection(self, record: Any) -> Dict[str, Any]:
-        if record is None:
-            return {}
-        return {
-            "min_protection_kb": record.children_min_usage * self._page_kb,
-            "low_protection_kb": record.children_low_usage * self._page_kb,
-        }
+    def _protected(self, memcg: Memcg, record: RecMemcg) -> Memcg:
+        least, low = record.children_min_usage * self._page_kb, record.children_low_usage * self._page_kb
+        return replace(memcg, min_protection_kb=least, low_protection_kb=low)
 
-    def _second(
-        self, printed: Mapping[int, Any], counters: Any, name: str, version: Optional[int], only: int
-    ) -> Optional[PageCounter]:
-        """The second usage line: swap on cgroup v2, memory+swap on v1."""
-        if version != only:
-            return None
-        return _usage(printed.get(1)) or self._counter(counters, name, version, "events_swap_max")
-
-    def _third(self, printed: Mapping[int, Any], counters: Any, version: Optional[int]) -> Optional[PageCounter]:
-        """The third one, kmem, on v1 alone."""
-        return _usage(printed.get(2)) or self._counter(counters, "kmem", version) if version == 1 else None
-
-    def _counter(self, record: Any, name: str, version: Optional[int], events: str = "") -> Optional[PageCounter]:
+    def _memory(self, record: Optional[RecMemcg], version: Optional[int]) -> Optional[PageCounter]:
         if record is None:
             return None
-        counter = getattr(record, name)
-        if counter.usage == _NOT_TRACKED:
+        return self._counter(record.memory, record.events_max if version == 2 else None)
+
+    def _swap(self, printed: Optional[RecUsage], record: Optional[RecMemcg]) -> Optional[PageCounter]:
+        """The second usage line of cgroup v2."""
+        return _usage(printed) or (self._counter(record.swap, record.events_swap_max) if record else None)
+
+    def _v1(self, printed: Optional[RecUsage], counter: Counter) -> Optional[PageCounter]:
+        """The second or third usage line of cgroup v1: memory+swap, kmem."""
+        return _usage(printed) or self._counter(counter)
+
+    def _counter(self, counter: Counter, events: Optional[int] = None) -> Optional[PageCounter]:
+        """A counter's line. ``events``: what cgroup v2 counts in memory.events (6.15+: that is printed as failcnt)."""
+        if self._records.tracked(counter.usage) is None:
             return None
-        # 6.15+, cgroup v2: the event counts are printed instead of the counter's own failcnt.
-        from_events = events and version == 2 and self._facts.get("failcnt_from_events")
-        failcnt = getattr(record, events) if from_events else counter.failcnt
+        failcnt = events if events is not None and self._facts.failcnt_from_events else counter.failcnt
         return PageCounter(counter.usage * self._page_kb, counter.max * self._page_kb, failcnt)
 
-    def _level(self, record: Any) -> MemcgLevel:
+    def _level(self, record: RecMemcg) -> MemcgLevel:
         kb = self._page_kb
         swap = record.swap if record.on_dfl else None
         return MemcgLevel(
@@ -113,7 +110,7 @@ class Memcgs:
         )
 
 
-def _usage(record: Any) -> Optional[PageCounter]:
+def _usage(record: Optional[RecUsage]) -> Optional[PageCounter]:
     """As printk got it."""
     return PageCounter(record.usage_kb, record.limit_kb, record.failcnt) if record is not None else None
 

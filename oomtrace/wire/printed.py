@@ -6,10 +6,11 @@ A zone's line is printed in pieces: ``Node %d ``, ``%s free:…``; its buddy lis
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Iterable, Optional, Tuple
 
 from oomtrace.model import HugePages, SlabCache
-from oomtrace.wire.layout import Record, text_of
+from oomtrace.wire.layout import TraceRecord, text_of
+from oomtrace.wire.records import Kind, RecFormat, RecPrint
 
 _LABEL = re.compile(r"([A-Za-z_]+)(?:\((\w+)\))?[:=] ?%l?[ud]([kK]B)?")
 _CONVERSION = re.compile(r"%[-0-9]*(?P<long>l{0,2})(?P<kind>[dus])")
@@ -28,38 +29,42 @@ _TAIL = (
     ("pages hwpoisoned", ("hwpoisoned_pages",)),
 )
 
-Key = Tuple[Optional[int], str]
+_OF_PRINTS = frozenset((Kind.FORMAT, Kind.PRINT))
+
+ZoneKey = Tuple[Optional[int], str]  # node, None without NUMA; name
 
 
 class ZoneLines:
     """What was printed of one zone."""
 
     def __init__(self) -> None:
-        self.counters: Dict[str, int] = {}
-        self.lowmem_reserve_pages: List[int] = []
-        self.buddy: List[Tuple[int, int, str]] = []
+        self.counters: dict[str, int] = {}
+        self.lowmem_reserve_pages: list[int] = []
+        self.buddy: list[tuple[int, int, str]] = []
         self.total_kb: Optional[int] = None
 
 
 class Printed:
     """The numbers that the kernel printed; what it did not print is not in here."""
 
-    def __init__(self, records: List[Record]) -> None:
-        self.counters: Dict[str, int] = {}
-        self.nodes: Dict[int, Dict[str, int]] = {}
-        self.zones: Dict[Key, ZoneLines] = {}
-        self.hugepages: List[HugePages] = []
-        self.tail: Dict[str, int] = {}
-        self.slab: List[SlabCache] = []
+    def __init__(self, records: Iterable[TraceRecord]) -> None:
+        self.counters: dict[str, int] = {}
+        self.nodes: dict[int, dict[str, int]] = {}
+        self.zones: dict[ZoneKey, ZoneLines] = {}
+        self.hugepages: list[HugePages] = []
+        self.tail: dict[str, int] = {}
+        self.slab: list[SlabCache] = []
         self.slab_busy = False
         self._node: Optional[int] = None  # of the zone line that has begun
         self._zone = ZoneLines()
-        formats = {r.body.format: _plain(text_of(r.body.text)) for r in records if r.kind == "REC_FORMAT"}
-        for record in records:
-            if record.kind == "REC_PRINT" and record.body.format in formats:
-                self._take(formats[record.body.format], record.body)
+        kept = [record for record in records if record.kind in _OF_PRINTS]
+        formats = (record.read(RecFormat) for record in kept if record.kind is Kind.FORMAT)
+        texts = {record.format: _plain(text_of(record.text)) for record in formats}
+        for record in (record.read(RecPrint) for record in kept if record.kind is Kind.PRINT):
+            if record.format in texts:
+                self._take(texts[record.format], record)
 
-    def _take(self, text: str, body: Any) -> None:
+    def _take(self, text: str, body: RecPrint) -> None:
         values = _values(text, body)
         if values is None:
             return
@@ -76,7 +81,7 @@ class Printed:
         elif not self._zone_piece(text, values, text_of(body.string)):
             self._end(text, values)
 
-    def _zone_piece(self, text: str, values: List[int], string: str) -> bool:
+    def _zone_piece(self, text: str, values: list[int], string: str) -> bool:
         if text == "Node %d ":
             self._node = values[0]
         elif text.startswith("%s free:"):
@@ -99,7 +104,7 @@ class Printed:
         self._zone = self.zones.setdefault((self._node, name), ZoneLines())
         return self._zone
 
-    def _end(self, text: str, values: List[int]) -> None:
+    def _end(self, text: str, values: list[int]) -> None:
         for words, names in _TAIL:
             if words in text:
                 self.tail.update(zip(names, values))
@@ -110,7 +115,7 @@ def _plain(text: str) -> str:
     return text[2:] if text.startswith("\x01") else text
 
 
-def _values(text: str, body: Any) -> Optional[List[int]]:
+def _values(text: str, body: RecPrint) -> Optional[list[int]]:
     """The arguments, one for each conversion; None if there are more than could be had. Strings are addresses."""
     found = list(_CONVERSION.finditer(text))
     if len(found) > body.count:
@@ -124,9 +129,9 @@ def _number(word: int, long: str, kind: str) -> int:
     return word - (1 << bits) if kind == "d" and word >> bits - 1 else word
 
 
-def _labelled(text: str, values: List[int], suffix: str) -> Dict[str, int]:
+def _labelled(text: str, values: list[int], suffix: str) -> dict[str, int]:
     """``free:%lukB`` is free_kb, ``isolated(anon):%lukB`` is isolated_anon_kb; without a unit, the suffix stands."""
-    found: Dict[str, int] = {}
+    found: dict[str, int] = {}
     for match in _LABEL.finditer(text):
         name, more, unit = match.groups()
         key = name.lower() + (f"_{more}" if more else "") + ("_kb" if unit else suffix)

@@ -11,12 +11,12 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import count
 from struct import iter_unpack
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Iterator, Mapping, Optional, Sequence, Union
 
 from oomtrace.model import Frame, Registers, Stack
 from oomtrace.wire.layout import text_of
-
-NameOf = Callable[[int], Optional[str]]
+from oomtrace.wire.oom_records import NameOf, OomRecords
+from oomtrace.wire.records import Kind, RecFrame, RecStack, RecStackPiece
 
 _NAME = re.compile(r"(?P<symbol>.*)\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)(?: \[(?P<module>[^\]]+)\])?$")
 # struct pt_regs in its order (arch/x86/include/asm/ptrace.h)
@@ -25,25 +25,24 @@ _PRINTED = "RAX RBX RCX RDX RSI RDI RBP R08 R09 R10 R11 R12 R13 R14 R15".split()
 _IP = _PT_REGS.index("RIP")
 _KERNEL_CS = 0x10  # arch/x86/include/asm/segment.h, __KERNEL_CS
 _PADDINGS = (0, 16)  # TOP_OF_KERNEL_STACK_PADDING, without and with FRED
-_CODE_BEFORE = 42  # bytes before the instruction pointer (PROLOGUE_SIZE)
+_NO_ORIG_RAX = (1 << 64) - 1  # it is no system call
 
 
-def decode(
-    record: Any, pieces: List[Any], positions: Sequence[int], facts: Mapping[str, Any], name_of: NameOf
-) -> Stack:
-    """The call trace and the registers under it. ``positions``: where the return addresses of the unwinder's frames
-    lie on the stack, empty if the kernel did not walk it."""
-    words = dict(_words(pieces, record.sp, record.stack_top))
+def decode(records: OomRecords, record: RecStack) -> Stack:
+    """The call trace of a record and the registers under it."""
+    # Where the return addresses of the unwinder's frames lie; nowhere if the kernel did not walk the stack.
+    positions = [frame.address for frame in records.all(Kind.FRAME, RecFrame)]
+    words = dict(_words(records.all(Kind.STACK_PIECE, RecStackPiece), record.sp, record.stack_top))
     # The first frame is the probed function, or (7.x) its caller is found at sp itself.
     frames = list(record.frames[: record.frame_bytes // 8])[1:]
-    trace = _Trace(set(positions) or _located(words, frames), words, name_of)
-    trace.walk(record, facts)
-    entries: List[Union[Frame, str]] = trace.entries
+    trace = _StackScan(set(positions) or _located(words, frames), words, records)
+    trace.walk(record)
+    entries: list[Union[Frame, str]] = trace.entries
     inner = trace.inner
-    if facts.get("task_markers"):
+    if records.facts.task_markers:
         entries = ["<TASK>", *entries, "</TASK>"]
         inner = [(at + 1, registers) for at, registers in inner]
-    registers = _registers(record, facts) if record.has_regs and _reached(record.stack_top, positions) else None
+    registers = _registers(record, records) if record.has_regs and _reached(record.stack_top, positions) else None
     return Stack(tuple(entries), registers, inner=tuple(inner))
 
 
@@ -53,37 +52,36 @@ def _reached(top: int, positions: Sequence[int]) -> bool:
     return not positions or any(top - pad - 8 * (len(_PT_REGS) - _IP) in positions for pad in _PADDINGS)
 
 
-class _Trace:
+class _StackScan:
     """The kernel's scan of the stack, from its lowest word up."""
 
-    def __init__(self, positions: Set[int], words: Mapping[int, int], name_of: NameOf) -> None:
-        self.entries: List[Union[Frame, str]] = []
-        self.inner: List[Tuple[int, Registers]] = []
-        self._positions, self._words, self._name_of = positions, words, name_of
+    def __init__(self, positions: set[int], words: Mapping[int, int], records: OomRecords) -> None:
+        self.entries: list[Union[Frame, str]] = []
+        self.inner: list[tuple[int, Registers]] = []
+        self._positions, self._words, self._records = positions, words, records
 
-    def walk(self, record: Any, facts: Mapping[str, Any]) -> None:
+    def walk(self, record: RecStack) -> None:
         """Fill in the entries, and the registers of a page fault in the kernel."""
         passed = 0  # where the instruction lies that page-faulted: it stands with the registers
         for address, word in self._words.items():
-            name = self._name_of(word) if address != passed else None
+            name = self._records.name_of(word) if address != passed else None
             reliable = address in self._positions
             if name is None:  # no kernel text
                 continue
             self.entries.append(frame(word, name, reliable))
-            if reliable and self._fault(address + 8, getattr(record, "fault_ip", 0)):
+            if reliable and self._fault(address + 8, record.fault_ip):
                 passed = address + 8 + 8 * _IP
-                self.inner.append((len(self.entries), self._fault_registers(address + 8, record, facts)))
+                self.inner.append((len(self.entries), self._fault_registers(address + 8, record)))
 
     def _fault(self, regs: int, fault_ip: int) -> bool:
         """Whether struct pt_regs lies there: the exception's entry has pushed it before it called on."""
         ip, cs = (self._words.get(regs + 8 * at) for at in (_IP, _IP + 1))
         return bool(fault_ip) and ip == fault_ip and cs == _KERNEL_CS
 
-    def _fault_registers(self, regs: int, record: Any, facts: Mapping[str, Any]) -> Registers:
+    def _fault_registers(self, regs: int, record: RecStack) -> Registers:
         values = [self._words.get(regs + 8 * at, 0) for at in range(len(_PT_REGS))]
-        code = bytes(record.fault_code)
-        found = _of(values, _code(code, record.fault_code_error, record.fault_ip, facts))
-        return replace(found, ip=None, ip_symbol=_instruction(record.fault_ip, self._name_of))
+        code = _code(bytes(record.fault_code), record.fault_code_error, record.fault_ip, self._records)
+        return replace(_of(values, code), ip=None, ip_symbol=_instruction(record.fault_ip, self._records.name_of))
 
 
 def _instruction(address: int, name_of: NameOf) -> str:
@@ -95,13 +93,13 @@ def _instruction(address: int, name_of: NameOf) -> str:
     return f"{after.symbol}+0x{after.offset - 1:x}/0x{after.size:x}{module}"
 
 
-def _located(words: Mapping[int, int], frames: Sequence[int]) -> Set[int]:
+def _located(words: Mapping[int, int], frames: Sequence[int]) -> set[int]:
     """Where the frames' return addresses lie, judged by their values alone.
 
     From the last one down, as of two equal words the higher is the frame: the lower is a copy that a function called
     from it keeps for tracing.
     """
-    found: Set[int] = set()
+    found: set[int] = set()
     below = sorted(words, reverse=True)
     for value in reversed(frames):
         at = next((i for i, address in enumerate(below) if words[address] == value), None)
@@ -111,9 +109,9 @@ def _located(words: Mapping[int, int], frames: Sequence[int]) -> Set[int]:
     return found
 
 
-def _words(pieces: List[Any], sp: int, top: int) -> Iterator[Tuple[int, int]]:
+def _words(pieces: Sequence[RecStackPiece], sp: int, top: int) -> Iterator[tuple[int, int]]:
     """(address, word) of the stack from sp up; pieces that could not be read are left out."""
-    parts: Dict[int, bytes] = {piece.address: bytes(piece.bytes) for piece in pieces}
+    parts: dict[int, bytes] = {piece.address: bytes(piece.bytes) for piece in pieces}
     for address in sorted(parts):
         for at, (word,) in zip(count(address, 8), iter_unpack("<Q", parts[address])):
             if sp <= at < top:
@@ -129,7 +127,7 @@ def frame(address: int, name: Optional[str], reliable: bool = True) -> Frame:
 
 
 @lru_cache(maxsize=4096)
-def _named(name: str) -> Optional[Tuple[str, int, int, Optional[str]]]:
+def _named(name: str) -> Optional[tuple[str, int, int, Optional[str]]]:
     """Symbol, offset, size and module; the same few names are in all traces."""
     match = _NAME.match(name)
     if match is None:
@@ -137,12 +135,11 @@ def _named(name: str) -> Optional[Tuple[str, int, int, Optional[str]]]:
     return match.group("symbol"), int(match.group("offset"), 16), int(match.group("size"), 16), match.group("module")
 
 
-def _registers(record: Any, facts: Mapping[str, Any]) -> Registers:
-    ip = record.regs[_IP]
-    return _of(list(record.regs), _code(bytes(record.code), record.code_error, ip, facts))
+def _registers(record: RecStack, records: OomRecords) -> Registers:
+    return _of(record.regs, _code(bytes(record.code), record.code_error, record.regs[_IP], records))
 
 
-def _of(regs: List[int], code: str) -> Registers:
+def _of(regs: Sequence[int], code: str) -> Registers:
     values = dict(zip(_PT_REGS, regs))
     orig_ax = values["ORIG_RAX"]
     return Registers(
@@ -152,20 +149,21 @@ def _of(regs: List[int], code: str) -> Registers:
         ss=values["SS"] & 0xFFFF,
         sp=values["RSP"],
         flags=values["EFLAGS"],
-        orig_ax=None if orig_ax == (1 << 64) - 1 else orig_ax,
+        orig_ax=None if orig_ax == _NO_ORIG_RAX else orig_ax,
         general={name: values[name] for name in _PRINTED},
     )
 
 
-def _code(code: bytes, error: int, ip: int, facts: Mapping[str, Any]) -> str:
+def _code(code: bytes, error: int, ip: int, records: OomRecords) -> str:
     """show_opcodes: 64 bytes around the instruction, which stands in <>."""
+    ahead = records.constants["CODE_BEFORE"]  # bytes before the instruction pointer (PROLOGUE_SIZE)
     if error:
-        return str(facts.get("opcode_error", "Unable to access opcode bytes at 0x%x.")) % (ip - _CODE_BEFORE)
-    before, at, after = code[:_CODE_BEFORE], code[_CODE_BEFORE], code[_CODE_BEFORE + 1 :]
+        return records.facts.opcode_error % (ip - ahead)
+    before, at, after = code[:ahead], code[ahead], code[ahead + 1 :]
     return f"{before.hex(' ')} <{at:02x}> {after.hex(' ')}"
 
 
-def workqueue(record: Any, name_of: NameOf) -> Optional[str]:
+def workqueue(record: RecStack, name_of: NameOf) -> Optional[str]:
     """What follows ``Workqueue: `` for a worker (kernel/workqueue.c, print_worker_info)."""
     name, description = text_of(record.workqueue), text_of(record.work_desc)
     if not record.work_func and not name:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Tuple
+from typing import Optional
+
+from oomtrace.facts import Facts
 
 # In bit order: (letter, name); the names are printed from 6.10 on in a line of their own.
 FLAGS = (
@@ -29,16 +31,16 @@ FLAGS = (
 )
 
 
-def describe(mask: int, facts: Mapping[str, Any]) -> Tuple[str, Optional[str]]:
+def describe(mask: int, facts: Facts) -> tuple[str, Optional[str]]:
     """(text in the CPU line, text of the flags' own line or None).
 
-    ``facts["taint_flags"]`` is how many flags the kernel defines: unset ones print a blank each, so it shows.
+    How many flags the kernel defines shows: unset ones print a blank each.
     """
     if not mask:
         return "Not tainted", None
-    known = FLAGS[: int(facts.get("taint_flags") or len(FLAGS))]
+    known = FLAGS[: facts.taint_flags or len(FLAGS)]
     letters = "".join(
         letter if mask >> bit & 1 else "G" if bit == 0 else " " for bit, (letter, _) in enumerate(known)
     )
     names = ", ".join(f"[{letter}]={name}" for bit, (letter, name) in enumerate(known) if mask >> bit & 1)
-    return "Tainted: " + letters, names if facts.get("taint_names") else None
+    return "Tainted: " + letters, names if facts.taint_names else None

@@ -1,32 +1,66 @@
-"""Records → the tasks: rows of the table, candidates, kills."""
+"""Records → the tasks: rows of the table, candidates."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Callable, List, Mapping, Optional, Tuple
+from typing import Optional
 
-from oomtrace.model import Candidate, Kill, Task
-from oomtrace.wire.layout import ByKind, Record, text_of
+from oomtrace.model import Candidate, Task
+from oomtrace.wire.layout import text_of
+from oomtrace.wire.memcgs import Memcgs
+from oomtrace.wire.oom_records import OomRecords
+from oomtrace.wire.records import Kind, RecBadness, RecTask, TaskRow
 
 _LONG_MIN = -(1 << 63)
+_OOM_SCORE_ADJ_MIN = -1000  # include/uapi/linux/oom.h
+# Why a task could not be chosen, by the flag that says so (records.h, enum task_flag), the first that it has.
+_SKIPPED = (
+    ("TASK_INIT", "init"),
+    ("TASK_KTHREAD", "kernel thread"),
+    ("TASK_OOM_SKIP", "MMF_OOM_SKIP"),
+    ("TASK_IN_VFORK", "in_vfork"),
+)
 
 
 class Tasks:
-    """Makes tasks of rows. ``flags``: what a row's flags mean, by name; ``path_of``: a memcg's path by its address."""
+    """Makes tasks of the rows that the records of an OOM have."""
 
-    def __init__(self, flags: Mapping[str, int], page_kb: int, path_of: Callable[[int], Optional[str]]) -> None:
-        self._flags = flags
-        self._page_kb = page_kb
-        self._path_of = path_of
+    def __init__(self, records: OomRecords, memcgs: Memcgs) -> None:
+        self._records = records
+        self._memcgs = memcgs
+        flags = records.constants
+        self._has_mm = flags["TASK_HAS_MM"]
+        self._hidden = flags["TASK_KTHREAD"] | flags["TASK_INIT"]
+        self._skipped = tuple((flags[flag], reason) for flag, reason in _SKIPPED)
 
-    def printed(self, row: Any) -> bool:
+    @property
+    def tabled(self) -> bool:
+        """Whether the kernel's report has the task table, which may have no rows."""
+        header = self._records.header
+        return self._records.has(Kind.TASK) or (header is not None and header.dump_tasks == 1)
+
+    def table(self) -> Optional[tuple[Task, ...]]:
+        """The task table; where the kernel prints none, the tasks that it weighed: the same in the same order."""
+        found = self._records.all(Kind.TASK, RecTask) or self._records.all(Kind.CANDIDATE, RecTask)
+        if not found and not self.tabled:
+            return None
+        return tuple(self._task(record.row) for record in found if self._is_printed(record.row))
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """In the kernel's order, with the points that oom_badness gave; it has none for a task that must not die."""
+        weighed = self._records.all(Kind.BADNESS, RecBadness)
+        points = {record.pid: record.points for record in weighed if record.points != _LONG_MIN}
+        rows = [record.row for record in self._records.all(Kind.CANDIDATE, RecTask)]
+        return tuple(
+            Candidate(self._task(row), points.get(row.group_pid or row.pid), self._reason(row)) for row in rows
+        )
+
+    def _is_printed(self, row: TaskRow) -> bool:
         """Whether dump_task prints the task (oom_unkillable_task, find_lock_task_mm)."""
-        hidden = self._flags["TASK_KTHREAD"] | self._flags["TASK_INIT"]
-        return bool(row.flags & self._flags["TASK_HAS_MM"]) and not row.flags & hidden
+        return bool(row.flags & self._has_mm) and not row.flags & self._hidden
 
-    def task(self, row: Any) -> Task:
+    def _task(self, row: TaskRow) -> Task:
         """A row's task; its sizes are None where it has no mm."""
-        has_mm = row.flags & self._flags["TASK_HAS_MM"]
+        has_mm = row.flags & self._has_mm
         return Task(
             pid=row.pid,
             comm=text_of(row.comm),
@@ -40,64 +74,14 @@ class Tasks:
             pgtables_bytes=row.pgtables_bytes if has_mm else None,
             swapents_pages=row.swap_entries if has_mm else None,
             oom_score_adj=row.oom_score_adj,
-            memcg=self._path_of(row.memcg),
+            memcg=self._memcgs.path_of(row.memcg),
         )
 
-    def candidates(self, by_kind: ByKind) -> Tuple[Candidate, ...]:
-        """In the kernel's order, with the points that oom_badness gave; it has none for a task that must not die."""
-        records = by_kind.get("REC_BADNESS", [])
-        points = {record.pid: record.points for record in records if record.points != _LONG_MIN}
-        rows = [record.row for record in by_kind.get("REC_CANDIDATE", [])]
-        return tuple(
-            Candidate(self.task(row), points.get(row.group_pid or row.pid), self._skipped(row)) for row in rows
-        )
-
-    def _skipped(self, row: Any) -> Optional[str]:
-        reasons = (
-            ("TASK_INIT", "init"),
-            ("TASK_KTHREAD", "kernel thread"),
-            ("TASK_OOM_SKIP", "MMF_OOM_SKIP"),
-            ("TASK_IN_VFORK", "in_vfork"),
-        )
-        for flag, reason in reasons:
-            if row.flags & self._flags[flag]:
+    def _reason(self, row: TaskRow) -> Optional[str]:
+        """Why the kernel skipped it, in its terms; None if it could be chosen."""
+        for flag, reason in self._skipped:
+            if row.flags & flag:
                 return reason
-        if not row.flags & self._flags["TASK_HAS_MM"]:
+        if not row.flags & self._has_mm:
             return "no mm"
-        return "oom_score_adj" if row.oom_score_adj == -1000 else None
-
-    def kills(self, records: List[Record]) -> Tuple[Kill, ...]:
-        """In order, each with the message before it and with the sizes that were printed, if they were."""
-        kills, message = [], None
-        for record in records:
-            if record.kind == "REC_KILL":
-                message = text_of(record.body.message)
-            elif record.kind == "REC_KILLED":
-                kills.append(self._kill(record.body.row, message, record.time_ns))
-            elif record.kind == "REC_KILL_LINE" and kills and kills[-1].pid == record.body.pid:
-                kills[-1] = _as_printed(kills[-1], record.body)
-        return tuple(kills)
-
-    def _kill(self, row: Any, message: Optional[str], time_ns: int) -> Kill:
-        kb = self._page_kb
-        return Kill(
-            pid=row.pid,
-            comm=text_of(row.comm),
-            message=message,
-            uid=row.uid,
-            total_vm_kb=row.total_vm * kb,
-            anon_rss_kb=row.anon_pages * kb,
-            file_rss_kb=row.file_pages * kb,
-            shmem_rss_kb=row.shmem_pages * kb,
-            pgtables_kb=row.pgtables_bytes >> 10,
-            oom_score_adj=row.oom_score_adj,
-            time_ns=time_ns,
-        )
-
-
-def _as_printed(kill: Kill, line: Any) -> Kill:
-    """With the sizes that printk got."""
-    return replace(
-        kill, total_vm_kb=line.total_vm_kb, anon_rss_kb=line.anon_kb, file_rss_kb=line.file_kb,
-        shmem_rss_kb=line.shmem_kb, pgtables_kb=line.pgtables_kb,
-    )
+        return "oom_score_adj" if row.oom_score_adj == _OOM_SCORE_ADJ_MIN else None

@@ -6,20 +6,18 @@ import tracemalloc
 
 import pytest
 
+from oomtrace.wire.records import Kind, RecFrame
 from tests.wire.made import LAYOUT, record
 
 
 def test_the_header_is_known_at_once() -> None:
-    body = LAYOUT.structs["rec_frame"](address=5)
-    body.header.kind, body.header.seq = LAYOUT.constants["REC_FRAME"], 7
-    body.header.oom_id, body.header.time_ns = 1 << 40, 1 << 41
-    made = LAYOUT.decode(bytes(body))
-    assert (made.kind, made.seq, made.oom_id, made.time_ns) == ("REC_FRAME", 7, 1 << 40, 1 << 41)
-    assert made.body.address == 5 and made.body is made.body
+    made = record(Kind.FRAME, 7, 1 << 40, 1 << 41, address=5)
+    assert (made.kind, made.seq, made.oom_id, made.time_ns) == (Kind.FRAME, 7, 1 << 40, 1 << 41)
+    assert made.read(RecFrame).address == 5 and made.read(RecFrame) is made.read(RecFrame)
 
 
 def test_what_waits_takes_little_more_than_its_bytes() -> None:
-    raw = record("REC_MEMCG").raw
+    raw = record(Kind.MEMCG).raw
     tracemalloc.start()
     kept = [LAYOUT.decode(raw) for _ in range(1000)]
     taken, _ = tracemalloc.get_traced_memory()
@@ -27,7 +25,7 @@ def test_what_waits_takes_little_more_than_its_bytes() -> None:
     assert len(kept) == 1000 and taken < 300_000
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 8, b"\xff" * 64, record("REC_FRAME").raw[:-1]])
+@pytest.mark.parametrize("data", [b"", b"\0" * 8, b"\xff" * 64, record(Kind.FRAME).raw[:-1]])
 def test_what_is_no_record(data: bytes) -> None:
     with pytest.raises(ValueError):
         LAYOUT.decode(data)

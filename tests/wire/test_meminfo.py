@@ -7,35 +7,39 @@ import io
 from dataclasses import replace
 from pathlib import Path
 from struct import pack
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import pytest
 
 from oomtrace import text
+from oomtrace.facts import CounterAt, Facts, FreeArea, MeminfoFacts
 from oomtrace.model import MemInfo, OomEvent
 from oomtrace.wire import capture, meminfo
+from oomtrace.wire.layout import TraceRecord
 from oomtrace.wire.printed import Printed
-from tests.wire.made import printks, record
+from oomtrace.wire.records import Kind, RecReport
+from tests.wire.made import oom_records, printks, record
 
 CAPTURES = sorted((Path(__file__).resolve().parent / "data").glob("*.oom.gz"))
 
 # A kernel with two orders, two migrate types and few counters.
-FACTS: Dict[str, Any] = {
-    "node": {"active_anon": [0, 1], "file_pages": [1, 1], "kernel_stack": [2, 0], "anon_thp": [3, 512]},
-    "zone": {"free": [0, 1]},
-    "letters": "UM",
-    "zones": {"ZONE_DMA": 0, "ZONE_DMA32": 1, "ZONE_NORMAL": 2, "ZONE_HIGHMEM": None, "ZONE_MOVABLE": 3},
-    "free_area": {"orders": 2, "bytes": 40, "nr_free": 32},
-    "numa": True,
-    "cma": False,
-    "by_gfp_zone": True,
-    "hugepages_by_node": True,
-}
+FACTS = MeminfoFacts(
+    node={"active_anon": CounterAt(0, 1), "file_pages": CounterAt(1, 1), "kernel_stack": CounterAt(2, 0),
+          "anon_thp": CounterAt(3, 512)},
+    zone={"free": CounterAt(0, 1)},
+    letters="UM",
+    zones={"ZONE_DMA": 0, "ZONE_DMA32": 1, "ZONE_NORMAL": 2, "ZONE_HIGHMEM": None, "ZONE_MOVABLE": 3},
+    numa=True,
+    cma=False,
+    by_gfp_zone=True,
+    hugepages_by_node=True,
+    free_area=FreeArea(orders=2, bytes=40, nr_free=32),
+)
 GFP_HIGHUSER_MOVABLE, GFP_DMA32, GFP_KERNEL = 0x100CCA, 0xCC4, 0xCC0
 LIST = 0xFFFF888000001000
 
 
-def _bodies(**changes: Any) -> Dict[str, List[Any]]:
+def _records(**changes: Any) -> List[TraceRecord]:
     """Two nodes: DMA and NORMAL on the first, NORMAL on the second."""
     other = LIST + 0x500
     first = pack("<5Q", LIST, LIST, other, other, 3)  # order 0: none unmovable, three movable
@@ -66,22 +70,22 @@ def _bodies(**changes: Any) -> Dict[str, List[Any]]:
         **changes,
     }
     node: Dict[str, Any] = {"has_memory": 1, "stat": [7, 0, 16, 2], "kswapd_failures": 16}
-    records = [
-        record("REC_MEMORY", **memory),
-        record("REC_NODE", node=0, **node),
-        record("REC_ZONE", node=0, zone=0, name=b"DMA", **zone),
-        record("REC_ZONE", node=0, zone=2, name=b"Normal", **zone),
-        record("REC_NODE", node=1, **node),
-        record("REC_ZONE", node=1, zone=2, name=b"Normal", **zone),
+    return [
+        record(Kind.MEMORY, **memory),
+        record(Kind.NODE, node=0, **node),
+        record(Kind.ZONE, node=0, zone=0, name=b"DMA", **zone),
+        record(Kind.ZONE, node=0, zone=2, name=b"Normal", **zone),
+        record(Kind.NODE, node=1, **node),
+        record(Kind.ZONE, node=1, zone=2, name=b"Normal", **zone),
     ]
-    found: Dict[str, List[Any]] = {}
-    for made in records:
-        found.setdefault(made.kind, []).append(made.body)
-    return found
 
 
-def _made(nodemask: Any = None, gfp_mask: int = GFP_HIGHUSER_MOVABLE, facts: Any = None, **changes: Any) -> MemInfo:
-    held = meminfo.Structures(_bodies(**changes), {"meminfo": facts or FACTS}, 4).meminfo(nodemask, gfp_mask)
+def _made(
+    nodemask: Optional[List[int]] = None, gfp_mask: int = GFP_HIGHUSER_MOVABLE, facts: MeminfoFacts = FACTS,
+    **changes: Any,
+) -> MemInfo:
+    decided = record(Kind.CHOSEN, gfp_mask=gfp_mask, nodemask=nodemask or [], has_nodemask=nodemask is not None)
+    held = meminfo.held(oom_records(*_records(**changes), facts=Facts(meminfo=facts)), decided.read(RecReport))
     assert held is not None
     return held
 
@@ -128,7 +132,7 @@ def test_zones_that_the_allocation_may_not_use_are_left_out_from_6_1_on() -> Non
     held = _made(gfp_mask=GFP_DMA32)
     assert [(zone.node, zone.name) for zone in held.zones] == [(0, "DMA")]
     assert [node.node for node in held.nodes] == [0]  # node 1 has nothing that serves
-    older = _made(gfp_mask=GFP_DMA32, facts={**FACTS, "by_gfp_zone": False})
+    older = _made(gfp_mask=GFP_DMA32, facts=replace(FACTS, by_gfp_zone=False))
     assert len(older.zones) == 3
     assert len(older.nodes) == 2
 
@@ -137,7 +141,7 @@ def test_zones_that_the_allocation_may_not_use_are_left_out_from_6_1_on() -> Non
     ("gfp_mask", "zone"), [(GFP_HIGHUSER_MOVABLE, 3), (GFP_DMA32, 1), (GFP_KERNEL, 2), (0xCC1, 0), (0xCC2, 2)]
 )
 def test_gfp_zone(gfp_mask: int, zone: int) -> None:
-    assert meminfo.gfp_zone(gfp_mask, FACTS["zones"]) == zone
+    assert meminfo.gfp_zone(gfp_mask, FACTS.zones) == zone
 
 
 def test_what_was_printed_wins() -> None:
@@ -152,12 +156,15 @@ def test_what_was_printed_wins() -> None:
 
 def test_when_the_kernel_lists_its_slab_caches() -> None:
     assert not meminfo.slab_outweighs(_made())
-    facts = {**FACTS, "node": {**FACTS["node"], "slab_unreclaimable": [2, 1]}}
+    facts = replace(FACTS, node={**FACTS.node, "slab_unreclaimable": CounterAt(2, 1)})
     assert meminfo.slab_outweighs(_made(facts=facts, node_stat=[7, 8, 9]))
 
 
 def test_nothing_known() -> None:
-    assert meminfo.overlaid(meminfo.Structures({}, {}, 4).meminfo(None, 0), Printed([])) is None
+    decided = record(Kind.CHOSEN).read(RecReport)
+    assert meminfo.held(oom_records(), decided) is None
+    assert meminfo.held(oom_records(*_records()), decided) is None, "nothing says how to read them"
+    assert meminfo.overlaid(None, Printed([])) is None
 
 
 def _capture(path: Path) -> capture.Capture:
@@ -183,6 +190,6 @@ def test_captured_report_is_the_kernels(path: Path) -> None:
 def test_the_structures_alone_make_the_same_lines(path: Path) -> None:
     """Chosen so that no other CPU moved a counter between the structures and the print."""
     held = _capture(path)
-    silent = tuple(r for r in held.records if held.layout.decode(r).kind not in ("REC_PRINT", "REC_FORMAT"))
+    silent = tuple(r for r in held.records if held.layout.decode(r).kind not in (Kind.PRINT, Kind.FORMAT))
     (event,) = capture.events(replace(held, records=silent))
     assert _lines(event) == _kernel_lines(path)

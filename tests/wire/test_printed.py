@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oomtrace.model import HugePages, SlabCache
 from oomtrace.wire.printed import Printed
+from oomtrace.wire.records import Kind, RecFormat
 from tests.wire.made import printks, record
 
 
@@ -115,7 +116,7 @@ def test_other_lines_and_other_tasks_messages_are_passed_over() -> None:
 def test_arguments_that_could_not_be_had() -> None:
     """On machines where only those in registers are."""
     formats = printks(("active_anon:%lu a:%lu b:%lu c:%lu d:%lu e:%lu\n", 1, 2, 3, 4, 5, 6))[:1]
-    cut = record("REC_PRINT", 1, format=formats[0].body.format, count=5, args=[1, 2, 3, 4, 5])
+    cut = record(Kind.PRINT, 1, format=formats[0].read(RecFormat).format, count=5, args=[1, 2, 3, 4, 5])
     assert Printed([*formats, cut]).counters == {}
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from struct import pack
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Sequence
 
-from oomtrace.model import Frame
+from oomtrace.model import Frame, Stack
 from oomtrace.wire import stack
-from tests.wire.made import record
+from oomtrace.wire.records import Kind, RecStack
+from tests.wire.made import oom_records, record
 
 SP = 0xFFFFC90000001000
 TEXT = {0x1010: "callee+0x10/0x20", 0x2010: "caller+0x10/0x40", 0x3010: "entry+0x10/0x20"}
@@ -16,20 +17,17 @@ NAMES = {**TEXT, 0x5010: "asm_exc_page_fault+0x26/0x30", FAULT_IP: "read_zero+0x
          AFTER_FAULT: "read_zero+0x74/0xc0", 0x6010: "stale+0x1/0x2"}
 
 
-def _trace(words: Sequence[int], frames: Sequence[int], positions: Sequence[int] = (), **more: object) -> stack.Stack:
+def _trace(words: Sequence[int], frames: Sequence[int], positions: Sequence[int] = (), **more: Any) -> Stack:
     data = b"".join(pack("<Q", word) for word in words)
-    pieces = [record("REC_STACK_PIECE", address=SP + at, bytes=data[at : at + 256].ljust(256, b"\0")).body
+    head = record(Kind.STACK, sp=SP, stack_top=SP + len(data), frames=[0x1, *frames],
+                  frame_bytes=8 * (len(frames) + 1), **more)
+    pieces = [record(Kind.STACK_PIECE, address=SP + at, bytes=data[at : at + 256].ljust(256, b"\0"))
               for at in range(0, len(data), 256)]
-    head = record("REC_STACK", sp=SP, stack_top=SP + len(data), frames=[0x1, *frames],
-                  frame_bytes=8 * (len(frames) + 1), **more).body
-    return stack.decode(head, pieces, positions, {}, _name)
+    walked = [record(Kind.FRAME, address=at) for at in positions]
+    return stack.decode(oom_records(head, *pieces, *walked, names=NAMES), head.read(RecStack))
 
 
-def _name(address: int) -> Optional[str]:
-    return NAMES.get(address)
-
-
-def _shown(found: stack.Stack) -> List[str]:
+def _shown(found: Stack) -> List[str]:
     return [("" if e.reliable else "? ") + str(e.symbol) for e in found.entries if isinstance(e, Frame)]
 
 

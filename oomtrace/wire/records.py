@@ -1,0 +1,383 @@
+"""The records of ``bpf/records.h`` as Python types.
+
+That header is the one definition of them: what each field means, and its unit, stands there, and a test compares it
+with this file. The layout in memory is read from the header itself, or from the copy that a capture carries
+(``layout.py``); here is what mypy needs to know, and what a record of an earlier version lacks: such a field has a
+default.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import Mapping, Sequence, Type
+
+
+class Kind(IntEnum):
+    """What a record tells of: ``enum record_kind``, without its ``REC_``."""
+
+    OTHER = 0  # of a later version, whose capture this one reads
+    BEGIN = 1
+    CANDIDATE = 2
+    CHOSEN = 3
+    HEADER = 4
+    STACK = 5
+    STACK_PIECE = 6
+    COUNTERS = 7
+    STATS = 8
+    PROTECTION = 9
+    TASK = 10
+    SUMMARY = 11
+    KILL = 12
+    KILLED = 13
+    GROUP = 14
+    DONE = 15
+    MEMCG = 16
+    NO_VICTIM = 17
+    WAIT = 18
+    VICTIM = 21
+    MEMORY = 22
+    NODE = 23
+    ZONE = 24
+    FORMAT = 25
+    PRINT = 26
+    WAITED = 30
+    USAGE = 31
+    CHARGED = 32
+    EFFORT = 33
+    FAILED = 34
+    RELEASED = 35
+    REAPED = 36
+    SIGNALLED = 37
+    SUPPRESSED = 38
+    FRAME = 39
+    KILL_LINE = 40
+    BADNESS = 41
+
+
+Chars = Sequence[int]  # a char array; layout.text_of makes text of it
+
+
+class Struct:
+    """A struct of the header: an object that ctypes laid out, with the members as attributes."""
+
+    __slots__ = ()
+
+
+class RecHeader(Struct):
+    kind: int
+    seq: int
+    oom_id: int
+    time_ns: int
+
+
+class TaskRow(Struct):
+    task: int
+    memcg: int
+    mm: int
+    total_vm: int
+    file_pages: int
+    anon_pages: int
+    swap_entries: int
+    shmem_pages: int
+    pgtables_bytes: int
+    pid: int
+    tgid: int
+    uid: int
+    oom_score_adj: int
+    flags: int
+    group_pid: int
+    comm: Chars
+
+
+class Counter(Struct):
+    usage: int
+    max: int
+    failcnt: int
+
+
+class RecBegin(Struct):
+    header: RecHeader
+    waiting_since_ns: int
+    memcg: int
+    trigger_memcg: int
+    pid: int
+    tgid: int
+    uid: int
+    oom_score_adj: int
+    gfp_mask: int
+    order: int
+    comm: Chars
+
+
+class RecReport(Struct):
+    header: RecHeader
+    totalpages: int
+    chosen_points: int
+    memcg: int
+    gfp_mask: int
+    order: int
+    constraint: int
+    has_nodemask: int
+    nodemask: Sequence[int]
+    dump_tasks: int = -1
+
+
+class RecStack(Struct):
+    header: RecHeader
+    sp: int
+    stack_top: int
+    cpu: int
+    pid: int
+    uid: int
+    frame_bytes: int
+    taint: int
+    kdump: int
+    has_regs: int
+    code_error: int
+    regs: Sequence[int]
+    work_func: int
+    workqueue: Chars
+    work_desc: Chars
+    hardware: Chars
+    code: Sequence[int]
+    frames: Sequence[int]
+    fault_ip: int = 0
+    fault_code_error: int = 0
+    fault_code: Sequence[int] = ()
+
+
+class RecStackPiece(Struct):
+    header: RecHeader
+    address: int
+    bytes: Sequence[int]
+
+
+class RecMemcg(Struct):
+    header: RecHeader
+    memcg: int
+    parent: int
+    memory: Counter
+    swap: Counter
+    memsw: Counter
+    kmem: Counter
+    min: int
+    low: int
+    high: int
+    children_min_usage: int
+    children_low_usage: int
+    events_max: int
+    events_swap_max: int
+    on_dfl: int
+    oom_group: int
+    name: Chars
+
+
+class RecStats(Struct):
+    header: RecHeader
+    memcg: int
+    state_len: int
+    events_len: int
+    state_index_width: int
+    events_index_width: int
+    state: Sequence[int]
+    events: Sequence[int]
+    state_index: Sequence[int]
+    events_index: Sequence[int]
+
+
+class RecTask(Struct):
+    header: RecHeader
+    totalpages: int
+    chosen: int
+    chosen_points: int
+    row: TaskRow
+    message: Chars
+
+
+class RecSummary(Struct):
+    header: RecHeader
+    memcg: int
+    victim_memcg: int
+    mems_allowed: Sequence[int]
+    pid: int
+    uid: int
+    comm: Chars
+    cpuset: Chars
+
+
+class RecUsage(Struct):
+    header: RecHeader
+    usage_kb: int
+    limit_kb: int
+    failcnt: int
+    line: int
+
+
+class RecGroup(Struct):
+    header: RecHeader
+    memcg: int
+
+
+class RecFrame(Struct):
+    header: RecHeader
+    address: int
+
+
+class RecKillLine(Struct):
+    header: RecHeader
+    total_vm_kb: int
+    anon_kb: int
+    file_kb: int
+    shmem_kb: int
+    pgtables_kb: int
+    pid: int
+
+
+class RecMemory(Struct):
+    header: RecHeader
+    mems_allowed: Sequence[int]
+    node_stat: Sequence[int]
+    zone_stat: Sequence[int]
+    free_swap: int
+    total_swap: int
+    swapcache: int
+    swapcache_info: Sequence[int]
+    poisoned: int
+    cma: int
+
+
+class Hugepages(Struct):
+    order: int
+    total: int
+    free: int
+    surp: int
+
+
+class RecNode(Struct):
+    header: RecHeader
+    node: int
+    has_memory: int
+    kswapd_failures: int
+    hstates: int
+    hugepages: Sequence[Hugepages]
+    stat: Sequence[int]
+
+
+class RecZone(Struct):
+    header: RecHeader
+    node: int
+    zone: int
+    watermark: Sequence[int]
+    boost: int
+    reserved_highatomic: int
+    free_highatomic: int
+    present: int
+    managed: int
+    free_pcp: int
+    local_pcp: int
+    lowmem_reserve: Sequence[int]
+    stat: Sequence[int]
+    name: Chars
+    reserves: int
+    free_area: int
+    areas: Sequence[int]
+
+
+class RecFormat(Struct):
+    header: RecHeader
+    format: int
+    text: Chars
+
+
+class RecPrint(Struct):
+    header: RecHeader
+    format: int
+    count: int
+    args: Sequence[int]
+    string: Chars
+
+
+class RecBadness(Struct):
+    header: RecHeader
+    points: int
+    pid: int
+
+
+class RecDone(Struct):
+    header: RecHeader
+    pid: int
+
+
+class RecSuppressed(Struct):
+    header: RecHeader
+    callbacks: int
+
+
+class RecCharged(Struct):
+    header: RecHeader
+    memcg: int
+    pages: int
+    since_ns: int
+    tgid: int
+    comm: Chars
+
+
+class RecEffort(Struct):
+    header: RecHeader
+    since_ns: int
+    scanned_pages: int
+    reclaimed_pages: int
+    attempts: int
+    suppressed: int
+    frames: Sequence[int]
+
+
+class RecReleased(Struct):
+    header: RecHeader
+    mm: int
+    anon_pages: int
+    tgid: int
+
+
+class RecReaped(Struct):
+    header: RecHeader
+    anon_kb: int
+    file_kb: int
+    shmem_kb: int
+    pid: int
+    reaped: int
+    comm: Chars
+
+
+_NAMES: Mapping[str, Type[Struct]] = {
+    re.sub(r"(?<!^)([A-Z])", r"_\1", struct.__name__).lower(): struct for struct in Struct.__subclasses__()
+}
+
+
+def struct_of(name: str) -> Type[Struct]:
+    """The type of a struct by its name in the header; Struct itself for one that this version does not know."""
+    return _NAMES.get(name, Struct)
+
+
+# Kinds that share a struct; every other REC_X has a struct rec_x.
+_SHARED = {
+    Kind.WAIT: "rec_begin",
+    Kind.WAITED: "rec_begin",
+    Kind.FAILED: "rec_begin",
+    Kind.CHOSEN: "rec_report",
+    Kind.HEADER: "rec_report",
+    Kind.NO_VICTIM: "rec_report",
+    Kind.COUNTERS: "rec_memcg",
+    Kind.PROTECTION: "rec_memcg",
+    Kind.CANDIDATE: "rec_task",
+    Kind.VICTIM: "rec_task",
+    Kind.KILL: "rec_task",
+    Kind.KILLED: "rec_task",
+    Kind.SIGNALLED: "rec_task",
+}
+
+
+def struct_name(kind: Kind) -> str:
+    """The name in the header of the struct that a record of that kind is."""
+    return _SHARED.get(kind, f"rec_{kind.name.lower()}")

@@ -1,0 +1,44 @@
+"""Records → Origin: whose machine it was, and what should be there and is not."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from oomtrace.model import Origin, Part, Report
+from oomtrace.wire import meminfo
+from oomtrace.wire.oom_records import OomRecords
+from oomtrace.wire.records import Kind
+
+
+def origin(records: OomRecords, report: Report, source: str) -> Origin:
+    """The origin of an event with that report. ``source``: "live" or "capture"."""
+    facts = records.facts
+    return Origin(
+        source=source,
+        missing=tuple(_missing(records, report)),
+        host=facts.host,
+        machine_id=facts.machine_id,
+        boot_id=facts.boot_id,
+    )
+
+
+def _missing(records: OomRecords, report: Report) -> Iterator[Part]:
+    begin, decided = records.begin, records.has(Kind.CHOSEN)
+    if begin is None:
+        yield Part.BEGINNING
+    if decided and not records.has(Kind.STACK):
+        yield Part.CALL_TRACE
+    if decided and begin is not None and begin.memcg:
+        if not records.has(Kind.COUNTERS):
+            yield Part.MEMCG_USAGE
+        if not records.has(Kind.STATS):
+            yield Part.MEMCG_STATS
+    elif decided and not records.has(Kind.MEMORY):
+        yield Part.MEMINFO
+    over = records.has(Kind.KILLED, Kind.NO_VICTIM, Kind.DONE) or report.exiting is not None
+    if not over and records.has(Kind.CHOSEN, Kind.HEADER):
+        yield Part.KILL
+    # The slab caches of a report that the kernel did not print, but where it would have listed them: how much of one
+    # is in use is not in any counter.
+    if report.meminfo is not None and records.header is None and meminfo.slab_outweighs(report.meminfo):
+        yield Part.SLAB
