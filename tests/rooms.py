@@ -34,6 +34,7 @@ ROOMS = (
     _room("version", "the version"),
     _room("errors", "the error type (message, hint, exit status)"),
     _room("shipped", "files that are shipped with the code, in an installation, a checkout or a .pyz"),
+    _room("sizes", "sizes as people write them: `64M`"),
     _room("escape", "what may reach a terminal"),
     _room("model", "an OOM, as frozen dataclasses: units in names, absent is `None`"),
     _room("plain", "what JSON holds → dataclasses, by the types of their fields"),
@@ -63,11 +64,13 @@ ROOMS = (
     # output: what others are sent is written by the same writers.
     _room("tell", "who else hears of an OOM: the journal, a command, metrics", "errors escape model why output"),
     # why and text: a scenario says which findings, and which lines of the report, are expected.
-    _room("repro", "reproductions, and commands in a cgroup of their own", "errors model text why session", "yaml"),
+    _room("repro", "reproductions, and commands in a cgroup of their own",
+          "errors sizes model text why session", "yaml"),
     # Not session, which needs all to work: a check tries each part by itself. bcc: whether it is installed.
     _room("diagnosis", "what works on this machine", "version errors kernel programs live", "bcc"),
     _room("cli", "the commands; joins the rooms, holds no logic; nothing imports it",
-          "version errors escape model kernel formats text wire why output tell page session repro diagnosis", "click"),
+          "version errors sizes escape model kernel formats text wire why output tell page session repro diagnosis",
+          "click"),
     _room("main", "`python3 -m oomtrace`", "cli"),
     _room("vm", "images, boot, a command in a guest, scenarios, benchmarks. Beside oomtrace, which it never imports"),
 )

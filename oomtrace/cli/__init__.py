@@ -63,12 +63,12 @@ class _Gone(Exception):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error. Give it before the command.")
 @click.version_option(__version__, message="oomtrace %(version)s")
 def group(debug: bool) -> None:
-    """Trace the Linux OOM killer: the kernel's own report, byte for byte, and why it happened.
+    """Trace the Linux OOM killer: print the kernel's report, byte for byte, and explain why it happened.
 
-    Without a command, trace until Ctrl-C.
+    Without a command, oomtrace traces until Ctrl-C.
     """
 
 
@@ -102,7 +102,7 @@ def main(args: Optional[List[str]] = None) -> None:
             sys.stdout = None
             _complain(f"cannot write: {error.strerror}", None)
             sys.exit(EXIT_FAILURE)
-        hint = "please report this, with the output of: oomtrace --debug …"
+        hint = "please report this, with the output of: oomtrace --debug …, and of: oomtrace check"
         _complain(f"unexpected {type(error).__name__}: {error}", hint)
         status = EXIT_FAILURE
     sys.exit(status if isinstance(status, int) else 0)

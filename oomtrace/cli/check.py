@@ -14,17 +14,19 @@ from oomtrace.output.terminal import escaped
 _MARKS = {OK: "ok", INFO: "-", DEGRADED: "LOST", IMPOSSIBLE: "FAIL"}
 _VERDICTS = {
     OK: "everything works",
-    DEGRADED: "works, with what is LOST missing",
-    IMPOSSIBLE: "oomtrace cannot trace here; it can read logs and captures",
+    DEGRADED: "tracing works, but reports lack what is marked LOST",
+    IMPOSSIBLE: "tracing does not work here; reading logs and captures does",
 }
 
 
 @click.command("check")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(form: str) -> int:
-    """Say what works on this machine: privileges, the kernel's settings, and each probe, attached and detached again.
+    """Check what works on this machine: privileges, settings, probes.
 
-    Put its output into a bug report. Exit status: 0 if everything works, 1 if something is lost, 2 if nothing works.
+    Each probe is attached and detached again. Put the output into bug reports.
+
+    Exit status: 0 if everything works; 1 if reports will lack something; 2 if tracing does not work.
     """
     found = diagnosis.diagnose()
     if form == "json":

@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, Optional, Sequence
 
+from oomtrace import sizes
 from oomtrace.cli.voice import say
-from oomtrace.errors import EXIT_FAILURE, EXIT_USAGE, OomtraceError
-from oomtrace.repro import cgroups, delegation, reader
+from oomtrace.errors import EXIT_FAILURE, EXIT_UNEXPECTED, EXIT_USAGE, OomtraceError
+from oomtrace.repro import cgroups, delegation
 from oomtrace.repro.command import NOT_EXECUTABLE, NOT_FOUND, Command
 from oomtrace.repro.fit import Fit, Trial, find
 from oomtrace.repro.journal import Journal
-from oomtrace.repro.judge import EXIT_UNEXPECTED
 from oomtrace.why.units import human, plural
 
 Files = Callable[[str], Mapping[str, str]]
@@ -35,13 +35,13 @@ def bounds(given: str) -> tuple[int, int]:
     low, dots, high = given.partition("..")
     try:
         if not dots:
-            raise reader.Wrong("expected MIN..MAX")
-        sizes = reader.size(low), reader.size(high)
-    except reader.Wrong as error:
+            raise ValueError("expected MIN..MAX")
+        least, most = sizes.parse(low), sizes.parse(high)
+    except ValueError as error:
         raise OomtraceError(f"--fit {given}: {error}", "such as --fit 16M..1G", EXIT_USAGE) from error
-    if not 0 < sizes[0] <= sizes[1]:
+    if not 0 < least <= most:
         raise OomtraceError(f"--fit {given}: MIN is more than MAX, or nothing", "such as --fit 16M..1G", EXIT_USAGE)
-    return sizes
+    return least, most
 
 
 def fit(words: Sequence[str], given: str, name: str, files: Files, hierarchy: cgroups.Hierarchy, form: str) -> int:

@@ -16,22 +16,6 @@ import click
 from oomtrace import __version__, cli, errors
 from oomtrace.kernel import privileges
 
-_STATUSES = (
-    (0, "Success; for read, there was a report."),
-    (errors.EXIT_FAILURE, "It failed, also to write a report, a capture or a journal entry; or with --verify a report "
-                          "differs from the kernel's."),
-    (errors.EXIT_USAGE, "Wrong usage."),
-    (errors.EXIT_NO_REPORT, "read: no OOM report was found."),
-    (errors.EXIT_UNREADABLE, "read: an input cannot be read, or not all of it."),
-    (errors.EXIT_NOT_ROOT, "Neither root nor the capabilities that a trace needs."),
-    (errors.EXIT_NO_BCC, "The BPF Compiler Collection is missing."),
-    (errors.EXIT_NO_TYPES, "The kernel has no BTF, and its headers are not installed."),
-    (errors.EXIT_NO_PROBE, "A function of the kernel cannot be probed, or the kernel refuses the programs."),
-    (errors.EXIT_LOCKDOWN, "The kernel is locked down, or hides its symbols."),
-    (errors.EXIT_OLD_PYTHON, "oomtrace.pyz: this Python is older than 3.9."),
-    (errors.EXIT_TIMEOUT, "--timeout is over and no OOM came."),
-    (errors.EXIT_GONE, "Whoever read the output went away."),
-)
 _COMPLETION = (
     ("click 8", 'eval "$(_OOMTRACE_COMPLETE=bash_source oomtrace)"'),
     ("click 7.1 (Debian 11)", 'eval "$(_OOMTRACE_COMPLETE=source_bash oomtrace)"'),
@@ -63,8 +47,8 @@ def _lines() -> Iterator[str]:
         command = cli.group.get_command(context, name)
         if command is not None:
             yield from _command(name, command)
-    yield from _section("EXIT STATUS", [(str(status), text) for status, text in _STATUSES])
-    yield from (".PP", "The commands run, repro and check have statuses of their own, told above.")
+    yield from _section("EXIT STATUS", [(str(status), text) for status, text in errors.STATUSES.items()])
+    yield from (".PP", "run without --expect ends as its command does, and check has statuses of its own: see above.")
     yield from _section("CAPABILITIES", [
         (need.capability, f"{need.purpose[:1].upper()}{need.purpose[1:]}.") for need in privileges.NEEDS
     ])

@@ -6,16 +6,59 @@ from typing import Any, Callable, Optional
 
 import click
 
-# output.FORMATS by name; to import that takes longer than to start tracing (a test compares).
-FORMATS = ("text", "kernel", "why", "json", "jsonl", "yaml")
+from oomtrace import sizes, tell
+from oomtrace.output import FORMATS
+
+_COLOURS = {"auto": None, "always": True, "never": False}
 
 
 def format_option() -> Callable[[Any], Any]:
     """``--format``, refused before anything is started if there is no such format."""
+    about = "; ".join(f"{name}: {format.about}" for name, format in FORMATS.items())
     return click.option(
-        "--format", "form", type=click.Choice(FORMATS), default="text", metavar="FORMAT",
-        help="text, kernel, why, json, jsonl or yaml.",
+        "--format", "form", type=click.Choice(list(FORMATS)), default="text", metavar="FORMAT",
+        help=f"What to print. {about}.  [default: text]",
     )
+
+
+def color_option() -> Callable[[Any], Any]:
+    """``--color``: given to the command as ``colour``, None where the terminal decides."""
+    return click.option(
+        "--color", "colour", type=click.Choice(list(_COLOURS)), default="auto",
+        callback=lambda _context, _param, word: _COLOURS[word],
+        help="Colour the output. auto: if it is a terminal, and NO_COLOR is not set.  [default: auto]",
+    )
+
+
+def channel_options() -> Callable[[Any], Any]:
+    """The option of each channel of ``tell``, given to the command by the name of the channel's module."""
+
+    def added(command: Any) -> Any:
+        for name, module in reversed(tell.modules().items()):
+            option: tell.Option = module.OPTION
+            command = click.option(
+                option.flag, name, is_flag=option.metavar is None, metavar=option.metavar, help=option.help
+            )(command)
+        return command
+
+    return added
+
+
+class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in click 8.2+ alone
+    """A size in bytes, such as 64M; with ``maximum``, "max" is one, too."""
+
+    name = "size"
+
+    def __init__(self, maximum: bool = False) -> None:
+        self._maximum = maximum
+
+    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> Any:
+        if isinstance(value, int) or (self._maximum and value == "max"):
+            return value
+        try:
+            return sizes.parse(str(value))
+        except ValueError as error:
+            self.fail(f"{error}, not {value!r}", param, ctx)
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in click 8.2+ alone

@@ -12,9 +12,9 @@ from typing import BinaryIO, Iterator, List, Optional, Sequence, Set, Tuple
 import click
 
 from oomtrace import output, text
-from oomtrace.cli.options import format_option
+from oomtrace.cli.options import color_option, format_option
 from oomtrace.cli.voice import say
-from oomtrace.errors import EXIT_NO_REPORT, EXIT_UNREADABLE, OomtraceError
+from oomtrace.errors import EXIT_NO_REPORT, EXIT_UNREADABLE, EXIT_USAGE, OomtraceError
 from oomtrace.formats import DIALECTS, Dialect
 from oomtrace.model import OomEvent
 from oomtrace.output.progress import watched
@@ -28,16 +28,21 @@ from oomtrace.wire import capture
 @click.command("read")
 @click.argument("files", nargs=-1, metavar="[FILE…|-]")
 @format_option()
-@click.option("--dialect", metavar="NAME", help="Print reports as that kernel would have.")
-@click.option("--list-dialects", is_flag=True, help="Name the dialects.")
-@click.option("--survey", is_flag=True, help="Only count: each file's lines, and how many of them rows read.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
+@click.option("--dialect", metavar="NAME", help="Print each report in the words of another kernel, such as 6.12.")
+@click.option("--list-dialects", is_flag=True, help="Print the names for --dialect.")
+@click.option("--survey", is_flag=True,
+              help="For each log, count report lines and how many were understood. Print no reports.")
+@color_option()
 def command(
-    files: Tuple[str, ...], form: str, dialect: Optional[str], list_dialects: bool, survey: bool, color: str
+    files: Tuple[str, ...], form: str, dialect: Optional[str], list_dialects: bool, survey: bool,
+    colour: Optional[bool],
 ) -> int:
-    """Find every OOM report in logs (dmesg, journalctl, syslog, … also compressed) and in captures; explain each.
+    """Find every OOM report in logs and captures, and explain it.
 
-    Exit status: 0 if there was a report, 3 if there was none, 4 if an input cannot be read, or not all of it.
+    Logs may come from dmesg, journalctl, syslog and others, and may be compressed. Captures are the files that the
+    option -o of other commands writes. - is standard input, and the default.
+
+    Exit status: 0 if there was a report; 3 if there was none; 4 if an input, or a part of it, could not be read.
     """
     if list_dialects:
         for name in DIALECTS:
@@ -48,9 +53,7 @@ def command(
         for line in table(inputs.tallies()):
             click.echo(escaped(line))
         return EXIT_UNREADABLE if inputs.failed else 0
-    chosen = _dialect(dialect)
-    colour = {"auto": None, "always": True, "never": False}[color]
-    writer = output.writer(form, sys.stdout, colour, chosen)
+    writer = output.writer(form, sys.stdout, colour, _dialect(dialect))
     seen: List[OomEvent] = []
     for event in inputs.events():
         writer.event(event)
@@ -68,7 +71,7 @@ def _dialect(name: Optional[str]) -> Optional[Dialect]:
     if name is None:
         return None
     if name not in DIALECTS:
-        raise OomtraceError(f"there is no dialect {name}", "oomtrace read --list-dialects names them", 2)
+        raise OomtraceError(f"there is no dialect {name}", "oomtrace read --list-dialects prints them", EXIT_USAGE)
     return DIALECTS[name]
 
 
@@ -94,7 +97,7 @@ class _Inputs:
         """Those of all logs."""
         for name, head, pieces in self._each():
             if capture.is_capture(head):
-                self._say(f"{name} is a capture, and only the lines of logs are counted")
+                self._say(f"{name} is a capture: --survey counts the lines of logs only")
                 continue
             with self._failing():
                 yield tally(name, chain([head], pieces))

@@ -81,7 +81,7 @@ class Relay:
     def _drop(self) -> None:
         self.dropped += 1
         if not self._dropping:
-            self._warn("oomtrace: nobody reads standard output: reports are dropped until somebody does")
+            self._warn("oomtrace: standard output is not read: reports are dropped until it is")
         self._dropping = True
 
     def _drained(self, seconds: float) -> bool:

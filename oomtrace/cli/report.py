@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Optional, TextIO
+from typing import Any, Callable, Optional, Sequence, TextIO
 
 from oomtrace import output
 from oomtrace.cli.relay import Relay, relayed
@@ -14,7 +14,7 @@ from oomtrace.model import OomEvent
 from oomtrace.output.terminal import escaped
 from oomtrace.session.receive import Traced
 from oomtrace.session.verify import KernelLog
-from oomtrace.tell import journald
+from oomtrace.tell import Channel
 from oomtrace.wire import capture
 
 
@@ -29,18 +29,17 @@ class Sink:
         target: Optional[Target],
         warn: Callable[[str], None],
         log: Optional[KernelLog] = None,
-        color: str = "auto",
+        colour: Optional[bool] = None,
         shelf: Optional[Shelf] = None,
-        journal: bool = False,
+        channels: Sequence[Channel] = (),
     ) -> None:
-        colour = {"auto": None, "always": True, "never": False}[color]
         self._relay: Any = None if quiet else relayed(stream, warn)
         self._writer = output.writer(form, self._relay, colour) if self._relay else None
         self._log = log
         self._target = target
         self._warn = warn
         self._shelf = shelf
-        self._journal = journald.Journal() if journal else None
+        self._channels = channels
         self._taken = 0
         self.status = 0
 
@@ -53,8 +52,8 @@ class Sink:
         """Write the event."""
         self._taken += 1
         saved = None if self._target is None else self._save(self._target, traced)
-        if self._journal is not None:
-            self._enter(self._journal, traced.event, saved)
+        for channel in self._channels:
+            self._tell(channel, traced.event, saved)
         if self._writer is not None:
             self._writer.event(traced.event)
         if self._log is not None:
@@ -88,11 +87,11 @@ class Sink:
             return None
         return path
 
-    def _enter(self, journal: journald.Journal, event: OomEvent, saved: Optional[Path]) -> None:
+    def _tell(self, channel: Channel, event: OomEvent, saved: Optional[Path]) -> None:
         try:
-            journal.send(journald.fields(event, saved.absolute() if saved else None))
+            channel.tell(event, saved)
         except OSError as error:
-            self._failed(f"cannot write to the journal: {error.strerror or error}")
+            self._failed(f"cannot write to {channel.name}: {error.strerror or error}")
 
     def _failed(self, what: str) -> None:
         self._warn(f"oomtrace: {what}")
@@ -100,6 +99,8 @@ class Sink:
 
     def close(self) -> None:
         """Finish the output (closing brackets, summaries)."""
+        for channel in self._channels:
+            channel.close()
         if self._writer is not None:
             self._writer.finish()
         if isinstance(self._relay, Relay):

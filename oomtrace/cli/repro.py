@@ -16,10 +16,10 @@ from oomtrace.cli import notify
 from oomtrace.cli.options import format_option
 from oomtrace.cli.target import Target, target
 from oomtrace.cli.voice import nothing, say
-from oomtrace.errors import OomtraceError
+from oomtrace.errors import EXIT_UNEXPECTED, EXIT_UNMET, OomtraceError
 from oomtrace.model import OomEvent
 from oomtrace.repro import cgroups, needs, parse
-from oomtrace.repro.judge import EXIT_UNEXPECTED, EXIT_UNMET, kernel_text
+from oomtrace.repro.judge import kernel_text
 from oomtrace.repro.recorder import Recorder
 from oomtrace.repro.reproduce import Outcome, reproduce
 from oomtrace.repro.spec import Scenario
@@ -28,17 +28,18 @@ from oomtrace.why.units import plural
 
 @click.command("repro")
 @click.argument("files", nargs=-1, required=True, metavar="FILE.yaml…", type=click.Path())
-@click.option("--check", is_flag=True, help="Only say whether the files are right, and where they are not.")
-@click.option("--i-mean-it", "mean_it", is_flag=True, help="Run also what endangers this machine.")
-@click.option("--no-trace", is_flag=True, help="Only make it happen; something else is watching.")
-@click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM.")
+@click.option("--check", is_flag=True, help="Run nothing. Check the files, and print what is wrong and where.")
+@click.option("--i-mean-it", "mean_it", is_flag=True, help="Also run files that say that they endanger this machine.")
+@click.option("--no-trace", is_flag=True, help="Make the OOM but do not trace it, for use with another tracer.")
+@click.option("-o", "--output", metavar="FILE|DIR/",
+              help="Write a capture of each OOM to FILE, or to a new file in DIR/.")
 @format_option()
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("--results", type=click.File("w"), metavar="FILE",
-              help="A line of JSON for each: what came of it, or with --check what it describes.")
-@click.option("--mark", is_flag=True, help="Write into the kernel's log where each begins.")
-@click.option("--ready-file", metavar="FILE", help="Create this file once the probes are in place.")
-@click.option("-v", "--verbose", is_flag=True, help="Say what is probed.")
+              help="Write a line of JSON for each file: the result, or with --check what the file describes.")
+@click.option("--mark", is_flag=True, help="Write a line into the kernel's log before each file is run.")
+@click.option("--ready-file", metavar="FILE", help="Create FILE when all probes are attached.")
+@click.option("-v", "--verbose", is_flag=True, help="Also print what is probed.")
 def command(
     files: Tuple[str, ...],
     check: bool,
@@ -52,10 +53,12 @@ def command(
     ready_file: Optional[str],
     verbose: bool,
 ) -> int:
-    """Make OOMs that YAML files (- is standard input) describe, trace them, and say whether they came as expected.
+    """Make OOMs that YAML files describe, and check that they come as expected.
 
-    Exit status: 0 if they did, 5 if not, 6 if this machine cannot have what a file needs or has one of its cgroups
-    already, 2 if a file is wrong.
+    - is standard input. docs/reproductions.md describes the language of these files.
+
+    Exit status: 0 if all is as expected; 5 if not; 6 if this machine does not have what a file needs, or already has a
+    cgroup that it would make; 2 if a file is wrong.
     """
     scenarios = _load([Path(file) for file in files])
     if check:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import click
 
-from oomtrace.cli.options import format_option
+from oomtrace.cli.options import Size, format_option
 from oomtrace.cli.target import Target, target
 from oomtrace.cli.voice import nothing, say
-from oomtrace.errors import EXIT_USAGE, OomtraceError
+from oomtrace.errors import EXIT_UNEXPECTED, EXIT_USAGE, OomtraceError
 from oomtrace.repro import cgroups, delegation, reader
 from oomtrace.repro.command import Command
 from oomtrace.repro.journal import Journal
-from oomtrace.repro.judge import EXIT_UNEXPECTED
 from oomtrace.repro.recorder import Recorder
 from oomtrace.why.units import plural
 
@@ -33,36 +32,27 @@ _LATE_SECONDS = 5.0
 _SURPLUS_SECONDS = 0.3
 
 
-class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in click 8.2+ alone
-    """64M, or max."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> str:
-        if value == "max":
-            return "max"
-        try:
-            return str(reader.size(str(value)))
-        except reader.Wrong as error:
-            self.fail(f"{error}, not {value!r}", param, ctx)
-
-
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
-@click.option("--memory-max", type=_Size(), metavar="SIZE", help="Limit of memory, such as 64M.")
-@click.option("--memory-high", type=_Size(), metavar="SIZE", help="Above this it is slowed down (cgroup v2).")
-@click.option("--swap-max", type=_Size(), metavar="SIZE", help="Limit of swap; 0 for none.")
-@click.option("--oom-group", is_flag=True, help="Kill all of it or nothing (cgroup v2).")
+@click.option("--memory-max", type=Size(maximum=True), metavar="SIZE", help="Memory limit, such as 64M (memory.max).")
+@click.option("--memory-high", type=Size(maximum=True), metavar="SIZE",
+              help="Above this the kernel slows the command down (memory.high; cgroup v2 only).")
+@click.option("--swap-max", type=Size(maximum=True), metavar="SIZE",
+              help="Swap limit; 0 for no swap (memory.swap.max).")
+@click.option("--oom-group", is_flag=True,
+              help="If the kernel kills one process of the memcg, it kills all (memory.oom.group; cgroup v2 only).")
 @click.option("--cgroup", metavar="NAME|/PATH",
-              help="Name of the cgroup, under the root or, where systemd has cgroups v2, in a scope that it delegates; "
-                   "/PATH is taken as it is.  [default: oomtrace-run-PID]")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="Report the first N OOMs.")
-@click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM, and no report.")
+              help="Name of the new memcg. It is made under the root, or with systemd and cgroup v2, in a scope that "
+                   "systemd delegates. A /PATH is used as it is.  [default: oomtrace-run-PID]")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Report only the first N OOMs.")
+@click.option("-o", "--output", metavar="FILE|DIR/",
+              help="Write a capture of each OOM to FILE, or to a new file in DIR/. Print no reports.")
 @format_option()
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
-@click.option("-v", "--verbose", is_flag=True, help="Say what is probed.")
-@click.option("--expect", metavar="oom|no-oom|victim=COMM", help=f"Exit with 0 if so, with {EXIT_UNEXPECTED} if not.")
+@click.option("-v", "--verbose", is_flag=True, help="Also print what is probed.")
+@click.option("--expect", metavar="oom|no-oom|victim=COMM",
+              help=f"What you expect. Exit with 0 if it came, with {EXIT_UNEXPECTED} if not.")
 @click.option("--fit", metavar="MIN..MAX",
-              help="Find the smallest --memory-max under which COMMAND succeeds, by running it again and again.")
+              help="Find the smallest --memory-max under which the command succeeds, by running it again and again.")
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND…", type=click.UNPROCESSED)
 def command(
     words: Tuple[str, ...],
@@ -76,10 +66,12 @@ def command(
     fit: Optional[str],
     **limits: Any,
 ) -> int:
-    """Run a command in a memory cgroup of its own, and report its OOMs on standard error.
+    """Run a command in a new memory cgroup (memcg), and report its OOMs.
 
-    The status is the command's, 128 + N if signal N ended it, 127 if there is no such command, 126 if it cannot be
-    executed. What it leaves running is killed with its cgroup.
+    The reports go to standard error. Processes that the command leaves behind are killed, and the memcg is removed.
+
+    Exit status: that of the command; 128 + N if signal N ended it; 127 if the command does not exist; 126 if it cannot
+    be executed. With --expect see there.
     """
     if fit is not None:
         return _fit(words, fit, _name(cgroup), form, limits, expect or output or count)
@@ -152,14 +144,14 @@ def _name(cgroup: Optional[str]) -> str:
 
 def _files(
     hierarchy: cgroups.Hierarchy,
-    memory_max: Optional[str],
-    memory_high: Optional[str],
-    swap_max: Optional[str],
+    memory_max: Union[int, str, None],
+    memory_high: Union[int, str, None],
+    swap_max: Union[int, str, None],
     oom_group: bool,
 ) -> Dict[str, str]:
     """Knobs and their values, in the order in which cgroup v1 takes them. Raises OomtraceError for what it has not."""
     given = {"memory.max": memory_max, "memory.high": memory_high, "memory.swap.max": swap_max}
-    files = {knob: value for knob, value in given.items() if value is not None}
+    files = {knob: str(value) for knob, value in given.items() if value is not None}
     if oom_group:
         files["memory.oom.group"] = "1"
     if swap_max is not None and memory_max in (None, "max") and hierarchy.version == 1:

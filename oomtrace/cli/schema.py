@@ -11,6 +11,6 @@ from oomtrace import output
 
 @click.command("schema")
 def command() -> int:
-    """Print the JSON Schema of --format json."""
+    """Print the JSON Schema of what --format json, jsonl and yaml write."""
     click.echo(json.dumps(output.schema(), indent=2))
     return 0

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Tuple
 
 from oomtrace.errors import EXIT_USAGE, OomtraceError
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 @dataclass(frozen=True)
@@ -40,18 +37,10 @@ class Shelf:
         return gone
 
 
-def shelf(count: Optional[int], size: Optional[str], target: Optional[str]) -> Optional[Shelf]:
+def shelf(count: Optional[int], size_bytes: Optional[int], target: Optional[str]) -> Optional[Shelf]:
     """The bound that a command line asks for, None if it asks for none. Raises OomtraceError."""
-    if count is None and size is None:
+    if count is None and size_bytes is None:
         return None
     if target is None or not (target.endswith("/") or Path(target).is_dir()):
-        raise OomtraceError("--keep and --keep-size bound a folder of captures", "add -o DIR/", EXIT_USAGE)
-    return Shelf(count, None if size is None else size_bytes("--keep-size", size))
-
-
-def size_bytes(option: str, text: str) -> int:
-    """A size as an option takes it. Raises OomtraceError."""
-    match = re.fullmatch(r"(\d+)([KMG]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise OomtraceError(f"{option} {text}: not a size", "a number with K, M or G, such as 256M", EXIT_USAGE)
-    return int(match.group(1)) * _UNITS[match.group(2).upper()]
+        raise OomtraceError("--keep and --keep-size are for a folder of captures", "add -o DIR/", EXIT_USAGE)
+    return Shelf(count, size_bytes)

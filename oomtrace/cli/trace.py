@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Optional, TextIO, Tuple
 
 import click
 
+from oomtrace import tell
 from oomtrace.cli import notify, shelf
-from oomtrace.cli.options import Seconds, format_option
+from oomtrace.cli.options import Seconds, Size, channel_options, color_option, format_option
 from oomtrace.cli.target import target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
@@ -26,55 +27,67 @@ if TYPE_CHECKING:
 @click.command("trace")
 @click.option("--once", is_flag=True, help="Stop after the first OOM.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N OOMs.")
-@click.option("--timeout", type=Seconds(), metavar="S", help="Stop after S seconds; 124 if no OOM came.")
-@click.option("--cgroup", metavar="PATTERN", help="Only OOMs whose limit or victim is in a memcg that matches.")
-@click.option("--comm", metavar="PATTERN", help="Only OOMs whose victim or trigger has a name that matches.")
-@click.option("--pid", type=int, metavar="PID", help="Only OOMs whose victim or trigger is PID.")
+@click.option("--timeout", type=Seconds(), metavar="S",
+              help=f"Stop after S seconds. Exit with {EXIT_TIMEOUT} if no OOM came.")
+@click.option("--cgroup", metavar="PATTERN",
+              help="Only OOMs where a memcg matches, such as '/kubepods*': the full one, the victim's, or that of the "
+                   "task that triggered the OOM.")
+@click.option("--comm", metavar="PATTERN",
+              help="Only OOMs where the name of the victim, or of the task that triggered the OOM, matches.")
+@click.option("--pid", type=int, metavar="PID", help="Only OOMs where PID is the victim, or triggered the OOM.")
 @click.option("--global-only", is_flag=True, help="Only OOMs of the whole machine.")
-@click.option("--memcg-only", is_flag=True, help="Only OOMs of a memory cgroup.")
+@click.option("--memcg-only", is_flag=True, help="Only OOMs of a memcg.")
 @click.option("--charges", type=click.Choice(CHARGES), default="batch", show_default=True,
-              help="Watch who charges memory before an OOM: not at all, each batch of 64 pages, or each charge (slow).")
-@click.option("--buffer", metavar="SIZE", help="Buffer for each CPU's records (default: 8M, together at most 64M).")
-@click.option("-o", "--output", metavar="FILE|DIR/", help="Write a capture of each OOM.")
+              help="Watch which tasks charge memory (add pages to a memcg) before an OOM. off: do not watch; batch: "
+                   "each batch of 64 pages; every: each charge (slow).")
+@click.option("--buffer", "buffer_bytes", type=Size(), metavar="SIZE",
+              help="Size of the buffer for the records of each CPU.  [default: 8M, and at most 64M for all CPUs]")
+@click.option("-o", "--output", metavar="FILE|DIR/",
+              help="Write a capture of each OOM to FILE, or to a new file in DIR/. `oomtrace read` reads captures.")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep only the N newest captures in DIR/.")
-@click.option("--keep-size", metavar="SIZE", help="Keep only the newest captures in DIR/, together up to SIZE (256M).")
-@click.option("--journal", is_flag=True, help="Enter each OOM into the systemd journal (OOMTRACE_VICTIM=, …).")
+@click.option("--keep-size", "keep_bytes", type=Size(), metavar="SIZE",
+              help="Keep only the newest captures in DIR/, at most SIZE in total, such as 256M.")
+@channel_options()
 @format_option()
-@click.option("--verify", is_flag=True, help="Compare each report with the kernel's own log.")
+@click.option("--verify", is_flag=True, help="Compare each report with the kernel's own log, and print what differs.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
-@click.option("-v", "--verbose", is_flag=True, help="Say how the structures were learnt, what is probed, what came.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
-@click.option("--pid-file", metavar="FILE", help="Write the process id here once ready.")
-@click.option("--ready-file", metavar="FILE", help="Create this file once ready.")
+@click.option("-v", "--verbose", is_flag=True,
+              help="Also print how the kernel's structures were learnt, what is probed, and how much was received.")
+@color_option()
+@click.option("--pid-file", metavar="FILE", help="Write the process id to FILE when all probes are attached.")
+@click.option("--ready-file", metavar="FILE",
+              help="Create FILE when all probes are attached. If FILE is a fifo, write a line to it; close it without "
+                   "a line if the trace cannot start.")
 def command(
     once: bool,
     count: Optional[int],
     timeout: Optional[float],
     charges: str,
-    buffer: Optional[str],
+    buffer_bytes: Optional[int],
     output: Optional[str],
     keep: Optional[int],
-    keep_size: Optional[str],
-    journal: bool,
+    keep_bytes: Optional[int],
     form: str,
     verify: bool,
     quiet: bool,
     verbose: bool,
-    color: str,
+    colour: Optional[bool],
     pid_file: Optional[str],
     ready_file: Optional[str],
     **wanted: Any,
 ) -> int:
-    """Trace until Ctrl-C, and print each OOM as it ends.
+    """Trace the OOM killer until Ctrl-C, and print a report of each OOM.
 
-    That is when the victim's memory is free, or some 3 s after the kill; with --format kernel, and neither --once nor
-    --count, when the kill is over.
+    Each OOM is printed once the victim's memory is freed, at most about 3 s after the kill. `--format kernel` prints
+    right after the kill, unless --once or --count is given.
+
+    A memory cgroup is called memcg below. PATTERN is a shell pattern: * stands for any text.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     if wanted["global_only"] and wanted["memcg_only"]:
         raise OomtraceError("--global-only and --memcg-only leave nothing to wait for", None, EXIT_USAGE)
-    bound, captures = shelf.shelf(keep, keep_size, output), target(output)
-    buffer_bytes = None if buffer is None else shelf.size_bytes("--buffer", buffer)
+    bound, captures = shelf.shelf(keep, keep_bytes, output), target(output)
+    channels = tell.opened({name: wanted.pop(name) for name in tell.modules()})
     trace = Trace(say if verbose else nothing, say, charges, buffer_bytes)
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(pid_file, ready_file))
@@ -85,7 +98,7 @@ def command(
         ready.announce()
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
-        sink = report.Sink(sys.stdout, form, quiet, captures, say, log, color, bound, journal)
+        sink = report.Sink(sys.stdout, form, quiet, captures, say, log, colour, bound, channels)
         seen, waits, failures = 0, 0, 0
         selection = Selection(**wanted)
 

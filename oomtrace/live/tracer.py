@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
-from oomtrace.kernel import privileges
+from oomtrace.kernel import privileges, surroundings
 from oomtrace.kernel.probes import Target
 from oomtrace.live import bpf
 from oomtrace.live.ring import Rings
@@ -166,9 +166,7 @@ def _close_all(fds: List[int]) -> None:
 
 
 def _locked_down() -> bool:
-    with suppress(OSError):
-        return "[confidentiality]" in Path("/sys/kernel/security/lockdown").read_text()
-    return False
+    return surroundings.lockdown() == "confidentiality"
 
 
 def _status() -> int:

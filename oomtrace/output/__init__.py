@@ -1,34 +1,55 @@
-"""One writer a format. A writer writes to the stream that it is given; nothing else in oomtrace prints."""
+"""One writer a format. A writer writes to the stream that it is given; nothing else in oomtrace prints.
+
+A new format is a module with a subclass of ``base.Writer``, and a line in ``FORMATS``: ``--format``, its help and the
+documentation follow. Writers are imported when one is made, so that the names cost a starting trace nothing.
+"""
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Type
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Optional
 
 from oomtrace.errors import EXIT_USAGE, OomtraceError
-from oomtrace.formats import Dialect
 
-from .document import SCHEMA, schema
-from .explanation import WhyWriter
-from .report import KernelWriter, TextWriter
-from .structured import JsonlWriter, JsonWriter, YamlWriter
-from .writer import Stream, Writer
+if TYPE_CHECKING:
+    from oomtrace.formats import Dialect
 
-__all__ = ["FORMATS", "SCHEMA", "Stream", "Writer", "schema", "writer"]
+    from .base import Stream, Writer
 
-FORMATS: Dict[str, Type[Writer]] = {
-    "text": TextWriter,
-    "kernel": KernelWriter,
-    "why": WhyWriter,
-    "json": JsonWriter,
-    "jsonl": JsonlWriter,
-    "yaml": YamlWriter,
+
+@dataclass(frozen=True)
+class Format:
+    """Where the writer of a format is, and what it writes: half a sentence for help texts."""
+
+    module: str
+    writer: str
+    about: str
+
+
+FORMATS: dict[str, Format] = {
+    "text": Format("report", "TextWriter", "the kernel's report, then why it happened"),
+    "kernel": Format("report", "KernelWriter", "the kernel's report alone, byte for byte"),
+    "why": Format("explanation", "WhyWriter", "why it happened alone"),
+    "json": Format("structured", "JsonWriter", "one JSON document with all that is known"),
+    "jsonl": Format("structured", "JsonlWriter", "the same, a line of JSON for each OOM"),
+    "yaml": Format("structured", "YamlWriter", "the same as YAML"),
 }
 
 
 def writer(
     format: str, stream: Stream, colour: Optional[bool] = None, dialect: Optional[Dialect] = None
 ) -> Writer:
-    """The writer of a format."""
-    if format not in FORMATS:
-        raise OomtraceError(f"there is no format {format}", f"Choose one of {', '.join(FORMATS)}.", EXIT_USAGE)
-    return FORMATS[format](stream, colour, dialect)
+    """The writer of a format. Raises OomtraceError if there is no such format."""
+    found = FORMATS.get(format)
+    if found is None:
+        raise OomtraceError(f"there is no format {format}", f"choose one of {', '.join(FORMATS)}", EXIT_USAGE)
+    made: Writer = getattr(importlib.import_module(f"{__name__}.{found.module}"), found.writer)(stream, colour, dialect)
+    return made
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of what json, jsonl and yaml write."""
+    from . import document
+
+    return document.schema()

@@ -10,8 +10,8 @@ from oomtrace.model import OomEvent
 from oomtrace.why import CERTAIN, Explanation, Finding, Pattern
 from oomtrace.why.units import human
 
+from .base import Writer, with_names
 from .terminal import Style, escaped
-from .writer import Writer, with_names
 
 _INDENT = 15  # "5 without adj   "
 _TABLE_INDENT = 6

@@ -7,9 +7,9 @@ from typing import Any, Dict, Optional
 from oomtrace import text, why
 from oomtrace.model import OomEvent, Report
 
+from .base import Writer, with_names
 from .explanation import explanation, pattern_text
 from .terminal import escaped
-from .writer import Writer, with_names
 
 
 class _LinesWriter(Writer):

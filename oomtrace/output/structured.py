@@ -13,8 +13,8 @@ import yaml
 from oomtrace import why
 from oomtrace.model import OomEvent
 
+from .base import Writer, with_names
 from .document import SCHEMA, entry, plain
-from .writer import Writer, with_names
 
 
 def _entry(event: OomEvent) -> Any:

@@ -14,10 +14,6 @@ from oomtrace.why.units import plural
 
 from .spec import ABSENT, Expect, Said
 
-# Exit statuses of the commands that reproduce.
-EXIT_UNEXPECTED = 5
-EXIT_UNMET = 6
-
 
 def kernel_text(event: OomEvent, timestamps: bool = True) -> str:
     """The event as the kernel prints it."""

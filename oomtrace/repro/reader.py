@@ -12,16 +12,15 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 import yaml
 
+from oomtrace import sizes
 from oomtrace.errors import EXIT_USAGE, OomtraceError
 
 Value = TypeVar("Value")
 
 DEPTH = 50  # of lists and mappings in each other
-_SIZE_END = 1 << 63  # as the kernel counts bytes
 _COMM_BYTES = 15
 _SHOWN = 60  # characters of a wrong value
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # YAML's
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _TYPES = {yaml.ScalarNode: "a single value", yaml.SequenceNode: "a list", yaml.MappingNode: "a mapping"}
 
@@ -187,13 +186,10 @@ def truth(value: str) -> bool:
 
 def size(value: str) -> int:
     """A size in bytes: ``64M``."""
-    match = re.fullmatch(r"0*([0-9]+)([KMGT]?)(?:i?B)?", value, re.IGNORECASE)
-    if match is None:
-        raise Wrong("expected a size such as 64M")
-    bytes_ = int(match[1][:20]) * _UNITS[match[2].upper()]  # of more digits Python makes no number, and one too large
-    if bytes_ >= _SIZE_END:
-        raise Wrong("expected a size below 8 EiB")
-    return bytes_
+    try:
+        return sizes.parse(value)
+    except ValueError as error:
+        raise Wrong(str(error)) from error
 
 
 def seconds(value: str) -> float:

@@ -7,14 +7,17 @@ processes go in as they are.
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Optional
 
-from oomtrace import why
 from oomtrace.escape import escaped
-from oomtrace.model import OomEvent
-from oomtrace.output.writer import with_names
+from oomtrace.tell import Option
 
+if TYPE_CHECKING:
+    from oomtrace.model import OomEvent
+
+OPTION = Option("--journal", "Write an entry for each OOM to the systemd journal, with fields such as OOMTRACE_VICTIM.")
 SOCKET = "/run/systemd/journal/socket"
 # Of "an OOM was traced"; made with uuidgen, stays for ever.
 MESSAGE_ID = "aca40e4268b646a18c779427d1fc2d74"
@@ -23,8 +26,16 @@ _LONGEST = 16 << 10
 PATIENCE_S = 1.0
 
 
-def fields(event: OomEvent, capture: Optional[Path] = None) -> Dict[str, str]:
+def opened(_value: object) -> Journal:
+    """The journal."""
+    return Journal()
+
+
+def fields(event: OomEvent, capture: Optional[Path] = None) -> dict[str, str]:
     """What an entry says of the event; what the source does not tell is left out."""
+    from oomtrace import why
+    from oomtrace.output.base import with_names
+
     victim, trigger = event.report.victim, event.report.trigger
     values = {
         "MESSAGE": escaped(why.explain(with_names(event)).headline),
@@ -58,15 +69,24 @@ def datagram(entry: Mapping[str, str]) -> bytes:
 
 
 class Journal:
-    """The journal's socket. A journal that does not read is waited for once, then not until it does again: an OOM that
-    it does not hear of is less of a loss than all those that nobody hears of meanwhile."""
+    """The journal's socket. A journal that does not read is waited for once, and then not until it reads again: to lose
+    one entry is better than to lose the records of other OOMs meanwhile."""
+
+    name = "the journal"
 
     def __init__(self, address: str = SOCKET) -> None:
         self._address = address
         self._patience_s = PATIENCE_S
 
+    def tell(self, event: OomEvent, capture: Optional[Path]) -> None:
+        """Send the entry of an event. Raises OSError."""
+        self.send(fields(event, capture.absolute() if capture else None))
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
     def send(self, entry: Mapping[str, str]) -> None:
-        """Give it the entry. Raises OSError."""
+        """Send an entry. Raises OSError."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.settimeout(self._patience_s)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from typing import List
 
 import pytest
 
-from oomtrace import cli, output
-from oomtrace.cli import options
+from oomtrace import cli, output, tell
 from oomtrace.kernel import privileges
+from oomtrace.output.base import Writer
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED_LIKE = ROOT / "tests" / "fixtures" / "data" / "6.1-memcg-v2.kmsg"
@@ -99,8 +100,19 @@ def test_version_and_help_name_the_commands() -> None:
     assert "trace" in shown and "read" in shown
 
 
-def test_formats_are_those_that_there_are() -> None:
-    assert tuple(output.FORMATS) == options.FORMATS
+def test_every_format_has_its_writer_and_a_word_in_the_help() -> None:
+    shown = " ".join(run("trace", "--help").stdout.decode().split())
+    for name, format in output.FORMATS.items():
+        assert isinstance(output.writer(name, io.StringIO()), Writer)
+        assert f"{name}: {format.about}" in shown
+
+
+def test_every_channel_has_its_option() -> None:
+    shown = run("trace", "--help").stdout.decode()
+    assert set(tell.modules()) >= {"journald"}
+    assert all(module.OPTION.flag in shown for module in tell.modules().values())
+    assert tell.opened(dict.fromkeys(tell.modules(), False)) == []
+    assert [channel.name for channel in tell.opened({"journald": True})] == ["the journal"]
 
 
 @pytest.mark.parametrize("arguments", [

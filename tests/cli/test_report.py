@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oomtrace import tell
 from oomtrace.cli.report import Sink
 from oomtrace.cli.target import Target
 from oomtrace.model import Kill, Memcg, OomEvent, Reap, Wait
@@ -73,7 +74,7 @@ def test_a_capture_that_cannot_be_written_takes_nothing_along(tmp_path: Path) ->
 def test_a_journal_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(journald.Journal.__init__, "__defaults__", (str(tmp_path / "none"),))
     said: List[str] = []
-    taking = sink(io.BytesIO(), said, journal=True)
+    taking = sink(io.BytesIO(), said, channels=tell.opened({"journald": True}))
     taking.take(traced(oom()))
     assert taking.status == 1 and "cannot write to the journal" in said[0]
 

@@ -77,7 +77,7 @@ def hostile() -> OomEvent:
 def test_there_is_no_such_format() -> None:
     with pytest.raises(OomtraceError) as error:
         output.writer("xml", io.StringIO())
-    assert error.value.hint == "Choose one of text, kernel, why, json, jsonl, yaml."
+    assert error.value.hint == f"choose one of {', '.join(output.FORMATS)}"
 
 
 def test_kernel_is_the_kernels_text_alone() -> None:

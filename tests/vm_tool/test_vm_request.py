@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable, Optional
 
 import pytest
 
+from oomtrace import sizes
 from vm import accel, cli, guest, matrix, payload, qemu, spec
 from vm.errors import STATUS_LOST, STATUS_USAGE, VmError
 from vm.spec import Result, RunSpec
@@ -23,6 +25,19 @@ def test_sizes(text: str, size: int) -> None:
 def test_bad_sizes(text: str) -> None:
     with pytest.raises(VmError, match="not a size"):
         spec.parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["256M", "1g", "2GiB", "4096", "0", "64K", "1T", "", "M", "1.5G", "-1", "1X"])
+def test_sizes_are_the_same_for_guests_and_for_oomtrace(text: str) -> None:
+    """Two readers, since the VM tool imports nothing of what it tests."""
+
+    def read(parse: Callable[[str], int]) -> Optional[int]:
+        try:
+            return parse(text)
+        except (ValueError, VmError):
+            return None
+
+    assert read(spec.parse_size) == read(sizes.parse)
 
 
 @pytest.mark.parametrize("wrong", [

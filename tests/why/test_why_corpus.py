@@ -10,7 +10,7 @@ import pytest
 
 from oomtrace import text, why
 from oomtrace.model import OomEvent
-from oomtrace.output.writer import with_names
+from oomtrace.output.base import with_names
 from oomtrace.why import CERTAIN, UNKNOWN
 
 _BESIDE = Path(__file__).parents[3] / "shared" / "corpus"
