@@ -20,6 +20,7 @@ from .errors import VmError
 from .guest import Command
 from .progress import say
 from .recipe import Recipe
+from .shell import Terminal
 from .spec import Result, RunSpec
 from .streams import Control, MarkedStream, Sink
 
@@ -36,22 +37,23 @@ LIBC = ctypes.CDLL(None)
 
 
 def run(
-    spec: RunSpec, command: Command, stdout: Optional[Sink] = None, stderr: Optional[Sink] = None
+    spec: RunSpec, command: Command, stdout: Optional[Sink] = None, stderr: Optional[Sink] = None,
+    terminal: Optional[Terminal] = None,
 ) -> Result:
     """Run `command` in a new VM as `spec` says; build the image first if it is not there.
 
     `command` is a line for the guest's shell, or a sequence of words that no shell reads. It runs as root in the
     checkout, with oom_score_adj -1000 (``adj0 COMMAND`` in the guest resets it). `stdout` and `stderr` are called
-    with bytes as they come; the result has all of them in any case. A VM that is lost is a result too, with
-    ``status`` None; VmError means that none could be started.
+    with bytes as they come; the result has all of them in any case. `terminal` is joined to the guest's console. A VM
+    that is lost is a result too, with ``status`` None; VmError means that none could be started.
     """
     spec = _with_kept(spec)
     host.ensure_qemu()
     built = image.ensure(Recipe(matrix.find(spec.kernel), spec.variant))
     kvm = not spec.icount and accel.kvm_works(lambda: _boots_under_kvm(built))
     for _ in range(CRASHES):
-        result = _run(spec, command, built, kvm, stdout, stderr)
-        if not result.crashed or (result.stdout and stdout):  # what was passed on cannot be taken back
+        result = _run(spec, command, built, kvm, stdout, stderr, terminal)
+        if not result.crashed or terminal or (result.stdout and stdout):  # what was passed on cannot be taken back
             break
         say(f"QEMU itself crashed ({result.lost}); once more")
     return result
@@ -67,11 +69,12 @@ def _with_kept(spec: RunSpec) -> RunSpec:
 
 def _run(
     spec: RunSpec, command: Command, built: image.Image, kvm: bool, stdout: Optional[Sink] = None,
-    stderr: Optional[Sink] = None,
+    stderr: Optional[Sink] = None, terminal: Optional[Terminal] = None,
 ) -> Result:
     """`run` with the image and the accelerator decided."""
     with tempfile.TemporaryDirectory(prefix="oomtrace-vm-") as folder, ExitStack() as stack:
-        session = _Session(stack, secrets.token_hex(8), stdout, stderr, stack.enter_context(tempfile.TemporaryFile()))
+        archive = stack.enter_context(tempfile.TemporaryFile())
+        session = _Session(stack, secrets.token_hex(8), stdout, stderr, archive, terminal)
         machine = _prepare(spec, command, built, Path(folder), session, kvm)
         result = _supervise(spec, machine, session)
         if result.status is not None:
@@ -88,9 +91,11 @@ class _Session:
     """The host's ends of the sockets of one VM, and what has come through them."""
 
     def __init__(
-        self, stack: ExitStack, token: str, stdout: Optional[Sink], stderr: Optional[Sink], archive: BinaryIO
+        self, stack: ExitStack, token: str, stdout: Optional[Sink], stderr: Optional[Sink], archive: BinaryIO,
+        terminal: Optional[Terminal] = None,
     ) -> None:
         self.token = token
+        self.terminal = terminal
         self.archive = archive
         self.control = Control()
         self.stdout, self.stderr, self.console = bytearray(), bytearray(), bytearray()
@@ -109,6 +114,8 @@ class _Session:
             ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
             self.selector.register(ours, selectors.EVENT_READ, name)
             self.our_ends[name], self.guest_ends[name] = ours, theirs
+        if terminal:
+            self.selector.register(terminal.keys, selectors.EVENT_READ, "keys")
 
     def _keep(self, data: bytes) -> None:
         self.archive.write(data)
@@ -121,6 +128,9 @@ class _Session:
     def receive(self, wait: float) -> bool:
         """Pass on what comes within `wait` seconds; False once all sockets are closed."""
         for key, _ in self.selector.select(wait):
+            if key.data == "keys":
+                self._type(key.fd)
+                continue
             assert isinstance(key.fileobj, socket.socket)
             try:
                 data = key.fileobj.recv(1 << 16)
@@ -130,9 +140,20 @@ class _Session:
                 self.selector.unregister(key.fileobj)
             elif key.data == "console":
                 self.console += data
+                if self.terminal:
+                    self.terminal.show(data)
             elif key.data in self.streams:
                 self.streams[key.data].feed(data)
-        return bool(self.selector.get_map())
+        return any(key.data != "keys" for key in self.selector.get_map().values())
+
+    def _type(self, keys: int) -> None:
+        """Pass on what was typed; at the terminal's end, look at it no more."""
+        assert self.terminal is not None
+        typed = self.terminal.read()
+        if typed:
+            self.our_ends["console"].sendall(typed)
+        else:
+            self.selector.unregister(keys)
 
 
 def _tee(store: bytearray, sink: Optional[Sink]) -> Sink:

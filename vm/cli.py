@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from . import boot, fidelity, host, image, matrix, scenario, spec
+from . import boot, fidelity, host, image, matrix, scenario, shell, spec
 from .errors import STATUS_HARNESS, STATUS_LOST, STATUS_USAGE, VmError
 from .progress import say
 from .recipe import Recipe
@@ -73,12 +73,15 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("--cgroup", default=default.cgroup, choices=("v1", "v2"))
     run.add_argument("--append", default="", metavar="WORDS", help="further words of the kernel command line")
     run.add_argument("--icount", action="store_true", help="one emulated CPU whose time counts instructions")
-    run.add_argument("--timeout", default=default.timeout, type=float, metavar="S", help="seconds (default 300)")
+    run.add_argument("--timeout", type=float, metavar="S",
+                     help=f"the VM is lost after S seconds (default {default.timeout:.0f}; with --shell a day)")
     run.add_argument("--get", default=[], action="append", metavar="GUESTPATH:HOSTPATH",
                      help="bring a file or folder out after the command; may be repeated")
     run.add_argument("--env", default=[], action="append", metavar="NAME=VALUE", help="a variable for the command")
+    run.add_argument("--shell", action="store_true",
+                     help="a prompt in the VM on this terminal; COMMAND, if there is one, is run before")
     run.add_argument("--times", action="store_true", help="say how long boot and run took")
-    run.add_argument("command", nargs="+", metavar="COMMAND",
+    run.add_argument("command", nargs="*", metavar="COMMAND",
                      help="words of one command, or a single word: a line for the guest's shell")
 
 
@@ -109,20 +112,34 @@ def _run(options: argparse.Namespace) -> int:
     wanted = spec.RunSpec(
         kernel=options.kernel, variant=options.variant, memory=spec.parse_size(options.memory), cpus=options.cpus,
         swap=spec.parse_size(options.swap), numa=options.numa, cgroup=options.cgroup, append=options.append,
-        icount=options.icount, timeout=options.timeout, get=[_pair(text) for text in options.get],
+        icount=options.icount, timeout=_timeout(options), get=[_pair(text) for text in options.get],
         environment=dict(_variable(text) for text in options.env),
     )
     words: list[str] = options.command
+    if not words and not options.shell:
+        raise VmError("no command for the VM", "give one, or --shell for a prompt", STATUS_USAGE)
     if sys.stderr.isatty():
         say(f"booting kernel {wanted.kernel} …")
-    result = boot.run(wanted, words[0] if len(words) == 1 else words, _to(1), _to(2))
+    if options.shell:
+        with shell.terminal() as terminal:
+            result = boot.run(wanted, shell.command(words), terminal=terminal)
+    else:
+        result = boot.run(wanted, words[0] if len(words) == 1 else words, _to(1), _to(2))
     if options.times:
         say(f"ready after {result.boot_seconds:.1f} s, ended after {result.seconds:.1f} s")
     if result.status is None:
         say(f"the VM was lost: {result.lost}; its console ended so:\n{boot.console_tail(result)}")
+        if not options.shell:
+            say("to look into it: the same command with --shell")
     for path in result.missing:
         say(f"{path} is not in the guest")
     return result.exit_status or int(bool(result.missing))
+
+
+def _timeout(options: argparse.Namespace) -> float:
+    """What is asked for; else what is usual for a command, or for a person."""
+    usual = shell.TIMEOUT_S if options.shell else spec.RunSpec().timeout
+    return usual if options.timeout is None else float(options.timeout)
 
 
 def _to(descriptor: int) -> Sink:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Tuple
 
-from vm import boot
+from vm import boot, matrix
 from vm.spec import RunSpec
 
 FOLDER = "/tmp/out"
@@ -16,12 +16,8 @@ MEMCG_OOM = "python3 tests/guest/memcg_oom.py"
 
 # Every kernel of the matrix on cgroup v2; on v1 those that are built with its memory controller.
 CASES: Tuple[Tuple[str, str], ...] = (
-    ("5.10", "v2"),
-    ("6.1", "v2"),
-    ("6.12", "v2"),
-    ("7.3", "v2"),
-    ("5.10", "v1"),
-    ("6.1", "v1"),
+    *((kernel.name, "v2") for kernel in matrix.KERNELS),
+    *((kernel.name, "v1") for kernel in matrix.KERNELS if kernel.cgroup_v1),
 )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vm import boot, matrix
 from vm.errors import STATUS_LOST
+from vm.payload import REPOSITORY
 from vm.spec import RunSpec
 
 pytestmark = pytest.mark.vm
@@ -83,3 +87,22 @@ def test_counted_instructions_are_a_clock() -> None:
     command = "python3 -c 'import time; a = time.monotonic(); time.sleep(1); print(time.monotonic() - a < 2)'; nproc"
     result = boot.check(boot.run(RunSpec(icount=True), command))
     assert result.stdout == b"True\n1\n"
+
+
+def test_shell_is_a_prompt_on_this_terminal() -> None:
+    """The command first, then what is typed; its status is that of the shell."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "vm", "run", "--shell", "--timeout", "200", "--", "cd", "vm"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        seen = b""
+        while b"--- exit" not in seen:
+            seen += os.read(ours, 4096)
+        os.write(ours, b"tty; pwd; echo $((6 * 7)); cat /proc/self/stat >/dev/null; sleep 1000\n")
+        while b"42\r\n" not in seen:
+            seen += os.read(ours, 4096)
+        os.write(ours, b"\x03")  # Ctrl-C is the guest's
+        os.write(ours, b"exit 3\n")
+        assert process.wait(60) == 3
+    os.close(ours)
+    assert b"--- status 0\r\n" in seen and b"/dev/ttyS0\r\n" in seen and b"/root/oomtrace/vm\r\n" in seen

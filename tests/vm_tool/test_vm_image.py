@@ -194,5 +194,5 @@ def test_killed_build_is_cleared_away(cache: Path) -> None:
 
 
 def test_unknown_kernel() -> None:
-    with pytest.raises(VmError, match="5.10, 6.1, 6.12, 7.3"):
+    with pytest.raises(VmError, match=", ".join(matrix.names())):
         matrix.find("4.4")

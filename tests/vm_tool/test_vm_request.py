@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+import tty
 from pathlib import Path
 from typing import Callable, Optional
 
 import pytest
 
 from oomtrace import sizes
-from vm import accel, cli, guest, matrix, payload, qemu, spec
+from vm import accel, cli, guest, matrix, payload, qemu, shell, spec
 from vm.errors import STATUS_LOST, STATUS_USAGE, VmError
 from vm.spec import Result, RunSpec
 
@@ -148,7 +150,42 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixt
 def test_lost_vm_on_the_command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("vm.boot.run", lambda *_: Result(None, b"", b"", "line\nlast words", lost="a reason"))
     assert cli.main(["run", "true"]) == STATUS_LOST
-    assert capfd.readouterr().err.endswith("the VM was lost: a reason; its console ended so:\nline\nlast words\n")
+    said = capfd.readouterr().err
+    assert "the VM was lost: a reason; its console ended so:\nline\nlast words\n" in said and "--shell" in said
+
+
+def test_shell_needs_a_terminal_and_what_is_no_shell_a_command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vm.boot.run", lambda *_: pytest.fail("booted"))
+    assert cli.main(["run"]) == STATUS_USAGE and "--shell for a prompt" in capfd.readouterr().err
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        assert cli.main(["run", "--shell"]) == STATUS_USAGE and "needs a terminal" in capfd.readouterr().err
+
+
+def test_shell_runs_the_command_first() -> None:
+    line = shell.command(["sh", "-c", "a 'b'"])
+    assert line.startswith("exec setsid ") and line.endswith("</dev/ttyS0 >/dev/ttyS0 2>&1")
+    (script,) = [word for word in shlex.split(line) if "\n" in word]
+    assert "\nsh -c 'a '\"'\"'b'\"'\"''\n" in script and script.splitlines()[-1] == "exec bash -i"
+    assert shell.command(["a; b"]).count("a; b") == 1 and "status" not in shell.command([])
+
+
+def test_keys_reach_the_guest_and_one_of_them_ends_it() -> None:
+    ours, theirs = os.openpty()
+    terminal = shell.Terminal(theirs, theirs)
+    tty.setraw(theirs)
+    os.write(ours, b"ls\x03")
+    assert terminal.read() == b"ls\x03"
+    terminal.show(b"file\r\n")
+    assert os.read(ours, 100) == b"file\r\n"
+    os.write(ours, b"x\x1d")
+    with pytest.raises(KeyboardInterrupt):
+        terminal.read()
+    os.close(ours)
+    assert terminal.read() == b""
+    os.close(theirs)
 
 
 @pytest.mark.parametrize("arguments", [
