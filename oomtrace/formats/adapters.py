@@ -62,7 +62,7 @@ def _parse_node(text: str) -> Optional[int]:
 
 ADAPTERS: Dict[str, Adapter] = {
     # A comm has at most 15 bytes; util-linux's dmesg shows an odd one as \xNN, so four characters each.
-    "comm": Adapter(r"(?s:.{0,60})"),
+    "comm": Adapter(r"(?s:.{0,15}|(?=.*\\x).{0,60})"),
     # At the beginning of a line, where a prefix could be taken for a part of it.
     "comm_first": Adapter(r"(?s:.{0,60})", _parse_comm),
     # Where words follow that could be a part of it, the shortest is meant.
@@ -75,6 +75,7 @@ ADAPTERS: Dict[str, Adapter] = {
     "taint": Adapter(r"(?:Not tainted|Tainted: [A-Z\- a-z]+?)"),
     # Debian's LINUX_PACKAGE_ID; some vendors put other text behind the version token.
     "package": Adapter(r"(?!PREEMPT|VOLUNTARY|NONE|[0-9a-f]{40}$)[A-Za-z].*"),
+    "vz_package": Adapter(r"\d[\d.]*"),
     "preempt": Adapter(r"(?:PREEMPT\S*|VOLUNTARY|NONE|LAZY)"),
     "build_id": Adapter(r"[0-9a-f]{40}"),
     "source": Adapter(r"[A-Z]+"),
@@ -102,7 +103,7 @@ ADAPTERS: Dict[str, Adapter] = {
     "close_s390": Adapter(r"[) ]", lambda text: text == " ", lambda reliable: " " if reliable else ")"),
     "yesno": Adapter(r"(?:yes|no)", lambda text: text == "yes", lambda value: "yes" if value else "no"),
     "node": Adapter(r"(?:Node \d+ )?", _parse_node, lambda node: "Node %d " % node, none=""),
-    "marker": Adapter(r"</?[A-Z#_a-z0-9]+>"),
+    "marker": Adapter(r"</?[A-Z#][A-Z0-9_#]*>"),  # <TASK>, <IRQ>, <#DF>
     "numbers": Adapter(r"(?: -?\d+)+", lambda text: tuple(map(int, text.split())),
                        lambda values: "".join(" %d" % value for value in values)),
     "kb_pairs": _pairs(r" ([^\s:]+):(\d+)KB", " %s:%dKB"),

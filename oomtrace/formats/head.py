@@ -76,6 +76,9 @@ CPU = kind(
          "machine.build_id:build_id"),
     line("3.10.862", "CPU: %d PID: %d Comm: %.20s %s%s %s %.*s", *_TASK, "machine.kdump_loaded:kdump", *_UTS,
          flavour="el7"),
+    # Virtuozzo and CloudLinux: the container ("0": the host) behind the name, the package's count at the end.
+    line("3.10", "CPU: %d PID: %d Comm: %.20s ve: %s %s%s %s %.*s{ %s}", *_TASK, "trigger.ve:word",
+         "machine.kdump_loaded:kdump", *_UTS, "machine.package:vz_package", flavour="vz"),
     # Distributions put their package's name and version behind the version token: SUSE always, Debian with one blank
     # up to 5.10 and with two from 6.1 on (debian/patches/debian/version.patch).
     line("3.10", "CPU: %d PID: %d Comm: %.20s %s %s %.*s %s", *_TASK, *_UTS, "machine.package:package",

@@ -45,6 +45,7 @@ class Trigger:
     memcg: Optional[str] = None  # path of current's memcg, live only
     oom_adj: Optional[int] = None  # 2.6.32
     sched_ext: Optional[str] = None  # the text after "Sched_ext: "
+    ve: Optional[str] = None  # Virtuozzo: the container; "0" is the host
 
 
 @dataclass(frozen=True)

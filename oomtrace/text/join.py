@@ -6,9 +6,8 @@ import re
 from typing import List, NamedTuple, Optional, Sequence
 
 from .match import is_read, readings
-from .prefix import QUOTES, Stripped, clean, strip
+from .prefix import QUOTES, Stripped, strip
 from .strange import Strange
-from .structured import Structure
 from .wrap import Piece, Wrapping, paragraph
 
 _HELD = 128  # lines without prefix that may follow one with a prefix: a record with that many newlines
@@ -39,18 +38,10 @@ class Joiner:
         self._indent = 0  # of lines without prefix
         self._shift = 0  # of lines behind their prefix
         self._wrapping = Wrapping()
-        self._structure = Structure()
         self._strange: Optional[Strange] = None
 
-    def add(self, number: int, raw: str) -> List[Logical]:
-        """The kernel's lines that are complete now."""
-        found: List[Logical] = []
-        line = raw if self._structure.within else clean(raw)
-        parts = self._structure.unwrap(line)
-        if parts is not None:
-            for part in parts:
-                found += self._split(number, part)
-            return found
+    def add(self, number: int, line: str) -> List[Logical]:
+        """The kernel's lines that are complete with this line of text."""
         return self._split(number, line)
 
     def flush(self) -> List[Logical]:
@@ -151,10 +142,12 @@ class Joiner:
             return text
         width = len(self._marked.prefix) if self._marked is not None else self._indent
         if width and not text[:width].strip():
-            return text[width:]
+            return _flush_left(text[width:])
         if is_read(text) and not (self._marked is None and _begins_with_name(text)):
             return text
         bare = text.lstrip(" \t")
+        if _STATISTIC.fullmatch(bare):
+            return bare
         for guess in (bare, " " + bare):
             if is_read(guess):
                 if self._marked is None:
@@ -176,6 +169,20 @@ class Joiner:
         return [Logical(first.number, part.rstrip(), first.stripped) for part in parts[1:]]
 
 
+def _flush_left(text: str) -> str:
+    """A line of a record with newlines, less the blanks by which its indentation is wider than the prefix.
+
+    The kernel's own are in front of counters, frames and raw words; statistics have none.
+    """
+    bare = text.lstrip(" \t")
+    if bare == text or is_read(text):
+        return text
+    if _STATISTIC.fullmatch(bare):
+        return bare
+    return next((guess for guess in (" " + bare, bare) if is_read(guess)), text)
+
+
+_STATISTIC = re.compile(r"[a-z][a-z0-9_]* \d+")
 _RUN = re.compile("\xa0[ \xa0]| \xa0")
 _DIGIT = re.compile(r"\d")
 

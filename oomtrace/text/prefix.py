@@ -48,23 +48,18 @@ _SYSLOG = re.compile(_DATE + rf"(?: [A-Z]{{2,5}})?(?: \d{{4}})? (?:(?!{_FACILITY
 _BARE_DATE = re.compile(_DATE + r"[ \t]+")
 _HOST = re.compile(r"([\w.:@%-]+) (kernel): ")  # behind a monotonic time (journalctl -o short-monotonic)
 _TAG = re.compile(r"(kernel): ?")
+# What vendors and relays put between the time and the tag: host, level, facility, numbers.
+_WORDS = re.compile(r"((?:[\w.:@%/<>\[\]()=,-]{1,64} +){1,5}?)(?:kernel|kern|vmunix|klogd|dmesg)(?:\[[-\d]*\])?: ?"
+                    r"|((?:[^\s]{1,64} +){0,5}?)%[A-Z0-9_]+-\d-[A-Z0-9_]+: ?")
+_NO_HOST = re.compile(rf"<?(?:{_FACILITY}\W)?(?:emerg|alert|crit|err|warn|notice|info|debug)\w*>?$|\W*\d+\W*$|[^\w]",
+                      re.IGNORECASE)
+_LABELS = re.compile(r'\{[\w.]+="[^"]*"(?:, ?[\w.]+="[^"]*")*\}[ \t]')  # LogCLI
+_BEHIND = " - kernel"  # Cisco puts the tag there
 
 # What the kernel's own lines begin with, behind a date without host and tag.
 _NOT_A_TAG = frozenset(["Hardware name", "Call Trace", "Call trace"])
 KERNEL_TAGS = frozenset(["kernel", "kern", "dmesg", "vmunix", "kmsg"])
-_PADDING = " " * 24  # a CPU line has fewer, behind the taint flags
-_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])|\x0f")
 _KMSG_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
-
-
-def clean(line: str) -> str:
-    """Without carriage returns and terminal escape codes."""
-    line = line.rstrip("\r\n")
-    if "\x1b" in line or "\x0f" in line:
-        line = _ESCAPES.sub("", line)
-    if line.endswith(_PADDING):  # to the width of a terminal
-        line = line.rstrip(" ")
-    return line.rsplit("\r", 1)[-1] if "\r" in line else line
 
 
 def strip(line: str) -> Stripped:
@@ -96,7 +91,8 @@ def strip(line: str) -> Stripped:
         kernel = said and kernel
     if time_ns is None:
         return _untimed(line, at, " ".join(source), kernel)
-    return Stripped(line[at:], line[:at], time_ns, " ".join(source), caller, kernel)
+    text = line[at:-len(_BEHIND)] if line.endswith(_BEHIND) else line[at:]
+    return Stripped(text, line[:at], time_ns, " ".join(source), caller, kernel)
 
 
 def _behind_time(line: str, at: int) -> Tuple[int, List[str]]:
@@ -147,8 +143,15 @@ def _layer(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
             return match.end(), [host], True
         if pid or (host and f"{host} {other}" not in _NOT_A_TAG):
             return match.end(), [host, other], False
-    match = _BARE_DATE.match(line, at)
-    return None if match is None else (match.end(), [], True)
+    for pattern in (_BARE_DATE, _LABELS):
+        match = pattern.match(line, at)
+        if match is not None:
+            return match.end(), [], True
+    match = _WORDS.match(line, at)
+    if match is None:
+        return None
+    words = (match.group(1) or match.group(2) or "").split()
+    return match.end(), [word for word in words[:1] if not _NO_HOST.match(word)], True
 
 
 def _unescape(text: str) -> str:

@@ -11,6 +11,7 @@ from .join import Joiner, Logical
 from .lines import Line, lines
 from .report import Offer, Report
 from .source import chunks
+from .texts import Texts
 
 _AFTER_END = 100  # lines of the log in which the reaper or more of a group may still come
 _AFTER_ANCHOR = 20  # lines in which a report must begin
@@ -43,6 +44,7 @@ class Reader:
     """The reports that are open, and the lines that come in."""
 
     def __init__(self) -> None:
+        self._texts = Texts()
         self._joiner = Joiner()
         self._open: List[Report] = []
         self._silent = 0
@@ -64,8 +66,10 @@ class Reader:
             yield from self._flush()
         self._next = line.number + 1
         self._idle = 0 if line.anchor else self._idle + 1
-        for logical in self._joiner.add(line.number, line.data.decode("utf-8", "surrogateescape")):
-            self._take(logical)
+        for record in self._texts.add(line.data.decode("utf-8", "surrogateescape")):
+            for text in record:
+                for logical in self._joiner.add(line.number, text):
+                    self._take(logical)
         yield from self._over()
 
     def finish(self) -> Iterator[OomEvent]:

@@ -6,6 +6,7 @@ both ways of joining give a line that some row reads, the way is taken in which 
 
 from __future__ import annotations
 
+import re
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from oomtrace.formats import KINDS, Row
@@ -58,13 +59,15 @@ class Wrapping:
             if text is not None:
                 return text, stop - at
         texts = [piece.text for piece in pieces[at:end]]
-        if len(texts) > 1 and not pieces[at].read and _tells_more(texts[0], _joined(texts, _MAIL)):
+        if len(texts) > 1 and not pieces[at].read and not _begins_later(texts) and _tells_more(texts[0], _joined(texts, _MAIL)):
             return _joined(texts, _MAIL), end - at
         return pieces[at].text, 1
 
     def _certain(self, pieces: Sequence[Piece]) -> Optional[str]:
         """The one line that the pieces can be, if there is one."""
         texts = [piece.text for piece in pieces]
+        if _needless(texts):
+            return None
         ways = {}
         for way in (_MAIL, _CUT):
             whole = _whole(_joined(texts, way))
@@ -146,11 +149,31 @@ def paragraph(texts: Sequence[str]) -> str:
 
 
 def _whole(text: str) -> Optional[str]:
-    """The text as a row reads it; the blank at the end of the CPU line (6.15+) is lost where lines are broken."""
-    for guess in (text, text + " ") if "CPU: " in text else (text,):
-        if is_read(guess):
-            return guess
-    return None
+    """The text as a row reads it. Lost where lines are broken: the blank at the end of the CPU line (6.15+), and that
+    in front of Mem-Info's counters."""
+    guesses = [text]
+    if "CPU: " in text:
+        guesses.append(text + " ")
+    elif _COUNTER.match(text):
+        guesses.append(" " + text)
+    return next((guess for guess in guesses if is_read(guess)), None)
+
+
+_COUNTER = re.compile(r"[a-z_]+:\d+")
+# These rows begin with a name, before which anything may stand that is no part of it.
+_NAMES_FIRST = re.compile(r" invoked oom-killer: | cpuset=\S* mems_allowed=")
+
+
+def _begins_later(texts: Sequence[str]) -> bool:
+    """Does a line begin with one of the pieces after the first?"""
+    return _NAMES_FIRST.search(texts[0]) is None and any(map(_NAMES_FIRST.search, texts[1:]))
+
+
+def _needless(texts: Sequence[str]) -> bool:
+    """Does the line begin with the second piece, and the first is what somebody wrote before it?"""
+    return _NAMES_FIRST.search(texts[0]) is None and any(
+        _NAMES_FIRST.search(_joined(texts[1:], way)) and _whole(_joined(texts[1:], way)) is not None
+        for way in (_MAIL, _CUT))
 
 
 def _tells_more(text: str, joined: str) -> bool:

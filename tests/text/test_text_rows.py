@@ -186,8 +186,8 @@ def test_killed_rows_with_any_name(comm: str, pid: int, kb: int) -> None:
 
 def test_a_name_cannot_pretend_to_be_the_line() -> None:
     row = ROWS["verdict/2.6.36"]
-    text = "Out of memory: Kill process 7 () score 5 or sacrifice child) score 9 or sacrifice child"
-    assert row.format.read(text) == ["Out of memory", 7, ") score 5 or sacrifice child", 9]
+    text = "Out of memory: Kill process 7 () score 5 or) score 9 or sacrifice child"
+    assert row.format.read(text) == ["Out of memory", 7, ") score 5 or", 9]
 
 
 def test_what_is_unknown_is_left_out_with_its_label() -> None:

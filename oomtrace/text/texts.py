@@ -1,0 +1,66 @@
+"""The lines of a file → the lines of text in it: what a medium wrapped around them is taken off.
+
+Each step looks first whether there can be something for it: most lines are plain.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import List, Tuple
+
+from .cells import Cells
+from .markup import clean, unmarked
+from .match import is_read
+from .oneline import apart
+from .prefix import strip
+from .quoted import Quoted
+from .structured import Structure
+
+Record = List[str]  # lines that belong together
+
+_ESCAPED_END = re.compile(r"(?:\\r)?\\n|\\012")
+_LONG = 250  # characters; a shorter line has no other in it, unless it says so
+_MOST = 20000  # lines in one
+
+
+class Texts:
+    """The steps, and what they have learned of a log."""
+
+    def __init__(self) -> None:
+        self._structure = Structure()
+        self._quoted = Quoted()
+        self._cells = Cells()
+
+    def add(self, raw: str) -> List[Record]:
+        """The records in a line of the file, each of them the lines of text in it. None may be complete yet."""
+        if self._structure.within:
+            return self._structure.unwrap(raw) or [[raw]]
+        line = self._quoted.line(clean(raw))
+        if line is None:
+            return []
+        found = self._structure.unwrap(line)
+        if found is None:
+            return [[part] for part in self._parts(line)]
+        return [[part for text in record for part in self._parts(clean(text))] for record in found]
+
+    def _parts(self, line: str) -> List[str]:
+        """The lines in one: those of a page, of a row of a table, or of a text whose line ends were lost."""
+        parts = unmarked(line) if "<" in line or "&" in line else [line]
+        if "|" in line or parts[0:1] != [line]:
+            parts = [self._cell(part) if "|" in part else part for part in parts]
+        if "\\n" in line or "\\012" in line:
+            parts = [one for part in parts for one in _split(part)]
+        if len(line) > _LONG:
+            parts = [one for part in parts for one in (apart(part) if len(part) > _LONG else (part,))]
+        return parts[:_MOST]
+
+    def _cell(self, line: str) -> str:
+        text = self._cells.text(line)
+        return line if text is None else text
+
+
+def _split(text: str) -> Tuple[str, ...]:
+    """The lines of a text in which their ends are escaped: \\n in so many letters."""
+    if is_read(strip(text).text):
+        return (text,)
+    return tuple(_ESCAPED_END.split(text))
