@@ -1,4 +1,4 @@
-"""Lines that are rows of a table, as Markdown, a database's client or a page has them: the cell with the kernel's words."""
+"""Lines that are rows of a table (Markdown, a database's client, a page): the cell with the kernel's words."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _SIGNS = ("\x1b", "\x0f", "#033", "^[", "\\x1", "\\033", "\\33", "\\e[", "\\u001
 _PADDING = " " * 24  # a CPU line has fewer, behind the taint flags
 
 # The tags of pages on which people paste; <TASK> and <IRQ> are the kernel's.
-_BLOCKS = "pre|br|p|div|li|ul|ol|tr|table|tbody|thead|blockquote|details|summary|hr|h[1-6]|body|html|head|section|figure"
+_BLOCKS = "pre|br|p|div|li|ul|ol|tr|table|tbody|thead|blockquote|details|summary|hr|h[1-6]|body|html|head|section"
 _CELLS = "td|th"
 _INLINE = "span|code|b|i|u|em|strong|a|font|tt|samp|kbd|mark|small|s|del|ins|img|article|main|button|title|meta|link"
 _TAG = re.compile(rf"<(?:(?P<close>/)?(?:(?P<block>{_BLOCKS})|(?P<cell>{_CELLS})|(?P<inline>{_INLINE}))"

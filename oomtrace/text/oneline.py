@@ -18,8 +18,8 @@ _WORDS = re.compile(
     r"|unevictable:\d+ dirty|slab_reclaimable:\d+ slab|mapped:\d+ shmem|sec_pagetables:\d+ bounce|kernel_misc_"
     r"|free:\d+ |Node \d+ |lowmem_reserve|\d+ total pagecache|\d+ pages |Swap cache stats|Free swap |Total swap "
     r"|Unreclaimable slab|Tasks state|\[ +pid +\]|\[ *\d+\] +\d+ +\d+ |oom-kill:|Out of memory|Killed process "
-    r"|Kill process |Tasks in /|oom_reaper: |(?:anon|file|[a-z]+(?:_[a-z]+)+|kernel|percpu|sock|vmalloc|shmem|zswap|zswapped"
-    r"|swapcached|unevictable|slab|pgfault|pgmajfault|pgrefill|pgscan|pgsteal|pgactivate|pgdeactivate|pglazyfree"
+    r"|Kill process |Tasks in /|oom_reaper: |(?:anon|file|[a-z]+(?:_[a-z]+)+|kernel|percpu|sock|vmalloc|shmem"
+    r"|zswap|zswapped|swapcached|unevictable|slab|pgfault|pgmajfault|pgrefill|pgscan|pgsteal|pgactivate|pgdeactivate|pglazyfree"
     r"|pglazyfreed) \d+(?: |$)))")
 _TELLING = ("invoked oom-killer: ", "Killed process ", "oom-kill:constraint")
 

@@ -147,6 +147,10 @@ def _layer(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
         match = pattern.match(line, at)
         if match is not None:
             return match.end(), [], True
+    return _words(line, at)
+
+
+def _words(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
     match = _WORDS.match(line, at)
     if match is None:
         return None

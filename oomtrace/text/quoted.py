@@ -7,7 +7,8 @@ import re
 from typing import Optional
 
 _SURE = re.compile(r"\b(?:gfp_mask|order|oom_(?:score_)?adj|constraint|nodemask|cpuset|mems_allowed|pid|uid|task|"
-                   r"oom_memcg|task_memcg|hugepages_total)=3D|^Content-Transfer-Encoding: *quoted-printable", re.IGNORECASE)
+                   r"oom_memcg|task_memcg|hugepages_total)=3D"
+                   r"|^Content-Transfer-Encoding: *quoted-printable", re.IGNORECASE)
 _ESCAPE = re.compile(r"=(?:[0-9A-F]{2}|$)")
 _PLAIN = re.compile(r"=(?![0-9A-F]{2}|$)")  # what no quoted text has
 _LONGEST = 76  # of a line, by RFC 2045
@@ -41,5 +42,5 @@ class Quoted:
 
 
 def _soft(line: str) -> bool:
-    """Is it a line that goes on? Of the kernel's none ends so, and no form but this has lines of that length that do."""
+    """Is it a line that goes on? None of the kernel's ends so, and no form but this has such of that length."""
     return line.endswith("=") and _LONGEST - 4 <= len(line) <= _LONGEST and _PLAIN.search(line) is None
