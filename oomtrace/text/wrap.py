@@ -59,8 +59,10 @@ class Wrapping:
             if text is not None:
                 return text, stop - at
         texts = [piece.text for piece in pieces[at:end]]
-        if len(texts) > 1 and not (pieces[at].read or _begins_later(texts)) and _tells_more(texts[0], _joined(texts, _MAIL)):
-            return _joined(texts, _MAIL), end - at
+        if len(texts) > 1 and not (pieces[at].read or _begins_later(texts)):
+            joined = _joined(texts, _MAIL)
+            if _tells_more(texts[0], joined):
+                return joined, end - at
         return pieces[at].text, 1
 
     def _certain(self, pieces: Sequence[Piece]) -> Optional[str]:
