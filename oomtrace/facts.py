@@ -7,7 +7,7 @@ and nothing else.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Mapping, NamedTuple, Optional, Tuple
 
 _MAX_ORDERS = 64
@@ -101,12 +101,14 @@ class Facts:
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON has it; what is not known is not there."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        from oomtrace.plain import to_plain  # late: a start has no need of it
+
+        return {name: value for name, value in to_plain(self).items() if value is not None}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Tuple[Facts, bool]:
         """The facts of which something can be made, and whether there were others: a capture may come from anywhere."""
-        from oomtrace.plain import from_plain  # late: a start has no need of it
+        from oomtrace.plain import from_plain  # late, as above
 
         sound, senseless = cls(), False
         for name in (each.name for each in fields(cls)):

@@ -1,4 +1,4 @@
-"""Values that JSON can hold → dataclasses, by the types of their fields.
+"""Dataclasses ↔ values that JSON can hold, by the types of their fields.
 
 What is read may be from anywhere, and of an earlier or a later version: fields that are not there keep their default,
 what nobody knows is passed over, and a value of another type is a ValueError that says where it stands.
@@ -20,6 +20,17 @@ def from_plain(kind: type[T], value: object) -> T:
     """The object of a dataclass that the value stands for. Raises ValueError."""
     read: Callable[[Any], T] = reader(kind)  # type: ignore[arg-type]  # mypy: a type variable is not hashable
     return read(value)
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses and mappings as dicts, tuples as lists, enums as their values."""
+    if is_dataclass(value):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, collections.abc.Mapping):
+        return {name: to_plain(item) for name, item in value.items()}
+    return value.value if isinstance(value, Enum) else value
 
 
 @cache

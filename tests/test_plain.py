@@ -8,7 +8,7 @@ from typing import Any, Mapping, NamedTuple, Optional, Tuple, Union
 
 import pytest
 
-from oomtrace.plain import from_plain
+from oomtrace.plain import from_plain, to_plain
 
 
 class Colour(Enum):
@@ -45,9 +45,10 @@ def test_all_types() -> None:
         "number": 1, "ratio": 2, "flag": True, "maybe": "x", "inner": {"name": "a"}, "many": [{"name": "b"}],
         "pair": [3, "c"], "either": ["d", {"name": "e"}], "by_name": {"f": 4}, "colour": "red", "point": [5, 6],
     }
-    assert from_plain(Outer, plain) == Outer(
+    made = Outer(
         1, 2.0, True, "x", Inner("a"), (Inner("b"),), (3, "c"), ("d", Inner("e")), {"f": 4}, Colour.RED, Point(5, 6)
     )
+    assert from_plain(Outer, plain) == made and to_plain(made) == plain
 
 
 def test_what_is_not_there_has_its_default_and_what_nobody_knows_is_passed_over() -> None:

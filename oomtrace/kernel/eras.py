@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+from typing import Optional
 
+from oomtrace.facts import Facts
 from oomtrace.history import eras, releases
+from oomtrace.kernel import meminfo, statistics
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols
 
@@ -14,19 +16,21 @@ def summed_rss(release: str) -> bool:
     return eras.summed_rss(releases.mainline(release))
 
 
-def facts(btf: Btf, symbols: Symbols, release: str) -> Dict[str, object]:
-    """What the decoder needs to know of the running kernel's way to print."""
+def facts(btf: Btf, symbols: Symbols, release: str) -> Facts:
+    """What the decoder needs to know of the running kernel: how it prints, and where its counters lie."""
     at = releases.mainline(release)
-    return {
-        "task_markers": eras.task_markers(at),
+    return Facts(
+        task_markers=eras.task_markers(at),
         # "page_counter: track failcnt only for legacy cgroups" (6.15): on cgroup v2 the report has the counts of
         # memory.events instead.
-        "failcnt_from_events": btf.field("page_counter", "track_failcnt") is not None,
-        "opcode_error": eras.opcode_error(at),
-        "taint_flags": _taint_flags(btf, symbols, eras.taint_flag_count(at)),
+        failcnt_from_events=btf.field("page_counter", "track_failcnt") is not None,
+        opcode_error=eras.opcode_error(at),
+        taint_flags=_taint_flags(btf, symbols, eras.taint_flag_count(at)),
         # 6.10: each flag has a description, printed in a line of its own
-        "taint_names": btf.field("taint_flag", "desc") is not None,
-    }
+        taint_names=btf.field("taint_flag", "desc") is not None,
+        statistics=tuple(statistics.rows(btf, release)),
+        meminfo=meminfo.facts(btf, symbols, release),
+    )
 
 
 def _taint_flags(btf: Btf, symbols: Symbols, most: int) -> Optional[int]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import TYPE_CHECKING, List, Optional
 
 from oomtrace.kernel.symbols import Symbols
+
+if TYPE_CHECKING:
+    from oomtrace.facts import Facts
 
 
 def _text(path: str) -> str:
@@ -55,19 +59,22 @@ def preempt_model(version: str, debugfs_mode: str) -> str:
     return "PREEMPT_RT" if realtime else "PREEMPT"
 
 
-def facts(symbols: Symbols) -> Dict[str, object]:
-    """What the records do not carry of this machine, as plain values for a capture's head."""
+def described(facts: Facts, symbols: Symbols) -> Facts:
+    """The facts of a kernel's build with those of this machine as it runs."""
     uname = os.uname()
     package = re.search(r"\b(Debian \S+) \(", _text("/proc/version"))
     preempt: Optional[str] = None
     if symbols.address("preempt_model_str"):
         preempt = preempt_model(uname.version, _text("/sys/kernel/debug/sched/preempt"))
-    return {
-        "release": uname.release,
-        "version": uname.version.split(" ")[0],
-        "package": package.group(1) if package else None,
-        "preempt": preempt,
-        "machine": uname.machine,
-        "page_kb": os.sysconf("SC_PAGE_SIZE") // 1024,
-        "clock_offset_ns": 0,
-    }
+    return replace(
+        facts,
+        release=uname.release,
+        version=uname.version.split(" ")[0],
+        package=package.group(1) if package else None,
+        preempt=preempt,
+        machine=uname.machine,
+        page_kb=os.sysconf("SC_PAGE_SIZE") // 1024,
+        host=uname.nodename or None,
+        machine_id=_text("/etc/machine-id").strip() or None,
+        boot_id=_text("/proc/sys/kernel/random/boot_id").strip() or None,
+    )

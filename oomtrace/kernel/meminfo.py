@@ -5,8 +5,9 @@ A field has the name that the formats know it by, without its unit. Whether a li
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional
+from typing import Dict, Optional
 
+from oomtrace.facts import CounterAt, FreeArea, MeminfoFacts
 from oomtrace.history import eras, releases
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols
@@ -71,39 +72,41 @@ _LETTERS = (
 )
 _ZONES = ("ZONE_DMA", "ZONE_DMA32", "ZONE_NORMAL", "ZONE_HIGHMEM", "ZONE_MOVABLE", "ZONE_DEVICE")
 
-# [index, unit]: the counter's place in its array, and what it counts: pages, or kilobytes (0)
-Items = Dict[str, List[int]]
 
-
-def _items(btf: Btf, enum: str, names: Dict[str, str], thp_pages: int) -> Items:
-    items: Items = {}
+def _items(btf: Btf, enum: str, names: Dict[str, str], thp_pages: int) -> Dict[str, CounterAt]:
+    items: Dict[str, CounterAt] = {}
     for name, enumerator in names.items():
         index = btf.enumerator_of(enum, enumerator or f"NR_{name.upper()}")
         if index is not None:
-            items[name] = [index, 0 if name in _KB else thp_pages if name in _THP else 1]
+            items[name] = CounterAt(index, 0 if name in _KB else thp_pages if name in _THP else 1)
     return items
 
 
-def facts(btf: Btf, symbols: Symbols, release: str) -> Dict[str, object]:
-    """What the decoder needs to know of this kernel's Mem-Info lines."""
+def facts(btf: Btf, symbols: Symbols, release: str) -> Optional[MeminfoFacts]:
+    """What the decoder needs to know of this kernel's Mem-Info lines; None of types that know nothing of them."""
     thp_pages = 1 if eras.thp_counts_pages(releases.mainline(release)) else _HPAGE_PAGES
     node = _items(btf, "node_stat_item", _NODE, thp_pages)
     zone = _items(btf, "zone_stat_item", _ZONE, 1)
+    letters, free_area = _letters(btf), _free_area(btf)
+    zones = {name: btf.enumerator_of("zone_type", name) for name in _ZONES}
+    cma = btf.enumerator_of("migratetype", "MIGRATE_CMA") is not None
     if btf.enumerator_of("vm_event_item", "THP_FAULT_ALLOC") is None:  # no CONFIG_TRANSPARENT_HUGEPAGE
         node = {name: item for name, item in node.items() if name not in _THP}
-    return {
-        "node": node,
-        "zone": zone,
-        "letters": _letters(btf),
-        "free_area": _free_area(btf),
-        "zones": {name: btf.enumerator_of("zone_type", name) for name in _ZONES},
-        "numa": symbols.address("node_data") is not None,
-        "cma": btf.enumerator_of("migratetype", "MIGRATE_CMA") is not None,
+    if "file_pages" not in node:
+        return None
+    return MeminfoFacts(
+        node=node,
+        zone=zone,
+        letters=letters,
+        free_area=free_area,
+        zones=zones,
+        numa=symbols.address("node_data") is not None,
+        cma=cma,
         # "mm: reduce noise in show_mem for lowmem allocations" (6.1): zones that are of no use are left out …
-        "by_gfp_zone": symbols.address("__show_mem") is not None,
+        by_gfp_zone=symbols.address("__show_mem") is not None,
         # … and the huge pages of nodes that are of no use
-        "hugepages_by_node": symbols.address("hugetlb_show_meminfo") is None,
-    }
+        hugepages_by_node=symbols.address("hugetlb_show_meminfo") is None,
+    )
 
 
 def _letters(btf: Btf) -> str:
@@ -112,10 +115,10 @@ def _letters(btf: Btf) -> str:
     return "".join(known.get(number, "?") for number in range(btf.enumerator_of("migratetype", "MIGRATE_TYPES") or 0))
 
 
-def _free_area(btf: Btf) -> Optional[Dict[str, int]]:
+def _free_area(btf: Btf) -> Optional[FreeArea]:
     """The shape of zone->free_area[]; its lists come first, 16 bytes for each migrate type."""
     areas, nr_free, area = btf.field("zone", "free_area"), btf.field("free_area", "nr_free"), btf.struct_id("free_area")
     if areas is None or nr_free is None or area is None:
         return None
     size = btf.size_bytes(area)
-    return {"orders": btf.size_bytes(areas.type_id) // size, "bytes": size, "nr_free": nr_free.offset_bytes}
+    return FreeArea(btf.size_bytes(areas.type_id) // size, size, nr_free.offset_bytes)

@@ -6,8 +6,9 @@ so what its BTF lacks is not printed either. (5.3 to 5.9 keep no BTF that oomtra
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
+from oomtrace.facts import CounterAt, StatisticsRow
 from oomtrace.history import eras, releases
 from oomtrace.history.releases import Version
 from oomtrace.history.statistics import tables
@@ -65,8 +66,6 @@ _SUMS = {"pgscan": _PGSCAN, "pgsteal": tuple(name.replace("SCAN", "STEAL") for n
 _EVENTS = {"numa_pages_migrated": "NUMA_PAGE_MIGRATE"}  # vmstat_text[] names it otherwise
 _BY_KHUGEPAGED = ("PGSCAN_KHUGEPAGED", "PGSTEAL_KHUGEPAGED")
 
-CounterRow = Dict[str, object]
-
 
 def _unit(name: str, thp_counts_pages: bool) -> int:
     if name in _BYTES or name.startswith(_PLAIN):
@@ -86,18 +85,20 @@ def _state_item(btf: Btf, name: str) -> Optional[int]:
     return next((item for item in found if item is not None), None)
 
 
-def _state_rows(btf: Btf, names: Sequence[str], at: Version) -> List[CounterRow]:
-    rows: List[CounterRow] = []
+def _state_rows(btf: Btf, names: Sequence[str], at: Version) -> List[StatisticsRow]:
+    rows: List[StatisticsRow] = []
     for name in names:
         if name == "slab":
             parts = [_state_item(btf, part) for part in ("slab_reclaimable", "slab_unreclaimable")]
-            rows.append({"name": name, "array": "state", "items": [[part, 1] for part in parts if part is not None]})
+            both = tuple(CounterAt(part, 1) for part in parts if part is not None)
+            rows.append(StatisticsRow(name, "state", both))
             continue
         if name in _NEEDS and btf.enumerator_of("vm_event_item", _NEEDS[name]) is None:
             continue
         item = _state_item(btf, name)
         if item is not None and name != "hugetlb":  # only where cgroup2 is mounted to account it (6.13+)
-            rows.append({"name": name, "array": "state", "items": [[item, _unit(name, eras.thp_counts_pages(at))]]})
+            one = CounterAt(item, _unit(name, eras.thp_counts_pages(at)))
+            rows.append(StatisticsRow(name, "state", (one,)))
     return rows
 
 
@@ -108,22 +109,22 @@ def _event_enumerators(name: str, at: Version) -> Sequence[str]:
     return [each for each in _SUMS[name] if each not in _BY_KHUGEPAGED or eras.khugepaged_scans(at)]
 
 
-def _event_rows(btf: Btf, names: Sequence[str], at: Version) -> List[CounterRow]:
-    rows: List[CounterRow] = []
+def _event_rows(btf: Btf, names: Sequence[str], at: Version) -> List[StatisticsRow]:
+    rows: List[StatisticsRow] = []
     for name in names:
         enumerators = _event_enumerators(name, at)
         items = [btf.enumerator_of("vm_event_item", enumerator) for enumerator in enumerators]
         array = "events"
         if name in _SUMS and items[0] is None:  # 7.1+: node counters
             array, items = "state", [btf.enumerator_of("node_stat_item", enumerator) for enumerator in enumerators]
-        found = [[item, 1] for item in items if item is not None]
+        found = tuple(CounterAt(item, 1) for item in items if item is not None)
         if found:
-            rows.append({"name": name, "array": array, "items": found})
+            rows.append(StatisticsRow(name, array, found))
     return rows
 
 
-def rows(btf: Btf, release: str) -> List[CounterRow]:
-    """The printed lines in order: name, array, and [item, unit] pairs that are added up."""
+def rows(btf: Btf, release: str) -> List[StatisticsRow]:
+    """The printed lines in order."""
     at = releases.mainline(release)
     state, events = tables(at)
     return _state_rows(btf, state, at) + _event_rows(btf, events, at)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, Optional, Tuple
+from dataclasses import replace
+from typing import Callable, Optional, Tuple
 
-from oomtrace.kernel import eras, header, machine, meminfo, probes, statistics
+from oomtrace.facts import Facts
+from oomtrace.kernel import eras, header, machine, probes
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.origin import BTF
 from oomtrace.kernel.symbols import Symbols
@@ -25,14 +27,9 @@ def make(base: int, say: Callable[[str], None]) -> Plan:
         targets = probes.resolve(symbols)
         text = source.source()
 
-        def answers(types: Btf) -> Tuple[header.Header, Dict[str, Any]]:
+        def answers(types: Btf) -> Tuple[header.Header, Facts]:
             made = header.generate(text, types, symbols, machine.possible_cpus(), eras.summed_rss(release), mark)
-            facts = {
-                **eras.facts(types, symbols, release),
-                "statistics": statistics.rows(types, release),
-                "meminfo": meminfo.facts(types, symbols, release),
-            }
-            return made, facts
+            return made, eras.facts(types, symbols, release)
 
         known = structures.learn(compiler, answers, say)
         made, facts = answers(known.types)
@@ -47,7 +44,7 @@ def make(base: int, say: Callable[[str], None]) -> Plan:
         type_ids=tuple(_type_id(target, known) for target in targets),
         addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
         base=base,
-        facts={**facts, "offsets_bytes": dict(made.offsets_bytes)},
+        facts=replace(facts, offsets_bytes=dict(made.offsets_bytes)).to_plain(),
         missing=made.missing,
         origin=known.origin,
         lost=known.lost,

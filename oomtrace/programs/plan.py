@@ -22,7 +22,7 @@ class Plan:
     type_ids: Tuple[Optional[int], ...]  # likewise: of those that can be entered directly
     addresses: Tuple[int, ...]  # in the order of the image's marks
     base: int
-    facts: Dict[str, Any]
+    facts: Dict[str, Any]  # facts.Facts as JSON has them: a start with a kept plan has no time to read them
     missing: Tuple[str, ...]
     origin: str  # where the kernel's structures are from
     lost: Tuple[str, ...]  # what cannot be told for want of BTF

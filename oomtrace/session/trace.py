@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
 
 from oomtrace.kernel import machine, privileges, probes
@@ -77,7 +78,8 @@ class Trace:
         symbols = Symbols.load()
         watched = f"charge_{self._charges}" not in self._skipped_programs
         charges = self._charges if watched else "off"
-        facts, _ = Facts.from_plain({**machine.facts(symbols), **self._plan.facts, "charges": charges})
+        known, _ = Facts.from_plain(self._plan.facts)
+        facts = replace(machine.described(known, symbols), charges=charges)
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver())
         receiver = Receiver(facts, names, "exit_mmap_return" not in self._skipped_programs)
         tracer.lock()

@@ -9,7 +9,7 @@ from typing import Any, List, Optional, Tuple
 import pytest
 
 from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
-from oomtrace.kernel import eras, header, headers, statistics
+from oomtrace.kernel import eras, header, headers
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.origin import HEADERS
 from oomtrace.kernel.symbols import Symbols
@@ -70,7 +70,6 @@ def test_all_that_is_asked_is_noted() -> None:
     noted, symbols = headers.Asked(), Symbols(b"ffffffff81000000 T _stext\n")
     header.generate(source.source(), noted, symbols, 1, False, lambda index: index)
     eras.facts(noted, symbols, "6.1.0")
-    statistics.rows(noted, "6.1.0")
     assert {"task_struct", "memcg_vmstats", "taint_flag", "percpu_counter"} <= noted.structs
     assert {"node_stat_item", "memcg_stat_item", "vm_event_item"} <= noted.enums
     assert "memory_cgrp_id" in noted.enumerators
