@@ -88,11 +88,10 @@ def command(
         raise OomtraceError("--global-only and --memcg-only leave nothing to wait for", None, EXIT_USAGE)
     bound, captures = shelf.shelf(keep, keep_bytes, output), target(output)
     channels = tell.opened({name: wanted.pop(name) for name in tell.modules()})
-    trace = Trace(say if verbose else nothing, say, charges, buffer_bytes)
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(pid_file, ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
-        trace.start()
+        trace = Trace.start(say if verbose else nothing, say, charges, buffer_bytes)
         stack.callback(trace.close)
         say(f"oomtrace: ready ({trace.probes} probes)")
         ready.announce()

@@ -148,8 +148,7 @@ def _record(asked: int, write: int) -> None:
     from oomtrace.session.trace import Trace
 
     fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
-    trace = Trace(lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text))
-    trace.start()
+    trace = Trace.start(lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text))
     try:
         _send(write, "probes", trace.probes)
         threading.Thread(target=_answer, args=(asked, write, trace), daemon=True).start()

@@ -255,8 +255,7 @@ def attach_and_detach(times):
         subprocess.run(["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"], check=True)
 
     def once():
-        trace = Trace(lambda _: None, lambda _: None)
-        trace.start()
+        trace = Trace.start(lambda _: None, lambda _: None)
         for _event in trace.events(time.monotonic() + 0.05):
             pass
         trace.close()

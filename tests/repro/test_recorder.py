@@ -21,7 +21,7 @@ class FakeTrace:
 
     probes = 1
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self) -> None:
         self._lost = 0
         self._ended: List[int] = []
 
@@ -30,8 +30,11 @@ class FakeTrace:
         self._lost += 1
         return self._lost
 
-    def start(self) -> None:
-        signal.signal(signal.SIGTERM, lambda number, _: self._ended.append(number))
+    @classmethod
+    def start(cls, *_: object) -> FakeTrace:
+        made = cls()
+        signal.signal(signal.SIGTERM, lambda number, _: made._ended.append(number))
+        return made
 
     def events(self) -> Iterator[Any]:
         yield "first"
