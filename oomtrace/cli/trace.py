@@ -17,7 +17,7 @@ from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
 from oomtrace.kernel.probes import CHARGES
 from oomtrace.session.select import Selection
-from oomtrace.session.trace import Trace
+from oomtrace.session.trace import LiveTrace
 
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
@@ -91,7 +91,7 @@ def command(
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(pid_file, ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
-        trace = Trace.start(say if verbose else nothing, say, charges, buffer_bytes)
+        trace = LiveTrace.start(say if verbose else nothing, say, charges, buffer_bytes)
         stack.callback(trace.close)
         say(f"oomtrace: ready ({trace.probes} probes)")
         ready.announce()

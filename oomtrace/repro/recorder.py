@@ -22,7 +22,7 @@ from oomtrace.errors import OomtraceError
 
 if TYPE_CHECKING:  # importing it for real would bring in what the trace needs
     from oomtrace.session.receive import Traced
-    from oomtrace.session.trace import Trace
+    from oomtrace.session.trace import LiveTrace
 
 _PR_SET_PDEATHSIG = 1
 _LENGTH = struct.Struct("<Q")
@@ -145,10 +145,10 @@ def _trace(parent: int, asked: int, write: int) -> None:
 
 def _record(asked: int, write: int) -> None:
     # Imported here: bcc and what comes with it must not be part of the process that forks.
-    from oomtrace.session.trace import Trace
+    from oomtrace.session.trace import LiveTrace
 
     fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
-    trace = Trace.start(lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text))
+    trace = LiveTrace.start(lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text))
     try:
         _send(write, "probes", trace.probes)
         threading.Thread(target=_answer, args=(asked, write, trace), daemon=True).start()
@@ -159,7 +159,7 @@ def _record(asked: int, write: int) -> None:
         trace.close()
 
 
-def _answer(asked: int, write: int, trace: "Trace") -> None:
+def _answer(asked: int, write: int, trace: "LiveTrace") -> None:
     """Tell what is lost whenever it is asked: in a thread, as the trace itself may be waiting for the next OOM."""
     while os.read(asked, 1):
         _send(write, "lost", trace.lost)

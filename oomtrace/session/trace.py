@@ -26,8 +26,8 @@ _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs
 _LAST_S = 1.0  # for what is in hand at the end
 
 
-class Trace:
-    """A running trace: made by ``Trace.start``, ended by ``close``.
+class LiveTrace:
+    """A running trace: made by ``LiveTrace.start``, ended by ``close``.
 
     ``probes``: how many functions it has entered. ``received``: how many records have come.
     """
@@ -45,7 +45,7 @@ class Trace:
         self.received = 0
 
     @classmethod
-    def start(cls, say: Say, warn: Say, charges: str = "batch", buffer_bytes: Optional[int] = None) -> Trace:
+    def start(cls, say: Say, warn: Say, charges: str = "batch", buffer_bytes: Optional[int] = None) -> LiveTrace:
         """Get the programs and attach them. Raises OomtraceError with what a person can do about it.
 
         ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel. ``charges`` is one of

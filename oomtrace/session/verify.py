@@ -82,7 +82,6 @@ class KernelLog:
         self._last: Optional[OomEvent] = None
         self._of_last = 0  # how many of the records are its own
         self._aside: Deque[OomEvent] = deque(maxlen=_ASIDE)  # the reports before it
-        self.overrun = False
 
     def _drain(self) -> bool:
         """Whether something has come."""
@@ -93,9 +92,8 @@ class KernelLog:
             except BlockingIOError:
                 return len(self._records) > before
             except OSError as error:
-                if error.errno != errno.EPIPE:
+                if error.errno != errno.EPIPE:  # records were overwritten before they were read: the next read goes on
                     raise
-                self.overrun = True  # records were overwritten before they were read; the next read goes on
 
     def check(self, event: OomEvent) -> Comparison:
         """The event beside the kernel's report of the same kill; no lines for what the kernel does not report."""

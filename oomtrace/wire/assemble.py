@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from oomtrace.wire.layout import TraceRecord
-from oomtrace.wire.records import Kind, RecBegin, RecMemcg, RecReleased, RecTask
+from oomtrace.wire.records import RecBegin, RecMemcg, RecordKind, RecReleased, RecTask
 
 # After the last record of an OOM whose end no record marks (a group kill, no victim, lost records).
 QUIET_NS = 250_000_000
@@ -24,13 +24,14 @@ RELEASE_NS = 3_000_000_000
 AGE_NS = 120_000_000_000
 
 _MATTERS = frozenset((
-    Kind.CHOSEN, Kind.NO_VICTIM, Kind.KILLED, Kind.HEADER, Kind.WAIT, Kind.WAITED, Kind.FAILED,
+    RecordKind.CHOSEN, RecordKind.NO_VICTIM, RecordKind.KILLED, RecordKind.HEADER,
+    RecordKind.WAIT, RecordKind.WAITED, RecordKind.FAILED,
 ))
-_OPENS = frozenset((Kind.BEGIN, Kind.CHOSEN, Kind.HEADER))  # what a decision comes after
-_DECIDES = frozenset((Kind.NO_VICTIM, Kind.KILLED, Kind.DONE))
+_OPENS = frozenset((RecordKind.BEGIN, RecordKind.CHOSEN, RecordKind.HEADER))  # what a decision comes after
+_DECIDES = frozenset((RecordKind.NO_VICTIM, RecordKind.KILLED, RecordKind.DONE))
 # What tells where an OOM stands. Most records do not (tasks, by the thousands), and are not looked at further.
-_TELLING = _MATTERS | _OPENS | _DECIDES | {Kind.RELEASED}
-_OF_CALLS = frozenset((Kind.BEGIN, Kind.CHOSEN))
+_TELLING = _MATTERS | _OPENS | _DECIDES | {RecordKind.RELEASED}
+_OF_CALLS = frozenset((RecordKind.BEGIN, RecordKind.CHOSEN))
 
 
 @dataclass
@@ -71,13 +72,13 @@ class Oom:
         self.matters = self.matters or record.kind in _MATTERS
         self._opened = self._opened or record.kind in _OPENS
         self._decided = self._decided or record.kind in _DECIDES
-        if record.kind is Kind.BEGIN:
+        if record.kind is RecordKind.BEGIN:
             self.memcg = record.read(RecBegin).memcg
-        elif record.kind is Kind.DONE:
+        elif record.kind is RecordKind.DONE:
             self._done = True
-        elif record.kind is Kind.KILLED:
+        elif record.kind is RecordKind.KILLED:
             self._killed.add(record.read(RecTask).row.mm)
-        elif record.kind is Kind.RELEASED:
+        elif record.kind is RecordKind.RELEASED:
             self._released.add(record.read(RecReleased).mm)
 
     def sort(self) -> None:
@@ -105,9 +106,9 @@ class Oom:
     def _group_kill(self) -> bool:
         """Whether memory.oom.group applies, which adds kills after the first: from the victim's memcg up to the full
         one (mm/memcontrol.c, mem_cgroup_get_oom_group; the root of the hierarchy does not count)."""
-        found = (record.read(RecMemcg) for record in self.records if record.kind is Kind.MEMCG)
+        found = (record.read(RecMemcg) for record in self.records if record.kind is RecordKind.MEMCG)
         memcgs = {record.memcg: record for record in found}
-        victims = [record.read(RecTask) for record in self.records if record.kind is Kind.VICTIM]
+        victims = [record.read(RecTask) for record in self.records if record.kind is RecordKind.VICTIM]
         at = victims[0].row.memcg if victims else 0
         while at in memcgs and memcgs[at].parent:
             if memcgs[at].oom_group > 0:
@@ -134,7 +135,7 @@ class Assembler:
         oom.add(record, now_ns)
         if record.kind not in _OF_CALLS:
             return
-        if record.kind is Kind.BEGIN:
+        if record.kind is RecordKind.BEGIN:
             self._last_begin = max(self._last_begin, record.oom_id)
         else:
             self._follows(oom)

@@ -23,8 +23,8 @@ from oomtrace.facts import Facts
 from oomtrace.model import OomEvent, Part
 from oomtrace.wire.assemble import Assembler
 from oomtrace.wire.decode import Decoder
-from oomtrace.wire.frames import MAGIC as MAGIC
-from oomtrace.wire.frames import MAGIC_WORD, TAGS, frames, packed
+from oomtrace.wire.framing import MAGIC as MAGIC
+from oomtrace.wire.framing import MAGIC_WORD, TAGS, frames, packed
 from oomtrace.wire.layout import Layout, TraceRecord
 
 _MAX_LAYOUT_BYTES = 64 << 10  # of its text: several times what there is

@@ -9,7 +9,7 @@ from oomtrace.wire import stack
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.memcgs import Memcgs
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.records import Kind, RecCharged, RecEffort
+from oomtrace.wire.records import RecCharged, RecEffort, RecordKind
 
 
 def growth(records: OomRecords, oom_id: int, memcgs: Memcgs) -> tuple[Growth, ...]:
@@ -22,14 +22,14 @@ def growth(records: OomRecords, oom_id: int, memcgs: Memcgs) -> tuple[Growth, ..
             memcg=memcgs.path_of(record.memcg),
             window_ns=max(0, oom_id - record.since_ns),
         )
-        for record in records.all(Kind.CHARGED, RecCharged)
+        for record in records.all(RecordKind.CHARGED, RecCharged)
     }
     return tuple(sorted(found.values(), key=lambda grown: -grown.charged_pages))
 
 
 def reclaim(records: OomRecords, oom_id: int) -> Optional[Reclaim]:
     """What the task that invoked the OOM killer had tried just before."""
-    effort = records.first(Kind.EFFORT, RecEffort)
+    effort = records.first(RecordKind.EFFORT, RecEffort)
     if effort is None:
         return None
     return Reclaim(
@@ -44,12 +44,12 @@ def failure(records: OomRecords) -> Optional[Failure]:
     """A charge that failed, where this is one."""
     if records.failed is None:
         return None
-    effort = records.first(Kind.EFFORT, RecEffort)
+    effort = records.first(RecordKind.EFFORT, RecEffort)
     return Failure(effort.suppressed if effort else 0)
 
 
 def failed_stack(records: OomRecords) -> Optional[Stack]:
     """Where a charge that failed was made."""
-    effort = records.last(Kind.EFFORT, RecEffort)
+    effort = records.last(RecordKind.EFFORT, RecEffort)
     frames = [stack.frame(address, records.name_of(address)) for address in effort.frames if address] if effort else []
     return Stack(entries=tuple(frames)) if frames else None

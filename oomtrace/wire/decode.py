@@ -11,13 +11,13 @@ from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import Layout
 from oomtrace.wire.memcgs import Memcgs
 from oomtrace.wire.oom_records import NameOf, OomRecords
-from oomtrace.wire.records import Kind
+from oomtrace.wire.records import RecordKind
 from oomtrace.wire.tasks import Tasks
 from oomtrace.wire.to_origin import origin
 from oomtrace.wire.to_report import kind_of, report
 from oomtrace.wire.to_trace import trace
 
-LATE = frozenset((Kind.RELEASED, Kind.REAPED))  # what comes of an OOM at any time after the kill
+LATE = frozenset((RecordKind.RELEASED, RecordKind.REAPED))  # what comes of an OOM at any time after the kill
 
 
 class Decoder:

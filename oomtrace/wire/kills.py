@@ -8,10 +8,10 @@ from typing import Optional
 from oomtrace.model import Exiting, Kill, Reap, Release, Sharing
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.records import Kind, RecKillLine, RecReaped, RecReleased, RecTask, TaskRow
+from oomtrace.wire.records import RecKillLine, RecordKind, RecReaped, RecReleased, RecTask, TaskRow
 
-_OF_KILLS = frozenset((Kind.KILL, Kind.KILLED, Kind.KILL_LINE))
-_OF_DEATHS = frozenset((Kind.KILL, Kind.KILLED, Kind.SIGNALLED))
+_OF_KILLS = frozenset((RecordKind.KILL, RecordKind.KILLED, RecordKind.KILL_LINE))
+_OF_DEATHS = frozenset((RecordKind.KILL, RecordKind.KILLED, RecordKind.SIGNALLED))
 
 
 def kills(records: OomRecords) -> tuple[Kill, ...]:
@@ -19,9 +19,9 @@ def kills(records: OomRecords) -> tuple[Kill, ...]:
     found: list[Kill] = []
     message: Optional[str] = None
     for record in records.of(_OF_KILLS):
-        if record.kind is Kind.KILL:
+        if record.kind is RecordKind.KILL:
             message = text_of(record.read(RecTask).message)
-        elif record.kind is Kind.KILLED:
+        elif record.kind is RecordKind.KILLED:
             found.append(_kill(record.read(RecTask).row, message, record.time_ns, records.facts.page_kb))
         elif found:
             line = record.read(RecKillLine)
@@ -56,7 +56,7 @@ def _as_printed(kill: Kill, line: RecKillLine) -> Kill:
 def exiting(records: OomRecords) -> Optional[Exiting]:
     """The victim that __oom_kill_process found without an mm (find_lock_task_mm): it is not killed."""
     found = records.of(_OF_DEATHS)
-    if len(found) != 1 or found[0].kind is not Kind.KILL:
+    if len(found) != 1 or found[0].kind is not RecordKind.KILL:
         return None
     kill = found[0].read(RecTask)
     return Exiting(kill.row.pid, text_of(kill.row.comm), text_of(kill.message))
@@ -64,10 +64,10 @@ def exiting(records: OomRecords) -> Optional[Exiting]:
 
 def sharing(records: OomRecords) -> tuple[Sharing, ...]:
     """Who was killed besides the victims, for having the same mm; kernels from 4.9 on do not say so."""
-    victims = {record.row.tgid for record in records.all(Kind.KILLED, RecTask)}
+    victims = {record.row.tgid for record in records.all(RecordKind.KILLED, RecTask)}
     found = {
         record.row.tgid: Sharing(record.row.pid, text_of(record.row.comm))
-        for record in records.all(Kind.SIGNALLED, RecTask)
+        for record in records.all(RecordKind.SIGNALLED, RecTask)
         if record.row.tgid not in victims
     }
     return tuple(found.values())
@@ -77,7 +77,7 @@ def releases(records: OomRecords) -> tuple[Release, ...]:
     """When each victim's memory was free. What the oom_reaper had taken before is not in the pages."""
     return tuple(
         Release(record.tgid, "exit", record.header.time_ns, record.anon_pages)
-        for record in records.all(Kind.RELEASED, RecReleased)
+        for record in records.all(RecordKind.RELEASED, RecReleased)
     )
 
 
@@ -93,5 +93,5 @@ def reaps(records: OomRecords) -> tuple[Reap, ...]:
             shmem_rss_kb=record.shmem_kb if record.reaped else None,
             time_ns=record.header.time_ns,
         )
-        for record in records.all(Kind.REAPED, RecReaped)
+        for record in records.all(RecordKind.REAPED, RecReaped)
     )

@@ -12,7 +12,7 @@ from struct import Struct as Packed
 from typing import Any, Optional, Type, TypeVar
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
-from oomtrace.wire.records import Chars, Kind, Struct, struct_name, struct_of
+from oomtrace.wire.records import Chars, RecordKind, Struct, struct_name, struct_of
 
 _SCALARS: dict[str, Any] = {
     "u8": ctypes.c_uint8,
@@ -102,8 +102,8 @@ class _Form:
     __slots__ = ("kind", "struct", "least_bytes")
 
     def __init__(self, name: str, structs: dict[str, Type[ctypes.Structure]]) -> None:
-        self.kind = Kind.__members__.get(name[len("REC_"):], Kind.OTHER)
-        self.struct = structs.get(name.lower() if self.kind is Kind.OTHER else struct_name(self.kind))
+        self.kind = RecordKind.__members__.get(name[len("REC_"):], RecordKind.OTHER)
+        self.struct = structs.get(name.lower() if self.kind is RecordKind.OTHER else struct_name(self.kind))
         self.least_bytes = 0
         if self.struct is not None:
             message = getattr(self.struct, "message", None)
@@ -121,7 +121,8 @@ class TraceRecord:
     __slots__ = ("kind", "seq", "oom_id", "time_ns", "raw", "_struct", "_body")
 
     def __init__(
-        self, kind: Kind, seq: Optional[int], oom_id: int, time_ns: int, struct: Type[ctypes.Structure], raw: bytes
+        self, kind: RecordKind, seq: Optional[int], oom_id: int, time_ns: int, struct: Type[ctypes.Structure],
+        raw: bytes,
     ) -> None:
         self.kind = kind
         self.seq = seq

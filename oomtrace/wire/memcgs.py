@@ -10,7 +10,7 @@ from oomtrace.model import Memcg, MemcgLevel, MemcgStats, PageCounter
 from oomtrace.wire import statistics
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.records import Counter, Kind, RecMemcg, RecStats, RecUsage
+from oomtrace.wire.records import Counter, RecMemcg, RecordKind, RecStats, RecUsage
 
 
 class Memcgs:
@@ -20,7 +20,7 @@ class Memcgs:
         self._records = records
         self._facts = records.facts
         self._page_kb = records.facts.page_kb
-        self._by_address = {record.memcg: record for record in records.all(Kind.MEMCG, RecMemcg)}
+        self._by_address = {record.memcg: record for record in records.all(RecordKind.MEMCG, RecMemcg)}
         self._paths: dict[int, Optional[str]] = {}  # as many tasks lie in one memcg
 
     def chain(self, memcg: int) -> list[RecMemcg]:
@@ -42,18 +42,18 @@ class Memcgs:
 
     def full(self) -> Optional[Memcg]:
         """The memcg that ran out, where one did; else what there is of the machine's protection, which 6.19+ prints."""
-        begin, protection = self._records.begin, self._records.first(Kind.PROTECTION, RecMemcg)
+        begin, protection = self._records.begin, self._records.first(RecordKind.PROTECTION, RecMemcg)
         if begin is None or not begin.memcg:
             return self._protected(Memcg(), protection) if protection else None
-        counters = self._records.last(Kind.COUNTERS, RecMemcg)
-        if counters is None and not self._records.has(Kind.BEGIN):
+        counters = self._records.last(RecordKind.COUNTERS, RecMemcg)
+        if counters is None and not self._records.has(RecordKind.BEGIN):
             # A wait or a failure: there is no report to be like.
             counters = next(iter(self.chain(begin.memcg)), None)
         path = self.path_of(begin.memcg)
-        stats = self._records.last(Kind.STATS, RecStats)
+        stats = self._records.last(RecordKind.STATS, RecStats)
         listed = statistics.values(stats, self._facts.statistics) if stats else None
         version = {0: 1, 1: 2}.get(counters.on_dfl) if counters else None
-        printed = {record.line: record for record in self._records.all(Kind.USAGE, RecUsage)}
+        printed = {record.line: record for record in self._records.all(RecordKind.USAGE, RecUsage)}
         memcg = Memcg(
             path=path,
             memory=_usage(printed.get(0)) or self._memory(counters, version),

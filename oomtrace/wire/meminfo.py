@@ -13,8 +13,8 @@ from oomtrace.facts import CounterAt, FreeArea, MeminfoFacts
 from oomtrace.model import Counters, HugePages, MemInfo, Node, Zone
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.printed import Printed, ZoneKey
-from oomtrace.wire.records import Kind, RecMemory, RecNode, RecReport, RecZone
+from oomtrace.wire.printed import PrintedMeminfo, ZoneKey
+from oomtrace.wire.records import RecMemory, RecNode, RecordKind, RecReport, RecZone
 
 _MAX_RECLAIM_RETRIES = 16  # kswapd has failed that often: the node counts as unreclaimable
 _GLOBAL = (
@@ -33,8 +33,8 @@ class HeldMeminfo:
         self._memory = memory
         self._facts = facts
         self._area = area
-        self._nodes = records.all(Kind.NODE, RecNode)
-        self._zones = [zone for zone in records.all(Kind.ZONE, RecZone) if zone.present]  # populated_zone
+        self._nodes = records.all(RecordKind.NODE, RecNode)
+        self._zones = [zone for zone in records.all(RecordKind.ZONE, RecZone) if zone.present]  # populated_zone
         self._kb = records.facts.page_kb
 
     def meminfo(self, nodemask: Optional[Sequence[int]], gfp_mask: int) -> MemInfo:
@@ -148,7 +148,7 @@ class HeldMeminfo:
 
 def held(records: OomRecords, decision: RecReport) -> Optional[MemInfo]:
     """What the structures held. None if the records have nothing of it, or nothing says how to read them."""
-    memory, facts = records.first(Kind.MEMORY, RecMemory), records.facts.meminfo
+    memory, facts = records.first(RecordKind.MEMORY, RecMemory), records.facts.meminfo
     if memory is None or facts is None or facts.free_area is None:
         return None
     nodemask = decision.nodemask if decision.has_nodemask else None
@@ -187,7 +187,7 @@ def slab_outweighs(memory: MemInfo) -> bool:
     return memory.counters.get("slab_unreclaimable_pages", 0) > total
 
 
-def overlaid(under: Optional[MemInfo], printed: Printed) -> Optional[MemInfo]:
+def overlaid(under: Optional[MemInfo], printed: PrintedMeminfo) -> Optional[MemInfo]:
     """The Mem-Info part with the numbers that the kernel printed, where it did."""
     if under is None and not printed.counters:
         return None
@@ -212,7 +212,7 @@ def _newer(under: Counters, printed: Counters) -> dict[str, int]:
     return {**under, **printed}
 
 
-def _zone(zone: Zone, printed: Printed, key: ZoneKey) -> Zone:
+def _zone(zone: Zone, printed: PrintedMeminfo, key: ZoneKey) -> Zone:
     line = printed.zones[key]
     return Zone(
         node=zone.node,

@@ -7,7 +7,7 @@ from typing import Callable, Iterable, Optional, Type
 
 from oomtrace.facts import Facts
 from oomtrace.wire.layout import Layout, S, TraceRecord
-from oomtrace.wire.records import Kind, RecBegin, RecReport, RecStack, RecTask, TaskRow
+from oomtrace.wire.records import RecBegin, RecordKind, RecReport, RecStack, RecTask, TaskRow
 
 NameOf = Callable[[int], Optional[str]]  # "symbol+0x1/0x2" for a return address, None for what is no code
 
@@ -24,28 +24,28 @@ class OomRecords:
         self.facts = facts
         self.name_of = name_of
         self.constants = layout.constants
-        self._by_kind: dict[Kind, list[TraceRecord]] = {}
+        self._by_kind: dict[RecordKind, list[TraceRecord]] = {}
         for record in self.in_order:
             self._by_kind.setdefault(record.kind, []).append(record)
 
-    def has(self, *kinds: Kind) -> bool:
+    def has(self, *kinds: RecordKind) -> bool:
         """Whether there is a record of one of these kinds."""
         return any(kind in self._by_kind for kind in kinds)
 
-    def all(self, kind: Kind, struct: Type[S]) -> list[S]:
+    def all(self, kind: RecordKind, struct: Type[S]) -> list[S]:
         """All records of a kind."""
         return [record.read(struct) for record in self._by_kind.get(kind, ())]
 
-    def of(self, kinds: frozenset[Kind]) -> list[TraceRecord]:
+    def of(self, kinds: frozenset[RecordKind]) -> list[TraceRecord]:
         """Those of some kinds, in order."""
         return [record for record in self.in_order if record.kind in kinds]
 
-    def first(self, kind: Kind, struct: Type[S]) -> Optional[S]:
+    def first(self, kind: RecordKind, struct: Type[S]) -> Optional[S]:
         """The first of a kind, or None."""
         found = self._by_kind.get(kind)
         return found[0].read(struct) if found else None
 
-    def last(self, kind: Kind, struct: Type[S]) -> Optional[S]:
+    def last(self, kind: RecordKind, struct: Type[S]) -> Optional[S]:
         """The last of a kind, or None."""
         found = self._by_kind.get(kind)
         return found[-1].read(struct) if found else None
@@ -57,27 +57,27 @@ class OomRecords:
     @cached_property
     def waiting(self) -> Optional[RecBegin]:
         """A wait of a memcg whose OOM killing is disabled, or its end."""
-        return self.first(Kind.WAIT, RecBegin) or self.first(Kind.WAITED, RecBegin)
+        return self.first(RecordKind.WAIT, RecBegin) or self.first(RecordKind.WAITED, RecBegin)
 
     @cached_property
     def failed(self) -> Optional[RecBegin]:
         """A charge that failed without a kill."""
-        return self.first(Kind.FAILED, RecBegin)
+        return self.first(RecordKind.FAILED, RecBegin)
 
     @cached_property
     def begin(self) -> Optional[RecBegin]:
         """With what it began."""
-        return self.first(Kind.BEGIN, RecBegin) or self.waiting or self.failed
+        return self.first(RecordKind.BEGIN, RecBegin) or self.waiting or self.failed
 
     @cached_property
     def chosen(self) -> Optional[RecReport]:
         """The decision, at oom_kill_process."""
-        return self.first(Kind.CHOSEN, RecReport)
+        return self.first(RecordKind.CHOSEN, RecReport)
 
     @cached_property
     def header(self) -> Optional[RecReport]:
         """The beginning of what the kernel printed; None if it has printed nothing."""
-        return self.first(Kind.HEADER, RecReport) or self.first(Kind.NO_VICTIM, RecReport)
+        return self.first(RecordKind.HEADER, RecReport) or self.first(RecordKind.NO_VICTIM, RecReport)
 
     @cached_property
     def decision(self) -> Optional[RecReport]:
@@ -87,10 +87,10 @@ class OomRecords:
     @cached_property
     def stack(self) -> Optional[RecStack]:
         """The stack of the task that invoked the OOM killer."""
-        return self.first(Kind.STACK, RecStack)
+        return self.first(RecordKind.STACK, RecStack)
 
     @cached_property
     def victim(self) -> Optional[TaskRow]:
         """The task that was chosen."""
-        found = self.first(Kind.VICTIM, RecTask)
+        found = self.first(RecordKind.VICTIM, RecTask)
         return found.row if found else None

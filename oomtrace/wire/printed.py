@@ -10,7 +10,7 @@ from typing import Iterable, Optional, Tuple
 
 from oomtrace.model import HugePages, SlabCache
 from oomtrace.wire.layout import TraceRecord, text_of
-from oomtrace.wire.records import Kind, RecFormat, RecPrint
+from oomtrace.wire.records import RecFormat, RecordKind, RecPrint
 
 _LABEL = re.compile(r"([A-Za-z_]+)(?:\((\w+)\))?[:=] ?%l?[ud]([kK]B)?")
 _CONVERSION = re.compile(r"%[-0-9]*(?P<long>l{0,2})(?P<kind>[dus])")
@@ -29,7 +29,7 @@ _TAIL = (
     ("pages hwpoisoned", ("hwpoisoned_pages",)),
 )
 
-_OF_PRINTS = frozenset((Kind.FORMAT, Kind.PRINT))
+_OF_PRINTS = frozenset((RecordKind.FORMAT, RecordKind.PRINT))
 
 ZoneKey = Tuple[Optional[int], str]  # node, None without NUMA; name
 
@@ -44,7 +44,7 @@ class ZoneLines:
         self.total_kb: Optional[int] = None
 
 
-class Printed:
+class PrintedMeminfo:
     """The numbers that the kernel printed; what it did not print is not in here."""
 
     def __init__(self, records: Iterable[TraceRecord]) -> None:
@@ -58,9 +58,9 @@ class Printed:
         self._node: Optional[int] = None  # of the zone line that has begun
         self._zone = ZoneLines()
         kept = [record for record in records if record.kind in _OF_PRINTS]
-        formats = (record.read(RecFormat) for record in kept if record.kind is Kind.FORMAT)
+        formats = (record.read(RecFormat) for record in kept if record.kind is RecordKind.FORMAT)
         texts = {record.format: _plain(text_of(record.text)) for record in formats}
-        for record in (record.read(RecPrint) for record in kept if record.kind is Kind.PRINT):
+        for record in (record.read(RecPrint) for record in kept if record.kind is RecordKind.PRINT):
             if record.format in texts:
                 self._take(texts[record.format], record)
 

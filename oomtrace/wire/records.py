@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import Mapping, Sequence, Type
 
 
-class Kind(IntEnum):
+class RecordKind(IntEnum):
     """What a record tells of: ``enum record_kind``, without its ``REC_``."""
 
     OTHER = 0  # of a later version, whose capture this one reads
@@ -362,22 +362,22 @@ def struct_of(name: str) -> Type[Struct]:
 
 # Kinds that share a struct; every other REC_X has a struct rec_x.
 _SHARED = {
-    Kind.WAIT: "rec_begin",
-    Kind.WAITED: "rec_begin",
-    Kind.FAILED: "rec_begin",
-    Kind.CHOSEN: "rec_report",
-    Kind.HEADER: "rec_report",
-    Kind.NO_VICTIM: "rec_report",
-    Kind.COUNTERS: "rec_memcg",
-    Kind.PROTECTION: "rec_memcg",
-    Kind.CANDIDATE: "rec_task",
-    Kind.VICTIM: "rec_task",
-    Kind.KILL: "rec_task",
-    Kind.KILLED: "rec_task",
-    Kind.SIGNALLED: "rec_task",
+    RecordKind.WAIT: "rec_begin",
+    RecordKind.WAITED: "rec_begin",
+    RecordKind.FAILED: "rec_begin",
+    RecordKind.CHOSEN: "rec_report",
+    RecordKind.HEADER: "rec_report",
+    RecordKind.NO_VICTIM: "rec_report",
+    RecordKind.COUNTERS: "rec_memcg",
+    RecordKind.PROTECTION: "rec_memcg",
+    RecordKind.CANDIDATE: "rec_task",
+    RecordKind.VICTIM: "rec_task",
+    RecordKind.KILL: "rec_task",
+    RecordKind.KILLED: "rec_task",
+    RecordKind.SIGNALLED: "rec_task",
 }
 
 
-def struct_name(kind: Kind) -> str:
+def struct_name(kind: RecordKind) -> str:
     """The name in the header of the struct that a record of that kind is."""
     return _SHARED.get(kind, f"rec_{kind.name.lower()}")

@@ -16,7 +16,7 @@ from typing import Iterator, Mapping, Optional, Sequence, Union
 from oomtrace.model import Frame, Registers, Stack
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.oom_records import NameOf, OomRecords
-from oomtrace.wire.records import Kind, RecFrame, RecStack, RecStackPiece
+from oomtrace.wire.records import RecFrame, RecordKind, RecStack, RecStackPiece
 
 _NAME = re.compile(r"(?P<symbol>.*)\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)(?: \[(?P<module>[^\]]+)\])?$")
 # struct pt_regs in its order (arch/x86/include/asm/ptrace.h)
@@ -31,8 +31,8 @@ _NO_ORIG_RAX = (1 << 64) - 1  # it is no system call
 def decode(records: OomRecords, record: RecStack) -> Stack:
     """The call trace of a record and the registers under it."""
     # Where the return addresses of the unwinder's frames lie; nowhere if the kernel did not walk the stack.
-    positions = [frame.address for frame in records.all(Kind.FRAME, RecFrame)]
-    words = dict(_words(records.all(Kind.STACK_PIECE, RecStackPiece), record.sp, record.stack_top))
+    positions = [frame.address for frame in records.all(RecordKind.FRAME, RecFrame)]
+    words = dict(_words(records.all(RecordKind.STACK_PIECE, RecStackPiece), record.sp, record.stack_top))
     # The first frame is the probed function, or (7.x) its caller is found at sp itself.
     frames = list(record.frames[: record.frame_bytes // 8])[1:]
     trace = _StackScan(set(positions) or _located(words, frames), words, records)

@@ -8,7 +8,7 @@ from oomtrace.model import Candidate, Task
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.memcgs import Memcgs
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.records import Kind, RecBadness, RecTask, TaskRow
+from oomtrace.wire.records import RecBadness, RecordKind, RecTask, TaskRow
 
 _LONG_MIN = -(1 << 63)
 _OOM_SCORE_ADJ_MIN = -1000  # include/uapi/linux/oom.h
@@ -36,20 +36,20 @@ class Tasks:
     def tabled(self) -> bool:
         """Whether the kernel's report has the task table, which may have no rows."""
         header = self._records.header
-        return self._records.has(Kind.TASK) or (header is not None and header.dump_tasks == 1)
+        return self._records.has(RecordKind.TASK) or (header is not None and header.dump_tasks == 1)
 
     def table(self) -> Optional[tuple[Task, ...]]:
         """The task table; where the kernel prints none, the tasks that it weighed: the same in the same order."""
-        found = self._records.all(Kind.TASK, RecTask) or self._records.all(Kind.CANDIDATE, RecTask)
+        found = self._records.all(RecordKind.TASK, RecTask) or self._records.all(RecordKind.CANDIDATE, RecTask)
         if not found and not self.tabled:
             return None
         return tuple(self._task(record.row) for record in found if self._is_printed(record.row))
 
     def candidates(self) -> tuple[Candidate, ...]:
         """In the kernel's order, with the points that oom_badness gave; it has none for a task that must not die."""
-        weighed = self._records.all(Kind.BADNESS, RecBadness)
+        weighed = self._records.all(RecordKind.BADNESS, RecBadness)
         points = {record.pid: record.points for record in weighed if record.points != _LONG_MIN}
-        rows = [record.row for record in self._records.all(Kind.CANDIDATE, RecTask)]
+        rows = [record.row for record in self._records.all(RecordKind.CANDIDATE, RecTask)]
         return tuple(
             Candidate(self._task(row), points.get(row.group_pid or row.pid), self._reason(row)) for row in rows
         )

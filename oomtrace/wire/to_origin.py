@@ -7,7 +7,7 @@ from typing import Iterator
 from oomtrace.model import Origin, Part, Report
 from oomtrace.wire import meminfo
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.records import Kind
+from oomtrace.wire.records import RecordKind
 
 
 def origin(records: OomRecords, report: Report, source: str) -> Origin:
@@ -23,20 +23,20 @@ def origin(records: OomRecords, report: Report, source: str) -> Origin:
 
 
 def _missing(records: OomRecords, report: Report) -> Iterator[Part]:
-    begin, decided = records.begin, records.has(Kind.CHOSEN)
+    begin, decided = records.begin, records.has(RecordKind.CHOSEN)
     if begin is None:
         yield Part.BEGINNING
-    if decided and not records.has(Kind.STACK):
+    if decided and not records.has(RecordKind.STACK):
         yield Part.CALL_TRACE
     if decided and begin is not None and begin.memcg:
-        if not records.has(Kind.COUNTERS):
+        if not records.has(RecordKind.COUNTERS):
             yield Part.MEMCG_USAGE
-        if not records.has(Kind.STATS):
+        if not records.has(RecordKind.STATS):
             yield Part.MEMCG_STATS
-    elif decided and not records.has(Kind.MEMORY):
+    elif decided and not records.has(RecordKind.MEMORY):
         yield Part.MEMINFO
-    over = records.has(Kind.KILLED, Kind.NO_VICTIM, Kind.DONE) or report.exiting is not None
-    if not over and records.has(Kind.CHOSEN, Kind.HEADER):
+    over = records.has(RecordKind.KILLED, RecordKind.NO_VICTIM, RecordKind.DONE) or report.exiting is not None
+    if not over and records.has(RecordKind.CHOSEN, RecordKind.HEADER):
         yield Part.KILL
     # The slab caches of a report that the kernel did not print, but where it would have listed them: how much of one
     # is in use is not in any counter.

@@ -10,8 +10,8 @@ from oomtrace.wire import charges, kills, meminfo, stack, taint
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.memcgs import Memcgs
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.printed import Printed
-from oomtrace.wire.records import Kind, RecGroup, RecReport, RecSummary, RecSuppressed, TaskRow
+from oomtrace.wire.printed import PrintedMeminfo
+from oomtrace.wire.records import RecGroup, RecordKind, RecReport, RecSummary, RecSuppressed, TaskRow
 from oomtrace.wire.tasks import Tasks
 
 _NO_GFP = (1 << 32) - 1  # a wait on a kernel that does not keep it
@@ -19,10 +19,10 @@ _NO_GFP = (1 << 32) - 1  # a wait on a kernel that does not keep it
 
 def report(records: OomRecords, memcgs: Memcgs, tasks: Tasks) -> Report:
     """The report."""
-    printed = Printed(records.in_order)
+    printed = PrintedMeminfo(records.in_order)
     victim = records.victim
-    group = records.first(Kind.GROUP, RecGroup)
-    suppressed = records.first(Kind.SUPPRESSED, RecSuppressed)
+    group = records.first(RecordKind.GROUP, RecGroup)
+    suppressed = records.first(RecordKind.SUPPRESSED, RecSuppressed)
     return Report(
         machine=_machine(records),
         trigger=_trigger(records, memcgs),
@@ -36,7 +36,7 @@ def report(records: OomRecords, memcgs: Memcgs, tasks: Tasks) -> Report:
         kills=kills.kills(records),
         oom_group=memcgs.path_of(group.memcg) if group else None,
         victim_memcg=memcgs.path_of(victim.memcg) if victim else None,
-        no_killable=records.has(Kind.NO_VICTIM),
+        no_killable=records.has(RecordKind.NO_VICTIM),
         callbacks_suppressed=suppressed.callbacks if suppressed else None,
         sysrq=kind_of(records) == constraints.SYSRQ,
         exiting=kills.exiting(records),
@@ -74,7 +74,7 @@ def _machine(records: OomRecords) -> Machine:
 
 def _trigger(records: OomRecords, memcgs: Memcgs) -> Trigger:
     begin, captured, decision = records.begin, records.stack, records.decision
-    summary = records.first(Kind.SUMMARY, RecSummary)
+    summary = records.first(RecordKind.SUMMARY, RecSummary)
     asked = begin if begin and begin.gfp_mask != _NO_GFP else None
     return Trigger(
         comm=text_of(begin.comm) if begin else None,
@@ -97,7 +97,7 @@ def _stack(records: OomRecords) -> Optional[Stack]:
     return stack.decode(records, records.stack) if records.stack else charges.failed_stack(records)
 
 
-def _meminfo(records: OomRecords, printed: Printed) -> Optional[MemInfo]:
+def _meminfo(records: OomRecords, printed: PrintedMeminfo) -> Optional[MemInfo]:
     decision = records.decision
     if decision is None or decision.memcg:
         return None
@@ -105,7 +105,7 @@ def _meminfo(records: OomRecords, printed: Printed) -> Optional[MemInfo]:
 
 
 def _summary(records: OomRecords, memcgs: Memcgs) -> Optional[Summary]:
-    printed, decision = records.first(Kind.SUMMARY, RecSummary), records.decision
+    printed, decision = records.first(RecordKind.SUMMARY, RecSummary), records.decision
     victim = _of_victim(printed, records.victim)
     if decision is None or victim is None:
         return None

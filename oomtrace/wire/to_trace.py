@@ -8,22 +8,22 @@ from oomtrace.model import Trace, Unprinted, Wait
 from oomtrace.wire import charges, kills
 from oomtrace.wire.memcgs import Memcgs
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.records import Kind
+from oomtrace.wire.records import RecordKind
 from oomtrace.wire.tasks import Tasks
 
 # The part of the report that a record's sampling time stands for.
 _PARTS = {
-    Kind.HEADER: "header",
-    Kind.NO_VICTIM: "header",
-    Kind.STACK: "stack",
-    Kind.COUNTERS: "memcg",
-    Kind.STATS: "stats",
-    Kind.PROTECTION: "protection",
-    Kind.MEMORY: "meminfo",
-    Kind.TASK: "tasks",
-    Kind.SUMMARY: "summary",
-    Kind.KILLED: "kill",
-    Kind.GROUP: "group",
+    RecordKind.HEADER: "header",
+    RecordKind.NO_VICTIM: "header",
+    RecordKind.STACK: "stack",
+    RecordKind.COUNTERS: "memcg",
+    RecordKind.STATS: "stats",
+    RecordKind.PROTECTION: "protection",
+    RecordKind.MEMORY: "meminfo",
+    RecordKind.TASK: "tasks",
+    RecordKind.SUMMARY: "summary",
+    RecordKind.KILLED: "kill",
+    RecordKind.GROUP: "group",
 }
 
 
@@ -54,7 +54,7 @@ def trace(records: OomRecords, memcgs: Memcgs, tasks: Tasks, oom_id: int, lost: 
 
 
 def _unprinted_reason(records: OomRecords) -> Unprinted:
-    return Unprinted.RATE_LIMIT if records.has(Kind.KILL) else Unprinted.EXITING
+    return Unprinted.RATE_LIMIT if records.has(RecordKind.KILL) else Unprinted.EXITING
 
 
 def _wait(records: OomRecords) -> Optional[Wait]:

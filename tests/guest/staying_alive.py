@@ -249,13 +249,13 @@ def _used_kb():
 def attach_and_detach(times):
     """Again and again in one process: no probe, no descriptor, no memory is left behind."""
     sys.path.insert(0, CHECKOUT)
-    from oomtrace.session.trace import Trace
+    from oomtrace.session.trace import LiveTrace
 
     if not os.path.isdir("/sys/kernel/debug/kprobes"):
         subprocess.run(["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"], check=True)
 
     def once():
-        trace = Trace.start(lambda _: None, lambda _: None)
+        trace = LiveTrace.start(lambda _: None, lambda _: None)
         for _event in trace.events(time.monotonic() + 0.05):
             pass
         trace.close()

@@ -47,7 +47,7 @@ class FakeTrace:
 
 
 def test_losses_are_told_when_asked_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace, "Trace", FakeTrace)
+    monkeypatch.setattr(trace, "LiveTrace", FakeTrace)
     recorder = Recorder(print, print)
     recorder.start()
     try:
@@ -60,7 +60,7 @@ def test_losses_are_told_when_asked_and_at_the_end(monkeypatch: pytest.MonkeyPat
 
 
 def test_asked_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace, "Trace", FakeTrace)
+    monkeypatch.setattr(trace, "LiveTrace", FakeTrace)
     recorder = Recorder(print, print)
     recorder.start()
     os.kill(recorder._pid, signal.SIGKILL)

@@ -12,7 +12,7 @@ import pytest
 from oomtrace import text
 from oomtrace.session.receive import Names, Receiver, Traced
 from oomtrace.wire import capture
-from oomtrace.wire.records import Kind
+from oomtrace.wire.records import RecordKind
 from tests.events import changed
 
 CORE, MODULE, PROGRAM, DATA = 0xFFFFFFFF81000010, 0xFFFFFFFFC0001010, 0xFFFFFFFFC0002010, 0xFFFFFFFFC0003010
@@ -62,7 +62,7 @@ def test_a_capture_holds_what_came(traced: Traced) -> None:
     assert event == changed(traced.event, source="capture")
 
 
-def received(path: Path, *hold_back: Kind) -> "tuple[Receiver, list[bytes]]":
+def received(path: Path, *hold_back: RecordKind) -> "tuple[Receiver, list[bytes]]":
     """What has all records of a capture but those of these kinds, and those."""
     found = capture.load(io.BytesIO(path.read_bytes()))
     receiver = Receiver(found.facts, Kernel(dict(found.symbols)).names(), releases=True)
@@ -75,7 +75,7 @@ def received(path: Path, *hold_back: Kind) -> "tuple[Receiver, list[bytes]]":
 
 @pytest.mark.parametrize("path", sorted(PATH.parent.glob("*.oom")), ids=lambda path: path.stem)
 def test_a_kill_is_told_before_the_memory_is_free(path: Path) -> None:
-    receiver, late = received(path, Kind.RELEASED)
+    receiver, late = received(path, RecordKind.RELEASED)
     assert late
     (early,) = receiver.killed()
     assert not list(receiver.killed()) and not list(receiver.ready(0))
@@ -90,7 +90,7 @@ def test_a_kill_is_told_before_the_memory_is_free(path: Path) -> None:
 
 
 def test_what_comes_late_and_matters_is_decoded_again() -> None:
-    receiver, _ = received(PATH, Kind.SUMMARY)
+    receiver, _ = received(PATH, RecordKind.SUMMARY)
     receiver._assembler.killed = receiver._assembler.flush  # type: ignore[method-assign]  # as if nothing were missing
     (early,) = receiver.killed()
     assert early.report.summary is not None and early.report.summary.cpuset is None

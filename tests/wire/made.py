@@ -8,13 +8,13 @@ from typing import Any, Mapping, Optional, Sequence, Union
 from oomtrace.facts import Facts
 from oomtrace.wire.layout import Layout, TraceRecord
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.records import Kind, struct_name
+from oomtrace.wire.records import RecordKind, struct_name
 
 LAYOUT = Layout((Path(__file__).resolve().parents[2] / "bpf" / "records.h").read_text())
 PRINTED_FORMATS = 0xFFFFFFFF82000000  # where the formats of a made printk lie
 
 
-def record(kind: Kind, seq: Optional[int] = 0, oom_id: int = 0, time_ns: int = 0, **fields: Any) -> TraceRecord:
+def record(kind: RecordKind, seq: Optional[int] = 0, oom_id: int = 0, time_ns: int = 0, **fields: Any) -> TraceRecord:
     """A record of that kind; a bytes value fills a char array, a list the beginning of an array, and a dict the members
     of a struct. ``seq`` None: it comes late, from another task."""
     body = LAYOUT.structs[struct_name(kind)]()
@@ -49,8 +49,8 @@ def printks(*lines: Sequence[Union[str, int, bytes]]) -> list[TraceRecord]:
         assert isinstance(text, str)
         if text not in at:
             at[text] = PRINTED_FORMATS + 64 * len(at)
-            found.append(record(Kind.FORMAT, len(found), format=at[text], text=text.encode()))
+            found.append(record(RecordKind.FORMAT, len(found), format=at[text], text=text.encode()))
         string = arguments[0] if arguments and isinstance(arguments[0], bytes) else b""
         words = [0xFFFF0000 if isinstance(a, (bytes, str)) else a & (1 << 64) - 1 for a in arguments]
-        found.append(record(Kind.PRINT, len(found), format=at[text], count=32, args=words, string=string))
+        found.append(record(RecordKind.PRINT, len(found), format=at[text], count=32, args=words, string=string))
     return found

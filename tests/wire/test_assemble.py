@@ -12,7 +12,7 @@ from oomtrace.wire import capture
 from oomtrace.wire.assemble import AGE_NS, QUIET_NS, RELEASE_NS, Assembler
 from oomtrace.wire.decode import Decoder
 from oomtrace.wire.layout import TraceRecord
-from oomtrace.wire.records import Kind
+from oomtrace.wire.records import RecordKind
 from tests.wire.made import record
 
 FIRST, SECOND, MEMCG, MM = 100, 200, 0xAAAA, 0xBBBB
@@ -21,16 +21,16 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "data"
 
 def _kill(assembler: Assembler, oom_id: int, now_ns: int, memcg: int = MEMCG, mm: int = MM) -> None:
     for made in (
-        record(Kind.BEGIN, 0, oom_id, memcg=memcg),
-        record(Kind.CHOSEN, 1, oom_id, memcg=memcg),
-        record(Kind.KILLED, 2, oom_id, row={"mm": mm}),
-        record(Kind.DONE, 3, oom_id),
+        record(RecordKind.BEGIN, 0, oom_id, memcg=memcg),
+        record(RecordKind.CHOSEN, 1, oom_id, memcg=memcg),
+        record(RecordKind.KILLED, 2, oom_id, row={"mm": mm}),
+        record(RecordKind.DONE, 3, oom_id),
     ):
         assembler.add(made, now_ns)
 
 
 def _release(assembler: Assembler, oom_id: int, now_ns: int, mm: int = MM) -> None:
-    assembler.add(record(Kind.RELEASED, None, oom_id, mm=mm), now_ns)
+    assembler.add(record(RecordKind.RELEASED, None, oom_id, mm=mm), now_ns)
 
 
 def _ready(assembler: Assembler, now_ns: int) -> List[int]:
@@ -70,12 +70,12 @@ def test_told_once_when_the_kill_is_over() -> None:
 def test_not_told_while_more_is_to_come() -> None:
     assembler = Assembler()
     for made in (
-        record(Kind.BEGIN, 0, FIRST, memcg=MEMCG),
-        record(Kind.CHOSEN, 1, FIRST, memcg=MEMCG),
-        record(Kind.KILLED, 3, FIRST, row={"mm": MM}),  # without the third, which is lost or still on its way
-        record(Kind.DONE, 4, FIRST),
-        record(Kind.BEGIN, 0, SECOND, memcg=MEMCG),  # an earlier victim asks for memory once more
-        record(Kind.DONE, 1, SECOND),
+        record(RecordKind.BEGIN, 0, FIRST, memcg=MEMCG),
+        record(RecordKind.CHOSEN, 1, FIRST, memcg=MEMCG),
+        record(RecordKind.KILLED, 3, FIRST, row={"mm": MM}),  # without the third, which is lost or still on its way
+        record(RecordKind.DONE, 4, FIRST),
+        record(RecordKind.BEGIN, 0, SECOND, memcg=MEMCG),  # an earlier victim asks for memory once more
+        record(RecordKind.DONE, 1, SECOND),
     ):
         assembler.add(made, 0)
     assert assembler.killed() == []
@@ -106,10 +106,10 @@ def test_a_release_is_no_gap() -> None:
     _kill(assembler, FIRST, 0)
     _release(assembler, FIRST, 0)
     (oom,) = assembler.ready(0)
-    assert oom.lost == 0 and oom.records[-1].kind == Kind.RELEASED
+    assert oom.lost == 0 and oom.records[-1].kind == RecordKind.RELEASED
 
 
-def _halted_at(kind: Kind) -> "tuple[capture.Capture, List[TraceRecord], List[TraceRecord]]":
+def _halted_at(kind: RecordKind) -> "tuple[capture.Capture, List[TraceRecord], List[TraceRecord]]":
     """A capture's records up to the last of a kind, and those after it."""
     found = capture.load(io.BytesIO((FIXTURES / "6.1-memcg-v2.oom").read_bytes()))
     records = [found.layout.decode(data) for data in found.records]
@@ -117,8 +117,10 @@ def _halted_at(kind: Kind) -> "tuple[capture.Capture, List[TraceRecord], List[Tr
     return found, records[:at], records[at:]
 
 
-@pytest.mark.parametrize("kind", [Kind.BEGIN, Kind.CANDIDATE, Kind.CHOSEN, Kind.STATS, Kind.TASK])
-def test_a_task_that_is_held_up_goes_on_with_the_same_oom(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [
+    RecordKind.BEGIN, RecordKind.CANDIDATE, RecordKind.CHOSEN, RecordKind.STATS, RecordKind.TASK,
+])
+def test_a_task_that_is_held_up_goes_on_with_the_same_oom(kind: RecordKind) -> None:
     _, before, after = _halted_at(kind)
     assembler = Assembler()
     for each in before:
@@ -131,7 +133,7 @@ def test_a_task_that_is_held_up_goes_on_with_the_same_oom(kind: Kind) -> None:
 
 
 def test_given_up_before_the_kill_it_says_so() -> None:
-    found, before, _ = _halted_at(Kind.STATS)
+    found, before, _ = _halted_at(RecordKind.STATS)
     assembler = Assembler()
     for each in before:
         assembler.add(each, 0)
@@ -143,25 +145,25 @@ def test_given_up_before_the_kill_it_says_so() -> None:
 
 def test_the_next_call_proves_that_it_is_over() -> None:
     assembler = Assembler()
-    assembler.add(record(Kind.BEGIN, 0, FIRST, memcg=MEMCG), 0)
-    assembler.add(record(Kind.CHOSEN, 1, FIRST, memcg=MEMCG), 0)
-    assembler.add(record(Kind.WAIT, 0, SECOND - 1, memcg=MEMCG), 0)
+    assembler.add(record(RecordKind.BEGIN, 0, FIRST, memcg=MEMCG), 0)
+    assembler.add(record(RecordKind.CHOSEN, 1, FIRST, memcg=MEMCG), 0)
+    assembler.add(record(RecordKind.WAIT, 0, SECOND - 1, memcg=MEMCG), 0)
     assert _ready(assembler, QUIET_NS) == [SECOND - 1], "a task that waits does not hold oom_lock"
-    assembler.add(record(Kind.BEGIN, 0, SECOND, memcg=MEMCG + 1), 0)
+    assembler.add(record(RecordKind.BEGIN, 0, SECOND, memcg=MEMCG + 1), 0)
     assert _ready(assembler, QUIET_NS - 1) == []
     assert _ready(assembler, QUIET_NS) == [FIRST]
 
 
 def test_once_decided_it_does_not_wait_for_long() -> None:
     assembler = Assembler()
-    assembler.add(record(Kind.BEGIN, 0, FIRST, memcg=MEMCG), 0)
-    assembler.add(record(Kind.NO_VICTIM, 1, FIRST), 0)
+    assembler.add(record(RecordKind.BEGIN, 0, FIRST, memcg=MEMCG), 0)
+    assembler.add(record(RecordKind.NO_VICTIM, 1, FIRST), 0)
     assert _ready(assembler, QUIET_NS) == [FIRST]
 
 
 def test_what_decided_nothing_is_forgotten() -> None:
     assembler = Assembler()
-    assembler.add(record(Kind.BEGIN, 0, FIRST, memcg=MEMCG), 0)
+    assembler.add(record(RecordKind.BEGIN, 0, FIRST, memcg=MEMCG), 0)
     assert _ready(assembler, RELEASE_NS) == [] and not assembler.pending
     _release(assembler, SECOND, 0)
     assert _ready(assembler, QUIET_NS) == [] and not assembler.pending
@@ -172,6 +174,6 @@ def test_records_that_keep_coming_do_not_keep_it_open() -> None:
     _kill(assembler, FIRST, 0)
     step_ns = QUIET_NS // 2
     for number in range(AGE_NS // step_ns):
-        assembler.add(record(Kind.SIGNALLED, 4 + number, FIRST), number * step_ns)
+        assembler.add(record(RecordKind.SIGNALLED, 4 + number, FIRST), number * step_ns)
         assert _ready(assembler, number * step_ns) == []
     assert _ready(assembler, AGE_NS) == [FIRST]

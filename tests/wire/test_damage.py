@@ -13,7 +13,7 @@ import pytest
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 from oomtrace.wire import capture
-from oomtrace.wire.frames import MAGIC, frames, packed
+from oomtrace.wire.framing import MAGIC, frames, packed
 
 DATA = Path(__file__).resolve().parent.parent / "fixtures" / "data"
 WHOLE = (DATA / "6.1-memcg-v2.oom").read_bytes()

@@ -6,18 +6,18 @@ import tracemalloc
 
 import pytest
 
-from oomtrace.wire.records import Kind, RecFrame
+from oomtrace.wire.records import RecFrame, RecordKind
 from tests.wire.made import LAYOUT, record
 
 
 def test_the_header_is_known_at_once() -> None:
-    made = record(Kind.FRAME, 7, 1 << 40, 1 << 41, address=5)
-    assert (made.kind, made.seq, made.oom_id, made.time_ns) == (Kind.FRAME, 7, 1 << 40, 1 << 41)
+    made = record(RecordKind.FRAME, 7, 1 << 40, 1 << 41, address=5)
+    assert (made.kind, made.seq, made.oom_id, made.time_ns) == (RecordKind.FRAME, 7, 1 << 40, 1 << 41)
     assert made.read(RecFrame).address == 5 and made.read(RecFrame) is made.read(RecFrame)
 
 
 def test_what_waits_takes_little_more_than_its_bytes() -> None:
-    raw = record(Kind.MEMCG).raw
+    raw = record(RecordKind.MEMCG).raw
     tracemalloc.start()
     kept = [LAYOUT.decode(raw) for _ in range(1000)]
     taken, _ = tracemalloc.get_traced_memory()
@@ -25,7 +25,7 @@ def test_what_waits_takes_little_more_than_its_bytes() -> None:
     assert len(kept) == 1000 and taken < 300_000
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 8, b"\xff" * 64, record(Kind.FRAME).raw[:-1]])
+@pytest.mark.parametrize("data", [b"", b"\0" * 8, b"\xff" * 64, record(RecordKind.FRAME).raw[:-1]])
 def test_what_is_no_record(data: bytes) -> None:
     with pytest.raises(ValueError):
         LAYOUT.decode(data)

@@ -16,8 +16,8 @@ from oomtrace.facts import CounterAt, Facts, FreeArea, MeminfoFacts
 from oomtrace.model import MemInfo, OomEvent
 from oomtrace.wire import capture, meminfo
 from oomtrace.wire.layout import TraceRecord
-from oomtrace.wire.printed import Printed
-from oomtrace.wire.records import Kind, RecReport
+from oomtrace.wire.printed import PrintedMeminfo
+from oomtrace.wire.records import RecordKind, RecReport
 from tests.wire.made import oom_records, printks, record
 
 CAPTURES = sorted((Path(__file__).resolve().parent / "data").glob("*.oom.gz"))
@@ -71,12 +71,12 @@ def _records(**changes: Any) -> List[TraceRecord]:
     }
     node: Dict[str, Any] = {"has_memory": 1, "stat": [7, 0, 16, 2], "kswapd_failures": 16}
     return [
-        record(Kind.MEMORY, **memory),
-        record(Kind.NODE, node=0, **node),
-        record(Kind.ZONE, node=0, zone=0, name=b"DMA", **zone),
-        record(Kind.ZONE, node=0, zone=2, name=b"Normal", **zone),
-        record(Kind.NODE, node=1, **node),
-        record(Kind.ZONE, node=1, zone=2, name=b"Normal", **zone),
+        record(RecordKind.MEMORY, **memory),
+        record(RecordKind.NODE, node=0, **node),
+        record(RecordKind.ZONE, node=0, zone=0, name=b"DMA", **zone),
+        record(RecordKind.ZONE, node=0, zone=2, name=b"Normal", **zone),
+        record(RecordKind.NODE, node=1, **node),
+        record(RecordKind.ZONE, node=1, zone=2, name=b"Normal", **zone),
     ]
 
 
@@ -84,7 +84,7 @@ def _made(
     nodemask: Optional[List[int]] = None, gfp_mask: int = GFP_HIGHUSER_MOVABLE, facts: MeminfoFacts = FACTS,
     **changes: Any,
 ) -> MemInfo:
-    decided = record(Kind.CHOSEN, gfp_mask=gfp_mask, nodemask=nodemask or [], has_nodemask=nodemask is not None)
+    decided = record(RecordKind.CHOSEN, gfp_mask=gfp_mask, nodemask=nodemask or [], has_nodemask=nodemask is not None)
     held = meminfo.held(oom_records(*_records(**changes), facts=Facts(meminfo=facts)), decided.read(RecReport))
     assert held is not None
     return held
@@ -145,7 +145,8 @@ def test_gfp_zone(gfp_mask: int, zone: int) -> None:
 
 
 def test_what_was_printed_wins() -> None:
-    printed = Printed(printks(("Node %d ", 1), ("%s free:%lukB\n", b"Normal", 96), ("%ld total pagecache pages\n", 6)))
+    lines = printks(("Node %d ", 1), ("%s free:%lukB\n", b"Normal", 96), ("%ld total pagecache pages\n", 6))
+    printed = PrintedMeminfo(lines)
     found = meminfo.overlaid(_made(), printed)
     assert found is not None
     assert [zone.counters["free_kb"] for zone in found.zones] == [100, 100, 96]
@@ -161,10 +162,10 @@ def test_when_the_kernel_lists_its_slab_caches() -> None:
 
 
 def test_nothing_known() -> None:
-    decided = record(Kind.CHOSEN).read(RecReport)
+    decided = record(RecordKind.CHOSEN).read(RecReport)
     assert meminfo.held(oom_records(), decided) is None
     assert meminfo.held(oom_records(*_records()), decided) is None, "nothing says how to read them"
-    assert meminfo.overlaid(None, Printed([])) is None
+    assert meminfo.overlaid(None, PrintedMeminfo([])) is None
 
 
 def _capture(path: Path) -> capture.Capture:
@@ -190,6 +191,6 @@ def test_captured_report_is_the_kernels(path: Path) -> None:
 def test_the_structures_alone_make_the_same_lines(path: Path) -> None:
     """Chosen so that no other CPU moved a counter between the structures and the print."""
     held = _capture(path)
-    silent = tuple(r for r in held.records if held.layout.decode(r).kind not in (Kind.PRINT, Kind.FORMAT))
+    silent = tuple(r for r in held.records if held.layout.decode(r).kind not in (RecordKind.PRINT, RecordKind.FORMAT))
     (event,) = capture.events(replace(held, records=silent))
     assert _lines(event) == _kernel_lines(path)

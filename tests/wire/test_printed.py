@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from oomtrace.model import HugePages, SlabCache
-from oomtrace.wire.printed import Printed
-from oomtrace.wire.records import Kind, RecFormat
+from oomtrace.wire.printed import PrintedMeminfo
+from oomtrace.wire.records import RecFormat, RecordKind
 from tests.wire.made import printks, record
 
 
 def test_first_block() -> None:
-    found = Printed(printks(("active_anon:%lu isolated_anon:%lu\n free:%lu free_pcp:%lu free_cma:%lu", 5, 0, 7, 8, 9)))
+    text = "active_anon:%lu isolated_anon:%lu\n free:%lu free_pcp:%lu free_cma:%lu"
+    found = PrintedMeminfo(printks((text, 5, 0, 7, 8, 9)))
     assert found.counters == {
         "active_anon_pages": 5,
         "isolated_anon_pages": 0,
@@ -21,14 +22,14 @@ def test_first_block() -> None:
 
 def test_node_line_with_a_string_among_its_numbers() -> None:
     text = "Node %d active_anon:%lukB isolated(file):%lukB shmem_thp: %lukB all_unreclaimable? %s Balloon:%lukB\n"
-    found = Printed(printks((text, 1, 40, 8, 0, 0xFFFF1234, 12)))
+    found = PrintedMeminfo(printks((text, 1, 40, 8, 0, 0xFFFF1234, 12)))
     assert found.nodes == {
         1: {"active_anon_kb": 40, "isolated_file_kb": 8, "shmem_thp_kb": 0, "balloon_kb": 12},
     }
 
 
 def test_zone_in_pieces() -> None:
-    found = Printed(
+    found = PrintedMeminfo(
         printks(
             ("Node %d ", 0),
             (
@@ -63,11 +64,11 @@ def test_zone_in_pieces() -> None:
 
 
 def test_without_numa_zones_have_no_node() -> None:
-    assert list(Printed(printks(("%s free:%lukB\n", b"DMA", 1))).zones) == [(None, "DMA")]
+    assert list(PrintedMeminfo(printks(("%s free:%lukB\n", b"DMA", 1))).zones) == [(None, "DMA")]
 
 
 def test_the_end() -> None:
-    found = Printed(
+    found = PrintedMeminfo(
         printks(
             (
                 "\x016Node %d hugepages_total=%u hugepages_free=%u hugepages_surp=%u hugepages_size=%lukB\n",
@@ -102,24 +103,24 @@ def test_the_end() -> None:
 
 
 def test_slab() -> None:
-    found = Printed(printks(("\x016%-17s %10luKB %10luKB\n", b"kmalloc-8k", 10, 20)))
+    found = PrintedMeminfo(printks(("\x016%-17s %10luKB %10luKB\n", b"kmalloc-8k", 10, 20)))
     assert found.slab == [SlabCache("kmalloc-8k", 10, 20)]
     assert not found.slab_busy
-    assert Printed(printks(("\x014excessive unreclaimable slab but cannot dump stats\n",))).slab_busy
+    assert PrintedMeminfo(printks(("\x014excessive unreclaimable slab but cannot dump stats\n",))).slab_busy
 
 
 def test_other_lines_and_other_tasks_messages_are_passed_over() -> None:
-    found = Printed(printks(("Mem-Info:\n",), ("virtio_net %s: %d\n", b"eth0", 3)))
+    found = PrintedMeminfo(printks(("Mem-Info:\n",), ("virtio_net %s: %d\n", b"eth0", 3)))
     assert not (found.counters or found.zones or found.tail or found.hugepages)
 
 
 def test_arguments_that_could_not_be_had() -> None:
     """On machines where only those in registers are."""
     formats = printks(("active_anon:%lu a:%lu b:%lu c:%lu d:%lu e:%lu\n", 1, 2, 3, 4, 5, 6))[:1]
-    cut = record(Kind.PRINT, 1, format=formats[0].read(RecFormat).format, count=5, args=[1, 2, 3, 4, 5])
-    assert Printed([*formats, cut]).counters == {}
+    cut = record(RecordKind.PRINT, 1, format=formats[0].read(RecFormat).format, count=5, args=[1, 2, 3, 4, 5])
+    assert PrintedMeminfo([*formats, cut]).counters == {}
 
 
 def test_a_format_that_was_lost() -> None:
     records = printks(("%ld total pagecache pages\n", 3))
-    assert Printed(records[1:]).tail == {}
+    assert PrintedMeminfo(records[1:]).tail == {}

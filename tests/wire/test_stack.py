@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Sequence
 
 from oomtrace.model import Frame, Stack
 from oomtrace.wire import stack
-from oomtrace.wire.records import Kind, RecStack
+from oomtrace.wire.records import RecordKind, RecStack
 from tests.wire.made import oom_records, record
 
 SP = 0xFFFFC90000001000
@@ -19,11 +19,11 @@ NAMES = {**TEXT, 0x5010: "asm_exc_page_fault+0x26/0x30", FAULT_IP: "read_zero+0x
 
 def _trace(words: Sequence[int], frames: Sequence[int], positions: Sequence[int] = (), **more: Any) -> Stack:
     data = b"".join(pack("<Q", word) for word in words)
-    head = record(Kind.STACK, sp=SP, stack_top=SP + len(data), frames=[0x1, *frames],
+    head = record(RecordKind.STACK, sp=SP, stack_top=SP + len(data), frames=[0x1, *frames],
                   frame_bytes=8 * (len(frames) + 1), **more)
-    pieces = [record(Kind.STACK_PIECE, address=SP + at, bytes=data[at : at + 256].ljust(256, b"\0"))
+    pieces = [record(RecordKind.STACK_PIECE, address=SP + at, bytes=data[at : at + 256].ljust(256, b"\0"))
               for at in range(0, len(data), 256)]
-    walked = [record(Kind.FRAME, address=at) for at in positions]
+    walked = [record(RecordKind.FRAME, address=at) for at in positions]
     return stack.decode(oom_records(head, *pieces, *walked, names=NAMES), head.read(RecStack))
 
 

@@ -19,7 +19,7 @@ _TAG = re.compile(rb"[A-Z]{4}")  # zeros, as of a disk that was full, would be a
 _MARK = re.compile(_BEGIN.pattern + b"HEAD|" + b"|".join(TAGS))
 
 
-class Frame(NamedTuple):
+class CaptureFrame(NamedTuple):
     """A frame and its place in the file. ``tag`` is MAGIC_WORD for the line with which a capture begins; ``payload`` is
     None where something is cut off or altered, up to the next frame."""
 
@@ -33,7 +33,7 @@ def packed(tag: bytes, payload: bytes) -> bytes:
     return _HEAD.pack(tag, len(payload), zlib.crc32(payload)) + payload
 
 
-def frames(data: bytes) -> Iterator[Frame]:
+def frames(data: bytes) -> Iterator[CaptureFrame]:
     """The frames whose checksum holds, and the places between them that make no sense."""
     return _Scan(data).frames()
 
@@ -45,18 +45,17 @@ class _Scan:
         self._data = data
         self._left = _MAX_BYTES + _PATIENCE * len(data)
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[CaptureFrame]:
         at = 0
         while at < len(self._data) and self._left >= 0:
             begin = _BEGIN.match(self._data, at)
             payload = None if begin else self._payload(at)
-            yield Frame(at, MAGIC_WORD if begin else self._data[at : at + 4], begin.group() if begin else payload)
             if begin:
+                yield CaptureFrame(at, MAGIC_WORD, begin.group())
                 at = begin.end()
-            elif payload is not None:
-                at += _HEAD.size + len(payload)
-            else:
-                at = self._next(at + 1)
+                continue
+            yield CaptureFrame(at, self._data[at : at + 4], payload)
+            at = self._next(at + 1) if payload is None else at + _HEAD.size + len(payload)
 
     def _next(self, at: int) -> int:
         """Where a frame or a capture begins from there on; the end if none does."""
