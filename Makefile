@@ -1,9 +1,10 @@
 # make demo   a real OOM in a test VM, traced
 # make test   the tests, with their own set-up (make test-long: those that take many minutes in VMs)
 # make check  before a commit: lint, types, unit tests
-# make dist   dist/oomtrace.pyz, one file that runs on any server
+# make shell  a prompt in a test VM that has this checkout
+# make dist   dist/oomtrace.pyz, one file that runs on any server; make deb, make rpm: packages
 # (more: README)
-.PHONY: demo test check test-long lint unit vm-test staying-alive fixtures readme man bench fidelity dist clean
+.PHONY: demo shell test check test-long lint unit vm-test staying-alive fixtures readme man bench fidelity dist deb rpm clean
 
 KERNEL ?= 6.1
 PYTHON ?= python3
@@ -12,6 +13,9 @@ COLOR := $(shell test -t 1 && test -z "$$NO_COLOR" && echo always || echo never)
 
 demo:
 	@$(PYTHON) -m vm run --kernel $(KERNEL) --timeout 240 -- sh vm/demo.sh $(COLOR)
+
+shell:
+	@$(PYTHON) -m vm run --kernel $(KERNEL) --shell
 
 test: lint unit vm-test
 
@@ -56,6 +60,12 @@ fidelity:
 # One file to copy to a server; the same sources give the same bytes.
 dist: $(VENV)/ready
 	$(VENV)/bin/python packaging/pyz.py dist/oomtrace.pyz
+
+deb:
+	sh packaging/deb.sh
+
+rpm:
+	sh packaging/rpm.sh
 
 $(VENV)/ready: setup.cfg
 	$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || apt-get install -y -q python3-venv
