@@ -173,7 +173,7 @@ def _prepare(
     initrd.write_bytes(built.initrd.read_bytes() + guest.initramfs(spec, command, session.token))
     checkout = folder / "payload.tar"
     with checkout.open("wb") as stream:
-        payload.write(stream, kept=spec.kept)
+        payload.write(stream, kept=spec.kept, put=spec.put)
     swap = folder / "swap" if spec.swap else None
     if swap:
         with swap.open("wb") as stream:

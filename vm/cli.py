@@ -77,6 +77,8 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
                      help=f"the VM is lost after S seconds (default {default.timeout:.0f}; with --shell a day)")
     run.add_argument("--get", default=[], action="append", metavar="GUESTPATH:HOSTPATH",
                      help="bring a file or folder out after the command; may be repeated")
+    run.add_argument("--put", default=[], action="append", metavar="HOSTPATH", type=Path,
+                     help="bring a file or folder into the guest's /root/put; may be repeated")
     run.add_argument("--env", default=[], action="append", metavar="NAME=VALUE", help="a variable for the command")
     run.add_argument("--shell", action="store_true",
                      help="a prompt in the VM on this terminal; COMMAND, if there is one, is run before")
@@ -113,7 +115,7 @@ def _run(options: argparse.Namespace) -> int:
         kernel=options.kernel, variant=options.variant, memory=spec.parse_size(options.memory), cpus=options.cpus,
         swap=spec.parse_size(options.swap), numa=options.numa, cgroup=options.cgroup, append=options.append,
         icount=options.icount, timeout=_timeout(options), get=[_pair(text) for text in options.get],
-        environment=dict(_variable(text) for text in options.env),
+        put=tuple(options.put), environment=dict(_variable(text) for text in options.env),
     )
     words: list[str] = options.command
     if not words and not options.shell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Optional
 
@@ -12,15 +12,19 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 UNWANTED = {"__pycache__", "build", "dist", ".venv"}
 
 
-def write(stream: BinaryIO, repository: Path = REPOSITORY, kept: Optional[Path] = None) -> None:
+def write(
+    stream: BinaryIO, repository: Path = REPOSITORY, kept: Optional[Path] = None, put: Sequence[Path] = ()
+) -> None:
     """Write the files of `repository` to `stream` as a tar with all names under ``oomtrace/``, owner root; those of
-    `kept`, if it is given, under ``kept/``."""
+    `kept`, if it is given, under ``kept/``; and each of `put` under ``put/``."""
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name in files(repository):
             archive.add(repository / name, f"oomtrace/{name}", recursive=False, filter=_as_root)
         if kept is not None:
             kept.mkdir(parents=True, exist_ok=True)
             archive.add(kept, "kept", filter=_as_root)
+        for path in put:
+            archive.add(path, f"put/{path.resolve().name}", filter=_as_root)
 
 
 def files(repository: Path) -> list[str]:

@@ -44,6 +44,8 @@ class RunSpec:
     """Seconds from starting QEMU to the command's end, after which the VM counts as lost."""
     get: Sequence[tuple[str, Path]] = ()
     """Files and folders to bring out after the command: path in the guest, path here."""
+    put: Sequence[Path] = ()
+    """Files and folders of this machine that the guest finds in /root/put."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for the command."""
     kept: Optional[Path] = None
@@ -58,6 +60,9 @@ class RunSpec:
             raise VmError(f"kernel {self.kernel} has no v1 memory controller", f"it is in {able}", STATUS_USAGE)
         if self.cpus < 1 or self.numa < 1 or self.memory < 64 << 20:
             raise VmError("at least one CPU, one NUMA node and 64M of memory", "", STATUS_USAGE)
+        for path in self.put:
+            if not path.exists():
+                raise VmError(f"{path} is not there", "", STATUS_USAGE)
         for guest, _ in self.get:
             if not guest.startswith("/") or "\n" in guest:
                 raise VmError(f"{guest!r} is not an absolute path in the guest", "", STATUS_USAGE)

@@ -137,11 +137,11 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixt
     monkeypatch.setattr("vm.boot.run", run)
     status = cli.main([
         "run", "--kernel", "5.10", "--cgroup", "v1", "--memory", "512M", "--swap", "64M", "--get", "/b:c:d",
-        "--env", "A=b=c", "--", "uname", "-a"])
+        "--env", "A=b=c", "--put", "vm", "--", "uname", "-a"])
     assert status == 1 and "/b is not in the guest" in capfd.readouterr().err
     assert seen == [
         RunSpec(kernel="5.10", cgroup="v1", memory=512 << 20, swap=64 << 20, get=[("/b", Path("c:d"))],
-                environment={"A": "b=c"}),
+                environment={"A": "b=c"}, put=(Path("vm"),)),
         ["uname", "-a"],
     ]
     assert cli.main(["run", "--", "a; b"]) == 1 and seen[-1] == "a; b"

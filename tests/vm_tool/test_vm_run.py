@@ -91,6 +91,20 @@ def test_checkout_is_what_git_would_track(tmp_path: Path) -> None:
             ("oomtrace/.gitignore", 0), ("oomtrace/kept.py", 0), ("oomtrace/new.py", 0)]
 
 
+def test_files_and_folders_are_brought_in(tmp_path: Path) -> None:
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inner").write_text("deep")
+    (tmp_path / "one").write_text("flat")
+    stream = io.BytesIO()
+    payload.write(stream, tmp_path / "checkout", put=[tmp_path / "one", tmp_path / "folder"])
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as tar:
+        assert tar.getnames() == ["put/one", "put/folder", "put/folder/inner"]
+    with pytest.raises(VmError, match="not there"):
+        RunSpec(put=[tmp_path / "nothing"])
+
+
 def test_checkout_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vm.payload._git_files", lambda _: None)
     for name in ("a.py", "sub/b.py", "__pycache__/c.pyc", ".venv/d"):
@@ -113,7 +127,7 @@ def run_fake(
 ) -> Result:
     """`boot._run` with `script` instead of QEMU; it finds put(), end() and the ports' descriptors."""
     monkeypatch.setattr("vm.lastwords.ANSWER_S", 0.1)
-    monkeypatch.setattr("vm.boot.payload.write", lambda stream, kept: None)
+    monkeypatch.setattr("vm.boot.payload.write", lambda stream, **_: None)
     monkeypatch.setattr("vm.boot.secrets.token_hex", lambda _: "0123")
     monkeypatch.setattr("vm.boot.qemu.command", lambda _, made: [
         sys.executable, "-c", FAKE_QEMU + script, "0123", *(f"{name}={fd}" for name, fd in made.sockets.items())])
