@@ -43,9 +43,9 @@ staying-alive: $(VENV)/ready
 fixtures: $(VENV)/ready
 	$(VENV)/bin/python -m tests.fixtures.record
 
-# The output that the README shows, from one of these.
+# What README.md and docs/ show of our own making: output, tables.
 readme: $(VENV)/ready
-	$(VENV)/bin/python -m tests.fixtures.readme
+	$(VENV)/bin/python -m tests.made
 
 # The manual page, from the same source as --help; a test compares.
 man: $(VENV)/ready

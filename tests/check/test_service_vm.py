@@ -1,4 +1,4 @@
-"""The service under a real systemd, as the README has it: captures, journal, restart, and nothing left behind."""
+"""The service under a real systemd, as docs/service.md has it: captures, journal, restart, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.recipes import recipe
+from tests import pages
 from vm import boot
 from vm.spec import RunSpec
 
@@ -18,8 +18,9 @@ CAPABILITIES = sum(1 << number for number in (21, 24, 34, 38, 39))
 
 @pytest.mark.vm
 def test_service() -> None:
+    (service,) = [block for block in pages.of("by") if block.page == "docs/service.md"]
     spec = RunSpec(kernel="6.1", variant="systemd", timeout=600)
-    start, look = re.split(r"# … an OOM …\n", recipe(4))
+    start, look = re.split(r"# … an OOM …\n", service.text)
     result = boot.check(boot.run(spec, ["sh", "tests/guest/service.sh", start, look]))
     said = result.stdout.decode("utf-8", "replace")
     assert result.status == 0, said + result.stderr.decode()

@@ -1,9 +1,8 @@
-"""The README's recipes do what it says, run as they stand there. The fourth: tests/check/test_service_vm.py."""
+"""The commands in README.md and docs/ do what the pages say, run as they stand there (tests/pages.py)."""
 
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import subprocess
 import sys
@@ -11,58 +10,122 @@ from pathlib import Path
 
 import pytest
 
-from tests.recipes import recipe
+from tests import pages
 from vm import boot
-from vm.spec import RunSpec
+from vm.spec import Result, RunSpec
 
-ROOT = Path(__file__).resolve().parents[2]
-LOG = ROOT / "tests" / "fixtures" / "data" / "6.1-memcg-v2.kmsg"
+DATA = pages.REPOSITORY / "tests" / "fixtures" / "data"
+LOG = DATA / "6.1-memcg-v2.kmsg"
 
-# What the second leaves to its user: something that makes an OOM, and something that is hungry.
-SETTING = """
+# What the commands print, on standard output or standard error, of those that are run here …
+HERE = {
+    "log": "/foo reached its memory limit of 48.0 MiB",
+    "read": "/foo reached its memory limit of 48.0 MiB",
+    "pipe": "hog invoked oom-killer",
+    "jsonl": "",
+    "dialect": "hog invoked oom-killer",
+    "survey": "kern.log.1.gz",
+    "fields": "hog 158 /foo",
+}
+# … and in a guest.
+GUEST = {
+    "trace": "oomtrace: 1 OOM\n",
+    "once": "oomtrace: 1 OOM\n",
+    "selected": "oomtrace: 2 OOMs\n",
+    "verify": "lines identical to the kernel's log",
+    "captures": "/foo reached its memory limit",
+    "run": "task=python3",
+    "one-shot": "/foo reached its memory limit",
+    "expect": "task=python3",
+    "fit": "MiB",
+    "check": "everything works",
+    "from-checkout": "everything works",
+    "what-works": "everything works",
+    "repro": "mine: 1 OOM, 1 kill in",
+}
+VM = {"reproduction": "/a reached its memory limit of 64.0 MiB"}
+
+# What the pages leave to their reader: sudo, something that makes an OOM, something hungry. Each block has a folder.
+SETTING = r"""
 checkout=$PWD
-mkdir /tmp/recipe && cd /tmp/recipe
-echo "python3 $checkout/tests/guest/memcg_oom.py >/dev/null" >reproduce.sh
-echo 'bytearray(1 << 29)' >hungry.py
+cat >/usr/local/bin/sudo <<'END'
+#!/bin/sh
+exec "$@"
+END
+chmod +x /usr/local/bin/sudo
+memcg_oom() { adj0 python3 "$checkout/tests/guest/memcg_oom.py" >/dev/null 2>&1; }
+block() { # NAME OOMS
+    mkdir "/tmp/block-$1" && cd "/tmp/block-$1" || exit 1
+    cat >commands
+    echo "python3 $checkout/tests/guest/memcg_oom.py >/dev/null" >reproduce.sh
+    echo 'bytearray(1 << 29)' >hungry.py
+    makes=
+    if [ "$2" ]; then
+        ( while sleep 3; do memcg_oom; done ) &
+        makes=$!
+    fi
+    timeout 200 adj0 sh -e commands >out 2>err; echo $? >status
+    [ -z "$makes" ] || { kill $makes; wait $makes; }
+    cd /
+}
 """
 
 
-@pytest.mark.vm
-def test_reproduction_in_a_vm() -> None:
-    done = subprocess.run(["sh", "-ec", recipe(1)], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("/a reached its memory limit of 64.0 MiB") and "biggest" in done.stdout
-    assert "ancestor: 1 OOM, 1 kill in" in done.stderr
+def test_each_block_has_what_is_expected_of_it() -> None:
+    for who, expected in (("here",), HERE), (("guest", "guest-ooms"), GUEST), (("vm",), VM):
+        assert {block.name for block in pages.of(*who)} == set(expected), who
 
 
-@pytest.mark.vm
-def test_one_shot_script() -> None:
-    recipe_file = f"cat >/tmp/recipe.sh <<'END'\n{recipe(2)}END\n"
-    result = boot.check(boot.run(RunSpec(timeout=300), f"{SETTING}{recipe_file}adj0 sh /tmp/recipe.sh"))
-    said = result.stderr.decode()
-    assert result.status == 0, said
-    assert "/foo reached its memory limit" in result.stdout.decode()
-    assert "oomtrace: 1 OOM\n" in said and "task=python3" in said
-
-
-@pytest.mark.vm
-def test_one_shot_script_ends_where_no_trace_can_start() -> None:
-    broken = f"{SETTING}export OOMTRACE_BTF=/nonexistent\ncat >/tmp/recipe.sh <<'END'\n{recipe(2)}END\n"
-    result = boot.check(boot.run(RunSpec(timeout=120), f"{broken}sh /tmp/recipe.sh"))
-    assert (result.status, result.stdout) == (1, b"") and b"hint: " in result.stderr
-
-
-def test_postmortem_of_a_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", pages.of("here"), ids=lambda block: block.name)
+def test_here(block: pages.Block, tmp_path: Path) -> None:
     (tmp_path / "kern.log.1.gz").write_bytes(gzip.compress(LOG.read_bytes()))
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "oomtrace"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m oomtrace "$@"\n')
+    command.write_text(f'#!/bin/sh\nPYTHONPATH={pages.REPOSITORY} exec {sys.executable} -m oomtrace "$@"\n')
     command.chmod(0o755)
     environment = {**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["sh", "-ec", recipe(3)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        ["sh", "-ec", block.text], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("/foo reached its memory limit of 48.0 MiB")
-    (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
-    assert json.loads(line)["event"]["report"]["kills"][0]["comm"] == "hog"
+    assert HERE[block.name] in done.stdout
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    """All blocks that need root, in one boot: what came of it, and the folder with each one's output."""
+    out = tmp_path_factory.mktemp("guest")
+    blocks = pages.of("guest", "guest-ooms")
+    calls = "".join(
+        f"block {block.name} {'ooms' if block.who == 'guest-ooms' else ''} <<'END-OF-BLOCK'\n{block.text}END-OF-BLOCK\n"
+        for block in blocks
+    )
+    get = [(f"/tmp/block-{block.name}/{name}", out / block.name / name)
+           for block in blocks for name in ("out", "err", "status")]
+    return boot.check(boot.run(RunSpec(timeout=900, get=get), SETTING + calls)), out
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("block", pages.of("guest", "guest-ooms"), ids=lambda block: block.name)
+def test_in_a_guest(block: pages.Block, guest: tuple[Result, Path]) -> None:
+    folder = guest[1] / block.name
+    out, said = (folder / "out").read_text(errors="replace"), (folder / "err").read_text(errors="replace")
+    assert (folder / "status").read_text() == "0\n", said
+    assert GUEST[block.name] in out + said, out + said
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("block", pages.of("vm"), ids=lambda block: block.name)
+def test_that_boots_vms(block: pages.Block) -> None:
+    done = subprocess.run(
+        ["sh", "-ec", block.text], cwd=pages.REPOSITORY, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert VM[block.name] in done.stdout + done.stderr
+
+
+@pytest.mark.vm
+def test_the_one_shot_script_ends_where_no_trace_can_start() -> None:
+    command = f"export OOMTRACE_BTF=/nonexistent\ncat >/tmp/script <<'END'\n{pages.block('one-shot').text}END\n"
+    result = boot.check(boot.run(RunSpec(timeout=120), f"{command}cd /tmp; sh /tmp/script"))
+    assert (result.status, result.stdout) == (1, b"") and b"hint: " in result.stderr

@@ -1,0 +1,153 @@
+"""``make readme``: what the pages show of oomtrace's own making. Output is real output, of the recorded OOM on 6.1.
+
+A test compares. A new part is a function in ``PARTS``, and its pair of marks in a page.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from oomtrace import errors, output, text
+from oomtrace.model import OomEvent
+from oomtrace.repro import cgroups, workloads
+from oomtrace.session import verify
+from oomtrace.wire import capture
+from tests import pages, rooms
+from tests.live.guest import kernel_lines
+from vm import matrix
+
+RECORDED = pages.REPOSITORY / "tests" / "fixtures" / "data" / "6.1-memcg-v2.oom"
+_PART = "<!-- {0}: begin -->\n{1}\n<!-- {0}: end -->"
+_MARKS = re.compile(r"<!-- ([\w-]+): begin -->\n(.*?)\n?<!-- \1: end -->", re.DOTALL)
+# Words for the types of workloads' parameters (oomtrace.repro.workloads).
+_KINDS = {"Bytes": "size", "Seconds": "time", "int": "number", "bool": "true or false", "str": "text"}
+
+
+def event() -> OomEvent:
+    """The recorded OOM."""
+    (found,) = capture.events(capture.load(io.BytesIO(RECORDED.read_bytes())))
+    return found
+
+
+def explanation() -> str:
+    """What ``--format why`` makes of it."""
+    return _fenced(["$ sudo oomtrace --format why", *_printed(event(), "why")])
+
+
+def report() -> str:
+    """The kernel's report, its first line and its last two, and how it compares with the kernel's log."""
+    found = event()
+    lines = _printed(found, "text")
+    theirs = [line.decode() for line in kernel_lines(RECORDED.with_suffix(".kmsg").read_bytes())]
+    verdict = verify.compare(theirs, verify.report_lines(found))
+    return _fenced([
+        lines[0], "…", *lines[:lines.index("")][-2:],
+        f"oomtrace: verify: {verdict.identical} of {verdict.kernel_lines} lines identical to the kernel's log",
+    ])
+
+
+def seed_explanation() -> str:
+    """What ``oomtrace read`` makes of the report that docs/reading-an-oom.md goes through."""
+    page = (pages.REPOSITORY / "docs" / "reading-an-oom.md").read_text()
+    (log,) = re.findall(r"^```text the-report\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (found,) = text.read([log.encode()])
+    return _fenced(_printed(found, "why"))
+
+
+def statuses() -> str:
+    """The exit statuses."""
+    return _table(("status", "meaning"), [(str(status), meaning) for status, meaning in errors.STATUSES.items()])
+
+
+def formats() -> str:
+    """The formats of ``--format``."""
+    return _table(("format", "what it writes"), [(f"`{name}`", form.about) for name, form in output.FORMATS.items()])
+
+
+def kernels() -> str:
+    """The kernels that the VMs have."""
+    rows = [(row.name, f"Debian {row.kernel_suite or row.suite}", "v1, v2" if row.cgroup_v1 else "v2")
+            for row in matrix.KERNELS]
+    return _table(("kernel", "from", "cgroup versions"), rows)
+
+
+def workload_table() -> str:
+    """What a process of a reproduction can do."""
+    rows = []
+    for name, function in sorted(workloads.registry().items()):
+        parameters = ", ".join(
+            f"`{one.name}`: {_KINDS[one.kind.__name__]}{'' if one.needed else ', optional'}"
+            for one in workloads.parameters(function)
+        )
+        rows.append((f"`{name}`", parameters, _first_paragraph(function).replace("``", "`")))
+    return _table(("name", "arguments", "what it does"), rows)
+
+
+def knobs() -> str:
+    """The files of cgroups that a reproduction may write."""
+    rows = [(f"`{name}`", "yes" if knob.v2 else "no", f"`{knob.v1}`" if knob.v1 else "no")
+            for name, knob in cgroups.KNOBS.items()]
+    return _table(("file", "cgroup v2", "cgroup v1, under the name"), rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "explanation": explanation,
+    "report": report,
+    "seed-explanation": seed_explanation,
+    "statuses": statuses,
+    "formats": formats,
+    "kernels": kernels,
+    "workloads": workload_table,
+    "knobs": knobs,
+    "rooms": rooms.markdown,
+}
+
+
+def parts(page: str) -> list[tuple[str, str]]:
+    """Name and content of the made parts in a page's text."""
+    return [(found[1], found[2]) for found in _MARKS.finditer(page)]
+
+
+def filled(page: str) -> str:
+    """A page's text, with its parts made anew."""
+    return _MARKS.sub(lambda found: _PART.format(found[1], PARTS[found[1]]()), page)
+
+
+def _first_paragraph(function: Any) -> str:
+    return " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _fenced(lines: list[str]) -> str:
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _printed(found: OomEvent, form: str) -> list[str]:
+    stream = io.StringIO()
+    writer = output.writer(form, stream)
+    writer.event(found)
+    writer.finish()
+    return stream.getvalue().splitlines()
+
+
+def main() -> None:
+    """Put them in."""
+    for path in pages.pages():
+        before = path.read_text()
+        after = filled(before)
+        if after != before:
+            Path(path).write_text(after)
+            print(f"{path.relative_to(pages.REPOSITORY)}: made anew")
+
+
+if __name__ == "__main__":
+    main()
