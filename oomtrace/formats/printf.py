@@ -49,6 +49,11 @@ class Format:
         self._full = self._python([True] * len(self.holes))
         self.fields = tuple(hole.field for hole in self.holes)
 
+    @property
+    def plain(self) -> str:
+        """The format for ``%``, of all values, where none of them is printed in words of ours."""
+        return self._full
+
     def _skeleton(self) -> str:
         return "".join(token if isinstance(token, str) else "\x00" for token in self.tokens)
 

@@ -45,17 +45,27 @@ def plain(value: Any) -> Any:
     if kind is tuple:
         return [plain(item) for item in value]
     if is_dataclass(kind):
-        # A table of 10,000 tasks has 100,000 numbers: those are passed over here.
-        found = {}
-        for name, names in _names(kind):
-            item = getattr(value, name)
-            if type(item) not in _PLAIN_ALREADY:
-                item = plain(item) if names is None else _named(names, item)
-            found[name] = item
-        return found
+        return _of_dataclass(value)
     if isinstance(value, collections.abc.Mapping):
         return {_text(name): plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _of_dataclass(value: Any) -> Dict[str, Any]:
+    kind: Any = type(value)
+    words = _words(kind)
+    if words is not None:  # a table of 10,000 tasks has 100,000 numbers, which are plain already
+        found = dict(vars(value))
+        for name in words:
+            word = found[name]
+            if word is not None and not (type(word) is str and word.isascii()):
+                found[name] = plain(word)
+        return found
+    found = {}
+    for name, names in _names(kind):
+        item = getattr(value, name)
+        found[name] = plain(item) if names is None else _named(names, item)
+    return found
 
 
 _PLAIN_ALREADY = frozenset((int, bool, float, type(None)))
@@ -71,6 +81,15 @@ def _fields(owner: Any) -> List[Tuple[str, Any]]:
 def _names(owner: type) -> Tuple[Tuple[str, Optional[Tuple[str, ...]]], ...]:
     """The fields, each with the names for the members of its tuples."""
     return tuple((name, _MEMBERS.get((owner, name))) for name, _ in _fields(owner))
+
+
+@cache
+def _words(owner: type) -> Optional[Tuple[str, ...]]:
+    """The fields that may hold text, if all of them hold that or numbers; None if there are others."""
+    kinds = {name: set(get_args(hint)) if get_origin(hint) is Union else {hint} for name, hint in _fields(owner)}
+    if len(kinds) < len(fields(owner)) or not all(found <= _PLAIN_ALREADY | {str} for found in kinds.values()):
+        return None
+    return tuple(name for name, found in kinds.items() if str in found)
 
 
 def _named(names: Tuple[str, ...], value: Any) -> Any:

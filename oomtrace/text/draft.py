@@ -34,7 +34,7 @@ class Draft:
 
     def __init__(self) -> None:
         self.values: Item = {}
-        self.items: Dict[str, List[Item]] = {}
+        self.items: Dict[str, List[Any]] = {}  # values by name, or what is made of them already
         self._asked: Tuple[Optional[Sequence[Any]], Item] = (None, {})  # what agrees() was asked last
 
     def take(self, row: Row, found: Sequence[Any]) -> Optional[int]:
@@ -53,6 +53,14 @@ class Draft:
         if index == len(items):
             items.append(item)
         return index
+
+    def count(self, scope: str) -> int:
+        """How many items of a scope there are."""
+        return len(self.items.get(scope, ()))
+
+    def add(self, scope: str, items: Sequence[Any]) -> None:
+        """Adds items that are made already."""
+        self.items.setdefault(scope, []).extend(items)
 
     def agrees(self, row: Row, found: Sequence[Any]) -> bool:
         """Could ``take`` add it?"""
@@ -168,13 +176,12 @@ def _made(cls: Callable[..., Any], tree: Item) -> Any:
 
 
 @cache
-def _class_of(scope: str) -> Callable[..., Any]:
+def class_of(scope: str) -> Any:
     """The class of the items of a scope that is a path to a tuple of the report."""
     at: Any = model.Report
     for name in scope.split("."):
         at = _known(get_type_hints(at)[name])[0]
-    made: Callable[..., Any] = get_args(at)[0]
-    return made
+    return get_args(at)[0]
 
 
 def _clean(item: Item) -> Item:
@@ -236,7 +243,7 @@ def build(draft: Draft) -> model.Report:
     if "meminfo.per_cpu_flow" in items:
         _put(tree, "meminfo.per_cpu", _per_cpu(items.pop("meminfo.per_cpu_flow")))
     for scope, found in items.items():
-        make = _class_of(scope)
-        _put(tree, scope, tuple(_made(make, _clean(item)) for item in found))
+        make = class_of(scope)
+        _put(tree, scope, tuple(_made(make, _clean(item)) if type(item) is dict else item for item in found))
     report: model.Report = _made(model.Report, tree)
     return report

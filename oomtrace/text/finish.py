@@ -33,7 +33,7 @@ def _exact(report: Report, lines: Tuple[Line, ...]) -> Tuple[Line, ...]:
     exact = []
     for line in lines:
         row = ROWS.get(line.row or "")
-        if row is None:
+        if row is None or line.text is None:
             exact.append(line)
         elif show(row, items, line.index) == line.text:
             exact.append(Line(line.number, line.row, line.index, None, line.time_ns, line.prefix))

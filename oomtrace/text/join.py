@@ -44,6 +44,12 @@ class Joiner:
         """The kernel's lines that are complete with this line of text."""
         return self._split(number, line)
 
+    def plain(self, raw: str) -> Optional[Stripped]:
+        """The last line, if it is just as the log has it (``raw``) and behind a prefix: nothing was undone."""
+        held = self._held[0] if len(self._held) == 1 else None
+        plain = held is not None and not held.bare and held.stripped.prefix + held.stripped.text == raw
+        return held.stripped if held is not None and plain else None
+
     def flush(self) -> List[Logical]:
         """What is held back, in case that more of it comes: nothing did."""
         held, self._held = self._held, []

@@ -7,7 +7,7 @@ such a place are split off; a gigabyte without one costs a search.
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional
+from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 MAX_LINE = 1 << 20  # a longer line is no line of a log; it is skipped
 LOOK_BACK = 64 << 10  # before a place that is not a report's first line: the report's head may be missing
@@ -40,12 +40,17 @@ class Line(NamedTuple):
     anchor: bool = False  # it has the words for which it was delivered
 
 
-def lines(chunks: Iterable[bytes], reading: Callable[[], bool]) -> Iterator[Line]:
+# Takes lines that are complete in the data (from, to) at once: how many, and where the next one begins.
+Taking = Callable[[bytes, int, int], Tuple[int, int]]
+
+
+def lines(chunks: Iterable[bytes], reading: Callable[[], bool], taking: Optional[Taking] = None) -> Iterator[Line]:
     """The lines around anchors, and those that follow as long as ``reading()`` says so.
 
-    An empty chunk says that the input is silent; it is passed on as a line without data.
+    An empty chunk says that the input is silent; it is passed on as a line without data. ``taking`` is asked behind
+    each line whether it takes the next ones itself.
     """
-    scanner = _Scanner(reading)
+    scanner = _Scanner(reading, taking)
     for chunk in chunks:
         if not chunk:
             yield Line(scanner.number, None)
@@ -57,8 +62,9 @@ def lines(chunks: Iterable[bytes], reading: Callable[[], bool]) -> Iterator[Line
 class _Scanner:
     """Holds what is not yet delivered: an unfinished line, and what was searched in vain but may be wanted."""
 
-    def __init__(self, reading: Callable[[], bool]) -> None:
+    def __init__(self, reading: Callable[[], bool], taking: Optional[Taking] = None) -> None:
         self._reading = reading
+        self._taking = taking
         self._data = b""
         self._searched = 0  # up to here there is no anchor
         self._wanted = 0  # lines that begin before this are delivered in any case: an anchor is among them
@@ -92,6 +98,9 @@ class _Scanner:
             number, self.number = self.number, self.number + 1
             yield Line(number, self._data[at:stop], at + 1 == self._wanted)
             at = stop + 1
+            if self._taking is not None and at < end:
+                taken, at = self._taking(self._data, at, end)
+                self.number += taken
         self._keep(at, end)
 
     def _next(self, at: int, end: int) -> Optional[int]:

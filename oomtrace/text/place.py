@@ -6,9 +6,12 @@ a line may come later than expected, but never earlier.
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Sequence, Set, Tuple
+from functools import cache
+from itertools import repeat
+from operator import itemgetter
+from typing import Callable, Dict, Optional, Sequence, Set, Tuple
 
-from oomtrace.formats import KINDS, RANK, Kind, Row
+from oomtrace.formats import KINDS, RANK, ROWS, Kind, Row
 from oomtrace.history import constraints
 
 from .match import TABLES, companion
@@ -87,6 +90,13 @@ class Place:
         if not kind.late and not (row.kind == "panic" and self.panic_first):
             self._rank = max(self._rank, RANK[row.kind])
 
+    def note_rows(self, row: Row, rows: Sequence[Sequence[object]]) -> None:
+        """The report has these lines now, which are like its last one."""
+        self.kinds[row.kind] += len(rows)
+        picked = _picker(row.key)
+        if picked is not None:
+            self._seen.update(zip(repeat(row.kind), map(picked, rows)))
+
 
 def _caller(row: Row, values: Sequence[object]) -> str:
     """Which side a frame shows. A charge within a page allocation comes first in the trace."""
@@ -96,7 +106,14 @@ def _caller(row: Row, values: Sequence[object]) -> str:
 
 def _key(row: Row, values: Sequence[object]) -> Optional[Tuple[object, ...]]:
     """What tells a line from the others of its kind; None if nothing needs to."""
+    picked = _picker(row.key)
+    return None if picked is None else (row.kind, picked(values))
+
+
+@cache
+def _picker(row_key: str) -> Optional[Callable[[Sequence[object]], object]]:
+    row = ROWS[row_key]
     key = KINDS[row.kind].key
     if key is None:
         return None
-    return (row.kind, *(values[row.fields.index(name)] for name in key)) if key else (row.kind, *values)
+    return itemgetter(*map(row.fields.index, key)) if key else tuple

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Union
+from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Tuple, Union
 
 from oomtrace.errors import OomtraceError
+from oomtrace.formats import KINDS
 from oomtrace.model import OomEvent
 
 from .join import Joiner, Logical
 from .lines import Line, lines
 from .report import Offer, Report
 from .source import chunks
+from .table import table_of
 from .texts import Texts
 
 _AFTER_END = 100  # lines of the log in which the reaper or more of a group may still come
@@ -29,7 +31,7 @@ def read(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[OomEvent]:
     """
     reader = Reader()
     try:
-        for line in lines(chunks(stream), lambda: reader.reading):
+        for line in lines(chunks(stream), lambda: reader.reading, reader.take_rows):
             yield from reader.feed(line)
     except OomtraceError:  # a damaged archive: what came before is told first
         yield from reader.finish()
@@ -50,6 +52,7 @@ class Reader:
         self._silent = 0
         self._idle = _AFTER_ANCHOR  # lines since the last one for which lines were delivered
         self._next = 0  # number of the line that would be next
+        self._raw = ""  # the last line as the log has it
 
     @property
     def reading(self) -> bool:
@@ -66,11 +69,36 @@ class Reader:
             yield from self._flush()
         self._next = line.number + 1
         self._idle = 0 if line.anchor else self._idle + 1
-        for record in self._texts.add(line.data.decode("utf-8", "surrogateescape")):
+        self._raw = line.data.decode("utf-8", "surrogateescape")
+        for record in self._texts.add(self._raw):
             for text in record:
                 for logical in self._joiner.add(line.number, text):
                     self._take(logical)
         yield from self._over()
+
+    def take_rows(self, data: bytes, at: int, end: int) -> Tuple[int, int]:
+        """Takes the rows of a table that begin at ``at``, if the last line was one: how many, and where they end."""
+        going = [report for report in self._open if not report.ended]
+        row = going[0].table if len(going) == 1 else None
+        last = self._joiner.plain(self._raw) if row is not None else None
+        table = table_of(row, last.prefix) if row is not None and last is not None else None
+        if table is None or row is None:
+            return 0, at
+        report, scope = going[0], KINDS[row.kind].scope
+        batch = table.take(data, at, end, self._next, report.draft.count(scope) + 1)
+        if batch is None or not batch.lines:
+            return 0, at
+        for logical in self._joiner.flush():
+            self._take(logical)
+        taken = len(batch.lines)
+        if report.table is not row or report.draft.count(scope) != batch.lines[0].index:
+            return 0, at
+        report.take_rows(row, batch)
+        for each in self._open:
+            each.since += taken if each is not report else 1
+        self._next += taken
+        self._idle += taken
+        return taken, batch.end
 
     def finish(self) -> Iterator[OomEvent]:
         """The events that are left when the log is over."""

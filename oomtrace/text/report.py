@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from operator import attrgetter
+from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
-from oomtrace.formats import KINDS, RANK, ROWS, Dialect, choose
+from oomtrace.formats import KINDS, RANK, ROWS, Dialect, Row, choose
 from oomtrace.model import Line, OomEvent
 
 from .draft import Conflict, Draft
@@ -14,6 +15,7 @@ from .join import Logical
 from .match import Reading, companion, cut, is_read, loose, readings
 from .others import is_foreign, is_prose
 from .place import DOUBT, Place
+from .table import Batch, is_table
 
 _TELLING_SYMBOL = "dump_header"  # the others are in the trace of a lockup within an OOM too
 # What may follow the last line: more kills of a group, the reaper, a panic. A cheap test before the rows are tried.
@@ -31,6 +33,14 @@ class _Own(NamedTuple):
     logical: Logical
     reading: Optional[Reading] = None
     item: Optional[int] = None
+
+    def line(self) -> Line:
+        """As the event has it. The text is what the row prints; ``finished`` leaves it out where that is certain."""
+        stripped, reading = self.logical.stripped, self.reading
+        return Line(
+            number=self.logical.number, row=reading.row.key if reading else None, index=self.item,
+            text=reading.text if reading else self.logical.text, time_ns=stripped.time_ns, prefix=stripped.prefix,
+        )
 
 
 class Offer(NamedTuple):
@@ -52,7 +62,7 @@ class Report:
         self.since = 0  # lines of the log since the last one of the report
         self.telling = False  # certainly an OOM
         self.ended = False  # its last line has come; more may follow: a group's kills, the reaper
-        self._own: List[_Own] = []
+        self._own: List[Union[_Own, Line]] = []  # a Line: one of which no doubt is left
         self._pending: List[Logical] = []  # lines that no row reads, since the last one that one did
         self._time_ns: Optional[int] = None  # of the last line
         self._dialect: Optional[Dialect] = None
@@ -104,6 +114,20 @@ class Report:
         self._note(reading)
         self._time_ns = logical.stripped.time_ns
         return True
+
+    def take_rows(self, row: Row, batch: Batch) -> None:
+        """Adds rows of the table, of which the last line was one."""
+        self.draft.add(KINDS[row.kind].scope, batch.items)
+        self._own += batch.lines
+        self.place.note_rows(row, batch.values)
+        self.since = 0
+        self._time_ns = batch.lines[-1].time_ns
+
+    @property
+    def table(self) -> Optional[Row]:
+        """The row of which more lines will come, if the last line was one of a table, and the log's next one too."""
+        last = self.place.last
+        return last if last is not None and not self.ended and not self._pending and is_table(last.key) else None
 
     def _apart(self, logical: Logical) -> int:
         """The time since the report's last line, 0 where the log does not have it."""
@@ -172,7 +196,8 @@ class Report:
 
     def _is_prose(self, logical: Logical) -> bool:
         """Are these people's words on the report: quoted less or more than it, or a sentence where it has times?"""
-        first = self._own[0].logical.stripped.prefix if self._own else ""
+        own = self._own[0] if self._own else None
+        first = (own.prefix or "") if isinstance(own, Line) else own.logical.stripped.prefix if own else ""
         if logical.stripped.prefix.count(">") != first.count(">"):
             return True
         return any(char.isdigit() for char in first) and is_prose(logical.text)
@@ -181,13 +206,5 @@ class Report:
 
     def event(self) -> OomEvent:
         """The event that the report tells."""
-        own = sorted(self._own, key=lambda line: line.logical.number)
-        lines = tuple(
-            Line(
-                number=line.logical.number, row=line.reading.row.key if line.reading else None, index=line.item,
-                text=line.reading.text if line.reading else line.logical.text,
-                time_ns=line.logical.stripped.time_ns, prefix=line.logical.stripped.prefix,
-            )
-            for line in own
-        )
-        return finished(self.draft, lines, frozenset(self.place.kinds))
+        lines = sorted((own if isinstance(own, Line) else own.line() for own in self._own), key=attrgetter("number"))
+        return finished(self.draft, tuple(lines), frozenset(self.place.kinds))

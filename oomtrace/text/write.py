@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from oomtrace.formats import DIALECTS, KINDS, NEWEST, ORDER, ROWS, Dialect, Kind, Row, choose
 from oomtrace.model import OomEvent
@@ -67,22 +67,29 @@ def replay(event: OomEvent) -> List[Record]:
         return write(event)
     items = Items(event.report)
     records: List[Record] = []
-    for line in event.origin.lines:
-        row = ROWS.get(line.row or "")
-        text = line.text
-        if text is None and row is not None:
-            text = show(row, items, line.index)
-        kind = KINDS[row.kind] if row is not None else None
-        records.append(Record(text or "", kind.part if kind else "", kind.level if kind else None, line.time_ns,
-                              kind.name if kind else ""))
+    for key, group in groupby(event.origin.lines, attrgetter("row")):
+        row = ROWS.get(key or "")
+        if row is None:
+            records += [Record(line.text or "", "", None, line.time_ns, "") for line in group]
+        else:
+            kind, shown = KINDS[row.kind], shower(row, items)
+            part, level, name = kind.part, kind.level, kind.name
+            records += [Record(line.text or shown(line.index or 0) or "", part, level, line.time_ns, name)
+                        for line in group]
     return records
 
 
 def show(row: Row, items: Items, index: Optional[int]) -> Optional[str]:
     """The text of one row for one item, None if the event cannot make it."""
-    scope = items(KINDS[row.kind].scope)
-    number = index or 0
-    return _show(row, scope[number]) if number < len(scope) else None
+    return shower(row, items)(index or 0)
+
+
+def shower(row: Row, items: Items) -> Callable[[int], Optional[str]]:
+    """Gives the text of a row for each item, by its number."""
+    scope, show, fields = items(KINDS[row.kind].scope), row.format.show, row.format.fields
+    if row.sets:
+        return lambda number: _show(row, scope[number]) if number < len(scope) else None
+    return lambda number: show(values(scope[number], fields)) if number < len(scope) else None
 
 
 def _show(row: Row, item: Any) -> Optional[str]:
