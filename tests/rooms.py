@@ -62,7 +62,8 @@ ROOMS = (
     _room("output", "one writer a format; writes to a stream that it is given",
           "errors escape model formats text why page", "yaml"),
     # output: what others are sent is written by the same writers.
-    _room("tell", "who else hears of an OOM: the journal, a command, metrics", "errors escape model why output"),
+    _room("tell", "who else hears of an OOM: the journal, a command, metrics, a collector",
+          "version errors escape model why output", "opentelemetry"),
     # why and text: a scenario says which findings, and which lines of the report, are expected.
     _room("repro", "reproductions, and commands in a cgroup of their own",
           "errors sizes model text why session", "yaml"),

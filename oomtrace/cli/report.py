@@ -100,7 +100,10 @@ class Sink:
     def close(self) -> None:
         """Finish the output (closing brackets, summaries)."""
         for channel in self._channels:
-            channel.close()
+            try:
+                channel.close()
+            except OSError as error:
+                self._failed(f"{channel.name}: {error.strerror or error}")
         if self._writer is not None:
             self._writer.finish()
         if isinstance(self._relay, Relay):

@@ -8,7 +8,7 @@ says what fails. The module has
   cannot be used: before the trace starts.
 
 What a channel needs to tell of an event (``why``, for one) it imports when it tells: its option must not slow down the
-start of a trace.
+start of a trace. ``common/`` holds what several have in common.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Channel(Protocol):
         """
 
     def close(self) -> None:
-        """The trace is over."""
+        """The trace is over. Raises OSError if something could not be told."""
 
 
 def modules() -> dict[str, ModuleType]:
     """The channels' modules by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
     return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
 
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from oomtrace.escape import escaped
 from oomtrace.tell import Option
 
 if TYPE_CHECKING:
@@ -33,27 +32,10 @@ def opened(_value: object) -> Journal:
 
 def fields(event: OomEvent, capture: Optional[Path] = None) -> dict[str, str]:
     """What an entry says of the event; what the source does not tell is left out."""
-    from oomtrace import why
-    from oomtrace.output.base import with_names
+    from oomtrace.tell.common.essentials import essentials
 
-    victim, trigger = event.report.victim, event.report.trigger
-    values = {
-        "MESSAGE": escaped(why.explain(with_names(event)).headline),
-        "MESSAGE_ID": MESSAGE_ID,
-        "PRIORITY": _WARNING,
-        "SYSLOG_IDENTIFIER": "oomtrace",
-        "OOMTRACE_KIND": event.kind,
-        "OOMTRACE_MEMCG": event.report.memcg.path if event.report.memcg else None,
-        "OOMTRACE_VICTIM": victim.comm if victim else None,
-        "OOMTRACE_VICTIM_PID": victim.pid if victim else None,
-        "OOMTRACE_VICTIM_UID": victim.uid if victim else None,
-        "OOMTRACE_VICTIM_MEMCG": event.report.victim_memcg,
-        "OOMTRACE_KILLED": len({kill.pid for kill in event.report.kills}),
-        "OOMTRACE_TRIGGER": trigger.comm,
-        "OOMTRACE_TRIGGER_PID": trigger.tgid if trigger.tgid is not None else trigger.pid,
-        "OOMTRACE_CAPTURE": capture,
-    }
-    return {name: str(value) for name, value in values.items() if value is not None}
+    entry = {"MESSAGE_ID": MESSAGE_ID, "PRIORITY": str(_WARNING), "SYSLOG_IDENTIFIER": "oomtrace"}
+    return {**entry, **essentials(event, capture)}
 
 
 def datagram(entry: Mapping[str, str]) -> bytes:
@@ -80,7 +62,7 @@ class Journal:
 
     def tell(self, event: OomEvent, capture: Optional[Path]) -> None:
         """Send the entry of an event. Raises OSError."""
-        self.send(fields(event, capture.absolute() if capture else None))
+        self.send(fields(event, capture))
 
     def close(self) -> None:
         """Nothing is left open."""

@@ -12,8 +12,9 @@ from vm import boot
 from vm.spec import RunSpec
 
 OOMS = 3  # tests/guest/service.sh makes so many, and keeps two captures
-# CAP_SYS_ADMIN, CAP_SYS_RESOURCE, CAP_SYSLOG, CAP_PERFMON, CAP_BPF: what the unit leaves to root
-CAPABILITIES = sum(1 << number for number in (21, 24, 34, 38, 39))
+# What the unit leaves to root: CAP_DAC_OVERRIDE (the drop-in for counters), CAP_SYS_ADMIN, CAP_SYS_RESOURCE,
+# CAP_SYSLOG, CAP_PERFMON, CAP_BPF
+CAPABILITIES = sum(1 << number for number in (1, 21, 24, 34, 38, 39))
 
 
 @pytest.mark.vm
@@ -37,6 +38,9 @@ def test_service() -> None:
     assert [entry["OOMTRACE_MEMCG"].rpartition("/")[2] for entry in entries] == [
         f"victim@{number}.service" for number in range(1, OOMS + 1)
     ]
+    assert lines.count("hook: tail 0 0 1") == OOMS, "each OOM runs the hook, as an ordinary process"
+    metrics = [line for line in lines if line.startswith("metric: oomtrace_ooms_total")]
+    assert len(metrics) == OOMS and all("victim@" in line and line.endswith(" 1") for line in metrics)
     captures = [line.split() for line in lines if line.startswith("capture: ")]
     assert [mode for _, mode, _ in captures] == ["600", "600"]
     assert {path for _, _, path in captures} == {entry["OOMTRACE_CAPTURE"] for entry in entries[1:]}

@@ -11,6 +11,16 @@ mkdir -p /opt/oomtrace/lib/systemd/system
 cp -r oomtrace bpf /opt/oomtrace/
 printf '#!/bin/sh\nPYTHONPATH=/opt/oomtrace exec python3 -m oomtrace "$@"\n' >/usr/local/bin/oomtrace
 sed 's/--keep 200/--keep 2/' systemd/oomtrace.service >/opt/oomtrace/lib/systemd/system/oomtrace.service
+# The drop-ins for a hook and for counters, with a hook that tells what it is.
+mkdir -p /etc/systemd/system/oomtrace.service.d /var/lib/prometheus/node-exporter
+chown nobody /var/lib/prometheus/node-exporter
+cp systemd/drop-ins/textfile.conf /etc/systemd/system/oomtrace.service.d/
+sed 's,--exec "[^"]*",--exec "sh /opt/oomtrace/hook.sh",' systemd/drop-ins/exec.conf \
+	>/etc/systemd/system/oomtrace.service.d/exec.conf
+cat >/opt/oomtrace/hook.sh <<'END'
+echo "hook: $OOMTRACE_VICTIM $(cat /proc/self/oom_score_adj) $(nice) $(grep -c '"schema":"oomtrace/2"')" \
+	>>/var/lib/oomtrace/hooked
+END
 if ! eval "$1"; then
 	systemctl status --no-pager oomtrace || true
 	journalctl --no-pager -u oomtrace
@@ -37,6 +47,12 @@ echo "capabilities: $(grep CapEff /proc/"$pid"/status | tr -d '\t')"
 echo "locked: $(grep VmLck /proc/"$pid"/status | tr -s '\t ' ' ')"
 echo "resident: $(grep VmRSS /proc/"$pid"/status | tr -s '\t ' ' ')"
 journalctl --no-pager -o json -t oomtrace MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 | sed 's/^/entry: /'
+until [ "$(wc -l </var/lib/oomtrace/hooked)" -ge 3 ] || [ $tries -ge 60 ]; do
+	sleep 0.5
+	tries=$((tries + 1))
+done
+cat /var/lib/oomtrace/hooked
+sed 's/^/metric: /' /var/lib/prometheus/node-exporter/oomtrace.prom
 find /var/lib/oomtrace -name '*.oom' -printf 'capture: %m %p\n'
 eval "$2" | sed 's/^/look: /'
 find /var/cache/oomtrace -name '*.json' -printf 'kept: %m\n'

@@ -1,0 +1,1 @@
+"""What several channels have in common."""

@@ -1,0 +1,33 @@
+"""What is told of an event in a few words: names and values, for a journal's fields and a command's environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from oomtrace.model import OomEvent
+
+
+def essentials(event: OomEvent, capture: Optional[Path] = None) -> dict[str, str]:
+    """``OOMTRACE_VICTIM`` and the like, and ``MESSAGE``, the headline. What the source does not tell is left out."""
+    from oomtrace import why
+    from oomtrace.escape import escaped
+    from oomtrace.output.base import with_names
+
+    victim, trigger = event.report.victim, event.report.trigger
+    values = {
+        "MESSAGE": escaped(why.explain(with_names(event)).headline),
+        "OOMTRACE_KIND": event.kind,
+        "OOMTRACE_HOST": event.origin.host,
+        "OOMTRACE_MEMCG": event.report.memcg.path if event.report.memcg else None,
+        "OOMTRACE_VICTIM": victim.comm if victim else None,
+        "OOMTRACE_VICTIM_PID": victim.pid if victim else None,
+        "OOMTRACE_VICTIM_UID": victim.uid if victim else None,
+        "OOMTRACE_VICTIM_MEMCG": event.report.victim_memcg,
+        "OOMTRACE_KILLED": len({kill.pid for kill in event.report.kills}),
+        "OOMTRACE_TRIGGER": trigger.comm,
+        "OOMTRACE_TRIGGER_PID": trigger.tgid if trigger.tgid is not None else trigger.pid,
+        "OOMTRACE_CAPTURE": capture.absolute() if capture is not None else None,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
