@@ -29,7 +29,7 @@ class Scenario:
     item: int
     needs: dict[str, Any] = field(hash=False)
     timeout: float
-    verdicts: dict[str, Any] = field(default_factory=dict, hash=False)  # of the log: words, confidence by findings' ids
+    verdicts: dict[str, Any] = field(default_factory=dict, hash=False)  # of the log, by findings' ids
     silent: bool = False  # the kernel prints no report
     floods: bool = False  # more kills than the kernel prints reports of: 10 in 5 s, oom_rs in mm/oom_kill.c
 

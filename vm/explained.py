@@ -42,25 +42,54 @@ def read(records: Sequence[str]) -> list[dict[str, Finding]]:
     return [{finding["id"]: finding for finding in findings} for findings in found]
 
 
-def disagreements(wanted: Mapping[str, Mapping[str, str]], found: Mapping[str, Finding]) -> list[str]:
+def disagreements(wanted: Mapping[str, Mapping[str, Any]], found: Mapping[str, Finding]) -> list[str]:
     """What one explanation says otherwise, in words."""
-    return [
-        f"{id}: {shown(found.get(id))}; expected [{said['confidence']}] {said['words']}".rstrip()
-        for id, said in wanted.items() if not says(found.get(id), said)
-    ]
+    return [f"{id}: {shown(found.get(id))}; expected {expected(said)}"
+            for id, said in wanted.items() if not says(found.get(id), said)]
 
 
-def says(finding: Optional[Finding], said: Mapping[str, str]) -> bool:
+def expected(said: Mapping[str, Any]) -> str:
+    """What is expected, in a line."""
+    parts = [*said["reasons"], *(f"{name}: {pattern}" for name, pattern in said["facts"].items()), said["words"]]
+    return " ".join([f"[{said['confidence']}]", ", ".join(filter(None, parts))]).rstrip()
+
+
+def says(finding: Optional[Finding], said: Mapping[str, Any]) -> bool:
     """Whether a finding is as expected."""
     surely = said["confidence"].split(" or ")
     if finding is None:
         return ABSENT in surely
     texts = (finding["sentence"], finding["interpretation"] or "")
-    return finding["confidence"] in surely and any(re.search(said["words"], text) for text in texts)
+    return (
+        finding["confidence"] in surely
+        and all(set(reason.split(" or ")) & set(finding["reasons"]) for reason in said["reasons"])
+        and all(_is(finding, name, pattern) for name, pattern in said["facts"].items())
+        and (not said["words"] or any(re.search(said["words"], text) for text in texts))
+    )
+
+
+def _is(finding: Finding, name: str, pattern: str) -> bool:
+    values = {fact["name"]: fact["value"] for fact in finding["facts"]}
+    value = values.get(name)
+    if value is None and "." in name:
+        whole, _, part = name.rpartition(".")
+        process = values.get(whole)
+        value = process.get(part) if isinstance(process, dict) else None
+    return value is not None and re.fullmatch(pattern, fact_text(value)) is not None
+
+
+def fact_text(value: Any) -> str:
+    """A fact as text: a process as "comm (pid)", kinds of memory by their names."""
+    if isinstance(value, list):
+        return ", ".join(fact_text(one) for one in value)
+    if isinstance(value, dict):
+        return str(value["kind"]) if "kind" in value else f"{value['comm']} ({value['pid']})"
+    return str(value)
 
 
 def shown(finding: Optional[Finding]) -> str:
     """A finding in a line."""
     if finding is None:
         return "no such finding"
-    return f"{finding['sentence']} {finding['interpretation'] or ''}".rstrip() + f" [{finding['confidence']}]"
+    said = f"({', '.join(finding['reasons'])}) {finding['sentence']} {finding['interpretation'] or ''}"
+    return said.rstrip() + f" [{finding['confidence']}]"

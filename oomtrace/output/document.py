@@ -8,11 +8,12 @@ from __future__ import annotations
 import collections.abc
 import inspect
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from functools import cache
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union, get_args, get_origin, get_type_hints
 
 from oomtrace import why
-from oomtrace.model import OomEvent, Origin, Stack, Word, Zone
+from oomtrace.model import OomEvent, Origin, Stack, Zone
 
 SCHEMA = "oomtrace/2"
 
@@ -40,8 +41,8 @@ def plain(value: Any) -> Any:
         return value
     if kind is str:
         return _text(value)
-    if isinstance(value, Word):
-        return str(value)
+    if isinstance(value, Enum):
+        return value.value
     if kind is tuple:
         return [plain(item) for item in value]
     if is_dataclass(kind):
@@ -144,8 +145,8 @@ def _schema(hint: Any, definitions: Dict[str, Any], names: Optional[Tuple[str, .
     """The schema of a type; dataclasses go to ``definitions``."""
     if hint in _SCALARS:
         return {"type": _SCALARS[hint]}
-    if isinstance(hint, type) and issubclass(hint, Word):
-        return {"type": "string", **({"enum": [str(word) for word in hint]} if len(hint) else {})}
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return {"type": "string", **({"enum": [word.value for word in hint]} if len(hint) else {})}
     if is_dataclass(hint):
         return _dataclass(hint, definitions)
     origin, arguments = get_origin(hint), get_args(hint)

@@ -41,7 +41,7 @@ def explanation(found: Explanation, style: Style, width: int) -> str:
         step = finding.step
         lines += _finding(finding, number, found, style, width)
     for suggestion in found.suggestions:
-        lines += _entry(" ", "look at", suggestion.sentence, style, width)
+        lines += _entry(" ", "advice", suggestion.sentence, style, width)
     return "".join(line.rstrip() + "\n" for line in lines)
 
 
@@ -86,7 +86,7 @@ def _interpretation(finding: Finding, style: Style, width: int) -> List[str]:
         return []
     sure = "" if finding.confidence == CERTAIN else f" [{finding.confidence}]"
     lines = _wrapped(f"=> {finding.interpretation}{sure}", width - _INDENT)
-    meaning = "alarm" if "DISAGREEMENT" in finding.interpretation else "unknown" if sure else None
+    meaning = "alarm" if finding.has(*why.ALARMS) else "unknown" if sure else None
     return [" " * _INDENT + (style(meaning, line) if meaning else line) for line in lines]
 
 
@@ -108,7 +108,7 @@ def _levels(found: Explanation, style: Style) -> List[str]:
 
 def _amounts(found: Explanation, style: Style) -> List[str]:
     """What filled it, as a table: name, human and exact size, per cent."""
-    left = [row for row in found.amounts[_AMOUNTS:] if row.name == why.NOT_ACCOUNTED and (row.percent or 0) >= 1]
+    left = [row for row in found.amounts[_AMOUNTS:] if row.kind is why.Kind.NOT_ACCOUNTED and (row.percent or 0) >= 1]
     shown = [row for place, row in enumerate(found.amounts[:_AMOUNTS]) if place < 3 or row.percent != 0]
     rest = [row for row in found.amounts if row not in shown + left and row.percent != 0]
     rows = [(amount.name, amount.kb, amount.percent) for amount in shown]
@@ -124,7 +124,7 @@ def _amounts(found: Explanation, style: Style) -> List[str]:
 def _ranking(found: Explanation, style: Style) -> List[str]:
     """The best candidates and the chosen one."""
     able = [(place, row) for place, row in enumerate(found.ranking, 1) if row.exempt is None or row.chosen]
-    shown = able[:_RANKS] + [pair for pair in able[_RANKS:] if pair[1].chosen]
+    shown = able[:_RANKS] + [pair for pair in able[_RANKS:] if pair[1].chosen or pair[1].killed]
     if len(shown) < 2:
         return []
     lines = ["   #      pid        rss       swap     tables   adj     points  name"]
@@ -132,7 +132,8 @@ def _ranking(found: Explanation, style: Style) -> List[str]:
         cells = [f"{human(kb or 0):>10}" for kb in (row.rss_kb, row.swap_kb, row.pgtables_kb)]
         points = "-" if row.points is None else str(row.points)
         line = f"{place:>4} {row.pid:>8} {' '.join(cells)} {row.oom_score_adj:>5} {points:>10}  {escaped(row.comm)}"
-        lines.append(style("chosen", line + " <- killed") if row.chosen else line)
+        mark = " <- killed" if row.killed else " <- chosen" if row.chosen else ""
+        lines.append(style("chosen", line + mark) if mark else line)
     return lines
 
 

@@ -62,7 +62,7 @@ def misexplained(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
 def _misexplained(expect: Expect, explanation: why.Explanation) -> List[str]:
     compared = ((id, verdict.live, explanation.finding(id)) for id, verdict in expect.why.items())
     return [
-        f"explained otherwise: {id}: {_shown(finding)}; expected [{said.confidence}] {said.words}".rstrip()
+        f"explained otherwise: {id}: {_shown(finding)}; expected {wanted(said)}"
         for id, said, finding in compared if not says(finding, said)
     ]
 
@@ -72,14 +72,44 @@ def says(finding: Optional[why.Finding], said: Said) -> bool:
     surely = said.confidence.split(" or ")
     if finding is None:
         return ABSENT in surely
+    stated = {str(reason) for reason in finding.reasons}
     texts = (finding.sentence, finding.interpretation or "")
-    return finding.confidence in surely and any(re.search(said.words, text) for text in texts)
+    return (
+        finding.confidence in surely
+        and all(stated & set(reason.split(" or ")) for reason in said.reasons)
+        and all(_is(finding, name, pattern) for name, pattern in said.facts.items())
+        and (not said.words or any(re.search(said.words, text) for text in texts))
+    )
+
+
+def wanted(said: Said) -> str:
+    """What is expected, in a line."""
+    parts = [*said.reasons, *(f"{name}: {pattern}" for name, pattern in said.facts.items()), said.words]
+    return " ".join([f"[{said.confidence}]", ", ".join(filter(None, parts))]).rstrip()
+
+
+def _is(finding: why.Finding, name: str, pattern: str) -> bool:
+    value = finding.value(name)
+    if value is None and "." in name:
+        whole, _, part = name.rpartition(".")
+        value = getattr(finding.value(whole), part, None)
+    return value is not None and re.fullmatch(pattern, fact_text(value)) is not None
+
+
+def fact_text(value: why.Value) -> str:
+    """A fact as text: a process as "comm (pid)", kinds of memory by their names."""
+    if isinstance(value, tuple):
+        return ", ".join(fact_text(one) for one in value)
+    if isinstance(value, why.Process):
+        return f"{value.comm} ({value.pid})"
+    return str(value.kind) if isinstance(value, why.Size) else str(value)
 
 
 def _shown(finding: Optional[why.Finding]) -> str:
     if finding is None:
         return "no such finding"
-    return " ".join(filter(None, (finding.sentence, finding.interpretation, f"[{finding.confidence}]")))
+    stated = ", ".join(str(reason) for reason in finding.reasons)
+    return " ".join(filter(None, (f"({stated})", finding.sentence, finding.interpretation, f"[{finding.confidence}]")))
 
 
 def _unmatched(patterns: Sequence[str], ooms: Sequence[OomEvent]) -> List[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Set, Tuple, Union
@@ -224,28 +225,42 @@ class _Parser(Reader):
         )
 
     def verdicts(self, node: yaml.Node) -> Dict[str, Verdict]:
-        """``ID: PATTERN`` or ``ID: {says: PATTERN, confidence: …, from_log: …}`` for each finding."""
+        """``ID: REASON`` or ``ID: {reason: REASON, facts: {NAME: PATTERN}, confidence: …, from_log: …}`` a finding.
+
+        A REASON is what the finding states; ``a or b`` is one of these, a list all of these. A fact is looked up by its
+        name; of a process ``NAME.comm`` and ``NAME.pid`` are facts too. ``says: PATTERN`` asks for words.
+        """
         found = {}
         for key, id, value in self.pairs(node, "why"):
             if id not in why.IDS:
                 self.wrong(key, f"why: there is no finding {id}; known are {', '.join(why.IDS)}")
                 continue
-            live = self.said(value, id, Said("", why.CERTAIN), ("from_log",))
+            live = self.said(id, value, id, Said(why.CERTAIN), ("from_log",))
             log = dict(_entries(value)).get("from_log")
-            found[id] = Verdict(live, self.said(log, f"{id}: from_log", live) if log is not None else live)
+            found[id] = Verdict(live, self.said(id, log, f"{id}: from_log", live) if log is not None else live)
         return found
 
-    def said(self, node: yaml.Node, what: str, usual: Said, more: Tuple[str, ...] = ()) -> Said:
-        """``PATTERN`` or ``{says: PATTERN, confidence: …}``; ``usual`` is for what is left out."""
+    def said(self, id: str, node: yaml.Node, what: str, usual: Said, more: Tuple[str, ...] = ()) -> Said:
+        """What is expected of a finding. ``usual`` is for what is left out; who gives reasons or words means these."""
         if isinstance(node, yaml.ScalarNode):
-            return Said(self.value(node, what, _pattern, ""), usual.confidence)
-        at = self.fields(node, what, ("says", "confidence", *more))
-        said = Said(
-            self.value(at.get("says"), f"{what}: says", _pattern, usual.words),
-            self.value(at.get("confidence"), f"{what}: confidence", _confidence, usual.confidence),
-        )
-        if not said.words and said.confidence != ABSENT and isinstance(node, yaml.MappingNode):
-            self.wrong(node, f"{what}: says is missing")
+            if _REASON.fullmatch(node.value):
+                return Said(usual.confidence, (self.value(node, what, partial(_reason, id), ""),))
+            return Said(usual.confidence, words=self.value(node, what, _pattern, ""))
+        at = self.fields(node, what, ("reason", "facts", "says", "confidence", *more))
+        said = replace(usual, reasons=(), facts={}, words="") if {"reason", "says"} & set(at) else usual
+        if "reason" in at:
+            each = self.items(at["reason"], what) if isinstance(at["reason"], yaml.SequenceNode) else [at["reason"]]
+            reasons = tuple(self.value(one, f"{what}: reason", partial(_reason, id), "") for one in each)
+            said = replace(said, reasons=reasons)
+        if "facts" in at:
+            pairs = self.pairs(at["facts"], f"{what}: facts")
+            facts = {name: self.value(value, f"{what}: {name}", _pattern, "") for _, name, value in pairs}
+            said = replace(said, facts=facts)
+        said = replace(said, words=self.value(at.get("says"), f"{what}: says", _pattern, said.words),
+                       confidence=self.value(at.get("confidence"), f"{what}: confidence", _confidence,
+                                             said.confidence))
+        if not said.reasons and not said.words and said.confidence != ABSENT and isinstance(node, yaml.MappingNode):
+            self.wrong(node, f"{what}: reason is missing")
         return said
 
 
@@ -272,6 +287,17 @@ def _end(value: str) -> Optional[Union[str, int]]:
 def _entries(node: yaml.Node) -> List[Tuple[str, yaml.Node]]:
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
     return [(key.value, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)]
+
+
+_REASON = re.compile(r"[a-z][a-z0-9_]*( or [a-z][a-z0-9_]*)*")
+
+
+def _reason(id: str, value: str) -> str:
+    """What the finding can state, by its name."""
+    known = [reason.value for reason in why.REASONS[id]]
+    if not all(one in known for one in value.split(" or ")):
+        raise Wrong(f"expected what {id} can state ({', '.join(known)}), or says: for words")
+    return value
 
 
 def _confidence(value: str) -> str:

@@ -62,10 +62,12 @@ class Process:
 
 @dataclass(frozen=True)
 class Said:
-    """What an explanation says in a finding: ``words`` is a regular expression for its sentence or interpretation."""
+    """What an explanation says in a finding. What is empty is not asked for."""
 
-    words: str
     confidence: str  # of oomtrace.why, or ABSENT; "certain or likely": kernels differ
+    reasons: Tuple[str, ...] = ()  # each must be stated; "at_limit or no_room": one of these
+    facts: Mapping[str, str] = field(default_factory=dict)  # name → regular expression for the whole of its text
+    words: str = ""  # regular expression for the sentence or the interpretation
 
 
 @dataclass(frozen=True)

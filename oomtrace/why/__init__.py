@@ -1,68 +1,92 @@
-"""Why it happened: each cause a function of an OomEvent that gives a Finding, or None where it does not apply."""
+"""Why it happened: each cause a function of an OomEvent, which states reasons with their facts, or nothing where it
+does not apply. The phrasebook says them in words."""
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Tuple
+from dataclasses import replace
+from typing import Dict, Mapping, Sequence, Tuple, Type
 
 from oomtrace.model import OomEvent
 
-from .after import achieved
-from .charging import charging
-from .counted import swap_counted
-from .filled import NOT_ACCOUNTED, amounts, filled
-from .finding import CERTAIN, LIKELY, UNKNOWN, Amount, Explanation, Fact, Finding, Ranked, Suggestion
-from .following import suggestions
-from .full import full
-from .headline import headline
-from .killed import killed
-from .pattern import Group, Pattern, outline, pattern
-from .pick import exempt, pick, without_adj
+from . import phrasebook
+from .account import Kind, amounts
+from .case import Case
+from .causes.pick import Pick
+from .finding import (
+    CERTAIN,
+    LIKELY,
+    UNKNOWN,
+    Amount,
+    Explanation,
+    Fact,
+    Finding,
+    Process,
+    Ranked,
+    Reason,
+    Size,
+    Statement,
+    Suggestion,
+    Value,
+)
+from .headline import headline as first
+from .pattern import Group, Pattern, outline, summary
 from .ranking import ranked
-from .reclaim import reclaim
-from .source import failed, missing, suppressed, unprinted
-from .swap import swap
-from .table import tasks
+from .registry import causes as all_causes
+from .registry import rules
 
 __all__ = [
-    "CAUSES", "CERTAIN", "IDS", "LIKELY", "NOT_ACCOUNTED", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding",
-    "Group", "Pattern", "Ranked", "Suggestion", "explain", "outline", "pattern",
+    "ALARMS", "CERTAIN", "IDS", "LIKELY", "REASONS", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding", "Group",
+    "Kind", "Pattern", "Process", "Ranked", "Reason", "Size", "Statement", "Suggestion", "Value", "explain",
+    "outline", "pattern",
 ]
 
-# In the order in which an engineer reads a report: which memcg is full, whose task was killed, what filled it and why
-# reclaim failed, the task table, the pick.
-CAUSES: Tuple[Callable[[OomEvent], Optional[Finding]], ...] = (
-    unprinted, suppressed, missing,
-    full, charging,
-    killed, failed,
-    filled, reclaim, swap,
-    tasks,
-    pick, swap_counted, without_adj, exempt,
-    achieved,
-)
+# The ids of all findings, in the order in which an engineer reads a report; and what each can state.
+IDS: Tuple[str, ...] = tuple(cause.id for cause in all_causes())
+REASONS: Mapping[str, Type[Reason]] = {cause.id: cause.reasons for cause in all_causes()}
 
-# The ids of all findings, in that order.
-IDS: Tuple[str, ...] = (
-    "unprinted", "suppressed", "missing",
-    "full", "charging",
-    "killed", "failed",
-    "filled", "reclaim", "swap",
-    "tasks",
-    "pick", "totalpages", "adj", "exempt",
-    "achieved",
-)
+# What contradicts the report's own numbers.
+ALARMS: Tuple[Reason, ...] = (Pick.DISAGREES, Pick.CONTRADICTS_TABLE)
 
-# Of these, those that have something to say where nobody is killed: a wait, a charge that fails.
-_WITHOUT_KILL = (missing, full, charging, failed, reclaim)
+MOST_SUGGESTIONS = 3
 
 
 def explain(event: OomEvent) -> Explanation:
     """All findings about one OOM."""
-    found = (cause(event) for cause in (CAUSES if event.is_oom else _WITHOUT_KILL))
+    cases: Dict[str, Case] = {}
+    findings = []
+    for cause in all_causes():
+        if not (event.is_oom or cause.always):
+            continue
+        case = Case()
+        cause.judge(event, case)
+        if case.said:
+            cases[cause.id] = case
+            findings.append(phrasebook.finding(cause.id, cause.step, case))
+    said = first(event)
     return Explanation(
-        headline=headline(event),
-        findings=tuple(finding for finding in found if finding is not None),
+        headline=phrasebook.headline(said),
+        headline_reasons=tuple(statement.reason for statement in said),
+        headline_facts=tuple(fact for statement in said for fact in statement.facts),
+        findings=tuple(findings),
         levels=event.trace.levels,
-        amounts=amounts(event),
+        amounts=tuple(phrasebook.amount(size) for size in amounts(event)),
         ranking=ranked(event),
-        suggestions=suggestions(event),
+        suggestions=_suggestions(event, cases),
     )
+
+
+def _suggestions(event: OomEvent, cases: Mapping[str, Case]) -> Tuple[Suggestion, ...]:
+    """The first that apply and follow from a finding."""
+    found = []
+    for advice in rules():
+        statement = advice.rule(event, cases) if advice.finding in cases else None
+        if statement is not None:
+            found.append(phrasebook.suggestion(advice.finding, statement))
+    return tuple(found[:MOST_SUGGESTIONS])
+
+
+def pattern(events: Sequence[OomEvent]) -> Pattern:
+    """What several OOMs have in common."""
+    found, said = summary(events)
+    return replace(found, reasons=tuple(one.reason for one in said),
+                   sentences=tuple(phrasebook.sentence(one) for one in said))

@@ -12,13 +12,37 @@ from typing import Dict, Mapping, Optional, Tuple
 from oomtrace.model import MemInfo, OomEvent, Zone
 
 from . import look
+from .finding import Reason, Size
+from .units import percent
+
+
+class Kind(Reason):
+    """A kind of memory. What each is in words, the phrasebook tells."""
+
+    ANON = "anon"
+    ANON_OR_SHMEM = "anon_or_shmem"  # together on the lists, and what is which cannot be told
+    FILE = "file"
+    FILE_OR_SHMEM = "file_or_shmem"  # "cache" before 4.12
+    SHMEM = "shmem"
+    SWAPCACHE = "swapcache"
+    KERNEL = "kernel"
+    SOCK = "sock"
+    SLAB_RECLAIMABLE = "slab_reclaimable"
+    SLAB_UNRECLAIMABLE = "slab_unreclaimable"
+    UNEVICTABLE = "unevictable"
+    PAGETABLES = "pagetables"
+    KERNEL_STACKS = "kernel_stack"
+    HUGETLB = "hugetlb"
+    FREE = "free"
+    OTHERS = "others"
+    NOT_ACCOUNTED = "not_accounted"
 
 
 @dataclass(frozen=True)
 class Part:
     """A kind of memory. The parts of an account do not overlap."""
 
-    name: str
+    kind: Kind
     kb: int
 
 
@@ -36,22 +60,15 @@ class Account:
         """What no part accounts for; negative if the statistics sum to more."""
         return None if self.total_kb is None else self.total_kb - sum(part.kb for part in self.parts)
 
-    def part(self, name: str) -> int:
-        return sum(part.kb for part in self.parts if part.name == name)
+    @property
+    def biggest(self) -> Optional[Part]:
+        """The largest part that is in use."""
+        used = [part for part in self.parts if part.kind != Kind.FREE and part.kb]
+        return max(used, key=lambda part: part.kb) if used else None
 
-
-ANON = "anonymous"
-FILE = "file cache"
-CACHE = "file cache and tmpfs"
-SHMEM = "tmpfs and shared memory"
-SWAPCACHE = "swap cache"
-KERNEL = "kernel"
-SOCK = "socket buffers"
-SLAB_RECLAIMABLE = "slab, reclaimable"
-SLAB_UNRECLAIMABLE = "slab, unreclaimable"
-UNEVICTABLE = "unevictable"
-HUGETLB = "huge page pools"
-FREE = "free"
+    def part(self, *kinds: Kind) -> int:
+        """How much there is of these kinds, in kB."""
+        return sum(part.kb for part in self.parts if part.kind in kinds)
 
 
 @look.once
@@ -61,6 +78,17 @@ def account(event: OomEvent) -> Optional[Account]:
         return _memcg(event)
     meminfo = event.report.meminfo
     return _machine(event, meminfo) if meminfo is not None and meminfo.counters else None
+
+
+def amounts(event: OomEvent) -> Tuple[Size, ...]:
+    """The account as rows to show: the largest first, and last what is not accounted for."""
+    found = account(event)
+    if found is None:
+        return ()
+    parts = sorted((part for part in found.parts if part.kb), key=lambda part: -part.kb)
+    if found.left_kb is not None and found.left_kb > 0:
+        parts.append(Part(Kind.NOT_ACCOUNTED, found.left_kb))
+    return tuple(Size(part.kind, part.kb, percent(part.kb, found.total_kb)) for part in parts)
 
 
 def managed_kb(event: OomEvent) -> Optional[int]:
@@ -101,13 +129,13 @@ def _version1(usage: Optional[int], kmem: Optional[int], kb: Mapping[str, int]) 
     on the anonymous lists, but not in ``rss``."""
     if "rss" not in kb or "cache" not in kb:
         return None
-    parts = [Part(ANON, kb["rss"])]
+    parts = [Part(Kind.ANON, kb["rss"])]
     if "shmem" in kb:
-        parts += [Part(FILE, max(0, kb["cache"] - kb["shmem"])), Part(SHMEM, kb["shmem"])]
+        parts += [Part(Kind.FILE, max(0, kb["cache"] - kb["shmem"])), Part(Kind.SHMEM, kb["shmem"])]
     else:
-        parts.append(Part(CACHE, kb["cache"]))
+        parts.append(Part(Kind.FILE_OR_SHMEM, kb["cache"]))
     if kmem is not None:
-        parts.append(Part(KERNEL, kmem))
+        parts.append(Part(Kind.KERNEL, kmem))
     details = {f"{_NAMES_2.get(name, name)}_kb": value for name, value in kb.items() if name in _DETAILS_1}
     return Account(usage, tuple(parts), details)
 
@@ -131,18 +159,19 @@ def _version2(usage: Optional[int], kmem: Optional[int], stat: Mapping[str, int]
     """
     kb = {name: value // 1024 for name, value in stat.items()}
     shmem, swapcached = kb.get("shmem", 0), kb.get("swapcached", 0)
-    parts = [Part(ANON, kb["anon"]), Part(FILE, max(0, kb["file"] - shmem - swapcached)), Part(SHMEM, shmem)]
+    files = max(0, kb["file"] - shmem - swapcached)
+    parts = [Part(Kind.ANON, kb["anon"]), Part(Kind.FILE, files), Part(Kind.SHMEM, shmem)]
     components = ("kernel_stack", "pagetables", "percpu", "slab")
     if kmem is not None:
-        parts.append(Part(KERNEL, kmem))
+        parts.append(Part(Kind.KERNEL, kmem))
     elif "kernel" in kb:
-        parts.append(Part(KERNEL, kb["kernel"]))
+        parts.append(Part(Kind.KERNEL, kb["kernel"]))
     elif "slab" in kb:
-        parts.append(Part(KERNEL, sum(kb.get(name, 0) for name in components)))
+        parts.append(Part(Kind.KERNEL, sum(kb.get(name, 0) for name in components)))
     if kb.get("sock") and not old:
-        parts.append(Part(SOCK, kb["sock"]))
+        parts.append(Part(Kind.SOCK, kb["sock"]))
     if kb.get("hugetlb"):
-        parts.append(Part(HUGETLB, kb["hugetlb"]))
+        parts.append(Part(Kind.HUGETLB, kb["hugetlb"]))
     details = {f"{name}_kb": kb[name] for name in _DETAILS_2 if name in kb}
     return Account(usage, tuple(parts), details, kernel_listed="kernel" in kb or kmem is not None)
 
@@ -167,14 +196,14 @@ def _machine(event: OomEvent, meminfo: MemInfo) -> Account:
     pools = sum(pool.total * pool.size_kb for pool in meminfo.hugepages)
     parts = [
         *_anonymous_lists(of("active_anon", "inactive_anon", "isolated_anon"), kb.get("shmem"), of("unevictable")),
-        Part(FILE, of("active_file", "inactive_file", "isolated_file")),
-        Part(UNEVICTABLE, of("unevictable")),
-        Part(SLAB_RECLAIMABLE, of("slab_reclaimable")),
-        Part(SLAB_UNRECLAIMABLE, of("slab_unreclaimable")),
-        Part("page tables", of("pagetables", "sec_pagetables")),
-        Part("kernel stacks", stacks),
-        Part(HUGETLB, pools),
-        Part(FREE, of("free", "free_pcp")),
+        Part(Kind.FILE, of("active_file", "inactive_file", "isolated_file")),
+        Part(Kind.UNEVICTABLE, of("unevictable")),
+        Part(Kind.SLAB_RECLAIMABLE, of("slab_reclaimable")),
+        Part(Kind.SLAB_UNRECLAIMABLE, of("slab_unreclaimable")),
+        Part(Kind.PAGETABLES, of("pagetables", "sec_pagetables")),
+        Part(Kind.KERNEL_STACKS, stacks),
+        Part(Kind.HUGETLB, pools),
+        Part(Kind.FREE, of("free", "free_pcp")),
     ]
     details = {f"{name}_kb": kb[name] for name in ("shmem", "mapped", "dirty", "writeback", "free") if name in kb}
     details.update({f"{name}_kb": kb[name] for name in _LISTS if name in kb})
@@ -185,8 +214,8 @@ def _anonymous_lists(kb: int, shmem_kb: Optional[int], unevictable_kb: int) -> T
     """The anonymous lists hold tmpfs and shared memory as well, which ``shmem`` counts, unless it is unevictable: with
     little of either the two can be told apart."""
     if shmem_kb is None or shmem_kb > kb or min(shmem_kb, unevictable_kb) * 50 > kb:
-        return (Part(ANON + ", tmpfs and shared", kb),)
-    return Part(ANON, kb - shmem_kb), Part(SHMEM, shmem_kb)
+        return (Part(Kind.ANON_OR_SHMEM, kb),)
+    return Part(Kind.ANON, kb - shmem_kb), Part(Kind.SHMEM, shmem_kb)
 
 
 _OF_NODES: Tuple[str, ...] = (

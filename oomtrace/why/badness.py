@@ -21,6 +21,7 @@ from typing import Callable, List, Mapping, NamedTuple, Optional, Tuple
 from oomtrace.model import OomEvent, Task
 
 from . import look
+from .finding import Reason
 from .totalpages import UNBOUNDED, Totalpages, totalpages
 
 OOM_SCORE_ADJ_MIN = -1000
@@ -79,7 +80,7 @@ class Weighed(NamedTuple):
     low: Tuple[int, int]
     high: Tuple[int, int]
     floor: Optional[int]
-    exempt: Optional[str] = None
+    exempt: Optional[Exempt] = None
 
     def surely_at_least(self, other: "Weighed") -> bool:
         """Points are linear in totalpages (but for the floor), so both bounds decide for all between."""
@@ -95,11 +96,25 @@ class Weighed(NamedTuple):
         return value if self.floor is None else max(value, self.floor)
 
 
-def exempt(task: Task) -> Optional[str]:
+class Exempt(Reason):
+    """Why a task could not be chosen, in the kernel's terms (oom_badness, oom_evaluate_task)."""
+
+    INIT = "init"
+    ADJ = "oom_score_adj"  # OOM_SCORE_ADJ_MIN
+    SKIP = "MMF_OOM_SKIP"  # killed before, or given up by the oom_reaper
+    IN_VFORK = "in_vfork"
+    NO_MM = "no mm"
+    OTHER = "other"
+
+
+_SKIPPED = {reason.value: reason for reason in Exempt}
+
+
+def exempt(task: Task) -> Optional[Exempt]:
     """Why the kernel could not choose the task, as far as the table tells."""
     if task.pid == 1 or task.tgid == 1:
-        return "init"
-    return f"oom_score_adj {OOM_SCORE_ADJ_MIN}" if task.oom_score_adj == OOM_SCORE_ADJ_MIN else None
+        return Exempt.INIT
+    return Exempt.ADJ if task.oom_score_adj == OOM_SCORE_ADJ_MIN else None
 
 
 def pages_of(task: Task, page_kb: int) -> Optional[int]:
@@ -131,7 +146,7 @@ def bonuses(task: Task, rule: Formula) -> Tuple[str, ...]:
 def weigh(event: OomEvent, adj: Optional[int] = None) -> Tuple[Weighed, ...]:
     """Every task that can be weighed, in the table's order; with ``adj``, as if all had that."""
     rule = formula(event)
-    total = totalpages(event) or Totalpages(0, UNBOUNDED, "unknown")
+    total = totalpages(event) or Totalpages(0, UNBOUNDED)
     if rule is None:
         return ()
     size = look.page_kb(event)
@@ -141,8 +156,8 @@ def weigh(event: OomEvent, adj: Optional[int] = None) -> Tuple[Weighed, ...]:
         own = task.oom_score_adj if adj is None else adj
         if pages is None or own is None:
             continue
-        reason = exempt(task) or skipped
-        if adj is not None and reason is not None and "oom_score_adj" in reason:
+        reason = exempt(task) or (_SKIPPED.get(skipped, Exempt.OTHER) if skipped is not None else None)
+        if adj is not None and reason is Exempt.ADJ:
             reason = None
         low = _ends(pages, own, total.low, bonuses(task, rule))
         high = low if total.high == total.low else _ends(pages, own, total.high, bonuses(task, rule))

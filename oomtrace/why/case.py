@@ -1,42 +1,72 @@
-"""A finding in the making: clauses with their evidence, and what they mean."""
+"""A finding in the making: statements with their facts, what follows from them, and how surely."""
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Dict, List, Optional, Tuple
 
-from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Finding, facts
+from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Reason, Statement, Value, facts
 
 _WORSE = [CERTAIN, LIKELY, UNKNOWN]
 
 
 class Case:
-    """Gathers facts and conclusions; the least sure conclusion says how sure the finding is."""
+    """Gathers statements. The least sure conclusion says how sure the finding is."""
 
-    def __init__(self, id: str, step: int, title: str) -> None:
-        self._id, self._step, self._title = id, step, title
-        self._clauses: List[str] = []
-        self._conclusions: List[str] = []
-        self._evidence: List[Fact] = []
-        self._confidence = CERTAIN
+    def __init__(self) -> None:
+        self.said: List[Statement] = []
+        self.concluded: List[Statement] = []
+        self.confidence = CERTAIN
+        self._shown: List[Fact] = []
+        self._reason: Optional[Reason] = None
 
-    def says(self, clause: str, **values: Optional[int]) -> None:
-        """A fact in words, and the fields that it is from."""
-        self._clauses.append(clause)
-        self._evidence += facts(**values)
+    def says(self, reason: Reason, confidence: str = CERTAIN, **values: Value) -> None:
+        """A fact, and the fields that it is from."""
+        self.said.append(Statement(reason, facts(**values)))
+        self._doubt(confidence)
+
+    def means(self, reason: Reason, confidence: str = CERTAIN, **values: Value) -> None:
+        """What follows. The first of these is what the finding comes to."""
+        self._reason = self._reason or reason
+        self.remarks(reason, confidence, **values)
+
+    def remarks(self, reason: Reason, confidence: str = CERTAIN, **values: Value) -> None:
+        """What follows besides."""
+        self.concluded.append(Statement(reason, facts(**values)))
+        self._doubt(confidence)
 
     def shows(self, *evidence: Fact) -> None:
-        """Further evidence for what is said."""
-        self._evidence += evidence
+        """Further facts, which no sentence is about."""
+        self._shown += evidence
 
-    def means(self, conclusion: str, confidence: str = CERTAIN) -> None:
-        """What follows."""
-        self._conclusions.append(conclusion)
-        self._confidence = max(self._confidence, confidence, key=_WORSE.index)
+    def knows(self, **values: Value) -> None:
+        """The same by name."""
+        self._shown += facts(**values)
 
-    def finding(self) -> Optional[Finding]:
-        """The finding, None if there is nothing to say."""
-        if not self._clauses:
-            return None
-        sentence = "; ".join(self._clauses)
-        return Finding(self._id, self._step, self._title, sentence[:1].upper() + sentence[1:] + ".",
-                       tuple(self._evidence), " ".join(self._conclusions) or None, self._confidence)
+    def _doubt(self, confidence: str) -> None:
+        self.confidence = max(self.confidence, confidence, key=_WORSE.index)
+
+    @property
+    def reason(self) -> Reason:
+        """What it comes to: the first conclusion, or the first statement."""
+        return self._reason or self.said[0].reason
+
+    @property
+    def reasons(self) -> Tuple[Reason, ...]:
+        """Each thing that is stated, once."""
+        return tuple(dict.fromkeys(statement.reason for statement in (*self.said, *self.concluded)))
+
+    @property
+    def facts(self) -> Tuple[Fact, ...]:
+        """All facts; the first of a name counts."""
+        found: Dict[str, Fact] = {}
+        for fact in (*(fact for one in (*self.said, *self.concluded) for fact in one.facts), *self._shown):
+            found.setdefault(fact.name, fact)
+        return tuple(found.values())
+
+    def value(self, name: str) -> Value:
+        """The fact of that name, None if it is not known."""
+        return next((fact.value for fact in self.facts if fact.name == name), None)
+
+    def has(self, *reasons: Reason) -> bool:
+        """Is one of these stated?"""
+        return any(reason in self.reasons for reason in reasons)

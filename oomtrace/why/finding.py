@@ -1,8 +1,13 @@
-"""What an explanation is made of. Facts are what the source says; an interpretation is what follows, and how surely."""
+"""What an explanation is made of: reasons and facts, and the sentences that the phrasebook makes of them.
+
+Facts are what the source says; a conclusion is what follows, and how surely. The analysis knows reasons and facts
+alone. Words come from the phrasebook, when all is decided.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Optional, Tuple, Union
 
 from oomtrace.model import MemcgLevel
@@ -11,7 +16,38 @@ CERTAIN = "certain"  # follows from the facts and the kernel's source
 LIKELY = "likely"  # the usual reading; the facts allow another one
 UNKNOWN = "unknown"  # the source cannot tell
 
-Value = Union[int, float, str, None]
+
+class Reason(Enum):
+    """What a statement states: a member of the enum that stands beside its cause. Its text is for programs."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process within a fact: who it is, and what of it matters there."""
+
+    pid: Optional[int]
+    comm: Optional[str]
+    kb: Optional[int] = None  # what it holds, or has charged
+    percent: Optional[float] = None
+    exempt: Optional[Reason] = None  # why it could not be chosen
+    points: Optional[int] = None
+    kernel_points: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Size:
+    """A kind of memory within a fact, and how much there is of it."""
+
+    kind: Reason
+    kb: int
+    percent: Optional[float] = None
+
+
+Single = Union[int, float, str, Reason, Process, Size]
+Value = Union[Single, Tuple[Process, ...], Tuple[Size, ...], Tuple[str, ...], None]
 
 
 @dataclass(frozen=True)
@@ -23,27 +59,52 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Statement:
+    """One thing that an explanation states, without words: which it is, and the facts that it is about."""
+
+    reason: Reason
+    facts: Tuple[Fact, ...] = ()
+
+    def value(self, name: str) -> Value:
+        """The fact of that name, None if it is not known."""
+        return next((fact.value for fact in self.facts if fact.name == name), None)
+
+
+@dataclass(frozen=True)
 class Finding:
     """One answer. ``sentence`` says the facts in words, ``interpretation`` what is concluded from them.
 
-    ``step`` is where it stands in the reading of a report: 0 the report itself, 1 what was full and who asked, 2 who
-    was killed, 3 what filled it and why reclaim could not help, 4 the task table, 5 the pick, 6 what came of it.
+    ``reason`` is what it comes to, ``reasons`` is each thing that it states, in the order of the words. ``step`` is
+    where it stands in the reading of a report: 0 the report itself, 1 what was full and who asked, 2 who was killed,
+    3 what filled it and why reclaim could not help, 4 the task table, 5 the pick, 6 what came of it.
     """
 
     id: str
     step: int
     title: str
+    reason: Reason
+    reasons: Tuple[Reason, ...]
+    facts: Tuple[Fact, ...]
     sentence: str
-    facts: Tuple[Fact, ...] = ()
     interpretation: Optional[str] = None
     confidence: str = CERTAIN
+
+    def has(self, *reasons: Reason) -> bool:
+        """Is one of these stated?"""
+        return any(reason in self.reasons for reason in reasons)
+
+    def value(self, name: str) -> Value:
+        """The fact of that name, None if it is not known."""
+        return next((fact.value for fact in self.facts if fact.name == name), None)
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What to look at next, and the finding (its ``id``) that says so."""
+    """What to do next, and the finding (its ``id``) from which it follows."""
 
     finding: str
+    reason: Reason
+    facts: Tuple[Fact, ...]
     sentence: str
 
 
@@ -59,29 +120,39 @@ class Ranked:
     oom_score_adj: Optional[int]
     points: Optional[int]
     score_permille: Optional[int]  # of totalpages, as kernels up to 5.0 print it
-    exempt: Optional[str] = None
+    exempt: Optional[Reason] = None
     chosen: bool = False
+    killed: bool = False
 
 
 @dataclass(frozen=True)
 class Amount:
     """A kind of memory and how much of the full memory it was."""
 
-    name: str
+    kind: Reason
+    name: str  # in words
     kb: int
     percent: Optional[float]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one OOM happened."""
+    """Why one OOM happened. The headline's reasons are: what happened, what filled it if that is known, how it
+    ended."""
 
     headline: str
+    headline_reasons: Tuple[Reason, ...] = ()
+    headline_facts: Tuple[Fact, ...] = ()
     findings: Tuple[Finding, ...] = ()
     levels: Tuple[MemcgLevel, ...] = ()  # from the full memcg up to the root, where a live trace saw them
-    amounts: Tuple[Amount, ...] = ()  # what filled it, the largest first; "not accounted for" is one of them
+    amounts: Tuple[Amount, ...] = ()  # what filled it, the largest first; what is not accounted for is one of them
     ranking: Tuple[Ranked, ...] = ()  # by points, then the exempt ones
     suggestions: Tuple[Suggestion, ...] = ()
+
+    @property
+    def headline_reason(self) -> Reason:
+        """What happened."""
+        return self.headline_reasons[0]
 
     def finding(self, id: str) -> Optional[Finding]:
         """The finding of that id."""

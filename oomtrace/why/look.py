@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import Callable, List, Optional, Tuple, TypeVar
+from typing import Callable, List, Optional, Tuple, TypeVar, Union
 
 from oomtrace.history import constraints, limits, releases
-from oomtrace.model import Kill, OomEvent, PageCounter, Task
+from oomtrace.model import Exiting, Growth, Kill, OomEvent, PageCounter, Reap, Task, Unprinted, Verdict
+
+from .finding import Process
 
 _ORDERS = 64  # more than any kernel's MAX_ORDER
 
@@ -71,15 +73,15 @@ def unlimited(counter: Optional[PageCounter]) -> bool:
     return counter is not None and counter.limit_kb is not None and limits.is_no_limit_kb(counter.limit_kb)
 
 
-def chosen(event: OomEvent) -> Optional[Tuple[int, Optional[str]]]:
-    """The pid and name of the task that the kernel picked; up to 5.0 a child of it may be killed instead."""
+def chosen(event: OomEvent) -> Optional[Process]:
+    """The task that the kernel picked; up to 5.0 a child of it may be killed instead."""
     if event.report.verdict is not None:
-        return event.report.verdict.pid, event.report.verdict.comm
+        return who(event.report.verdict)
     if event.report.summary is not None and event.report.summary.pid is not None:
-        return event.report.summary.pid, event.report.summary.task
+        return Process(event.report.summary.pid, event.report.summary.task)
     if event.report.exiting is not None:
-        return event.report.exiting.pid, event.report.exiting.comm
-    return (event.report.kills[0].pid, event.report.kills[0].comm) if event.report.kills else None
+        return who(event.report.exiting)
+    return who(event.report.kills[0]) if event.report.kills else None
 
 
 def row_of(event: OomEvent, pid: int) -> Optional[Task]:
@@ -115,7 +117,7 @@ def _of_victim(event: OomEvent) -> Optional[int]:
 
 def was_exiting(event: OomEvent) -> bool:
     """Was the victim on its way out by itself (task_will_free_mem)? A trace sees it marked as one that is killed is."""
-    return event.trace.unprinted_reason == "victim already exiting"
+    return event.trace.unprinted_reason == Unprinted.EXITING
 
 
 def held_kb(kill: Kill) -> Optional[int]:
@@ -130,7 +132,17 @@ def version(event: OomEvent) -> Optional[releases.Version]:
     return known.mainline[:2] if known is not None else None
 
 
-def who(pid: Optional[int], comm: Optional[str]) -> str:
-    """ "python (1399)"."""
-    name = comm if comm is not None else "a task"
-    return name if pid is None else f"{name} ({pid})"
+def who(task: Union[Task, Kill, Reap, Exiting, Verdict, Growth], size: Optional[int] = None) -> Process:
+    """Who a row or a line is about; with a page size, what of it is resident too."""
+    kb = (task.rss_pages or 0) * size if isinstance(task, Task) and size is not None else None
+    return Process(task.pid, task.comm, kb)
+
+
+def trigger(event: OomEvent) -> Process:
+    """The task that asked for memory."""
+    return Process(event.report.trigger.pid, event.report.trigger.comm)
+
+
+def rss_kb(event: OomEvent, task: Task) -> int:
+    """What a row says to be resident of a task."""
+    return (task.rss_pages or 0) * page_kb(event)

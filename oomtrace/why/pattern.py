@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from oomtrace.model import OomEvent
 
 from . import look, names
-from .units import human, plural, seconds
+from .finding import Fact, Reason, Statement, facts
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,28 @@ class Pattern:
     kills: int
     suppressed: int  # reports that the kernel's rate limit swallowed
     groups: Tuple[Group, ...]
-    sentences: Tuple[str, ...]
+    reasons: Tuple[Reason, ...] = ()  # what each sentence states
+    sentences: Tuple[str, ...] = ()
 
 
-def pattern(events: Sequence[OomEvent]) -> Pattern:
-    """The summary of a log or of a long trace, the place with the most OOMs first."""
+class Several(Reason):
+    """What is said of several OOMs."""
+
+    OOMS = "ooms"
+    PLACE = "place"
+    SUPPRESSED = "suppressed"
+
+
+class Victims(Reason):
+    """Who died in one place."""
+
+    SAME = "same"
+    MOSTLY = "mostly"
+    DIFFERENT = "different"
+
+
+def summary(events: Sequence[OomEvent]) -> Tuple[Pattern, Tuple[Statement, ...]]:
+    """The summary of a log or of a long trace, the place with the most OOMs first; and what to say of it."""
     places: Dict[str, List[OomEvent]] = {}
     events = [event for event in events if event.is_oom]
     for event in events:
@@ -47,7 +64,8 @@ def pattern(events: Sequence[OomEvent]) -> Pattern:
     groups = tuple(sorted((_group(name, found) for name, found in places.items()), key=lambda group: -group.events))
     kills = sum(group.kills for group in groups)
     suppressed = sum(event.report.callbacks_suppressed or 0 for event in events)
-    return Pattern(len(events), kills, suppressed, groups, _sentences(len(events), kills, suppressed, groups))
+    found = Pattern(len(events), kills, suppressed, groups)
+    return found, tuple(_statements(found))
 
 
 def outline(event: OomEvent) -> OomEvent:
@@ -99,28 +117,27 @@ def _group(name: str, events: List[OomEvent]) -> Group:
                  known, rising, min(gaps, default=None))
 
 
-def _sentences(events: int, kills: int, suppressed: int, groups: Tuple[Group, ...]) -> Tuple[str, ...]:
-    places, processes = plural(len(groups), "place"), plural(kills, "process", "processes")
-    said = [f"{plural(events, 'OOM')} in {places}, {processes} killed."]
-    said += [_sentence(group) for group in groups if group.events > 1]
-    if suppressed:
-        said.append(f"The kernel's rate limit suppressed {plural(suppressed, 'more report')}.")
-    return tuple(said)
+def _statements(found: Pattern) -> Iterator[Statement]:
+    yield Statement(Several.OOMS, facts(events=found.events, places=len(found.groups), kills=found.kills))
+    for group in found.groups:
+        if group.events > 1:
+            yield Statement(Several.PLACE, _of_group(group))
+    if found.suppressed:
+        yield Statement(Several.SUPPRESSED, facts(callbacks_suppressed=found.suppressed))
 
 
-def _sentence(group: Group) -> str:
-    said = f"{group.place}: {plural(group.events, 'OOM')}"
+def _of_group(group: Group) -> Tuple[Fact, ...]:
+    span = None
     if group.first_ns is not None and group.last_ns is not None and group.last_ns > group.first_ns:
-        said += f" within {seconds(group.last_ns - group.first_ns)}"
-        if group.events > 2 and group.shortest_gap_ns is not None:
-            said += f", at least {seconds(group.shortest_gap_ns)} apart"
-    if group.victims:
-        comm, times = group.victims[0]
-        every = times == group.kills
-        if times == 1 and group.kills > 1:
-            said += ", a different victim each time"
-        else:
-            said += f", the victim was {comm} each time" if every else f", most often {comm} ({times} of {group.kills})"
-    if group.growing:
-        said += f"; each held more than the one before ({human(group.held_kb[0])} to {human(group.held_kb[-1])})"
-    return said + "."
+        span = group.last_ns - group.first_ns
+    comm, times = group.victims[0] if group.victims else (None, 0)
+    victims = None
+    if comm is not None:
+        different = times == 1 and group.kills > 1
+        victims = Victims.SAME if times == group.kills else Victims.DIFFERENT if different else Victims.MOSTLY
+    return facts(
+        place=group.place, events=group.events, kills=group.kills, span_ns=span, victims=victims, comm=comm,
+        times=times or None, shortest_gap_ns=group.shortest_gap_ns if span is not None and group.events > 2 else None,
+        first_held_kb=group.held_kb[0] if group.growing else None,
+        last_held_kb=group.held_kb[-1] if group.growing else None,
+    )

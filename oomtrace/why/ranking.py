@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import FrozenSet, Optional, Tuple
 
 from oomtrace.model import OomEvent
 
@@ -82,7 +82,7 @@ def _chosen(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
     found = look.chosen(event)
     if found is None:
         return None
-    same = [w for w in weighed if w.task.pid == found[0]] or [w for w in weighed if w.task.tgid == found[0]]
+    same = [w for w in weighed if w.task.pid == found.pid] or [w for w in weighed if w.task.tgid == found.pid]
     return same[0] if same else _of_thread(event, weighed)
 
 
@@ -145,10 +145,11 @@ def ranked(event: OomEvent) -> Tuple[Ranked, ...]:
     if ranking is None:
         return ()
     size = look.page_kb(event)
-    return tuple(_row(ranking, w, size) for w in ranking.candidates + ranking.exempt)
+    killed = frozenset(kill.pid for kill in event.report.kills)
+    return tuple(_row(ranking, w, size, killed) for w in ranking.candidates + ranking.exempt)
 
 
-def _row(ranking: Ranking, weighed: Weighed, size: int) -> Ranked:
+def _row(ranking: Ranking, weighed: Weighed, size: int, killed: FrozenSet[int]) -> Ranked:
     task = weighed.task
     rss, swap = task.rss_pages or 0, task.swapents_pages or 0
     able = weighed.exempt is None
@@ -163,4 +164,5 @@ def _row(ranking: Ranking, weighed: Weighed, size: int) -> Ranked:
         score_permille=ranking.score(weighed) if able else None,
         exempt=weighed.exempt,
         chosen=weighed is ranking.chosen,
+        killed=task.pid in killed,
     )

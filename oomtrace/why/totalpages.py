@@ -21,12 +21,10 @@ UNBOUNDED = 1 << 40
 
 @dataclass(frozen=True)
 class Totalpages:
-    """Between ``low`` and ``high``; ``known`` if the kernel itself told. ``basis`` says in words where it is from."""
+    """Between ``low`` and ``high``."""
 
     low: int
     high: int
-    basis: str
-    known: bool = False
 
     @property
     def exact(self) -> Optional[int]:
@@ -37,7 +35,7 @@ class Totalpages:
 def totalpages(event: OomEvent) -> Optional[Totalpages]:
     """What is known of totalpages."""
     if event.trace.totalpages:
-        return Totalpages(event.trace.totalpages, event.trace.totalpages, "read from the kernel", known=True)
+        return Totalpages(event.trace.totalpages, event.trace.totalpages)
     scope = look.scope(event)
     if scope == "memcg":
         return _of_memcg(event)
@@ -60,10 +58,10 @@ def _of_memcg(event: OomEvent) -> Optional[Totalpages]:
     if memsw_kb is not None:
         swap_kb = max(0, memsw_kb - limit_kb)
     if swap_kb == 0:
-        return Totalpages(low, low, "the memory limit; the swap limit allows none")
+        return Totalpages(low, low)
     if swap_kb is not None:
-        return Totalpages(low, low + swap_kb // size, "the memory limit, and swap up to its limit if there is any")
-    return Totalpages(low, UNBOUNDED, "the memory limit, and the machine's swap if there is any")
+        return Totalpages(low, low + swap_kb // size)  # if there is any
+    return Totalpages(low, UNBOUNDED)
 
 
 def _of_machine(event: OomEvent, meminfo: MemInfo) -> Optional[Totalpages]:
@@ -73,9 +71,9 @@ def _of_machine(event: OomEvent, meminfo: MemInfo) -> Optional[Totalpages]:
     # 3.10 and before count "reserved" by page flags; since, it is present minus managed pages: the rest is totalram.
     ram = tail["ram_pages"] - tail.get("reserved_pages", 0)
     if "total_swap_kb" not in tail:
-        return Totalpages(ram, UNBOUNDED, "RAM without what is reserved, and swap of unknown size")
+        return Totalpages(ram, UNBOUNDED)
     swap = tail["total_swap_kb"] // look.page_kb(event)
-    return Totalpages(ram + swap, ram + swap, "RAM without what is reserved, plus swap")
+    return Totalpages(ram + swap, ram + swap)
 
 
 def _of_nodes(event: OomEvent, meminfo: MemInfo) -> Optional[Totalpages]:
@@ -89,5 +87,4 @@ def _of_nodes(event: OomEvent, meminfo: MemInfo) -> Optional[Totalpages]:
     version = look.version(event)
     spanned = version is None or eras.spanned_pages(version)
     complete = None not in present and not spanned
-    basis = "the pages of the allowed nodes plus swap"
-    return Totalpages(low, low if complete else UNBOUNDED, basis)
+    return Totalpages(low, low if complete else UNBOUNDED)

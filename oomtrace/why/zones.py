@@ -9,12 +9,22 @@ from oomtrace.model import OomEvent, Zone
 from . import look
 from .account import managed_kb
 from .case import Case
-from .finding import Fact
-from .units import human
+from .finding import Fact, Reason
 
 # The zones' numbers, by which lowmem_reserve is indexed, for the sets of zones that leave no doubt.
 _X86_64: Dict[str, int] = {"DMA": 0, "DMA32": 1, "Normal": 2, "Movable": 3, "Device": 4}
 _I386: Dict[str, int] = {"DMA": 0, "Normal": 1, "HighMem": 2, "Movable": 3}
+
+
+class Zones(Reason):
+    """What the zones show."""
+
+    LARGEST = "largest_zone"
+    ALL_LOW = "all_zones_low"
+    FRAGMENTED = "fragmented"
+    ABOVE_WHEN_PRINTED = "above_when_printed"
+    FREE_ELSEWHERE = "free_elsewhere"
+    NONE_USABLE = "no_usable_zone"
 
 
 def judge(event: OomEvent, case: Case) -> None:
@@ -35,22 +45,18 @@ def judge(event: OomEvent, case: Case) -> None:
     for zone in sorted(zones, key=lambda zone: -zone.counters.get("present_kb", 0))[:1]:
         free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
         if free is not None and least is not None:
-            reserve = _reserve_kb(zone, highest, size)
-            barred = _barred_kb(zone, movable)
-            of_it = f" ({human(barred)} of it not for this allocation: high-atomic or CMA)" if barred else ""
-            said = f"zone {_name(zone)} free {human(free)}{of_it}, min watermark {human(least)}"
-            said += f" and {human(reserve)} reserved from it (lowmem_reserve)" if reserve else ""
-            case.says(said, free_kb=free, min_kb=least, lowmem_reserve_kb=reserve)
+            case.says(Zones.LARGEST, zone=_name(zone), free_kb=free, min_kb=least,
+                      lowmem_reserve_kb=_reserve_kb(zone, highest, size) or None,
+                      barred_kb=_barred_kb(zone, movable) or None)
     for zone in zones:
         case.shows(*_numbers(zone, _reserve_kb(zone, highest, size)))
     if len(low) == len(zones):
-        case.means("Every zone that it could use was below its min watermark or reserve.")
+        case.means(Zones.ALL_LOW)
         _others_free(event, zones, case)
     elif order > 0 and all(zone in low or has_block(zone, order) is False for zone in zones):
-        case.means(f"Memory was free but in pieces: no zone above its watermark had a free block of order {order}.")
+        case.means(Zones.FRAGMENTED, order=order)
     elif not unsure:
-        above = ", ".join(_name(zone) for zone in zones if zone not in low)
-        case.says(f"zone {above} was above its min watermark when this was printed, which is after the decision")
+        case.says(Zones.ABOVE_WHEN_PRINTED, zones_above=tuple(_name(zone) for zone in zones if zone not in low))
 
 
 def _others_free(event: OomEvent, zones: Sequence[Zone], case: Case) -> None:
@@ -60,9 +66,8 @@ def _others_free(event: OomEvent, zones: Sequence[Zone], case: Case) -> None:
     free = {_name(zone): zone.counters.get("free_kb", 0) for zone in others}
     total = managed_kb(event)
     if total and sum(free.values()) * 10 >= total:
-        highest = highest_zone(event.report.trigger.gfp_flags)
-        case.says(f"{human(sum(free.values()))} free in zone {', '.join(free)}")
-        case.means(f"What was free is above zone {highest}, the highest that its gfp mask allows.")
+        case.means(Zones.FREE_ELSEWHERE, free_elsewhere_kb=sum(free.values()), zones_elsewhere=tuple(free),
+                   highest_zone=highest_zone(event.report.trigger.gfp_flags))
 
 
 def _numbers(zone: Zone, reserve_kb: Optional[int]) -> Tuple[Fact, ...]:
@@ -120,9 +125,8 @@ def _none_usable(event: OomEvent, case: Case) -> None:
     highest = highest_zone(event.report.trigger.gfp_flags)
     if event.report.meminfo is None or highest is None or "__GFP_THISNODE" in (event.report.trigger.gfp_flags or ""):
         return
-    listed = ", ".join(sorted({zone.name for zone in event.report.meminfo.zones}))
-    case.says(f"the nodes have only zone {listed}, the allocation may use zones up to {highest}")
-    case.means("Whatever was free in them was not for this allocation.")
+    listed = tuple(sorted({zone.name for zone in event.report.meminfo.zones}))
+    case.means(Zones.NONE_USABLE, zones_listed=listed, highest_zone=highest)
 
 
 def _class(zones: Sequence[Zone], event: OomEvent) -> Tuple[Optional[Dict[str, int]], Optional[int]]:

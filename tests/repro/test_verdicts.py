@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
@@ -24,24 +25,38 @@ def verdicts(text: str) -> Dict[str, Verdict]:
 
 
 def test_forms() -> None:
-    assert verdicts("    full: ^/a\n") == {"full": Verdict(Said("^/a", why.CERTAIN), Said("^/a", why.CERTAIN))}
-    swap = "    swap: {says: none, confidence: likely, from_log: {confidence: unknown}}\n"
-    assert verdicts(swap + "    pick: {says: x, from_log: y}\n") == {
-        "swap": Verdict(Said("none", why.LIKELY), Said("none", why.UNKNOWN)),
-        "pick": Verdict(Said("x", why.CERTAIN), Said("y", why.CERTAIN)),
+    limit = Said(why.CERTAIN, ("at_limit or no_room",))
+    assert verdicts("    full: at_limit or no_room\n") == {"full": Verdict(limit, limit)}
+    swap = "    swap: {reason: none, confidence: likely, from_log: {confidence: unknown}}\n"
+    pick = "    pick: {reason: [points, agrees], facts: {points: 12, chosen.comm: h.*}, from_log: no_table}\n"
+    assert verdicts(swap + pick) == {
+        "swap": Verdict(Said(why.LIKELY, ("none",)), Said(why.UNKNOWN, ("none",))),
+        "pick": Verdict(Said(why.CERTAIN, ("points", "agrees"), {"points": "12", "chosen.comm": "h.*"}),
+                        Said(why.CERTAIN, ("no_table",))),
     }
     absent = verdicts("    adj: {confidence: absent}\n")
-    assert absent == {"adj": Verdict(Said("", ABSENT), Said("", ABSENT))}
+    assert absent == {"adj": Verdict(Said(ABSENT), Said(ABSENT))}
+
+
+def test_words_may_be_asked_for() -> None:
+    limit = Said(why.CERTAIN, words="^/a")
+    assert verdicts("    full: ^/a\n") == verdicts("    full: {says: ^/a}\n") == {"full": Verdict(limit, limit)}
+    assert verdicts("    pick: {says: x, from_log: {says: y}}\n") == {
+        "pick": Verdict(Said(why.CERTAIN, words="x"), Said(why.CERTAIN, words="y")),
+    }
 
 
 @pytest.mark.parametrize(
     ("text", "line", "column", "message"),
     [
-        ("    fool: x", 6, 5, "why: there is no finding fool; known are unprinted, "),
+        ("    fool: at_limit", 6, 5, "why: there is no finding fool; known are unprinted, "),
         ("    full: (", 6, 11, "expected a regular expression"),
         ("    full: ''", 6, 11, "expected a regular expression"),
         ("    full: {confidence: sure, says: x}", 6, 24, "expected certain, likely, unknown or absent, not 'sure'"),
-        ("    full: {confidence: likely}", 6, 11, "full: says is missing"),
+        ("    full: {confidence: likely}", 6, 11, "full: reason is missing"),
+        ("    full: at_limt", 6, 11, "expected what full can state (not_shown, "),
+        ("    full: {reason: [at_limit, agrees]}", 6, 31, "expected what full can state"),
+        ("    full: {reason: at_limit, facts: {limit_kb: (}}", 6, 48, "expected a regular expression"),
         ("    full: {says: x, from_dmesg: y}", 6, 21, "there is no from_dmesg"),
         ("    full: {says: x, from_log: {sais: y}}", 6, 32, "full: from_log: there is no sais"),
         ("    full: [x]", 6, 11, "full: expected a mapping, not a list"),
@@ -66,20 +81,28 @@ def problems(said: Said, id: str = "filled", names: Tuple[str, ...] = ("6.1-memc
 
 
 def test_a_live_event_is_judged() -> None:
-    assert problems(Said("Filled by anonymous memory", why.CERTAIN)) == []
-    assert problems(Said("Filled by anonymous memory", "likely or certain")) == []
-    (wrong,) = problems(Said("Filled by kernel memory", why.CERTAIN))
-    assert wrong.startswith("explained otherwise: filled: anonymous 47.9 MiB")
-    assert wrong.endswith("[certain]; expected [certain] Filled by kernel memory")
-    assert problems(Said("Filled by anonymous memory", why.LIKELY))
-    assert problems(Said("", ABSENT))
-    assert problems(Said("", ABSENT), "exempt") == []
-    assert problems(Said("x", why.CERTAIN), "exempt") == [
-        "explained otherwise: exempt: no such finding; expected [certain] x"
+    assert problems(Said(why.CERTAIN, ("by",), {"filler": "anon"})) == []
+    assert problems(Said("likely or certain", ("parts", "by or no_half"), {"total_kb": "4915[0-9]"})) == []
+    assert problems(Said(why.CERTAIN, words="Filled by anonymous memory")) == []
+    (wrong,) = problems(Said(why.CERTAIN, ("by",), {"filler": "kernel"}))
+    assert wrong.startswith("explained otherwise: filled: (parts, by) Anonymous 47.9 MiB")
+    assert wrong.endswith("[certain]; expected [certain] by, filler: kernel")
+    assert problems(Said(why.LIKELY, ("by",)))
+    assert problems(Said(why.CERTAIN, ("by", "no_half")))
+    assert problems(Said(why.CERTAIN, facts={"no such fact": ".*"}))
+    assert problems(Said(why.CERTAIN, words="kernel memory"))
+    assert problems(Said(ABSENT))
+    assert problems(Said(ABSENT), "exempt") == []
+    assert problems(Said(why.CERTAIN, ("tasks",)), "exempt") == [
+        "explained otherwise: exempt: no such finding; expected [certain] tasks"
     ]
-    assert judge.misexplained(Expect(why={"full": Verdict(Said("x", "certain"), Said("x", "certain"))}), []) == [
-        "there is no event to explain"
-    ]
+    limit = Said(why.CERTAIN, ("at_limit",))
+    assert judge.misexplained(Expect(why={"full": Verdict(limit, limit)}), []) == ["there is no event to explain"]
+
+
+def test_a_fact_of_a_process() -> None:
+    assert problems(Said(why.CERTAIN, ("victim",), {"victim.comm": "hog", "victim": r"hog \(\d+\)"}), "killed") == []
+    assert problems(Said(why.CERTAIN, ("victim",), {"victim.comm": "ho"}), "killed")
 
 
 def test_absence_is_not_known_where_records_are_lost() -> None:
@@ -91,12 +114,12 @@ def test_absence_is_not_known_where_records_are_lost() -> None:
 def test_one_event_of_several_is_enough() -> None:
     names = ("6.1-memcg-v2", "7.3-memcg-v2")
     pid = live(names[1])[0].report.kills[0].pid
-    assert problems(Said(rf"^hog \({pid}\)", why.CERTAIN), "killed", names) == []
-    assert problems(Said(r"^hog \(9\)", why.CERTAIN), "killed", names)
+    assert problems(Said(why.CERTAIN, facts={"kill.pid": str(pid)}), "killed", names) == []
+    assert problems(Said(why.CERTAIN, facts={"kill.pid": "9"}), "killed", names)
 
 
-def of_log(said: Optional[Tuple[str, str]], silent: bool = False, name: str = "6.1-memcg-v2") -> List[str]:
-    wanted = {} if said is None else {"swap": {"words": said[0], "confidence": said[1]}}
+def of_log(said: Optional[Said], silent: bool = False, name: str = "6.1-memcg-v2") -> List[str]:
+    wanted = {} if said is None else {"swap": asdict(said)}
     scenario = cells.Scenario("x", 1, {}, 1.0, wanted, silent)
     records = (DATA / f"{name}.kmsg").read_text().splitlines(keepends=True) if name else []
     return explained.problems(scenario, records)
@@ -104,14 +127,16 @@ def of_log(said: Optional[Tuple[str, str]], silent: bool = False, name: str = "6
 
 def test_the_log_alone_is_judged() -> None:
     """What a live event knows the log does not."""
-    assert problems(Said("The kernel counted no swap", why.CERTAIN), "swap") == []
-    (wrong,) = of_log(("The kernel counted no swap", "certain"))
-    assert wrong.startswith("from the log: swap: Anonymous and tmpfs pages")
-    assert of_log(("Whether there is any swap the source does not tell", "unknown")) == []
-    assert of_log(("x", "certain or absent"))
+    assert problems(Said(why.CERTAIN, ("not_counted",)), "swap") == []
+    (wrong,) = of_log(Said("certain", ("not_counted",)))
+    assert wrong.startswith("from the log: swap: (needs_swap, used, not_shown) Anonymous and tmpfs pages")
+    assert wrong.endswith("expected [certain] not_counted")
+    assert of_log(Said("unknown", ("not_shown",), {"swap_kb": "0"}, "Whether there is any swap")) == []
+    assert of_log(Said("unknown", ("not_shown",), {"swap_kb": "1"}))
+    assert of_log(Said("certain or absent", ("not_shown",)))
     assert of_log(None) == []
-    assert of_log(("x", "unknown"), name="") == ["from the log: there is no report to explain"]
-    assert of_log(("x", "unknown"), silent=True, name="") == []
+    assert of_log(Said("unknown"), name="") == ["from the log: there is no report to explain"]
+    assert of_log(Said("unknown"), silent=True, name="") == []
 
 
 def test_records_are_of_the_scenario_that_was_on() -> None:

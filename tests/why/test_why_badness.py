@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Optional
 
 import pytest
-from why_events import machine_wide, memcg2, seed, task
+from why_events import advice, fact, machine_wide, memcg2, reasons, seed, task
 
 from oomtrace import why
 from oomtrace.model import Candidate, Kill, Machine, OomEvent, PageCounter, Task, Verdict
-from oomtrace.why import CERTAIN, LIKELY, UNKNOWN, badness
+from oomtrace.why import CERTAIN, LIKELY, UNKNOWN, Process, badness
+from oomtrace.why.badness import Exempt
 from oomtrace.why.totalpages import totalpages
 from tests.events import changed
 
@@ -47,7 +48,7 @@ def test_formula_of_a_kernel(release: str, root: tuple, floor: Optional[int]) ->
 def test_before_3_5_the_table_shows_too_little(release: str) -> None:
     finding = pick(released(seed(), release))
     assert finding.confidence == UNKNOWN
-    assert "neither swap nor page tables" in (finding.interpretation or "")
+    assert str(finding.reason) == "old_table"
 
 
 def test_page_tables_count_in_the_unit_of_their_column() -> None:
@@ -75,8 +76,9 @@ def test_agreement_is_certain_if_nothing_open_matters() -> None:
 def test_a_disagreement_is_reported() -> None:
     finding = pick(memcg2(victim=10))
     assert finding.confidence == UNKNOWN
-    assert (finding.interpretation or "").startswith("DISAGREEMENT: by the table hog (11) had more points.")
-    assert "number 2 of 2" in finding.sentence
+    assert str(finding.reason) == "disagrees"
+    assert finding.value("above") == (Process(11, "hog"),)
+    assert (finding.value("place"), finding.value("candidates")) == (2, 2)
 
 
 def test_totalpages_decide_where_adj_differ() -> None:
@@ -84,7 +86,7 @@ def test_totalpages_decide_where_adj_differ() -> None:
     rows = (task(10, "small", 100, adj=100), task(11, "hog", 3000))
     finding = pick(memcg2(rows))
     assert finding.confidence == LIKELY
-    assert "depends on totalpages" in (finding.interpretation or "")
+    assert str(finding.reason) == "depends_on_totalpages"
     assert pick(memcg2(rows, swap=PageCounter(0, 0, 0))).confidence == CERTAIN  # no swap allowed: totalpages are known
     assert pick(changed(memcg2(rows), totalpages=12288)).confidence == CERTAIN
 
@@ -92,8 +94,9 @@ def test_totalpages_decide_where_adj_differ() -> None:
 def test_a_score_that_does_not_follow_is_said() -> None:
     event = seed()
     finding = pick(changed(event, verdict=replace(event.report.verdict or Verdict("", 0, "", 0), score=1010)))
-    assert "does not follow" in (finding.interpretation or "")
-    assert "the kernel printed score 1010" in finding.sentence
+    assert str(finding.reason) == "score_does_not_follow"
+    assert (finding.value("score"), finding.value("verdict.score")) == (None, 1010)
+    assert "The kernel printed score 1010" in finding.sentence
 
 
 def test_a_score_tells_of_swap() -> None:
@@ -103,8 +106,8 @@ def test_a_score_tells_of_swap() -> None:
     finding = explanation.finding("totalpages")
     assert finding is not None
     assert finding.confidence == LIKELY
-    assert "So much swap was counted" in (finding.interpretation or "")
-    assert "follows from them if totalpages are 509256 to 510274" in pick(event).sentence
+    assert str(finding.reason) == "with_swap_fits"
+    assert [fact(event, "pick", f"totalpages_{end}") for end in ("low", "high")] == [509256, 510274]
 
 
 def test_a_coarse_score_tells_nothing_of_swap() -> None:
@@ -116,71 +119,66 @@ def test_a_coarse_score_tells_nothing_of_swap() -> None:
 def test_ties() -> None:
     rows = (task(10, "first", 500), task(11, "second", 500))
     finding = pick(memcg2(rows))
-    assert "as many as first (10)" in finding.sentence
+    assert "tie" in reasons(memcg2(rows), "pick")
+    assert finding.value("rival") == Process(10, "first", points=500)
     assert finding.confidence == CERTAIN
 
 
 def test_exempt_tasks_and_why() -> None:
     rows = (task(11, "hog", 500), task(12, "sshd", 9000, adj=-1000))
-    finding = why.explain(memcg2(rows)).finding("exempt")
-    assert finding is not None
-    assert "sshd (12): oom_score_adj -1000" in finding.sentence
-    assert any(suggestion.finding == "exempt" for suggestion in why.explain(memcg2(rows)).suggestions)
+    assert fact(memcg2(rows), "exempt", "exempt") == (Process(12, "sshd", 36000, exempt=Exempt.ADJ),)
+    assert "exempt: exempt" in advice(memcg2(rows))
 
 
 def test_without_adj() -> None:
     rows = (task(10, "big", 9000), task(11, "marked", 100, adj=1000))
-    finding = why.explain(memcg2(rows)).finding("adj")
-    assert finding is not None
-    assert finding.interpretation == "oom_score_adj decided the pick."
-    assert "big (10)" in finding.sentence
+    assert reasons(memcg2(rows), "adj") == ["other", "decided"]
+    assert fact(memcg2(rows), "adj", "then") == Process(10, "big")
 
 
 def test_without_adj_the_exempt_count_too() -> None:
     rows = (task(10, "protected", 9000, adj=-1000), task(11, "hog", 100))
-    finding = why.explain(memcg2(rows)).finding("adj")
-    assert finding is not None
-    assert "protected (10)" in finding.sentence
+    assert fact(memcg2(rows), "adj", "then") == Process(10, "protected")
 
 
 def test_allocating_task() -> None:
     event = machine_wide()
     kill = replace(event.report.kills[0], message="Out of memory (oom_kill_allocating_task)")
     finding = pick(changed(event, kills=(kill,)))
-    assert "vm.oom_kill_allocating_task" in finding.sentence
-    assert finding.interpretation == "No badness was compared."
+    assert str(finding.reason) == "allocating_task"
 
 
 def test_a_task_that_asked_to_go_first() -> None:
     finding = pick(changed(memcg2(), chosen_points=2**63 - 1))
-    assert "oom_task_origin" in finding.sentence
+    assert str(finding.reason) == "task_origin"
 
 
 def test_a_child_dies_for_its_parent() -> None:
     event = seed()
-    finding = why.explain(changed(event, kills=(Kill(1243, "bash"),))).finding("killed")
-    assert finding is not None
-    assert finding.interpretation == "The kernel had chosen python (1399) and sacrificed this child of it."
+    event = changed(event, kills=(Kill(1243, "bash"),))
+    assert "child_of_chosen" in reasons(event, "killed")
+    assert fact(event, "killed", "chosen") == Process(1399, "python")
+    assert [(row.comm, row.chosen, row.killed) for row in why.explain(event).ranking] == [
+        ("python", True, False), ("bash", False, True)
+    ]
 
 
 def test_a_chosen_thread_is_no_parent() -> None:
     """Up to 4.8 threads are weighed: pid 1400 has no row, but its score is that of the killed process."""
     event = changed(seed(), verdict=Verdict("Memory cgroup out of memory", 1400, "python", 973))
-    assert "agrees" in (pick(event).interpretation or "")
-    killed = why.explain(event).finding("killed")
-    assert killed is not None
-    assert "a thread of the same process, or its parent" in (killed.interpretation or "")
+    assert str(pick(event).reason) == "agrees"
+    assert "other_than_chosen" in reasons(event, "killed")
 
 
 def test_no_table() -> None:
     finding = pick(changed(memcg2(), tasks=None))
     assert finding.confidence == UNKNOWN
-    assert "there is no task table" in (finding.interpretation or "")
+    assert str(finding.reason) == "no_table"
 
 
 def test_no_row_of_the_chosen() -> None:
     finding = pick(changed(memcg2(), tasks=(task(10, "small", 100),)))
-    assert "has no row of it" in (finding.interpretation or "")
+    assert str(finding.reason) == "no_row"
 
 
 def test_a_row_of_another_thread() -> None:
@@ -197,13 +195,13 @@ def test_live_candidates_are_what_was_weighed() -> None:
         candidates=(Candidate(rows[0], 100), Candidate(rows[1], 5000), Candidate(rows[2], None, "MMF_OOM_SKIP")),
     )
     assert pick(event).confidence == CERTAIN
-    exempt = why.explain(event).finding("exempt")
-    assert exempt is not None and "dying (12): killed before" in exempt.sentence
+    assert fact(event, "exempt", "exempt") == (Process(12, "dying", 36000, exempt=Exempt.SKIP),)
 
 
 def test_live_points_that_differ_are_said() -> None:
     event = changed(memcg2(), totalpages=12288, chosen_points=9999)
-    assert "recomputed 10000, the kernel's 9999" in (pick(event).interpretation or "")
+    assert str(pick(event).reason) == "points_differ"
+    assert fact(event, "pick", "differing") == (Process(11, "hog", points=10000, kernel_points=9999),)
 
 
 def test_live_totalpages_tell_of_swap() -> None:
@@ -211,8 +209,7 @@ def test_live_totalpages_tell_of_swap() -> None:
     finding, swap = explanation.finding("totalpages"), explanation.finding("swap")
     assert finding is not None and finding.confidence == CERTAIN
     assert swap is not None and swap.confidence == CERTAIN
-    more = why.explain(changed(memcg2(), totalpages=12288 + 65536)).finding("totalpages")
-    assert more is not None and "256.0 MiB of swap" in more.sentence
+    assert fact(changed(memcg2(), totalpages=12288 + 65536), "totalpages", "swap_kb") == 256 << 10
 
 
 def test_the_machines_totalpages_are_ram_and_swap() -> None:

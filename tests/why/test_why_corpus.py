@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import pytest
 
 from oomtrace import text, why
 from oomtrace.model import OomEvent
 from oomtrace.output.base import with_names
-from oomtrace.why import CERTAIN, UNKNOWN
+from oomtrace.why import CERTAIN, UNKNOWN, Kind
+from oomtrace.why.callsite import Site
+from oomtrace.why.causes.pick import Pick
 
 _BESIDE = Path(__file__).parents[3] / "shared" / "corpus"
 CORPUS = Path(os.environ.get("OOMTRACE_CORPUS", _BESIDE))
@@ -30,11 +32,6 @@ OPEN = {
 def events(path: Path) -> List[OomEvent]:
     with text.opened(str(path)) as stream:
         return [with_names(event) for event in text.read(stream)]
-
-
-def sentence(explanation: why.Explanation, id: str) -> str:
-    finding = explanation.finding(id)
-    return finding.sentence if finding is not None else ""
 
 
 def ids(path: Path) -> str:
@@ -61,12 +58,10 @@ def test_the_ranking_agrees(path: Path) -> None:
         table = event.report.tasks and not any("task table" in part for part in event.origin.missing)
         if pick is None or not table:
             continue
-        said = pick.interpretation or ""
-        assert "DISAGREEMENT" not in said
-        assert "does not follow" not in said
-        if path.name in OPEN or "neither swap nor page tables" in said or "No badness" in said:
+        assert not pick.has(Pick.DISAGREES, Pick.SCORE_DOES_NOT_FOLLOW)
+        if path.name in OPEN or pick.has(Pick.OLD_TABLE, Pick.ALLOCATING_TASK, Pick.TASK_ORIGIN):
             continue
-        assert pick.confidence == CERTAIN, said
+        assert pick.confidence == CERTAIN, pick
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)
@@ -78,38 +73,35 @@ def test_shares_are_no_more_than_all(path: Path) -> None:
             assert amount.percent is None or amount.percent <= 105  # statistics lag
 
 
-_ANON = "anonymous memory"
-# Scenarios run in VMs: what was full, the filler, who asked, and the first victim.
-VERDICTS: Dict[str, Tuple[str, str, str, str]] = {
-    "memcg2-fault": ("/foo ", _ANON, "a page fault on anonymous memory", ""),
-    "memcg2-tmpfs": ("/foo ", "tmpfs and shared memory", "a write to tmpfs", ""),
-    "memcg2-pipe": ("/foo ", "", "a pipe", ""),
-    "memcg2-group": ("/foo ", _ANON, "a page fault on anonymous memory", "grouphog"),
-    "v1-memcg1-fault": ("/foo ", _ANON, "a page fault on anonymous memory", ""),
-    "numa-max-write": ("/big ", _ANON, "", "bigproc"),
-    "numa-mempolicy": ("NUMA node 1, all that the task's memory policy allows", _ANON,
-                       "a page fault on anonymous memory", "mpolhog"),
-    "numa-cpuset": ("NUMA node 1, all that the task's cpuset allows", _ANON, "a page fault on anonymous memory",
-                    "cpusethog"),
-    "numa-threads": ("/a ", _ANON, "a page fault on anonymous memory", "threaded-main"),
-    "global": ("The machine as a whole", _ANON, "a page fault on anonymous memory", "globalhog"),
-    "v1-global": ("The machine as a whole", _ANON, "a page fault on anonymous memory", "globalhog"),
-    "sysrq-f": ("Someone asked for a kill", "", "SysRq-f", ""),
+_FAULT = (Site.ANON_FAULT, Site.ANON_FAULT_OF_SOME_KIND)
+# Scenarios run in VMs: what was full (a path, or the reason), the filler, who asked, and the first victim.
+VERDICTS: Dict[str, Tuple[str, Optional[Kind], Tuple[Site, ...], str]] = {
+    "memcg2-fault": ("/foo", Kind.ANON, _FAULT, ""),
+    "memcg2-tmpfs": ("/foo", Kind.SHMEM, (Site.SHMEM_WRITE,), ""),
+    "memcg2-pipe": ("/foo", None, (Site.PIPE,), ""),
+    "memcg2-group": ("/foo", Kind.ANON, _FAULT, "grouphog"),
+    "v1-memcg1-fault": ("/foo", Kind.ANON, _FAULT, ""),
+    "numa-max-write": ("/big", Kind.ANON, (), "bigproc"),
+    "numa-mempolicy": ("mempolicy", Kind.ANON, _FAULT, "mpolhog"),
+    "numa-cpuset": ("cpuset", Kind.ANON, _FAULT, "cpusethog"),
+    "numa-threads": ("/a", Kind.ANON, _FAULT, "threaded-main"),
+    "global": ("machine", Kind.ANON, _FAULT, "globalhog"),
+    "v1-global": ("machine", Kind.ANON, _FAULT, "globalhog"),
+    "sysrq-f": ("sysrq", None, (Site.SYSRQ,), ""),
 }
 SCENARIOS = [path for path in FILES if path.suffix == ".kmsg" and path.stem.split("-", 1)[1] in VERDICTS]
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=ids)
 def test_a_scenario_has_its_verdicts(path: Path) -> None:
-    full, filler, site, victim = VERDICTS[path.stem.split("-", 1)[1]]
-    explained = [(event, why.explain(event)) for event in events(path)]
-    event, explanation = next(pair for pair in explained if site in sentence(pair[1], "charging"))
-    sentences = {finding.id: finding for finding in explanation.findings}
-    assert sentences["full"].sentence.startswith(full)
-    assert filler in (sentences["filled"].interpretation or "")
+    full, filler, sites, victim = VERDICTS[path.stem.split("-", 1)[1]]
+    explained = [(event, {finding.id: finding for finding in why.explain(event).findings}) for event in events(path)]
+    event, found = next(pair for pair in explained if not sites or pair[1]["charging"].value("site") in sites)
+    assert full in (found["full"].value("memcg.path"), found["full"].reason.value)
+    assert filler is None or found["filled"].value("filler") is filler
     assert event.report.victim is not None
     assert victim in event.report.victim.comm
-    assert "agrees" in (sentences["pick"].interpretation or "")
+    assert found["pick"].reason is Pick.AGREES
     # No report of a memcg tells whether there is swap.
-    if event.kind == "memcg" and event.report.memcg and event.report.memcg.swap and "swap" in sentences:
-        assert sentences["swap"].confidence == UNKNOWN
+    if event.kind == "memcg" and event.report.memcg and event.report.memcg.swap and "swap" in found:
+        assert found["swap"].confidence == UNKNOWN

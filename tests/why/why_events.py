@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
+from oomtrace import why
 from oomtrace.model import (
     Frame,
     Kill,
@@ -120,3 +121,25 @@ def machine_wide(kind: str = "global", counters: Optional[Mapping[str, int]] = N
         summary=Summary("CONSTRAINT_NONE", "(null)", "/", "0", True, None, "/", "hog", 11, 1000),
     )
     return changed(event, **more)
+
+
+def found(event: OomEvent, id: str) -> why.Finding:
+    """The finding of that id, which there must be."""
+    finding = why.explain(event).finding(id)
+    assert finding is not None, id
+    return finding
+
+
+def reasons(event: OomEvent, id: str) -> List[str]:
+    """What that finding states."""
+    return [reason.value for reason in found(event, id).reasons]
+
+
+def fact(event: OomEvent, id: str, name: str) -> Any:
+    """A fact of that finding."""
+    return found(event, id).value(name)
+
+
+def advice(event: OomEvent) -> List[str]:
+    """What the suggestions state, as "finding: reason"."""
+    return [f"{one.finding}: {one.reason.value}" for one in why.explain(event).suggestions]

@@ -38,7 +38,7 @@ def test_wait_begins() -> None:
 def test_wait_ends() -> None:
     event = _event(RecordKind.WAITED, 7_000_000_000)
     assert event.trace.wait is not None and event.trace.wait.over and event.trace.wait.time_ns == 2_500_000_000
-    assert "it had slept for 2.5 s" in why.explain(event).headline
+    assert "It had slept for 2.500 s" in why.explain(event).headline
 
 
 def test_kernel_format_prints_nothing_for_it(capsysbinary: Any) -> None:

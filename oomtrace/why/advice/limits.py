@@ -1,0 +1,62 @@
+"""Limits: how much a cgroup needs, what a process should be confined to."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from oomtrace.model import OomEvent, Task
+
+from .. import look
+from ..account import Kind, account
+from ..finding import Reason, Statement, facts
+from ..registry import Cases, advice
+
+
+class Limits(Reason):
+    RAISE_FOR_ONE = "raise_for_one"
+    RAISE_FOR_ALL = "raise_for_all"
+    CONFINE = "confine"
+    FULL_MEMCG_ELSEWHERE = "full_memcg_elsewhere"
+
+
+def largest(event: OomEvent) -> Optional[Task]:
+    """The task that holds most."""
+    return max(event.report.tasks or (), key=lambda task: task.rss_pages or 0, default=None)
+
+
+@advice("full", 10)
+def elsewhere(event: OomEvent, cases: Cases) -> Optional[Statement]:
+    """An OOM of the whole machine that a cgroup's limit may have caused."""
+    if look.scope(event) == "memcg" or event.report.trigger.gfp_mask != 0 or event.report.trigger.order == -1:
+        return None
+    return Statement(Limits.FULL_MEMCG_ELSEWHERE)
+
+
+@advice("filled", 70)
+def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
+    """What the full memcg would have needed at least: its usage and what was in swap."""
+    path, found, top = look.full_path(event), account(event), largest(event)
+    if look.scope(event) != "memcg" or path is None or found is None or not found.total_kb or top is None:
+        return None
+    memcg = event.report.memcg
+    swap = memcg.swap.usage_kb if memcg is not None and memcg.swap is not None else found.details.get("swap_kb")
+    main = found.biggest
+    if main is None or main.kind != Kind.ANON or look.rss_kb(event, top) * 2 < found.total_kb:
+        return None
+    rows = event.report.tasks or ()
+    alone = 2 * (top.rss_pages or 0) >= sum(task.rss_pages or 0 for task in rows)
+    return Statement(Limits.RAISE_FOR_ONE if alone else Limits.RAISE_FOR_ALL, facts(
+        memcg__path=path, need_kb=found.total_kb + (swap or 0), task=look.who(top), tasks=len(rows),
+    ))
+
+
+@advice("tasks", 80)
+def confine(event: OomEvent, cases: Cases) -> Optional[Statement]:
+    """A machine-wide OOM with one large process."""
+    top, found = largest(event), account(event)
+    if look.scope(event) == "memcg" or top is None or found is None or not found.total_kb:
+        return None
+    if look.rss_kb(event, top) * 2 < found.total_kb:
+        return None
+    return Statement(Limits.CONFINE, facts(task=look.who(top), held_kb=look.rss_kb(event, top),
+                                           total_kb=found.total_kb))

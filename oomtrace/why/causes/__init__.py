@@ -1,0 +1,1 @@
+"""The causes: a file each, which registers itself (``registry.cause``)."""

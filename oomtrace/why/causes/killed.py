@@ -1,0 +1,132 @@
+"""Step 2: whose task was killed, and how its memcg stands to the full one and to that of the task that asked."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from oomtrace.model import Kill, OomEvent, Verdict
+
+from .. import look, names
+from ..case import Case
+from ..finding import UNKNOWN, Reason
+from ..registry import cause
+
+
+class Killed(Reason):
+    VICTIM = "victim"
+    MEMCG_NOT_SHOWN = "memcg_not_shown"
+    IN_MEMCG = "in_memcg"  # the OOM was not a memcg's
+    IN_FULL_MEMCG = "in_full_memcg"
+    BELOW_FULL_MEMCG = "below_full_memcg"
+    NOT_BELOW_FULL_MEMCG = "not_below_full_memcg"
+    TRIGGER_IN_SAME = "trigger_in_same"
+    TRIGGER_ELSEWHERE = "trigger_elsewhere"
+    TRIGGER_MEMCG_UNKNOWN = "trigger_memcg_unknown"
+    CHILD_OF_CHOSEN = "child_of_chosen"
+    OTHER_THAN_CHOSEN = "other_than_chosen"
+    WAS_EXITING = "was_exiting"
+    GROUP = "group"
+    SEVERAL = "several"
+    SHARERS = "sharers"
+    NOBODY_EXITING = "nobody_exiting"
+    NOBODY_PANIC = "nobody_panic"
+    NOBODY_KILLABLE = "nobody_killable"
+    REAPED = "reaped"  # the kill is not in the source
+    CHOSEN = "chosen"
+    NOT_SHOWN = "not_shown"
+
+
+@cause("killed", step=2, place=1, reasons=Killed)
+def killed(event: OomEvent, case: Case) -> None:
+    """The victim, or why there is none."""
+    if not event.report.kills:
+        _nobody(event, case)
+        return
+    victim = event.report.kills[0]
+    case.says(Killed.VICTIM, victim=look.who(victim), uid=victim.uid, held_kb=look.held_kb(victim))
+    _where(event, case)
+    _more(event, victim, case)
+    case.knows(
+        kill__pid=victim.pid, kill__comm=victim.comm, kill__uid=victim.uid, kill__total_vm_kb=victim.total_vm_kb,
+        kill__anon_rss_kb=victim.anon_rss_kb, kill__file_rss_kb=victim.file_rss_kb,
+        kill__shmem_rss_kb=victim.shmem_rss_kb, victim_memcg=look.victim_path(event),
+        memcg__path=look.full_path(event), trigger__memcg=trigger_path(event),
+    )
+
+
+def trigger_path(event: OomEvent) -> Optional[str]:
+    """The memcg of the task that asked: known live, and from a log if it is the victim itself."""
+    if event.report.trigger.memcg is not None:
+        return event.report.trigger.memcg
+    same = event.report.kills and event.report.trigger.pid == event.report.kills[0].pid
+    return look.victim_path(event) if same else None
+
+
+def _where(event: OomEvent, case: Case) -> None:
+    """How the three memcgs stand to each other: the full one, the victim's, that of the task that asked."""
+    full, victim, trigger = look.full_path(event), look.victim_path(event), trigger_path(event)
+    if victim is None:
+        if look.scope(event) == "memcg":
+            case.says(Killed.MEMCG_NOT_SHOWN)
+        return
+    if look.scope(event) != "memcg" or full is None:
+        case.says(Killed.IN_MEMCG, victim_memcg=victim)
+        return
+    levels = names.levels_between(full, victim)
+    if levels == 0:
+        case.says(Killed.IN_FULL_MEMCG)
+    elif levels is not None:
+        case.says(Killed.BELOW_FULL_MEMCG, victim_memcg=victim, victim_levels_below=levels)
+    else:
+        case.says(Killed.NOT_BELOW_FULL_MEMCG, victim_memcg=victim)
+    if trigger is None:
+        case.says(Killed.TRIGGER_MEMCG_UNKNOWN)
+    elif trigger == victim:
+        case.says(Killed.TRIGGER_IN_SAME)
+    else:
+        below = names.levels_between(full, trigger)
+        case.says(Killed.TRIGGER_ELSEWHERE, trigger__memcg=trigger, trigger_levels_below=below)
+
+
+def _more(event: OomEvent, victim: Kill, case: Case) -> None:
+    """A child in place of the chosen, a group, sharers of the memory."""
+    report = event.report
+    if report.verdict is not None and report.verdict.pid != victim.pid:
+        _other_than_chosen(event, report.verdict, victim, case)
+    if look.was_exiting(event):
+        case.remarks(Killed.WAS_EXITING)
+    processes = len({kill.pid for kill in report.kills})  # a group kill prints the first victim twice
+    if report.oom_group is not None:
+        case.remarks(Killed.GROUP, oom_group=report.oom_group, memcg__path=look.full_path(event),
+                     victim_memcg=look.victim_path(event), processes=processes)
+    elif processes > 1:
+        others = {kill.pid: look.who(kill) for kill in report.kills if kill.pid != victim.pid}
+        case.remarks(Killed.SEVERAL, processes=processes, others=tuple(others.values())[:3])
+    if report.sharing:
+        case.remarks(Killed.SHARERS, sharers=len(report.sharing))
+
+
+def _other_than_chosen(event: OomEvent, verdict: Verdict, victim: Kill, case: Case) -> None:
+    """Up to 5.0 a child may die for the chosen task, and up to 4.8 threads are weighed, so that the chosen one may be
+    a thread of the victim. A row of its own tells that it is a process."""
+    rows = {task.pid for task in event.report.tasks or ()}
+    both = verdict.pid in rows and victim.pid in rows
+    case.means(Killed.CHILD_OF_CHOSEN if both else Killed.OTHER_THAN_CHOSEN, chosen=look.who(verdict))
+
+
+def _nobody(event: OomEvent, case: Case) -> None:
+    report = event.report
+    reaped = [reap for reap in report.reaps if reap.reaped]
+    found = look.chosen(event)
+    if report.exiting is not None:
+        case.says(Killed.NOBODY_EXITING, exiting=look.who(report.exiting))
+    elif report.panic is not None:
+        case.says(Killed.NOBODY_PANIC, panic=report.panic)
+    elif report.no_killable or report.sysrq_ignored:
+        case.says(Killed.NOBODY_KILLABLE)
+    elif reaped:
+        case.says(Killed.REAPED, reaped=look.who(reaped[0]))
+    elif found is not None:
+        case.says(Killed.CHOSEN, UNKNOWN, chosen=found)
+    else:
+        case.says(Killed.NOT_SHOWN, UNKNOWN)

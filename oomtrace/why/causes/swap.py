@@ -1,0 +1,102 @@
+"""Step 3 as well: why anonymous and tmpfs pages, which can only go to swap, did not go there."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from oomtrace.model import Memcg, OomEvent
+
+from .. import look
+from ..account import Account, account
+from ..case import Case
+from ..finding import CERTAIN, LIKELY, UNKNOWN, Reason
+from ..registry import cause
+from .totalpages import no_swap_counted
+
+_FEW = 50  # as in reclaim
+_CLUSTER_KB = 256  # less room than what goes out at a time is none
+
+
+class Swap(Reason):
+    NEEDS_SWAP = "needs_swap"
+    NOT_ALLOWED = "not_allowed"
+    AT_LIMIT = "at_limit"
+    MAKES_NO_ROOM = "makes_no_room"  # memory+swap has no larger limit than memory
+    MEMSW_AT_LIMIT = "memsw_at_limit"
+    USED = "used"
+    NOT_COUNTED = "not_counted"
+    COULD_HAVE_BEEN_USED = "could_have_been_used"
+    NO_MORE_WENT = "no_more_went"
+    NOT_SHOWN = "not_shown"
+    NONE = "none"
+    FREE = "free"
+    FULL = "full"
+    NOT_FULL = "not_full"
+
+
+@cause("swap", step=3, place=3, reasons=Swap)
+def swap(event: OomEvent, case: Case) -> None:
+    """No swap, full, or not allowed."""
+    found = account(event)
+    if look.scope(event) in (None, "sysrq"):
+        return
+    if look.scope(event) != "memcg":
+        _machine(event, case)
+    elif event.report.memcg is not None and found is not None and found.total_kb:
+        _memcg(event, event.report.memcg, found, case)
+
+
+def _memcg(event: OomEvent, memcg: Memcg, found: Account, case: Case) -> None:
+    kb = found.details
+    anon = kb.get("active_anon_kb", 0) + kb.get("inactive_anon_kb", 0)
+    if anon * _FEW <= (found.total_kb or 0):
+        return
+    case.says(Swap.NEEDS_SWAP, anon_kb=anon)
+    case.knows(active_anon_kb=kb.get("active_anon_kb"), inactive_anon_kb=kb.get("inactive_anon_kb"))
+    limit, memory_limit, memsw_limit = (look.limit_kb(c) for c in (memcg.swap, memcg.memory, memcg.memsw))
+    used = memcg.swap.usage_kb if memcg.swap is not None else kb.get("swap_kb")
+    memsw = memcg.memsw.usage_kb if memcg.memsw is not None else None
+    if memcg.swap is not None and limit == 0:
+        case.means(Swap.NOT_ALLOWED, swap__limit_kb=0)
+    elif limit is not None and used is not None and _near(used, limit):
+        case.means(Swap.AT_LIMIT, swap__usage_kb=used, swap__limit_kb=limit)
+    elif memory_limit is not None and memsw_limit is not None and memsw_limit <= memory_limit:
+        case.means(Swap.MAKES_NO_ROOM, memory__limit_kb=memory_limit, memsw__limit_kb=memsw_limit)
+    elif memsw_limit is not None and memsw is not None and _near(memsw, memsw_limit):
+        case.means(Swap.MEMSW_AT_LIMIT, CERTAIN if memsw >= memsw_limit else LIKELY, memsw__usage_kb=memsw,
+                   memsw__limit_kb=memsw_limit)
+    else:
+        _unclear(event, used, case)
+
+
+def _near(used: int, limit: int) -> bool:
+    """Is there no room worth the name?"""
+    return limit - used <= max(limit // _FEW, _CLUSTER_KB)
+
+
+def _unclear(event: OomEvent, used: Optional[int], case: Case) -> None:
+    """Whether the machine has swap stands in no memcg report; totalpages tell where they are known."""
+    if used is not None:
+        case.says(Swap.USED, swap_kb=used)
+    confidence = no_swap_counted(event)
+    if confidence is not None and not used:
+        case.means(Swap.NOT_COUNTED, confidence)
+    elif event.trace.totalpages is not None and not used:
+        case.means(Swap.COULD_HAVE_BEEN_USED, UNKNOWN)
+    elif used:
+        case.means(Swap.NO_MORE_WENT, UNKNOWN)
+    else:
+        case.means(Swap.NOT_SHOWN, UNKNOWN)
+
+
+def _machine(event: OomEvent, case: Case) -> None:
+    tail = event.report.meminfo.tail if event.report.meminfo is not None else {}
+    total, free = tail.get("total_swap_kb"), tail.get("free_swap_kb")
+    if total == 0:
+        case.says(Swap.NONE, total_swap_kb=0)
+    elif total is not None and free is not None:
+        case.says(Swap.FREE, free_swap_kb=free, total_swap_kb=total)
+        if free * _FEW <= total:
+            case.means(Swap.FULL)
+        else:
+            case.means(Swap.NOT_FULL, UNKNOWN)

@@ -1,0 +1,113 @@
+"""Step 4: the task table: who holds the memory, and how much of it no task does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Optional, Tuple
+
+from oomtrace.history import eras
+from oomtrace.model import OomEvent, Part, Task
+
+from .. import look
+from ..account import Account, Kind, account
+from ..case import Case
+from ..finding import CERTAIN, LIKELY, UNKNOWN, Process, Reason
+from ..registry import cause
+from ..units import percent
+
+
+class Tasks(Reason):
+    NOT_SHOWN = "not_shown"
+    EMPTY = "empty"
+    LISTED = "listed"
+    PAGETABLES = "pagetables"
+    SWAPPED_OUT = "swapped_out"
+    NOT_COMPLETE = "not_complete"
+    MORE_THAN_ALL = "more_than_all"
+    ANON_MORE_THAN_ALL = "anon_more_than_all"
+    ANON_OF_ALL = "anon_of_all"
+    SOMETHING_ELSE = "something_else"
+    ALL_OF_IT = "all_of_it"
+    IN_NO_TASK = "in_no_task"
+
+
+@cause("tasks", step=4, place=1, reasons=Tasks)
+def tasks(event: OomEvent, case: Case) -> None:
+    """What the tasks hold, the largest first, and how much of the total that explains."""
+    rows = event.report.tasks
+    if not rows:
+        _none(event, case)
+        return
+    found, whole = account(event), _whole(event)
+    held = sum(look.rss_kb(event, task) for task in rows)
+    case.says(Tasks.LISTED, tasks=len(rows), rss_kb=held, rss_percent=percent(held, whole),
+              largest=largest(event, rows, whole))
+    tables = sum(task.pgtables_bytes or 0 for task in rows) // 1024
+    if whole and tables * 20 >= whole:
+        case.says(Tasks.PAGETABLES, pgtables_kb=tables)
+    swapped = sum(task.swapents_pages or 0 for task in rows) * look.page_kb(event)
+    if swapped:
+        case.says(Tasks.SWAPPED_OUT, swapents_kb=swapped)
+    if whole:
+        _explains(event, rows, held, whole, found, case)
+
+
+def _none(event: OomEvent, case: Case) -> None:
+    if event.report.tasks is not None:
+        case.says(Tasks.EMPTY, tasks=0)
+    elif look.scope(event) is not None or event.report.kills:
+        case.says(Tasks.NOT_SHOWN, UNKNOWN)
+
+
+def _whole(event: OomEvent) -> Optional[int]:
+    found = account(event)
+    memory = event.report.memcg.memory if event.report.memcg is not None else None
+    return found.total_kb if found is not None else memory.usage_kb if memory is not None else None
+
+
+def largest(event: OomEvent, rows: Tuple[Task, ...], whole: Optional[int]) -> Tuple[Process, ...]:
+    """The three tasks that hold most, and which part of the whole that is."""
+    size = look.page_kb(event)
+    top = sorted(rows, key=lambda task: -(task.rss_pages or 0))[:3]
+    held = (look.who(task, size) for task in top)
+    return tuple(replace(one, percent=percent(one.kb or 0, whole)) for one in held)
+
+
+def _cut(event: OomEvent) -> bool:
+    return any(part in (Part.TASKS, Part.PART_OF_TASKS) for part in event.origin.missing)
+
+
+def _lagging(event: OomEvent) -> bool:
+    """Do the sizes of a process lack what each CPU has not handed in yet?"""
+    version = look.version(event)
+    return version is not None and eras.lagging_rss(version)
+
+
+def _explains(event: OomEvent, rows: Tuple[Task, ...], held: int, whole: int, found: Optional[Account],
+              case: Case) -> None:
+    """How much of the memory is in tasks. Resident pages may be shared, or charged elsewhere: an upper bound."""
+    scope, sure = look.scope(event), LIKELY if _lagging(event) else CERTAIN
+    if _cut(event):
+        case.means(Tasks.NOT_COMPLETE, UNKNOWN)
+        return
+    if held * 20 > whole * 21:
+        case.means(Tasks.MORE_THAN_ALL, scope=scope)
+        return
+    free = found.part(Kind.FREE) if found is not None else 0
+    anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
+    anon_kb = found.part(Kind.ANON) if found is not None else 0
+    if anon_kb and len(anon_rows) == len(rows):
+        anon = sum(anon_rows) * look.page_kb(event)
+        outside = whole - free - anon
+        if anon * 20 > anon_kb * 21:
+            case.means(Tasks.ANON_MORE_THAN_ALL, scope=scope, tasks_anon_kb=anon, anon_kb=anon_kb)
+            return
+        case.means(Tasks.ANON_OF_ALL, tasks_anon_kb=anon, anon_kb=anon_kb)
+        if outside * 4 >= whole:
+            case.means(Tasks.SOMETHING_ELSE, sure, outside_kb=outside)
+        return
+    outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024
+    if held >= whole:
+        case.means(Tasks.ALL_OF_IT, LIKELY)
+    elif outside * 4 >= whole:
+        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside)

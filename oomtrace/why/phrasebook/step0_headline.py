@@ -1,0 +1,51 @@
+"""The headline: one sentence for somebody who does not know the kernel."""
+
+from __future__ import annotations
+
+from ..headline import Headline
+from ..units import human
+from .step1_full import LIMITS
+from .step3_memory import in_words
+from .template import Facts, fill
+
+
+def _memcg(facts: Facts) -> str:
+    return fill("{memcg.path:Short|A cgroup} reached its " + LIMITS[facts["counter"]] + "[ of {limit_kb:size}]", facts)
+
+
+def _where(facts: Facts) -> str:
+    return "the machine" if facts["scope"] == "global" else "the NUMA nodes that the task may use"
+
+
+def _unusable(facts: Facts) -> str:
+    return (f"An allocation found no memory that it could use, with {human(facts['free_kb'])} of "
+            f"{human(facts['managed_kb'])} free in {_where(facts)}")
+
+
+def _filled_by(facts: Facts) -> str:
+    part = facts["filler_percent"]
+    return f", {'almost all' if part >= 95 else f'{part} %'} of it {in_words(facts['filler'])}"
+
+
+PHRASES = {
+    Headline.WAITING: "{trigger} is waiting: {memcg.path:short|its cgroup} is at its limit, and OOM killing is "
+                      "disabled there.",
+    Headline.WAITED: "{trigger} has stopped waiting in {memcg.path:short|its cgroup}, where OOM killing is disabled"
+                     "[. It had slept for {wait_ns:seconds}].",
+    Headline.CHARGE_FAILED: "{trigger} asked for memory and got an error (ENOMEM). Nobody was killed. ",
+    Headline.MEMCG: _memcg,
+    Headline.LIMIT_LOWERED: "{memcg.path:Short|A cgroup} held more than its memory limit, lowered to {limit_kb:size}",
+    Headline.SYSRQ: "Somebody asked the kernel for a kill (SysRq-f)",
+    Headline.MACHINE: "The machine ran out of memory[ ({managed_kb:size} RAM)]",
+    Headline.NODES: "The NUMA nodes that the task may use ran out of memory[ ({managed_kb:size} RAM)]",
+    Headline.FREE_BUT_UNUSABLE: _unusable,
+    Headline.UNKNOWN: "Memory ran out. Where is not in the source",
+    Headline.FILLED_BY: _filled_by,
+    Headline.VICTIM_EXITING: "; {victim} was already exiting",
+    Headline.KILLED: "; the kernel killed {victim}[ and {others:plural other_process other_processes}]"
+                     "[, which held {held_kb:size}]",
+    Headline.PANIC: "; the kernel panicked",
+    Headline.NOBODY: "; there was nobody to kill",
+    Headline.CHOSEN_EXITING: "; {exiting} was already exiting",
+    Headline.NOT_SHOWN: "; who was killed is not in the source",
+}

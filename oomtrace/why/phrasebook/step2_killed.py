@@ -1,0 +1,67 @@
+"""Step 2: who was killed, or why nobody was."""
+
+from __future__ import annotations
+
+from .. import names
+from ..causes.failed import Failed
+from ..causes.killed import Killed
+from ..units import plural
+from .template import Facts
+
+TITLES = {"killed": "killed", "failed": "failed"}
+
+
+def _levels(levels: int) -> str:
+    return "one level" if levels == 1 else f"{levels} levels"
+
+
+def _trigger_elsewhere(facts: Facts) -> str:
+    levels, where = facts.get("trigger_levels_below"), names.described(facts["trigger.memcg"])
+    if levels == 0:
+        return "The task that triggered the OOM is in the full cgroup itself."
+    how = "not below the full cgroup" if levels is None else f"{_levels(levels)} below the full cgroup"
+    return f"The task that triggered the OOM is in {where}, {how}."
+
+
+def _below(facts: Facts) -> str:
+    where, levels = names.described(facts["victim_memcg"]), facts["victim_levels_below"]
+    return f"It was in {where}, {_levels(levels)} below the full cgroup."
+
+
+def _group(facts: Facts) -> str:
+    path = facts["oom_group"]
+    where = "the full cgroup" if path == facts.get("memcg.path") else names.described(path)
+    where = "the victim's cgroup" if path == facts.get("victim_memcg") != facts.get("memcg.path") else where
+    were = plural(facts["processes"], "process was killed", "processes were killed")
+    return f"memory.oom.group is set for {where}, so that {were} together."
+
+
+PHRASES = {
+    Killed.VICTIM: "{victim}[ of uid {uid}][, which held {held_kb:exact}].",
+    Killed.MEMCG_NOT_SHOWN: "Its cgroup is not in the report.",
+    Killed.IN_MEMCG: "It was in {victim_memcg:place}.",
+    Killed.IN_FULL_MEMCG: "It was in the full cgroup itself.",
+    Killed.BELOW_FULL_MEMCG: _below,
+    Killed.NOT_BELOW_FULL_MEMCG: "It was in {victim_memcg:place}, not below the full cgroup.",
+    Killed.TRIGGER_IN_SAME: "The task that triggered the OOM is in the same cgroup.",
+    Killed.TRIGGER_ELSEWHERE: _trigger_elsewhere,
+    Killed.TRIGGER_MEMCG_UNKNOWN: "Which cgroup the task is in that triggered the OOM is not in the source.",
+    Killed.CHILD_OF_CHOSEN: "The kernel had chosen {chosen} and killed this child of it instead.",
+    Killed.OTHER_THAN_CHOSEN: "The kernel had chosen {chosen}: a thread of the same process, or its parent. The report "
+                              "does not tell which.",
+    Killed.WAS_EXITING: "It was exiting already: the kernel sent no signal, but let it use the memory reserves to "
+                        "finish.",
+    Killed.GROUP: _group,
+    Killed.SEVERAL: "{processes} processes were killed. The others: {others}.",
+    Killed.SHARERS: "{sharers:plural process} that shared its memory died with it.",
+    Killed.NOBODY_EXITING: "Nobody: the chosen {exiting} was already exiting.",
+    Killed.NOBODY_PANIC: "Nobody: the kernel panicked: {panic}",
+    Killed.NOBODY_KILLABLE: "Nobody: the kernel found no task that could be killed.",
+    Killed.REAPED: "{reaped}. Its kill is not in the source, but the oom_reaper took its memory.",
+    Killed.CHOSEN: "{chosen} was chosen. That it was killed is not in the source.",
+    Killed.NOT_SHOWN: "Who was killed is not in the source.",
+    Failed.MAY_FAIL: "The charge failed and nobody was killed for it: {flags:and} lets it fail.",
+    Failed.COSTLY_ORDER: "The charge failed and nobody was killed for it: a charge of more than 8 pages at once "
+                         "(order above 3) may fail.",
+    Failed.MORE: "{failure.suppressed:plural more_failure} there since the last that was reported.",
+}

@@ -1,0 +1,174 @@
+"""Step 3: what filled it, and why the kernel could not get memory back."""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+from ..account import Kind
+from ..causes.filled import Filled, KernelPart
+from ..causes.reclaim import Reclaim
+from ..causes.swap import Swap
+from ..finding import Size
+from ..units import exact, human, plural, seconds
+from ..zones import Zones
+from .template import Facts, capitalised, word
+
+TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap"}
+
+WORDS = {
+    Kind.ANON: "anonymous",
+    Kind.ANON_OR_SHMEM: "anonymous, tmpfs and shared",
+    Kind.FILE: "file cache",
+    Kind.FILE_OR_SHMEM: "file cache and tmpfs",
+    Kind.SHMEM: "tmpfs and shared memory",
+    Kind.SWAPCACHE: "swap cache",
+    Kind.KERNEL: "kernel",
+    Kind.SOCK: "socket buffers",
+    Kind.SLAB_RECLAIMABLE: "slab, reclaimable",
+    Kind.SLAB_UNRECLAIMABLE: "slab, unreclaimable",
+    Kind.UNEVICTABLE: "unevictable",
+    Kind.PAGETABLES: "page tables",
+    Kind.KERNEL_STACKS: "kernel stacks",
+    Kind.HUGETLB: "huge page pools",
+    Kind.FREE: "free",
+    Kind.OTHERS: "others",
+    Kind.NOT_ACCOUNTED: "not accounted for",
+    KernelPart.SLAB: "slab",
+    KernelPart.PAGETABLES: "page tables",
+    KernelPart.STACKS: "stacks",
+    KernelPart.VMALLOC: "vmalloc",
+    KernelPart.PERCPU: "per-CPU memory",
+    KernelPart.NO_COUNTER: "without a counter of its own, as pipe buffers are",
+}
+
+# Within a sentence.
+_MEMORY = {
+    Kind.ANON: "anonymous memory",
+    Kind.ANON_OR_SHMEM: "anonymous memory, tmpfs and shared memory",
+    Kind.KERNEL: "kernel memory",
+    Kind.SLAB_RECLAIMABLE: "reclaimable slab",
+    Kind.SLAB_UNRECLAIMABLE: "unreclaimable slab",
+    Kind.UNEVICTABLE: "unevictable memory",
+}
+_MEANS = {
+    Kind.ANON: "heaps, stacks, private mappings",
+    Kind.ANON_OR_SHMEM: "what processes have written, and files on tmpfs",
+    Kind.FILE_OR_SHMEM: "pages of files, on disk or on tmpfs",
+    Kind.SHMEM: "which no process needs to have mapped",
+    Kind.KERNEL: "used by the kernel for these processes",
+    Kind.SOCK: "data in socket buffers",
+    Kind.SLAB_UNRECLAIMABLE: "kernel objects",
+    Kind.SLAB_RECLAIMABLE: "kernel caches such as directory entries and inodes",
+    Kind.UNEVICTABLE: "locked, or otherwise never reclaimed",
+    Kind.HUGETLB: "set aside, whether used or not",
+}
+
+
+def in_words(kind: Kind) -> str:
+    """A kind of memory within a sentence."""
+    return _MEMORY.get(kind) or WORDS[kind]
+
+
+def _sizes(sizes: Tuple[Size, ...]) -> str:
+    return ", ".join(
+        f"{word(size.kind)} {exact(size.kb)}" + ("" if size.percent is None else f" {size.percent:.1f} %")
+        for size in sizes
+    )
+
+
+def _kernel_parts(sizes: Tuple[Size, ...]) -> str:
+    return ", ".join(f"{human(size.kb)} {word(size.kind)}" if size.kind is KernelPart.NO_COUNTER
+                     else f"{word(size.kind)} {human(size.kb)}" for size in sizes)
+
+
+def _by(facts: Facts) -> str:
+    kind, parts = facts["filler"], facts.get("kernel_parts")
+    what: Optional[str] = _kernel_parts(parts) if parts else _MEANS.get(kind)
+    return f"Filled by {in_words(kind)}" + (f" ({what})." if what else ".")
+
+
+def _mostly_free(facts: Facts) -> str:
+    kind = facts.get("largest")
+    return "Most of it was free" + (f". Of what was used, most was {in_words(kind)}." if kind is not None else ".")
+
+
+def _largest_zone(facts: Facts) -> str:
+    said = f"Zone {facts['zone']}: free {human(facts['free_kb'])}"
+    if "barred_kb" in facts:
+        said += f" ({human(facts['barred_kb'])} of it not for this allocation: high-atomic or CMA)"
+    said += f", min watermark {human(facts['min_kb'])}"
+    if "lowmem_reserve_kb" in facts:
+        said += f", and {human(facts['lowmem_reserve_kb'])} reserved from it (lowmem_reserve)"
+    return said + "."
+
+
+def _effort(facts: Facts) -> str:
+    attempts, scanned, got = (facts.get(f"reclaim.{name}")
+                              for name in ("attempts", "scanned_pages", "reclaimed_pages"))
+    said = [plural(attempts, "attempt")] if attempts is not None else []
+    if scanned is not None and got is not None:
+        said.append(f"{got} of {scanned} scanned pages reclaimed")
+    if "reclaim.time_ns" in facts:
+        said.append(f"in {seconds(facts['reclaim.time_ns'])}")
+    return "The kernel tried: " + ", ".join(said) + "."
+
+
+PHRASES = {
+    Filled.NO_STATISTICS: "What filled it is not in the source: there are no memory statistics.",
+    Filled.NO_MEMINFO: "What filled it is not in the source: there is no Mem-Info.",
+    Filled.NOTHING: "All its counters are 0.",
+    Filled.PARTS: lambda facts: capitalised(_sizes(facts["parts"])) + ".",
+    Filled.STATISTICS_EXCEED: "The statistics sum to {exceed_kb:exact} more than the total: they are read one after "
+                              "the other, and lag.",
+    Filled.SHARE_UNKNOWN: "What part of the whole that is the source does not tell.",
+    Filled.MOSTLY_FREE: _mostly_free,
+    Filled.NOT_SUMMED_UP: "What most of it is cannot be told: the kernel sums its statistics up when it prints them, "
+                          "and for this OOM it did not.",
+    Filled.NOT_COUNTED: "Most of it is in no statistics. What it is cannot be told.",
+    Filled.KERNEL_NOT_COUNTED: "Most of it is in no statistics. On this kernel that is usually kernel memory without a "
+                               "counter of its own, such as pipe buffers.",
+    Filled.NO_HALF: lambda facts: "No kind of memory makes up half of it. The largest is "
+                                  f"{in_words(facts['largest'])}.",
+    Filled.BY: _by,
+    Zones.LARGEST: _largest_zone,
+    Zones.ALL_LOW: "Every zone that it could use was below its min watermark or reserve.",
+    Zones.FRAGMENTED: "Memory was free but in pieces: no zone above its watermark had {order:block} in one piece "
+                      "(order {order}).",
+    Zones.ABOVE_WHEN_PRINTED: "Zone {zones_above} was above its min watermark when this was printed, which is after "
+                              "the decision.",
+    Zones.FREE_ELSEWHERE: "{free_elsewhere_kb:size} was free in zone {zones_elsewhere}, above zone {highest_zone}, "
+                          "the highest that this allocation may use.",
+    Zones.NONE_USABLE: "The nodes have only zone {zones_listed}, and this allocation may use zones up to "
+                       "{highest_zone}. Whatever was free in them was not for it.",
+    Reclaim.NOT_SHOWN: "What could have been reclaimed is not in the source.",
+    Reclaim.CONTIGUOUS: "{pages} contiguous pages were asked for (order {order}).",
+    Reclaim.FILE_PAGES: "File pages on the lists: {file_kb:exact}.",
+    Reclaim.NO_FILE_CACHE: "No file cache was left to drop.",
+    Reclaim.LITTLE_FILE_CACHE: "Hardly any file cache was left to drop.",
+    Reclaim.DIRTY: "{busy_kb:size} of them waited to be written and could not be dropped at once.",
+    Reclaim.FILE_CACHE_LEFT: "File pages were left ({file_percent:percent}). Why they were not reclaimed in time the "
+                             "source does not tell.",
+    Reclaim.UNEVICTABLE: "{unevictable_kb:exact} is locked or otherwise unevictable: it cannot be reclaimed.",
+    Reclaim.KERNEL_MEMORY: "{kernel_kb:exact} is kernel memory, which goes only when its owners free it[, but for "
+                           "{slab_reclaimable_kb:exact} of reclaimable slab].",
+    Reclaim.SLAB: "{slab_unreclaimable_kb:exact} is unreclaimable slab, which goes only when the kernel's own users "
+                  "free it.",
+    Reclaim.PROTECTED_MIN: "memory.min protects {min_protection_kb:exact} below it, which is not reclaimed.",
+    Reclaim.PROTECTED_LOW: "memory.low protects {low_protection_kb:exact} below it.",
+    Reclaim.EFFORT: _effort,
+    Swap.NEEDS_SWAP: "Anonymous and tmpfs pages, {anon_kb:exact}, can only go to swap.",
+    Swap.NOT_ALLOWED: "Swapping was not allowed: memory.swap.max is 0.",
+    Swap.AT_LIMIT: "Swap was at its limit: {swap.usage_kb:exact} of {swap.limit_kb:exact} (memory.swap.max).",
+    Swap.MAKES_NO_ROOM: "Swapping makes no room: the memory+swap limit is no more than the memory limit.",
+    Swap.MEMSW_AT_LIMIT: "Swapping makes no room: memory+swap was at {memsw.usage_kb:exact} of its limit of "
+                         "{memsw.limit_kb:exact}.",
+    Swap.USED: "Swap used: {swap_kb:exact}.",
+    Swap.NOT_COUNTED: "The kernel counted no swap for it: none is on, or swappiness is 0.",
+    Swap.COULD_HAVE_BEEN_USED: "Swap could have been used. Why it was not the source does not tell.",
+    Swap.NO_MORE_WENT: "Why no more went to swap (full, or slow) the source does not tell.",
+    Swap.NOT_SHOWN: "Whether there is any swap the source does not tell.",
+    Swap.NONE: "There is no swap: anonymous and tmpfs pages could not be reclaimed.",
+    Swap.FREE: "Free: {free_swap_kb:exact} of {total_swap_kb:exact}.",
+    Swap.FULL: "Swap was full.",
+    Swap.NOT_FULL: "Swap was not full. Why no more went there the source does not tell.",
+}

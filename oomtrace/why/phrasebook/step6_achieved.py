@@ -1,0 +1,43 @@
+"""Step 6: what came of it."""
+
+from __future__ import annotations
+
+from ..causes.achieved import Achieved
+from ..units import human, seconds
+from .template import Facts, fill, who
+
+TITLES = {"achieved": "afterwards"}
+
+_PLACES = {"memcg": "cgroup", "machine": "machine"}
+
+
+def _killed(facts: Facts) -> str:
+    more = f" and {facts['more_victims']} more" if "more_victims" in facts else ""
+    return fill("{killed} processes were killed, which held {held_kb:exact}: {victims}" + more + ".", facts)
+
+
+def _released(facts: Facts) -> str:
+    freed = human(facts["freed_kb"]) if "freed_kb" in facts else "its memory"
+    said = f"{who(facts['process'])} gave back {freed}, "
+    said += "as it exited" if facts["released_by"] == "exit" else f"taken by the {facts['released_by']}"
+    if "after_decision_ns" in facts:
+        return f"{said}, {seconds(facts['after_decision_ns'])} after the decision."
+    return said + (f", {seconds(facts['after_kill_ns'])} after the kill." if "after_kill_ns" in facts else ".")
+
+
+def _next(facts: Facts) -> str:
+    return f"{seconds(facts['followed_ns'])} after this OOM the same {_PLACES[facts['place']]} had the next"
+
+
+PHRASES = {
+    Achieved.KILLED: _killed,
+    Achieved.RELEASED: _released,
+    Achieved.REAPED: "The oom_reaper took {process}'s memory[, {left_kb:size} anonymous left]"
+                     "[, {after_kill_ns:seconds} after the kill].",
+    Achieved.NOT_REAPED: "The oom_reaper could not take {process}'s memory.",
+    Achieved.NOT_SHOWN: "When the memory came back is not in the source.",
+    Achieved.NEXT: lambda facts: _next(facts) + ".",
+    Achieved.NEXT_AFTER_FILLED_AGAIN: lambda facts: _next(facts) + ": what was freed had filled again.",
+    Achieved.NEXT_BEFORE_ALL_CAME_BACK: lambda facts: _next(facts) + ", before all of that had come back.",
+    Achieved.TMPFS_STAYS: "Files on tmpfs stay when a process dies. Where they filled it, a kill frees little.",
+}

@@ -1,0 +1,25 @@
+"""Several OOMs together."""
+
+from __future__ import annotations
+
+from ..pattern import Several, Victims
+from .template import Facts, fill
+
+_VICTIMS = {
+    Victims.SAME: ", the victim was {comm} each time",
+    Victims.MOSTLY: ", most often {comm} ({times} of {kills})",
+    Victims.DIFFERENT: ", a different victim each time",
+}
+
+
+def _place(facts: Facts) -> str:
+    return fill("{place}: {events:plural OOM}[ within {span_ns:seconds}][, at least {shortest_gap_ns:seconds} apart]"
+                + (_VICTIMS[facts["victims"]] if "victims" in facts else "")
+                + "[; each held more than the one before ({first_held_kb:size} to {last_held_kb:size})].", facts)
+
+
+PHRASES = {
+    Several.OOMS: "{events:plural OOM} in {places:plural place}, {kills:plural process processes} killed.",
+    Several.PLACE: _place,
+    Several.SUPPRESSED: "The kernel's rate limit left out {callbacks_suppressed:plural more_report}.",
+}
