@@ -60,7 +60,7 @@ ROOMS = (
     _room("page", "the page to look at: templates, pictures", "errors escape model text code why"),
     # formats: which kernel's words a report is written in.
     _room("output", "one writer a format; writes to a stream that it is given",
-          "errors escape model formats text why page", "yaml"),
+          "errors escape plain model formats text why page", "yaml"),
     # output: what others are sent is written by the same writers.
     _room("tell", "who else hears of an OOM: the journal, a command, metrics, a collector",
           "version errors escape model why output", "opentelemetry"),

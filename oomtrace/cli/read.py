@@ -17,6 +17,7 @@ from oomtrace.cli.voice import say
 from oomtrace.errors import EXIT_NO_REPORT, EXIT_UNREADABLE, EXIT_USAGE, OomtraceError
 from oomtrace.formats import DIALECTS, Dialect
 from oomtrace.model import OomEvent
+from oomtrace.output import read_json
 from oomtrace.output.progress import watched
 from oomtrace.output.terminal import escaped
 from oomtrace.text.source import chunks
@@ -40,7 +41,8 @@ def command(
     """Find every OOM report in logs and captures, and explain it.
 
     Logs may come from dmesg, journalctl, syslog and others, and may be compressed. Captures are the files that the
-    option -o of other commands writes. - is standard input, and the default.
+    option -o of other commands writes. What --format json or jsonl has written can be read, too. - is standard input,
+    and the default.
 
     Exit status: 0 if there was a report; 3 if there was none; 4 if an input, or a part of it, could not be read.
     """
@@ -90,14 +92,17 @@ class _Inputs:
             with self._failing():
                 if capture.is_capture(head):
                     yield from self._captured(name, head, pieces)
+                elif read_json.is_document(head):
+                    yield from self._saved(name, head, pieces)
                 else:
                     yield from text.read(chain([head], pieces))
 
     def tallies(self) -> Iterator[Tally]:
         """Those of all logs."""
         for name, head, pieces in self._each():
-            if capture.is_capture(head):
-                self._say(f"{name} is a capture: --survey counts the lines of logs only")
+            if capture.is_capture(head) or read_json.is_document(head):
+                what = "capture" if capture.is_capture(head) else "document"
+                self._say(f"{name} is a {what}: --survey counts the lines of logs only")
                 continue
             with self._failing():
                 yield tally(name, chain([head], pieces))
@@ -121,6 +126,12 @@ class _Inputs:
                 for problem in found.problems:
                     self._say(f"{name}: {problem}")
                 yield from capture.events(found)
+
+    def _saved(self, name: str, head: bytes, pieces: Iterator[bytes]) -> Iterator[OomEvent]:
+        """What ``--format json`` or ``jsonl`` has written."""
+        for entry in read_json.entries(chain([head], pieces)):
+            with self._failing(f"{name}: "):
+                yield read_json.event(entry)
 
     @contextmanager
     def _failing(self, before: str = "") -> Iterator[None]:
@@ -149,10 +160,14 @@ def _opened(name: str) -> BinaryIO:
 
 
 def _head(pieces: Iterator[bytes]) -> bytes:
-    """Enough to tell a capture; a pipe cannot be read twice, and may give less than that at first."""
+    """Enough to tell a capture or a document; a pipe cannot be read twice, and may give less than that at first."""
     head = b""
     for piece in pieces:
         head += piece
-        if len(head) >= len(capture.MAGIC) or not capture.MAGIC.startswith(head):
+        if not _may_become(head, capture.MAGIC) and not (head[:1] == b"{" and len(head) < read_json.ENOUGH_BYTES):
             break
     return head
+
+
+def _may_become(head: bytes, magic: bytes) -> bool:
+    return len(head) < len(magic) and magic.startswith(head)

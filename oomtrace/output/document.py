@@ -20,10 +20,22 @@ SCHEMA = "oomtrace/2"
 # How a log had its lines is the reader's business: row names are not stable. Lines that no row reads are in "unread".
 _LEFT_OUT = {(Origin, "lines")}
 # Names for the members of tuples that the model keeps short.
-_MEMBERS: Mapping[Tuple[type, str], Tuple[str, ...]] = {
+MEMBERS: Mapping[Tuple[type, str], Tuple[str, ...]] = {
     (Zone, "buddy"): ("free_blocks", "size_kb", "types"),
     (Stack, "inner"): ("entries_before", "registers"),
     (why.Group, "victims"): ("comm", "kills"),
+}
+# What has changed since oomtrace/1, by the name of the definition. read_json.py reads both.
+_SINCE_1: Mapping[str, str] = {
+    "OomEvent": "oomtrace/1 had the fields of report, trace and origin here, side by side.",
+    "Report": "In oomtrace/1 these fields lay in the event itself.",
+    "Trace": "In oomtrace/1 these fields lay in the event itself, and levels in its memcg.",
+    "Origin": (
+        "In oomtrace/1 source and missing lay in the event itself; host, machine_id and boot_id were not there. "
+        "missing said memcg usage, memcg statistics, memory state and the kill of traces, where it now says as of logs "
+        "memory cgroup usage, memory cgroup statistics, Mem-Info and Killed process line."
+    ),
+    "Memcg": "In oomtrace/1 it had the levels, too, which are the trace's now.",
 }
 
 
@@ -81,7 +93,7 @@ def _fields(owner: Any) -> List[Tuple[str, Any]]:
 @cache
 def _names(owner: type) -> Tuple[Tuple[str, Optional[Tuple[str, ...]]], ...]:
     """The fields, each with the names for the members of its tuples."""
-    return tuple((name, _MEMBERS.get((owner, name))) for name, _ in _fields(owner))
+    return tuple((name, MEMBERS.get((owner, name))) for name, _ in _fields(owner))
 
 
 @cache
@@ -166,6 +178,7 @@ def _dataclass(owner: Any, definitions: Dict[str, Any]) -> Dict[str, Any]:
     if name not in definitions:
         definitions[name] = {}  # its place, should it refer to itself
         described = (inspect.getdoc(owner) or "").split("\n\n")[0].replace("\n", " ")
-        properties = {key: _schema(hint, definitions, _MEMBERS.get((owner, key))) for key, hint in _fields(owner)}
-        definitions[name] = {"description": described, **_object(properties)}
+        properties = {key: _schema(hint, definitions, MEMBERS.get((owner, key))) for key, hint in _fields(owner)}
+        changed = {"$comment": _SINCE_1[name]} if name in _SINCE_1 else {}
+        definitions[name] = {"description": described, **changed, **_object(properties)}
     return {"$ref": f"#/$defs/{name}"}

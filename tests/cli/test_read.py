@@ -100,3 +100,18 @@ def test_survey_counts_logs_alone(tmp_path: Path) -> None:
     assert done.stdout.count(b"\n") == 3 and b"1 files" in done.stdout
     done = run("read", "--survey", stdin=SEED_LIKE.read_bytes())
     assert done.returncode == 0 and b"standard input" in done.stdout
+
+
+def test_a_document_is_an_input_like_others(tmp_path: Path) -> None:
+    """Of the schema before this one, with a line that is damaged."""
+    data = CAPTURE.parents[2] / "output" / "data" / "oomtrace-1.jsonl.gz"
+    (tmp_path / "events.jsonl").write_bytes(gzip.decompress(data.read_bytes()) + b"{\n")
+    done = run("read", "--format", "kernel", str(tmp_path / "events.jsonl"))
+    assert_complaint(done, 4, "events.jsonl: the document is damaged: a line is no JSON")
+    assert done.stdout.count(b"invoked oom-killer") == 3
+    again = run("read", "--format", "json", str(data))
+    mempolicy = CAPTURE.parents[2] / "wire" / "data" / "6.12-mempolicy.oom.gz"
+    captures = run("read", "--format", "json", str(CAPTURE.with_name("6.12-memcg-v2.oom")), str(OTHER), str(mempolicy))
+    assert releases(again.stdout) == releases(captures.stdout) != []
+    why = run("read", "--format", "why", "-", stdin=again.stdout)
+    assert why.returncode == 0 and why.stdout

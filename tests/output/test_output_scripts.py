@@ -164,3 +164,10 @@ def test_real_reports_follow_the_schema() -> None:
         with text.opened(str(path)) as stream:
             for event in text.read(stream):
                 validator.validate(json.loads(written("jsonl", event)))
+
+
+def test_the_schema_says_what_has_moved() -> None:
+    definitions = output.schema()["$defs"]
+    assert "levels in its memcg" in definitions["Trace"]["$comment"]
+    assert {name for name, each in definitions.items() if "$comment" in each} == {
+        "OomEvent", "Report", "Trace", "Origin", "Memcg"}
