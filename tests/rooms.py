@@ -1,17 +1,19 @@
 """The rooms of the house: what lives in each, and what it may import.
 
 This is the one table of them. ``test_rooms.py`` holds the code to it; ``python -m tests.rooms`` prints it as Markdown,
-for docs/contributing.md (between the lines BEGIN and END, where a test compares).
+and with ``--write`` puts it into docs/contributing.md (between the lines BEGIN and END, where a test compares).
 """
 
 from __future__ import annotations
 
 import ast
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PAGE = REPOSITORY / "docs" / "contributing.md"
 BEGIN, END = "<!-- rooms: begin -->", "<!-- rooms: end -->"
 
 
@@ -152,5 +154,14 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
+def main() -> None:
+    """Print the table, or with ``--write`` put it into the page."""
+    if sys.argv[1:] != ["--write"]:
+        print(markdown())
+        return
+    before, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{rest.split(END)[1]}")
+
+
 if __name__ == "__main__":
-    print(markdown())
+    main()
