@@ -1,8 +1,11 @@
-"""Make `vm` and `tests` importable however pytest is started; property tests are not judged by the machine's speed."""
+"""Make `vm` and `tests` importable however pytest is started; property tests are not judged by the machine's speed; the
+end of a run says what was skipped, and why."""
 
 import sys
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -11,3 +14,13 @@ with suppress(ImportError):
 
     settings.register_profile("any machine", deadline=None)
     settings.load_profile("any machine")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """A line for each reason: nothing is skipped in silence."""
+    reasons: "Counter[str]" = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[text.replace("Skipped: ", "")] += 1
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"skipped: {count} test{'' if count == 1 else 's'}: {reason}")

@@ -23,6 +23,9 @@ from .errors import VmError
 from .progress import run_quietly, say
 from .recipe import FREE_MIB, MKE2FS, REMOVED, Recipe
 
+MOST_KEPT = 16
+"""Files of kept programs: some for each kernel. All of them go into each guest."""
+
 
 @dataclass(frozen=True)
 class Image:
@@ -60,6 +63,16 @@ def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
     folder = (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "oomtrace" / "vm"
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def kept_folder() -> Path:
+    """Where the programs that guests have compiled are kept for the next boot of the same kernel: compiling takes as
+    long as booting twice. Their names have a hash of the sources; the oldest of many are removed."""
+    folder = cache_folder() / "kept"
+    folder.mkdir(exist_ok=True)
+    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)[:-MOST_KEPT]:
+        path.unlink()
     return folder
 
 

@@ -50,7 +50,7 @@ def run_guest(guest: Guest, members: Sequence[tuple[Scenario, Cell]]) -> None:
     timeout = BOOT_SECONDS + sum(scenario.timeout + MORE_SECONDS for scenario, _ in members)
     spec = RunSpec(
         kernel=guest.kernel, memory=guest.memory, swap=guest.swap, numa=guest.numa, cpus=guest.cpus,
-        cgroup=f"v{guest.cgroup}", append=guest.append, timeout=timeout, kept=image.cache_folder() / "kept",
+        cgroup=f"v{guest.cgroup}", append=guest.append, timeout=timeout, kept=image.kept_folder(),
     )
     command = ["python3", "vm/guest/scenario.py", *(scenario.path_in_guest for scenario, _ in members)]
     result = boot.run(spec, command, stderr=_show)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests import promises
+from vm import image
 from vm.spec import RunSpec
 
 
 @pytest.mark.vm
 @pytest.mark.parametrize("kernel", ["5.10", pytest.param("6.12", marks=pytest.mark.long)])
 def test_trace_as_scripts_use_it(kernel: str) -> None:
-    promises.kept(RunSpec(kernel=kernel, timeout=500), "sh tests/cli/guest_trace.sh")
+    promises.kept(RunSpec(kernel=kernel, timeout=500, kept=image.kept_folder()), "sh tests/cli/guest_trace.sh")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests import promises
+from vm import image
 from vm.spec import RunSpec
 
 
 @pytest.mark.vm
 def test_scope_of_systemds() -> None:
-    promises.kept(RunSpec(variant="systemd", timeout=400), "sh tests/repro/guest_delegation.sh")
+    spec = RunSpec(variant="systemd", timeout=400, kept=image.kept_folder())
+    promises.kept(spec, "sh tests/repro/guest_delegation.sh")

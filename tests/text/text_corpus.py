@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import List
 
-import pytest
-
 from oomtrace.model import OomEvent
 from oomtrace.text import read, replay, text
+from tests.corpus import FOLDER as CORPUS
+from tests.corpus import files, needs_corpus
+
+__all__ = ["CORPUS", "ROOT", "SEED", "events", "files", "kernel_text", "needs_corpus"]
 
 ROOT = Path(__file__).resolve().parents[2]
-CORPUS = Path(os.environ.get("OOMTRACE_CORPUS") or ROOT.parent / "shared" / "corpus")
-needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus in {CORPUS} (OOMTRACE_CORPUS)")
-
-
-def files(part: str) -> List[Path]:
-    """The files of the corpus: "real" or "vm"; none where there is no corpus."""
-    return sorted((CORPUS / part).glob("*")) if CORPUS.is_dir() else []
 
 
 def events(data: object) -> List[OomEvent]:

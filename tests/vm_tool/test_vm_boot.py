@@ -93,16 +93,26 @@ def test_shell_is_a_prompt_on_this_terminal() -> None:
     """The command first, then what is typed; its status is that of the shell."""
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "vm", "run", "--shell", "--timeout", "200", "--", "cd", "vm"]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL) as process:
-        os.close(theirs)
-        seen = b""
-        while b"--- exit" not in seen:
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
+    os.close(theirs)
+    seen = b""
+
+    def until(wanted: bytes) -> None:
+        nonlocal seen
+        before = len(seen)
+        while wanted not in seen[before:]:
             seen += os.read(ours, 4096)
-        os.write(ours, b"tty; pwd; echo $((6 * 7)); cat /proc/self/stat >/dev/null; sleep 1000\n")
-        while b"42\r\n" not in seen:
-            seen += os.read(ours, 4096)
+
+    try:
+        until(b"~/oomtrace/vm# ")
+        os.write(ours, b"tty; echo $((6 * 7)); sleep 1000\n")
+        until(b"42\r\n")
         os.write(ours, b"\x03")  # Ctrl-C is the guest's
+        until(b"~/oomtrace/vm# ")
         os.write(ours, b"exit 3\n")
         assert process.wait(60) == 3
-    os.close(ours)
-    assert b"--- status 0\r\n" in seen and b"/dev/ttyS0\r\n" in seen and b"/root/oomtrace/vm\r\n" in seen
+    finally:
+        process.terminate()
+        process.wait()
+        os.close(ours)
+    assert b"--- status 0\r\n" in seen and b"/dev/ttyS0\r\n" in seen

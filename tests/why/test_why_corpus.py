@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
@@ -14,12 +13,9 @@ from oomtrace.output.base import with_names
 from oomtrace.why import CERTAIN, UNKNOWN, Kind
 from oomtrace.why.callsite import Site
 from oomtrace.why.causes.pick import Pick
+from tests.corpus import files, logs, needs_corpus
 
-_BESIDE = Path(__file__).parents[3] / "shared" / "corpus"
-CORPUS = Path(os.environ.get("OOMTRACE_CORPUS", _BESIDE))
-FILES = sorted([*CORPUS.glob("real/*"), *CORPUS.glob("vm/*")])
-
-pytestmark = pytest.mark.skipif(not FILES, reason="no corpus of reports here")
+FILES = files("real", "vm")
 
 # Reports whose table does not decide, and why. None contradicts the kernel.
 OPEN = {
@@ -38,7 +34,7 @@ def ids(path: Path) -> str:
     return path.name
 
 
-@pytest.mark.parametrize("path", FILES, ids=ids)
+@pytest.mark.parametrize("path", logs(), ids=ids)
 def test_every_report_is_explained(path: Path) -> None:
     for event in events(path):
         explanation = why.explain(event)
@@ -51,6 +47,7 @@ def test_every_report_is_explained(path: Path) -> None:
         assert all(finding.sentence.endswith(".") or "panicked" in finding.sentence for finding in explanation.findings)
 
 
+@needs_corpus
 @pytest.mark.parametrize("path", FILES, ids=ids)
 def test_the_ranking_agrees(path: Path) -> None:
     for event in events(path):
