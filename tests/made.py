@@ -16,6 +16,7 @@ from oomtrace import errors, output, text
 from oomtrace.model import OomEvent
 from oomtrace.repro import cgroups, workloads
 from oomtrace.session import verify
+from oomtrace.why import registry
 from oomtrace.wire import capture
 from tests import pages, rooms
 from tests.live.guest import kernel_lines
@@ -95,6 +96,13 @@ def knobs() -> str:
     return _table(("file", "cgroup v2", "cgroup v1, under the name"), rows)
 
 
+def findings() -> str:
+    """What the explanation can find, and what each finding can state."""
+    rows = [(f"`{cause.id}`", _first_paragraph(cause.judge), ", ".join(f"`{reason.value}`" for reason in cause.reasons))
+            for cause in registry.causes()]
+    return _table(("finding", "what it tells", "reasons"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "explanation": explanation,
     "report": report,
@@ -104,6 +112,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "workloads": workload_table,
     "knobs": knobs,
+    "findings": findings,
     "rooms": rooms.markdown,
 }
 

@@ -53,7 +53,7 @@ def no_swap_counted(event: OomEvent) -> Optional[str]:
 
 @cause("totalpages", step=5, place=2, reasons=Counted)
 def swap_counted(event: OomEvent, case: Case) -> None:
-    """The same as a finding."""
+    """What size the kernel scored the tasks against, and whether swap was added to it."""
     found = totalpages_range(event)
     if found is None:
         return
