@@ -20,6 +20,7 @@ from oomtrace.model import OomEvent
 from oomtrace.output import read_json
 from oomtrace.output.progress import watched
 from oomtrace.output.terminal import escaped
+from oomtrace.text.copies import Events
 from oomtrace.text.source import chunks
 from oomtrace.text.survey import Tally, table, tally
 from oomtrace.why import outline, pattern
@@ -84,6 +85,7 @@ class _Inputs:
     def __init__(self, files: Sequence[str]) -> None:
         self.failed = False
         self._files = files
+        self._told = Events()  # the same OOM may stand in several logs
         self._said: Set[str] = set()  # of one file: many captures may stand in it, with the same fault
 
     def events(self) -> Iterator[OomEvent]:
@@ -95,7 +97,7 @@ class _Inputs:
                 elif read_json.is_document(head):
                     yield from self._saved(name, head, pieces)
                 else:
-                    yield from text.read(chain([head], pieces))
+                    yield from text.read(chain([head], pieces), self._told)
 
     def tallies(self) -> Iterator[Tally]:
         """Those of all logs."""

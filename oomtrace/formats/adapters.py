@@ -17,6 +17,7 @@ class Adapter:
     parse: Callable[[str], Any] = str
     show: Optional[Callable[[Any], str]] = None  # None: the value is the text
     none: Optional[str] = None  # what is printed for an unknown value; None: the value is needed
+    several: bool = False  # a list, of which the beginning is known where the line is cut
 
 
 def _flag(word: str) -> Adapter:
@@ -35,7 +36,8 @@ def _pairs(item: str, text: str) -> Adapter:
         return values
 
     plain = re.sub(r"\((?!\?)", "(?:", item)
-    return Adapter("(?:%s)+" % plain, parse, lambda values: "".join(text % pair for pair in values.items()))
+    return Adapter("(?:%s)+" % plain, parse, lambda values: "".join(text % pair for pair in values.items()),
+                   several=True)
 
 
 _COMM_BYTES = 15  # TASK_COMM_LEN less the final zero

@@ -18,7 +18,7 @@ import re
 from functools import lru_cache
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from .tokens import Hole, Token, cut_patterns, holes_of, loose_pattern, pattern_of, tokens_of, told_by
+from .tokens import Hole, Token, cut_patterns, holes_of, loose_pattern, pattern_of, row_patterns, tokens_of, told_by
 
 _LABEL = re.compile(r"(?:[,;]? ?)(?:[A-Za-z_][\w().+-]*)(?:[:=?] ?| )$")
 _UNIT = re.compile(r"[kK]B")
@@ -96,7 +96,14 @@ class Format:
             return None
         if self._cuts is None:
             self._cuts = cut_patterns(self.tokens)
-        for needle, source, count in self._cuts:
+        return self._cut(text, self._cuts)
+
+    def read_cut_row(self, text: str) -> Optional[List[Any]]:
+        """The same for what is certainly the beginning of a row of a table."""
+        return self._cut(text, row_patterns(self.tokens))
+
+    def _cut(self, text: str, patterns: Sequence[Tuple[str, str, int]]) -> Optional[List[Any]]:
+        for needle, source, count in patterns:
             match = _compiled(source).fullmatch(text) if needle in text else None
             if match is None:
                 continue

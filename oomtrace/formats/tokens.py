@@ -41,6 +41,7 @@ class Hole:
     show: Optional[Callable[[Any], str]]
     none: Optional[str]
     width: int
+    several: bool = False
 
 
 Token = Union[str, Hole, "Group"]
@@ -63,7 +64,7 @@ def _hole(match: "re.Match[str]", spec: str) -> Hole:
     flags, width, conversion = match.group("flags"), int(match.group("width") or 0), match.group("conversion")
     if name:
         adapter = ADAPTERS[name]
-        return Hole(field, "%s", adapter.pattern, adapter.parse, adapter.show, adapter.none, 0)
+        return Hole(field, "%s", adapter.pattern, adapter.parse, adapter.show, adapter.none, 0, adapter.several)
     if conversion in _TEXT:
         return Hole(field, "%s", _TEXT[conversion], str, None, None, 0)
     if conversion == "p":  # up to 4.9: a plain address, zero-padded to the width of a pointer
@@ -168,6 +169,8 @@ def _cut_at(before: Sequence[Token], cut: Token, needle: str) -> List[Tuple[str,
     found = []
     if isinstance(cut, str):  # some of it must be there, or the value before it may be cut too
         found.append((needle, source + _beginning(cut, 1), count))
+    if isinstance(cut, Hole) and cut.several:
+        found.append((needle, source + "(%s).*" % cut.pattern, count + 1))
     if isinstance(before[-1], str):
         found.append((needle, source + (".*" if isinstance(cut, Hole) else ""), count))
     elif isinstance(before[-1], Hole):
@@ -189,6 +192,12 @@ def told_by(tokens: Sequence[Token]) -> str:
     """What no beginning of the line can do without, if it says anything."""
     telling = [token for token in tokens if isinstance(token, str) and len(token.strip()) >= _TELLING]
     return telling[0][:_VERY_TELLING] if telling else "\0"
+
+
+def row_patterns(tokens: Sequence[Token]) -> List[Tuple[str, str, int]]:
+    """The same for a line that is certainly of a table: whatever is there of it tells."""
+    return [found for end in range(len(tokens) - 1, 0, -1) if holes_of(tokens[:end])
+            for found in _cut_at(tokens[:end], tokens[end], "")]
 
 
 def cut_patterns(tokens: Sequence[Token]) -> List[Tuple[str, str, int]]:

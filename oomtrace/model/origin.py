@@ -15,6 +15,7 @@ class Part(Word):
     FIRST_LINE = "first line"
     CPU_LINE = "CPU line"
     CALL_TRACE = "call trace"
+    PART_OF_CALL_TRACE = "part of the call trace"
     MEMCG_USAGE = "memory cgroup usage"
     MEMCG_STATS = "memory cgroup statistics"
     PART_OF_MEMCG_STATS = "part of the memory cgroup statistics"

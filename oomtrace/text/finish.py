@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import Dict, FrozenSet, List, Optional, Set, Tuple
+from typing import AbstractSet, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from oomtrace.formats import KINDS, RANK, ROWS, Dialect, Kind, arch_of, choose
 from oomtrace.history import constraints
-from oomtrace.model import Frame, Line, Memcg, OomEvent, Origin, Part, Report, Summary
+from oomtrace.model import Frame, Line, Memcg, MemInfo, OomEvent, Origin, Part, Report, Summary
 
 from .draft import Draft, build
 from .items import Items
 from .write import show
 
 
-def finished(draft: Draft, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> OomEvent:
-    """The event, with lines that print exactly what the log had. ``seen``: the kinds of line that there were."""
-    report = build(draft)
+def finished(draft: Draft, lines: Tuple[Line, ...], seen: FrozenSet[str], cut: AbstractSet[str] = frozenset()
+             ) -> OomEvent:
+    """The event, with lines that print exactly what the log had. ``seen``: the kinds of line that there were; ``cut``:
+    the parts (``Kind.part``) of which something is certainly missing."""
+    report = _named(build(draft))
     kind = _kind(report)
     task_memcg = report.summary.task_memcg if report.summary else None
     rows = [ROWS[line.row] for line in lines if line.row is not None]
-    machine = replace(report.machine, arch=arch_of(report.machine.release, rows))
+    machine = replace(report.machine, arch=arch_of(report.machine.release, rows), page_kb=_page_kb(report))
     report = replace(report, machine=machine, memcg=_memcg(report, kind),
                      victim_memcg=report.victim_memcg or task_memcg, sysrq=kind == constraints.SYSRQ)
     exact = _exact(report, lines)
-    return OomEvent(kind, report, origin=Origin("log", exact, _missing(kind, report, exact, seen)))
+    return OomEvent(kind, report, origin=Origin("log", exact, _missing(kind, report, exact, seen, cut)))
+
+
+def _named(report: Report) -> Report:
+    """With the names of tasks whose rows are cut before them, where other lines have them. A table without rows is
+    none: where somebody was killed, there was one."""
+    if not report.tasks:
+        nobody = not report.kills and report.summary is None
+        return report if report.tasks is None or nobody else replace(report, tasks=None)
+    if all(task.comm for task in report.tasks):
+        return report
+    names = {kill.pid: kill.comm for kill in report.kills}
+    if report.summary is not None and report.summary.pid is not None:
+        names.setdefault(report.summary.pid, report.summary.task or "")
+    return replace(report, tasks=tuple(
+        task if task.comm else replace(task, comm=names.get(task.pid, "")) for task in report.tasks))
 
 
 def _exact(report: Report, lines: Tuple[Line, ...]) -> Tuple[Line, ...]:
@@ -72,7 +90,7 @@ def _memcg(report: Report, kind: Optional[str]) -> Optional[Memcg]:
     if kind != constraints.MEMCG:
         return report.memcg
     memcg = report.memcg or Memcg()
-    path = memcg.path or (report.summary.oom_memcg if report.summary else None)
+    path = _completed(memcg.path, memcg, report) or (report.summary.oom_memcg if report.summary else None)
     if path is None and memcg.stats and memcg.stats[0].unit == "bytes":
         path = memcg.stats[0].path
     version = memcg.version
@@ -84,6 +102,36 @@ def _memcg(report: Report, kind: Optional[str]) -> Optional[Memcg]:
     return None if memcg == Memcg() else memcg
 
 
+def _completed(path: Optional[str], memcg: Memcg, report: Report) -> Optional[str]:
+    """The limit's path, where its line is cut. It is the path of the task's memcg or of one above it, so that it ends
+    where a name does."""
+    if path is None or path == "/":
+        return path
+    for whole in [stats.path for stats in memcg.stats] + [report.victim_memcg]:
+        if whole is not None and whole.startswith(path) and whole[len(path):len(path) + 1] not in ("", "/"):
+            return whole if "/" not in whole[len(path):] else None
+    return path
+
+
+_PAGES = re.compile(r"[+_.-](4|16|64)k(?:$|[.+_-])")
+
+
+def _page_kb(report: Report) -> int:
+    """The size of a page: by the smallest block of free memory, by what the victim has in pages and in kB, or by the
+    kernel's name; 4 kB where nothing tells."""
+    blocks = [zone.buddy[0][1] for zone in (report.meminfo.zones if report.meminfo else ()) if zone.buddy]
+    if blocks:
+        return blocks[0]
+    sizes = {kill.pid: kill.total_vm_kb for kill in report.kills if kill.total_vm_kb}
+    for task in report.tasks or ():
+        if task.pid in sizes and task.total_vm_pages and (sizes[task.pid] or 0) % task.total_vm_pages == 0:
+            found = (sizes[task.pid] or 0) // task.total_vm_pages
+            if found in (4, 8, 16, 64):
+                return found
+    named = _PAGES.search(report.machine.release or "")
+    return int(named.group(1)) if named is not None else report.machine.page_kb
+
+
 # The kinds of line that show that a part is there, in printed order.
 _SHOWING: Dict[Part, List[Kind]] = {}
 for _each in KINDS.values():
@@ -92,7 +140,13 @@ for _each in KINDS.values():
 _OF_VICTIM = frozenset([Part.SUMMARY, Part.VERDICT, Part.KILL])
 
 
-def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen: FrozenSet[str]) -> Tuple[Part, ...]:
+# What is said of a part of which something was left out.
+_CUT = {"stack": Part.PART_OF_CALL_TRACE, "stats": Part.PART_OF_MEMCG_STATS, "meminfo": Part.PART_OF_MEMINFO,
+        "slab": Part.SLAB, "tasks": Part.PART_OF_TASKS}
+
+
+def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen: FrozenSet[str], cut: AbstractSet[str]
+             ) -> Tuple[Part, ...]:
     """The parts that this kernel prints of such an OOM, and that the log has not."""
     dialect = choose(report.machine.release, report.machine.package)
     found = [part for part, kinds in _SHOWING.items()
@@ -100,7 +154,27 @@ def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen:
              and not _excused(part, report, dialect, lines)]
     if report.tasks and report.kills and not _victims(report) & {task.pid for task in report.tasks}:
         found.append(Part.PART_OF_TASKS)
-    return tuple(found)
+    parts = [_CUT[part] for part in sorted(cut) if part in _CUT]
+    if report.tasks is None and "tasks_head" in seen and report.kills and Part.TASKS not in found:
+        found.append(Part.TASKS)
+    if kind != constraints.MEMCG and report.meminfo is not None and not _whole(report.meminfo, dialect):
+        parts.append(Part.PART_OF_MEMINFO)
+    return tuple(dict.fromkeys(found + [part for part in parts if _WHOLE.get(part, part) not in found]))
+
+
+_WHOLE = {Part.PART_OF_TASKS: Part.TASKS, Part.PART_OF_MEMINFO: Part.MEMINFO,
+          Part.PART_OF_MEMCG_STATS: Part.MEMCG_STATS, Part.PART_OF_CALL_TRACE: Part.CALL_TRACE}
+# What Mem-Info has on every kernel since 2.6.32: of each of its lines one counter.
+_COUNTERS = ("active_anon_pages", "active_file_pages", "unevictable_pages", "slab_reclaimable_pages", "mapped_pages",
+             "free_pages")
+
+
+def _whole(meminfo: MemInfo, dialect: Optional[Dialect]) -> bool:
+    """Has Mem-Info all of its parts: the counters, the zones and their lists, the sums?"""
+    if not all(counter in meminfo.counters for counter in _COUNTERS):
+        return not meminfo.counters  # which is told as all of it
+    zones = [zone for zone in meminfo.zones if zone.counters]
+    return bool(zones) and any(zone.buddy for zone in meminfo.zones) and "ram_pages" in meminfo.tail
 
 
 def _printed(line: Kind, kind: Optional[str], dialect: Optional[Dialect]) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional, Sequence, Set
 
-from .match import is_read, readings
+from .match import cut, cut_title, is_read, readings
+from .others import is_elision
 from .prefix import QUOTES, Stripped, strip
 from .strange import Strange
 from .wrap import Piece, Wrapping, paragraph
 
+_MARK = 80  # characters that a mark for left out lines has at most
+_MIPS_WORDS = re.compile(r" {7,8}\.\.\.$")  # the end of the raw stack words on MIPS
 _HELD = 128  # lines without prefix that may follow one with a prefix: a record with that many newlines
 _ESCAPED = re.compile(r"#012|\\x0a")
 
@@ -21,6 +24,9 @@ class Logical(NamedTuple):
     text: str
     stripped: Stripped  # its first piece
     bare: bool = False  # without prefix of its own
+    elided: bool = False  # no line, but a mark that lines were left out
+    cut: bool = False  # at the width of a terminal, as a mark of the pager says
+    at: int = 0  # its place among the lines that are read, in the order in which they were written
 
 
 class _Piece(NamedTuple):
@@ -37,6 +43,7 @@ class Joiner:
         self._marked: Optional[Stripped] = None  # the last line with a prefix
         self._indent = 0  # of lines without prefix
         self._shift = 0  # of lines behind their prefix
+        self._paged_at: Set[int] = set()  # widths at which a pager cut lines
         self._wrapping = Wrapping()
         self._strange: Optional[Strange] = None
 
@@ -60,7 +67,20 @@ class Joiner:
         if "\xa0" in line and _RUN.search(line) and not is_read(stripped.text):  # mail programs make them of blanks
             line = line.replace("\xa0", " ")
             stripped = strip(line)
+        special = self._special(number, line, stripped)
+        return special if special is not None else self._plain(number, line, stripped)
+
+    def _special(self, number: int, line: str, stripped: Stripped) -> Optional[List[Logical]]:
+        """A mark of somebody who left lines out, or of a pager that cut the line; records in which newlines are
+        escaped."""
         text = stripped.text
+        if len(text) < _MARK and is_elision(text) and not _MIPS_WORDS.match(text) and not self._quote(stripped):
+            return self.flush() + [Logical(number, text, stripped, True, elided=True)]
+        if text.endswith((">", "\u2026")) or "\u2026" in text:
+            shown = self._paged(line, text)
+            if shown is not None:
+                self._marked = stripped
+                return self.flush() + [Logical(number, shown, stripped, cut=True)]
         if ("#012" in text or "\\x0a" in text) and not is_read(text):
             found: List[Logical] = []
             for part in _ESCAPED.split(text):
@@ -71,6 +91,9 @@ class Joiner:
             for part in text.split("\n"):
                 found += self._take(_Piece(number, stripped._replace(text=part), False))
             return found
+        return None
+
+    def _plain(self, number: int, line: str, stripped: Stripped) -> List[Logical]:
         if stripped.prefix.endswith("kernel: ") and self._dated() and not _DIGIT.search(stripped.prefix):
             # The end of a prefix that was wrapped itself.
             return self._take(_Piece(number, stripped._replace(text=line), True))
@@ -84,6 +107,19 @@ class Joiner:
             strange = self._strange.strip(line)
             return self._take(_Piece(number, strange or stripped, strange is None))
         return self._take(_Piece(number, stripped, bare))
+
+    def _quote(self, stripped: Stripped) -> bool:
+        """Is it a blank line of a text that is quoted?"""
+        return not stripped.text.strip(QUOTES) and self._marked is not None and ">" in self._marked.prefix
+
+    def _paged(self, line: str, text: str) -> Optional[str]:
+        """What is there of a line that a pager cut at the width of a terminal, and marked so. None: it is none."""
+        at = text.find("\u2026") if "\u2026" in text else len(text) - 1
+        shown = text[:at]
+        if len(line) not in self._paged_at and (is_read(text) or (cut(shown) is None and cut_title(shown) is None)):
+            return None
+        self._paged_at.add(len(line))
+        return shown
 
     def _unshifted(self, stripped: Stripped) -> Stripped:
         """A line less the blanks that the log put between the prefix and the kernel's words."""

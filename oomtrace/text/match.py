@@ -187,6 +187,25 @@ def cut(text: str) -> Optional[Cut]:
     return best
 
 
+def cut_row(text: str, last: Row) -> Optional[Cut]:
+    """A row of a table that ends too early, by the row before it or the table's title; and a title that does."""
+    row = companion(last)
+    values = row.format.read_cut_row(text) if row.kind in TABLES else None
+    return None if values is None else Cut(row, values)
+
+
+def cut_title(text: str) -> Optional[Cut]:
+    """The title of a table that ends too early: of those that begin so, the newest."""
+    if len(text) < _TITLE or not text.startswith("[ "):
+        return None
+    rows = [row for row in _ordered(None) if row.kind in _TITLE_KINDS and row.format.text.startswith(text)]
+    return Cut(rows[0], ()) if rows else None
+
+
+_TITLE = 20  # characters by which it is told
+_TITLE_KINDS = frozenset(kind.name for kind in _TITLES)
+
+
 @lru_cache(maxsize=1)
 def _by_telling() -> Mapping[str, Tuple[Row, ...]]:
     """Rows by the text without which a beginning of their line says nothing."""

@@ -31,6 +31,30 @@ _EDITED = frozenset(["", "snip", "snipped", "linessnipped", "skip", "skipped", "
                      "linesomitted", "cut", "deleted"])
 
 
+# Words of those who leave lines out, and others that may stand beside them.
+_LEFT_OUT = frozenset("snip snipped snips cut skip skips skipped skipping abridged omit omitted omitting deleted removed "
+                      "elided trimmed truncated redacted shortened more etc".split())
+_BESIDE = frozenset("a all and are as b br brevity by entries entry few for from here hundred hundreds i in it line lines "
+                    "list log long lots many most not of on other others output part pre processes rest row rows same "
+                    "similar so some space stack such table task tasks the these this to too trace was were with".split())
+_WORD = re.compile(r"[A-Za-z]+")
+_MARK_LENGTH = 80
+
+
+def is_elision(text: str) -> bool:
+    """Is it what somebody put where lines were left out: "[...]", "<snip>", "-- 20 lines omitted --", a fence, a quote
+    mark alone? A blank line is none."""
+    bare = text.strip()
+    if not bare or len(bare) > _MARK_LENGTH:
+        return False
+    words = _WORD.findall(bare)
+    if not words:
+        return not any(char.isdigit() for char in bare)
+    lower = [word.lower() for word in words]
+    return len(words) < 12 and any(word in _LEFT_OUT for word in lower) and all(
+        word in _LEFT_OUT or word in _BESIDE for word in lower)
+
+
 _FOUR_WORDS = re.compile(r"(?:^|\s)(?:[\"'(]?[A-Za-z]+(?:['’-][A-Za-z]+)*[,.;:?!)\"]* ){3}[\"'(]?[A-Za-z]+")
 
 

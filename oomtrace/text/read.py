@@ -8,12 +8,16 @@ from oomtrace.errors import OomtraceError
 from oomtrace.formats import KINDS
 from oomtrace.model import OomEvent
 
+from .copies import Events, Lines
 from .join import Joiner, Logical
 from .lines import Line, lines
+from .order import Order, Unit
 from .report import Offer, Report
 from .source import chunks
 from .table import table_of
 from .texts import Texts
+from .together import Together
+from .troubles import Troubles
 
 _AFTER_END = 100  # lines of the log in which the reaper or more of a group may still come
 _AFTER_ANCHOR = 20  # lines in which a report must begin
@@ -23,13 +27,14 @@ _SILENCES = 10  # of the input before an unfinished report is given up
 _REPORTS = 64  # open at a time
 
 
-def read(stream: Union[BinaryIO, Iterable[bytes]]) -> Iterator[OomEvent]:
+def read(stream: Union[BinaryIO, Iterable[bytes]], told: Optional[Events] = None) -> Iterator[OomEvent]:
     """The OOMs in a log, each as soon as its report is over.
 
     ``stream`` is a binary file, or an iterable of pieces of any size; an empty piece says that nothing comes for the
-    moment, so that a report that could go on (more kills of a group, the reaper) is over.
+    moment, so that a report that could go on (more kills of a group, the reaper) is over. ``told``: the OOMs of
+    other logs, which this one may have as well; they are not given again.
     """
-    reader = Reader()
+    reader = Reader(told)
     try:
         for line in lines(chunks(stream), lambda: reader.reading, reader.take_rows):
             yield from reader.feed(line)
@@ -45,19 +50,25 @@ _Offered = Callable[[Report, Logical], Optional[Offer]]
 class Reader:
     """The reports that are open, and the lines that come in."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Optional[Events] = None) -> None:
         self._texts = Texts()
+        self._order = Order()
         self._joiner = Joiner()
+        self._copies = Lines()
+        self._troubles = Troubles()
+        self._together = Together(told or Events())
         self._open: List[Report] = []
         self._silent = 0
         self._idle = _AFTER_ANCHOR  # lines since the last one for which lines were delivered
-        self._next = 0  # number of the line that would be next
         self._raw = ""  # the last line as the log has it
+        self._last = -1  # its number
+        self._begun = 0  # number of the line with which this place of the log begins
+        self._count = 0  # lines of text so far
 
     @property
     def reading(self) -> bool:
         """Is there a report for which the next line matters, or could one begin?"""
-        return bool(self._open) or self._idle < _AFTER_ANCHOR
+        return bool(self._open) or self._idle < _AFTER_ANCHOR or self._order.holding
 
     def feed(self, line: Line) -> Iterator[OomEvent]:
         """The events that are over with this line."""
@@ -65,27 +76,28 @@ class Reader:
             yield from self._silence()
             return
         self._silent = 0
-        if line.number != self._next:  # what is between was skipped
+        if not self._last <= line.number <= self._last + 1:  # what is between was skipped
             yield from self._flush()
-        self._next = line.number + 1
+            self._order.begin()
+            self._begun = line.number
+        self._last = line.number
         self._idle = 0 if line.anchor else self._idle + 1
         self._raw = line.data.decode("utf-8", "surrogateescape")
         for record in self._texts.add(self._raw):
-            for text in record:
-                for logical in self._joiner.add(line.number, text):
-                    self._take(logical)
+            self._written(Unit(line.number, record))
         yield from self._over()
 
     def take_rows(self, data: bytes, at: int, end: int) -> Tuple[int, int]:
         """Takes the rows of a table that begin at ``at``, if the last line was one: how many, and where they end."""
         going = [report for report in self._open if not report.ended]
-        row = going[0].table if len(going) == 1 else None
+        plain = len(going) == 1 and not self._order.backwards and not self._copies.among
+        row = going[0].table if plain else None
         last = self._joiner.plain(self._raw) if row is not None else None
         table = table_of(row, last.prefix) if row is not None and last is not None else None
         if table is None or row is None:
             return 0, at
         report, scope = going[0], KINDS[row.kind].scope
-        batch = table.take(data, at, end, self._next, report.draft.count(scope) + 1)
+        batch = table.take(data, at, end, self._last + 1, report.draft.count(scope) + 1)
         if batch is None or not batch.lines:
             return 0, at
         for logical in self._joiner.flush():
@@ -96,7 +108,8 @@ class Reader:
         report.take_rows(row, batch)
         for each in self._open:
             each.since += taken if each is not report else 1
-        self._next += taken
+        self._last += taken
+        self._count += taken
         self._idle += taken
         return taken, batch.end
 
@@ -104,7 +117,7 @@ class Reader:
         """The events that are left when the log is over."""
         yield from self._flush()
         rest, self._open = self._open, []
-        yield from _events(rest)
+        yield from self._together.events(rest)
 
     def _silence(self) -> Iterator[OomEvent]:
         self._silent += 1
@@ -113,12 +126,51 @@ class Reader:
         yield from self._close(over)
 
     def _flush(self) -> Iterator[OomEvent]:
+        self._released()
         for logical in self._joiner.flush():
             self._take(logical)
         return self._over()
 
+    # Records in the order in which they were written.
+
+    def _written(self, unit: Unit) -> None:
+        """A record of the log. If that runs backwards it waits for those that were written before it."""
+        order = self._order
+        if not order.decided and order.turns(unit):
+            self._joiner.flush()
+            self._open = [report for report in self._open if report.number < self._begun]
+        elif order.backwards:
+            order.hold(unit)
+        else:
+            self._told(unit)
+        if order.backwards and order.complete:
+            self._released()
+
+    def _released(self) -> None:
+        if not self._order.holding:
+            return
+        for unit in self._order.release():
+            self._told(unit)
+        for logical in self._joiner.flush():
+            self._take(logical)
+
+    def _told(self, unit: Unit) -> None:
+        for text in unit.lines:
+            for logical in self._joiner.add(unit.number, text):
+                self._take(logical)
+
     def _take(self, logical: Logical) -> None:
         """Gives a line to the report that it continues, or to a new one, or to the one that it interrupts."""
+        self._count += 1
+        logical = logical._replace(at=self._count)
+        if self._copies.is_copy(logical):
+            return
+        if not self._troubles.has(logical, [report for report in self._open if not report.ended]):
+            self._given(logical)
+        for report in self._open:
+            report.since += 1
+
+    def _given(self, logical: Logical) -> None:
         recent = sorted(self._open, key=lambda report: report.since) if len(self._open) > 1 else self._open
         if not (_given(logical, recent, Report.offer) or self._opens(logical, Report.offer, recent)):
             going = [report for report in recent if not report.ended]
@@ -127,12 +179,10 @@ class Reader:
                     going[0].hold(logical)
                 else:
                     self._opens(logical, Report.offer_cut, recent)
-        for report in self._open:
-            report.since += 1
 
     def _opens(self, logical: Logical, offered: _Offered, recent: List[Report]) -> bool:
         """Is this the first line of a report? Not the trace of a panic for which the report before stands."""
-        report = Report(logical.number, logical.stripped.source, logical.stripped.caller)
+        report = Report(logical.number, logical.stripped.source, logical.stripped.caller, logical.at)
         if not _given(logical, [report], offered) or (recent and recent[0].panicked and not report.telling):
             return False
         self._open.append(report)
@@ -150,7 +200,7 @@ class Reader:
     def _close(self, over: List[Report]) -> Iterator[OomEvent]:
         if over:
             self._open = [report for report in self._open if report not in over]
-        return _events(over)
+        return self._together.events(over)
 
 
 def _given(logical: Logical, reports: List[Report], offered: _Offered) -> bool:
@@ -166,10 +216,3 @@ def _patience(report: Report) -> int:
     if not report.telling:
         return _DOUBTFUL
     return _AFTER_END if report.ended else _WITHIN
-
-
-def _events(reports: List[Report]) -> Iterator[OomEvent]:
-    for report in sorted(reports, key=lambda report: report.number):
-        if report.telling:
-            yield report.event()
-

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from operator import attrgetter
-from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple, Union
 
 from oomtrace.formats import KINDS, RANK, ROWS, Dialect, Row, choose
 from oomtrace.model import Line, OomEvent
@@ -12,7 +11,7 @@ from oomtrace.model import Line, OomEvent
 from .draft import Conflict, Draft
 from .finish import finished
 from .join import Logical
-from .match import Reading, companion, cut, is_read, loose, readings
+from .match import Reading, companion, cut, cut_row, cut_title, is_read, loose, of_table, readings
 from .others import is_foreign, is_prose
 from .place import DOUBT, Place
 from .table import Batch, is_table
@@ -24,6 +23,7 @@ _AFTER_END = re.compile("|".join(sorted({
 })))
 
 _BACKWARDS_NS = 1_000_000  # CPUs' clocks may differ by less
+_LISTS = frozenset(["stack", "stats", "tasks"])  # parts of which nobody knows how many lines they have
 _FLOOD = 3  # a line that comes so often between two of a report is not of it
 
 
@@ -53,8 +53,9 @@ class Offer(NamedTuple):
 class Report:
     """What is known of one report so far."""
 
-    def __init__(self, number: int, source: str, caller: str) -> None:
+    def __init__(self, number: int, source: str, caller: str, at: int = 0) -> None:
         self.number = number  # of its first line
+        self.at = at  # of which among the lines that were read, whatever their order in the log
         self.source = source
         self.caller = caller
         self.draft = Draft()
@@ -64,6 +65,8 @@ class Report:
         self.ended = False  # its last line has come; more may follow: a group's kills, the reaper
         self._own: List[Union[_Own, Line]] = []  # a Line: one of which no doubt is left
         self._pending: List[Logical] = []  # lines that no row reads, since the last one that one did
+        self.cut: Set[str] = set()  # parts of which something was left out
+        self._gap = ""  # the part after whose line something was left out
         self._time_ns: Optional[int] = None  # of the last line
         self._dialect: Optional[Dialect] = None
 
@@ -72,10 +75,18 @@ class Report:
         """Was a panic its last line? Its trace follows, which tells nothing new."""
         return "panic" in self.place.kinds and len(self.place.kinds) > 1
 
+    def asks_again(self, logical: Logical) -> bool:
+        """Is it another CPU line of the task that asked? A trace of something else follows."""
+        pid = self.draft.values.get("trigger.pid")
+        return pid is not None and self._same_source(logical) and any(
+            ("trigger.pid", pid) in zip(reading.row.fields, reading.values) for reading in readings(logical.text))
+
     def offer(self, logical: Logical) -> Optional[Offer]:
         """How the line would continue this report. None: it does not."""
         if not self._same_source(logical) or (self.ended and _AFTER_END.search(logical.text) is None):
             return None
+        if logical.cut:
+            return self.offer_cut(logical)
         last = self.place.last
         for reading in readings(logical.text, self._dialect, companion(last) if last is not None else None):
             if self._fits(reading, logical):
@@ -85,10 +96,16 @@ class Report:
 
     def offer_cut(self, logical: Logical) -> Optional[Offer]:
         """The same for a line whose end is missing: it is kept as it is, but what it says is known."""
-        found = cut(logical.text) if self._same_source(logical) else None
+        if not self._same_source(logical) or logical.elided:
+            return None
+        last = self.place.last
+        found = cut_row(logical.text, last) if last is not None and of_table(last) else None
+        found = found or cut(logical.text) or cut_title(logical.text)
         if found is None:
             return None
-        reading = Reading(found.row, found.values, logical.text)
+        values = ["" if value is None and path == "comm" else value
+                  for value, path in zip(found.values, found.row.fields)]
+        reading = Reading(found.row, values, logical.text)
         return Offer(reading, False) if self._fits(reading, logical) else None
 
     def cost(self, logical: Logical, offer: Offer) -> Tuple[int, int]:
@@ -106,11 +123,13 @@ class Report:
         except Conflict:
             return False
         self._settle()
+        self._close_gap(KINDS[reading.row.kind].part)
         if offer.exact:
             self._own.append(_Own(logical, reading, index))
             self._stamp(reading.row.kind, index, logical)
         else:
             self._own.append(_Own(logical))
+            self.cut.add(KINDS[reading.row.kind].part)
         self._note(reading)
         self._time_ns = logical.stripped.time_ns
         return True
@@ -128,6 +147,12 @@ class Report:
         """The row of which more lines will come, if the last line was one of a table, and the log's next one too."""
         last = self.place.last
         return last if last is not None and not self.ended and not self._pending and is_table(last.key) else None
+
+    def _close_gap(self, part: str) -> None:
+        """Lines were left out before this one: of the part that it is of, or of a list before it."""
+        if self._gap and (self._gap == part or self._gap in _LISTS):
+            self.cut.add(self._gap)
+        self._gap = ""
 
     def _apart(self, logical: Logical) -> int:
         """The time since the report's last line, 0 where the log does not have it."""
@@ -174,7 +199,9 @@ class Report:
 
     def hold(self, logical: Logical) -> None:
         """A line that nothing reads: it may belong to the report, if more of that follows."""
-        if self._same_source(logical):
+        if logical.elided:
+            self._gap = KINDS[self.place.last.kind].part if self.place.last is not None else ""
+        elif self._same_source(logical):
             self._pending.append(logical)
 
     def _settle(self) -> None:
@@ -206,5 +233,5 @@ class Report:
 
     def event(self) -> OomEvent:
         """The event that the report tells."""
-        lines = sorted((own if isinstance(own, Line) else own.line() for own in self._own), key=attrgetter("number"))
-        return finished(self.draft, tuple(lines), frozenset(self.place.kinds))
+        lines = tuple(own if isinstance(own, Line) else own.line() for own in self._own)
+        return finished(self.draft, lines, frozenset(self.place.kinds), self.cut)

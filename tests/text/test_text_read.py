@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Iterator, List, Sequence
 
 import pytest
-from text_corpus import CORPUS, SEED, SEED_TEXT, events, files, kernel_text, needs_corpus
+from text_corpus import CORPUS, OTHER, OTHER_TEXT, SEED, SEED_TEXT, events, files, kernel_text, needs_corpus
 from text_forms import FORMS, Record, records
 from text_tools import TOOLS
 
@@ -155,12 +155,23 @@ def test_forms(form: str) -> None:
 
 @needs_corpus
 def test_all_forms_in_one_file() -> None:
-    wanted = events((CORPUS / "vm" / "6.1-memcg2-group.kmsg").read_bytes())
-    mixed = "".join(form(_log("6.1-memcg2-group")) for name, form in FORMS.items()
-                    if name not in ("mail", "terminal 80", "terminal 132", "indented, no time", "strange"))
+    wanted, = events((CORPUS / "vm" / "6.1-memcg2-group.kmsg").read_bytes())
+    chosen = [form for name, form in FORMS.items()
+              if name not in ("mail", "terminal 80", "terminal 132", "indented, no time", "strange")]
+    same = events("".join(form(_log("6.1-memcg2-group")) for form in chosen))
+    assert [kernel_text(event) for event in same] == [kernel_text(wanted)]  # the same log, given again and again
+    mixed = "".join(form(_later(_log("6.1-memcg2-group"), number)) for number, form in enumerate(chosen))
     found = events(mixed)
     assert len(found) == len(FORMS) - 5
-    assert {kernel_text(event) for event in found} == {kernel_text(wanted[0])}
+    assert {re.sub(r"total-vm:\d+", "", kernel_text(event)) for event in found} == {
+        re.sub(r"total-vm:\d+", "", kernel_text(wanted))}
+
+
+def _later(log: Sequence[Record], number: int) -> List[Record]:
+    """Another OOM of the same kind."""
+    return [Record(record.level, record.time_us + number * 10_000_000,
+                   [re.sub(r"total-vm:\d+", f"total-vm:{90000 + number}", line) for line in record.lines])
+            for record in log]
 
 
 def _stamped(log: Sequence[Record], more: str = "") -> List[str]:
@@ -309,9 +320,9 @@ def test_a_live_stream_gives_each_event_as_its_last_line_arrives() -> None:
     thread = threading.Thread(target=consume, daemon=True)
     thread.start()
     with os.fdopen(writing, "wb", buffering=0) as stream:
-        for _ in range(2):
+        for report in (SEED, OTHER):
             arrived.clear()
-            for line in SEED.splitlines(keepends=True):
+            for line in report.splitlines(keepends=True):
                 stream.write(line.encode())
             assert arrived.wait(5)  # the stream is still open
     thread.join(5)
@@ -320,9 +331,9 @@ def test_a_live_stream_gives_each_event_as_its_last_line_arrives() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 100, 4096])
 def test_pieces_of_any_size(size: int) -> None:
-    data = (SEED + "x\n" * 300 + SEED).encode()
+    data = (SEED + "x\n" * 300 + OTHER).encode()
     found = list(read(data[at: at + size] for at in range(0, len(data), size)))
-    assert [kernel_text(event) for event in found] == [SEED_TEXT] * 2
+    assert [kernel_text(event) for event in found] == [SEED_TEXT, OTHER_TEXT]
     assert [event.origin.lines[0].number for event in found] == [1, 329]
 
 
@@ -362,9 +373,9 @@ def test_compressed(pack: object, tmp_path: Path) -> None:
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 def test_compressed_in_pieces(pack: Any, size: int) -> None:
     """As a pipe gives them; an archive may have several parts (``cat``)."""
-    data = pack(SEED.encode()) + pack(("x\n" * 300 + SEED).encode())
+    data = pack(SEED.encode()) + pack(("x\n" * 300 + OTHER).encode())
     found = read(data[at: at + size] for at in range(0, len(data), size))
-    assert [kernel_text(event) for event in found] == [SEED_TEXT] * 2
+    assert [kernel_text(event) for event in found] == [SEED_TEXT, OTHER_TEXT]
 
 
 def test_a_damaged_archive_in_pieces() -> None:

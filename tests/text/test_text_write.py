@@ -136,4 +136,4 @@ def test_a_round_trip_is_the_same_event() -> None:
 
 def _timeless(event: OomEvent) -> OomEvent:
     kills = tuple(replace(kill, time_ns=None) for kill in event.report.kills)
-    return changed(event, lines=(), kills=kills)
+    return changed(event, lines=(), missing=(), unprinted_reason=None, kills=kills)

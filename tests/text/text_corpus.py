@@ -59,4 +59,6 @@ inactive_anon:0KB active_anon:1048520KB inactive_file:28KB active_file:28KB unev
 [  122.099537] Memory cgroup out of memory: Kill process 1399 (python) score 973 or sacrifice child
 [  122.100541] Killed process 1399 (python) total-vm:4029416kB, anon-rss:1048144kB, file-rss:1856kB, shmem-rss:0kB
 """
+OTHER = SEED.replace("[  122.", "[  130.").replace("1399", "1400")  # another OOM of the same place
 SEED_TEXT = "".join(line[15:] for line in SEED.splitlines(keepends=True))
+OTHER_TEXT = "".join(line[15:] for line in OTHER.splitlines(keepends=True))

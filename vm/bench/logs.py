@@ -78,8 +78,8 @@ def reports(path: Path) -> None:
             for i in range(TASKS - 5)]
     text = "\n".join([*lines[:at], *rows, *lines[at:], ""])
     with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
-        for _ in range(REPORTS):
-            file.write(text)
+        for number in range(REPORTS):  # each later than the one before, or it would be the same OOM
+            file.write(text.replace(stamp[:6], f"[{number + 1:5d}"))
 
 
 def timed(command: list[str]) -> tuple[float, str]:
