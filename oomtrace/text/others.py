@@ -32,11 +32,13 @@ _EDITED = frozenset(["", "snip", "snipped", "linessnipped", "skip", "skipped", "
 
 
 # Words of those who leave lines out, and others that may stand beside them.
-_LEFT_OUT = frozenset("snip snipped snips cut skip skips skipped skipping abridged omit omitted omitting deleted removed "
-                      "elided trimmed truncated redacted shortened more etc".split())
-_BESIDE = frozenset("a all and are as b br brevity by entries entry few for from here hundred hundreds i in it line lines "
-                    "list log long lots many most not of on other others output part pre processes rest row rows same "
-                    "similar so some space stack such table task tasks the these this to too trace was were with".split())
+_LEFT_OUT = frozenset(
+    "snip snipped snips cut skip skips skipped skipping abridged omit omitted omitting deleted removed elided trimmed "
+    "truncated redacted shortened more etc".split())
+_BESIDE = frozenset(
+    "a all and are as b br brevity by entries entry few for from here hundred hundreds i in it line lines list log "
+    "long lots many most not of on other others output part pre processes rest row rows same similar so some space "
+    "stack such table task tasks the these this to too trace was were with".split())
 _WORD = re.compile(r"[A-Za-z]+")
 _MARK_LENGTH = 80
 
