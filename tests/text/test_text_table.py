@@ -71,7 +71,7 @@ def test_a_batch_says_what_its_lines_say(form: str, taken: List[int]) -> None:
     rows = [_row(pid, f"task {pid}") for pid in range(90, 400)]
     log = "".join(FORMS[form](at) + line + "\n" for at, line in enumerate(_report(rows) * 2)).encode()
     found = list(read([log]))
-    assert found == list(_one_by_one(log)) and len(found) == (1 if form == "bare" else 2)  # without times it is the same
+    assert found == list(_one_by_one(log)) and len(found) == (1 if form == "bare" else 2)  # the same
     assert len(found[0].report.tasks or ()) == 310
     assert "\n".join(rows) in kernel_text(found[0])
     assert form == "bare" or sum(taken) > 500, "the short way was not taken"
