@@ -71,8 +71,10 @@ ROOMS = (
           "errors sizes model text why session", "yaml"),
     # Not session, which needs all to work: a check tries each part by itself. bcc: whether it is installed.
     _room("diagnosis", "what works on this machine", "version errors kernel programs live", "bcc"),
+    _room("service", "oomtrace.pyz as a service of systemd", "errors shipped"),
     _room("cli", "the commands; joins the rooms, holds no logic; nothing imports it",
-          "version errors sizes escape model kernel formats text wire why output tell page session repro diagnosis",
+          "version errors sizes escape model kernel formats text wire why output tell page session repro diagnosis "
+          "service",
           "click"),
     _room("main", "`python3 -m oomtrace`", "cli"),
     _room("vm", "images, boot, a command in a guest, scenarios, benchmarks. Beside oomtrace, which it never imports"),

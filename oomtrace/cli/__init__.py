@@ -21,7 +21,7 @@ from oomtrace.cli.voice import say
 from oomtrace.errors import EXIT_FAILURE, EXIT_GONE, OomtraceError
 
 # Name of each command's module and function, in the order of --help.
-COMMANDS = ("trace", "read", "run", "repro", "check", "schema")
+COMMANDS = ("trace", "read", "run", "repro", "check", "schema", "install-service")
 DEFAULT = "trace"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -30,12 +30,12 @@ class _Commands(click.Group):
     """Imports a command's module when it is needed: starting to trace must not wait for the log reader."""
 
     def list_commands(self, _context: click.Context) -> List[str]:
-        return [name for name in COMMANDS if importlib.util.find_spec(f"oomtrace.cli.{name}")]
+        return [name for name in COMMANDS if importlib.util.find_spec(_module(name))]
 
     def get_command(self, _context: click.Context, name: str) -> Optional[click.Command]:
-        if name not in COMMANDS or not importlib.util.find_spec(f"oomtrace.cli.{name}"):
+        if name not in COMMANDS or not importlib.util.find_spec(_module(name)):
             return None
-        command: click.Command = importlib.import_module(f"oomtrace.cli.{name}").command
+        command: click.Command = importlib.import_module(_module(name)).command
         return command
 
     def parse_args(self, context: click.Context, args: List[str]) -> List[str]:
@@ -56,6 +56,10 @@ class _Commands(click.Group):
         except BrokenPipeError as error:  # of click's own making would be an exit status of 1
             raise _Gone from error
         return status
+
+
+def _module(name: str) -> str:
+    return f"oomtrace.cli.{name.replace('-', '_')}"
 
 
 class _Gone(Exception):
