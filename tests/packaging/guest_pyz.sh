@@ -7,7 +7,7 @@ oomtrace() { python3 /root/put/oomtrace.pyz "$@"; }
 
 oomtrace check >/tmp/check
 echo "check: $?"
-oomtrace run --memory-max 32M --swap-max 0 --expect victim=tail --output /tmp/kept/ -- tail /dev/zero
+oomtrace run --memory-max 32M --swap-max 0 --expect victim=tail --output /tmp/kept/ -- adj0 tail /dev/zero
 echo "run: $?"
 for start in first second; do
 	mkfifo /tmp/ready-$start
