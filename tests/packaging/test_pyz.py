@@ -142,6 +142,6 @@ def test_only_python_and_shipped_files_are_in_it(pyz: Path) -> None:
 
 def _shipped() -> Iterator[str]:
     for folder in ("bpf", "man", "systemd"):
-        names: List[str] = sorted(path.name for path in (ROOT / folder).iterdir())
+        names: List[str] = [str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*") if path.is_file()]
         assert names
-        yield from (f"{folder}/{name}" for name in names)
+        yield from names
