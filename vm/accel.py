@@ -29,7 +29,7 @@ def kvm_works(boots: Callable[[], bool]) -> bool:
     forced = os.environ.get("OOMTRACE_VM_ACCEL", "")
     if forced:
         if forced not in ("kvm", "tcg"):
-            raise VmError(f"OOMTRACE_VM_ACCEL={forced}", "kvm or tcg", STATUS_USAGE)
+            raise VmError(f"OOMTRACE_VM_ACCEL is {forced}", "set it to kvm or tcg, or unset it", STATUS_USAGE)
         return forced == "kvm"
     if not os.access(DEVICE, os.R_OK | os.W_OK):
         return False

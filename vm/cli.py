@@ -17,10 +17,15 @@ from .recipe import Recipe
 from .streams import Sink
 
 EPILOG = f"""
-exit status: that of the command; {STATUS_LOST} the VM was lost (panic, hang, time-out; the console's tail is on
-standard error); {STATUS_HARNESS} the tool failed before or around the guest; {STATUS_USAGE} wrong usage; 1 if the
-command succeeded and a file asked for with --get was not there
+exit status: that of the command; {STATUS_LOST} if the VM was lost (panic, hang, time-out: the end of its console is on
+standard error); {STATUS_HARNESS} if this tool failed; {STATUS_USAGE} for wrong usage; 1 if the command succeeded, but a
+file for --get was not there
 """
+
+
+VARIANT_HELP = ("base: what oomtrace needs (default); bench: also kernel headers, bpftrace, bcc's tools; "
+                "systemd: with systemd")
+ABOUT = "VMs with several kernels, to try and test oomtrace. Each has a copy of this checkout."
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -46,45 +51,48 @@ def _terminated(*_: object) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 -m vm", description="Test VMs for oomtrace.", epilog=EPILOG)
+    parser = argparse.ArgumentParser(prog="python3 -m vm", description=ABOUT, epilog=EPILOG)
     actions = parser.add_subparsers(dest="name", required=True)
-    listing = actions.add_parser("list", help="the kernels, and which images are built")
+    listing = actions.add_parser("list", help="list the kernels and the images that are built")
     listing.set_defaults(action=_list)
-    build = actions.add_parser("build", help="build images that are not there or out of date")
+    build = actions.add_parser("build", help="build images that are missing or out of date")
     build.add_argument("kernels", nargs="+", metavar="KERNEL", help=f"{', '.join(matrix.names())} or all")
-    build.add_argument("--variant", default="base", choices=matrix.VARIANTS)
+    build.add_argument("--variant", default="base", choices=matrix.VARIANTS, help=VARIANT_HELP)
     build.set_defaults(action=_build)
-    run = actions.add_parser("run", help="boot a VM and run a command in it", epilog=EPILOG)
+    run = actions.add_parser("run", help="boot a VM, and run a command or a shell in it", epilog=EPILOG)
     _add_run_options(run)
     run.set_defaults(action=_run)
-    fidelity.add_options(actions.add_parser("fidelity", help="all scenarios on all kernels, written to FIDELITY.md"))
-    scenario.add_options(actions.add_parser("scenario", help="make OOMs in VMs, compare our reports with the kernel's"))
+    fidelity.add_options(actions.add_parser("fidelity", help="run all scenarios on all kernels, and write FIDELITY.md"))
+    scenario.add_options(
+        actions.add_parser("scenario", help="run scenarios, and compare our reports with the kernel's"))
     return parser
 
 
 def _add_run_options(run: argparse.ArgumentParser) -> None:
     default = spec.RunSpec()
-    run.add_argument("--kernel", default=default.kernel, choices=matrix.names())
-    run.add_argument("--variant", default=default.variant, choices=matrix.VARIANTS)
+    run.add_argument("--kernel", default=default.kernel, choices=matrix.names(), help=f"default {default.kernel}")
+    run.add_argument("--variant", default=default.variant, choices=matrix.VARIANTS, help=VARIANT_HELP)
     run.add_argument("--memory", default="1G", metavar="SIZE", help="RAM (default 1G)")
     run.add_argument("--cpus", default=default.cpus, type=int, metavar="N", help="CPUs (default 2)")
     run.add_argument("--swap", default="0", metavar="SIZE", help="swap on a disk of its own (default none)")
     run.add_argument("--numa", default=default.numa, type=int, metavar="N", help="NUMA nodes (default 1)")
-    run.add_argument("--cgroup", default=default.cgroup, choices=("v1", "v2"))
-    run.add_argument("--append", default="", metavar="WORDS", help="further words of the kernel command line")
-    run.add_argument("--icount", action="store_true", help="one emulated CPU whose time counts instructions")
+    run.add_argument("--cgroup", default=default.cgroup, choices=("v1", "v2"),
+                     help=f"version of the memory controller (default {default.cgroup})")
+    run.add_argument("--append", default="", metavar="WORDS", help="more words for the kernel's command line")
+    run.add_argument("--icount", action="store_true", help="measure: one emulated CPU, whose clock counts instructions")
     run.add_argument("--timeout", type=float, metavar="S",
-                     help=f"the VM is lost after S seconds (default {default.timeout:.0f}; with --shell a day)")
+                     help=f"give the VM up after S seconds (default {default.timeout:.0f}; with --shell a day)")
     run.add_argument("--get", default=[], action="append", metavar="GUESTPATH:HOSTPATH",
-                     help="bring a file or folder out after the command; may be repeated")
+                     help="copy a file or folder out of the VM after the command; may be repeated")
     run.add_argument("--put", default=[], action="append", metavar="HOSTPATH", type=Path,
-                     help="bring a file or folder into the guest's /root/put; may be repeated")
-    run.add_argument("--env", default=[], action="append", metavar="NAME=VALUE", help="a variable for the command")
+                     help="copy a file or folder into the VM, to /root/put; may be repeated")
+    run.add_argument("--env", default=[], action="append", metavar="NAME=VALUE",
+                     help="set a variable for the command; may be repeated")
     run.add_argument("--shell", action="store_true",
-                     help="a prompt in the VM on this terminal; COMMAND, if there is one, is run before")
-    run.add_argument("--times", action="store_true", help="say how long boot and run took")
+                     help="run COMMAND, if there is one, and then a shell in the VM on this terminal")
+    run.add_argument("--times", action="store_true", help="print how long the boot and the command took")
     run.add_argument("command", nargs="*", metavar="COMMAND",
-                     help="words of one command, or a single word: a line for the guest's shell")
+                     help="a command and its arguments; or one word in quotes: a line for the VM's shell")
 
 
 def _list(_: argparse.Namespace) -> int:
@@ -157,12 +165,12 @@ def _to(descriptor: int) -> Sink:
 def _pair(text: str) -> tuple[str, Path]:
     guest, colon, here = text.partition(":")
     if not colon or not here:
-        raise VmError(f"--get {text}: no colon with a path after it", "GUESTPATH:HOSTPATH", STATUS_USAGE)
+        raise VmError(f"--get {text}: expected GUESTPATH:HOSTPATH", "such as /var/log:logs", STATUS_USAGE)
     return guest, Path(here)
 
 
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
-        raise VmError(f"--env {text}: not NAME=VALUE", "", STATUS_USAGE)
+        raise VmError(f"--env {text}: expected NAME=VALUE", "", STATUS_USAGE)
     return name, value

@@ -31,11 +31,12 @@ kept from printing (its rate limit, `vm.oom_dump_tasks=0`); **bold** is a field 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line of ``fidelity``."""
-    parser.add_argument("--kernel", action="append", choices=matrix.names(), help="may be repeated; default: all")
-    parser.add_argument("--output", type=Path, default=DEFAULT, metavar="FILE", help="default: FIDELITY.md")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the cells here as well")
+    parser.add_argument("--kernel", action="append", choices=matrix.names(), help="may be repeated (default: all)")
+    parser.add_argument("--output", type=Path, default=DEFAULT, metavar="FILE",
+                        help="where to write (default: FIDELITY.md)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to FILE, as JSON")
     parser.add_argument("--read", type=Path, action="append", metavar="FILE",
-                        help="boot nothing: take the cells that these files have; later ones replace earlier ones")
+                        help="boot nothing: take the results from FILE; may be repeated, later ones win")
     parser.set_defaults(action=main)
 
 

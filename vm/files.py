@@ -28,7 +28,7 @@ def extract(archive: BinaryIO, wanted: Sequence[tuple[str, Path]]) -> None:
                     if target is not None:
                         _lay(tar, member, target)
     except tarfile.TarError as error:
-        raise VmError(f"what the guest sent is no tar: {error}") from error
+        raise VmError(f"the files from the guest are not a tar: {error}") from error
 
 
 def destination(member: str, guest: str, here: Path) -> Optional[Path]:

@@ -69,7 +69,7 @@ def read_module(path: Path) -> bytes:
     if path.suffix == ".xz":
         return lzma.decompress(path.read_bytes())
     if path.suffix != ".ko":
-        raise VmError(f"module {path.name} is compressed in a way that only {path.suffix} readers know")
+        raise VmError(f"cannot decompress the module {path.name}")
     return path.read_bytes()
 
 

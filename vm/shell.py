@@ -52,7 +52,7 @@ def terminal() -> Iterator[Terminal]:
     """This process's own terminal, as it is wanted: each key goes to the guest, Ctrl-C too. VmError if it has none."""
     keys = sys.stdin.fileno()
     if not os.isatty(keys):
-        raise VmError("--shell needs a terminal, and standard input is none", "leave --shell out", STATUS_USAGE)
+        raise VmError("--shell needs a terminal, and standard input is not one", "leave --shell out", STATUS_USAGE)
     before = termios.tcgetattr(keys)
     tty.setraw(keys)
     try:

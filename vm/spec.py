@@ -59,10 +59,10 @@ class RunSpec:
             able = ", ".join(row.name for row in matrix.KERNELS if row.cgroup_v1)
             raise VmError(f"kernel {self.kernel} has no v1 memory controller", f"it is in {able}", STATUS_USAGE)
         if self.cpus < 1 or self.numa < 1 or self.memory < 64 << 20:
-            raise VmError("at least one CPU, one NUMA node and 64M of memory", "", STATUS_USAGE)
+            raise VmError("a VM needs at least one CPU, one NUMA node and 64M of memory", "", STATUS_USAGE)
         for path in self.put:
             if not path.exists():
-                raise VmError(f"{path} is not there", "", STATUS_USAGE)
+                raise VmError(f"--put {path}: it is not there", "", STATUS_USAGE)
         for guest, _ in self.get:
             if not guest.startswith("/") or "\n" in guest:
                 raise VmError(f"{guest!r} is not an absolute path in the guest", "", STATUS_USAGE)

@@ -40,7 +40,7 @@ def bounds(given: str) -> tuple[int, int]:
     except ValueError as error:
         raise OomtraceError(f"--fit {given}: {error}", "such as --fit 16M..1G", EXIT_USAGE) from error
     if not 0 < least <= most:
-        raise OomtraceError(f"--fit {given}: MIN is more than MAX, or nothing", "such as --fit 16M..1G", EXIT_USAGE)
+        raise OomtraceError(f"--fit {given}: MIN must be above 0, and at most MAX", "such as --fit 16M..1G", EXIT_USAGE)
     return least, most
 
 
@@ -48,7 +48,7 @@ def fit(words: Sequence[str], given: str, name: str, files: Files, hierarchy: cg
     """Find the smallest limit, and write it to standard output. ``files``: the knobs for a value of memory.max."""
     low, high = bounds(given)
     if Path("/proc/self/oom_score_adj").read_text().strip() == "-1000":
-        raise OomtraceError("the command would inherit oom_score_adj -1000: nothing of it could be OOM-killed",
+        raise OomtraceError("oom_score_adj is -1000 here, and the command would inherit it: it could not be OOM-killed",
                             "choom -n 0 -- oomtrace run --fit …", EXIT_FAILURE)
     runs = _Runs(words, name, files, hierarchy)
     try:

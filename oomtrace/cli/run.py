@@ -71,7 +71,7 @@ def command(
     The reports go to standard error. Processes that the command leaves behind are killed, and the memcg is removed.
 
     Exit status: that of the command; 128 + N if signal N ended it; 127 if the command does not exist; 126 if it cannot
-    be executed. With --expect see there.
+    be executed. --expect and --fit have their own.
     """
     if fit is not None:
         return _fit(words, fit, _name(cgroup), form, limits, expect or output or count)
@@ -99,8 +99,8 @@ def _fit(words: Sequence[str], given: str, name: str, form: str, limits: Mapping
     from oomtrace.cli.fit import fit
 
     if besides or limits["memory_max"] is not None:
-        raise OomtraceError("--fit goes with --memory-high, --swap-max, --oom-group, --cgroup and --format alone",
-                            None, EXIT_USAGE)
+        allowed = "--memory-high, --swap-max, --oom-group, --cgroup and --format"
+        raise OomtraceError(f"--fit can be combined only with {allowed}", None, EXIT_USAGE)
     hierarchy = cgroups.find()
 
     def files(memory_max: str) -> Dict[str, str]:
@@ -138,7 +138,7 @@ def _name(cgroup: Optional[str]) -> str:
     except ValueError as error:
         raise OomtraceError(f"--cgroup {cgroup}: {error}", None, EXIT_USAGE) from error
     if not parts:
-        raise OomtraceError(f"--cgroup {cgroup}: the root is not made", None, EXIT_USAGE)
+        raise OomtraceError(f"--cgroup {cgroup}: the root cgroup exists already", None, EXIT_USAGE)
     return name
 
 

@@ -85,7 +85,7 @@ def command(
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     if wanted["global_only"] and wanted["memcg_only"]:
-        raise OomtraceError("--global-only and --memcg-only leave nothing to wait for", None, EXIT_USAGE)
+        raise OomtraceError("--global-only and --memcg-only exclude each other", None, EXIT_USAGE)
     bound, captures = shelf.shelf(keep, keep_bytes, output), target(output)
     channels = tell.opened({name: wanted.pop(name) for name in tell.modules()})
     with ExitStack() as stack:

@@ -86,7 +86,7 @@ def test_what_is_left_behind_is_told(
         (["--expect", "victim=longer-than-a-comm"], 2, "process name of 1 to 15 bytes"),
         (["--cgroup", "a//b"], 2, "between single /"),
         (["--cgroup", "a" * 256], 2, "names of 1 to 255 bytes"),
-        (["--cgroup", "/"], 2, "the root is not made"),
+        (["--cgroup", "/"], 2, "the root cgroup exists already"),
         (["--swap-max", "0"], 2, "--swap-max needs --memory-max"),
         (["--swap-max", "0", "--memory-max", "max"], 2, "--swap-max needs --memory-max"),
         (["--memory-high", "1M"], 1, "cgroup v1 has no memory.high"),

@@ -72,7 +72,7 @@ def test_files_come_out(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "a").read_bytes() == b"A"
     assert (tmp_path / "logs" / "sub" / "b").read_bytes() == b"B"
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "logs", "new", "sub"]
-    with pytest.raises(VmError, match="no tar"):
+    with pytest.raises(VmError, match="not a tar"):
         files.extract(io.BytesIO(b"x" * 2000), [])
 
 
