@@ -146,9 +146,9 @@ def _plain(frames: List[Frame]) -> List[str]:
 _FAULT_CALLS = frozenset(
     "mem_cgroup_charge __mem_cgroup_charge mem_cgroup_try_charge mem_cgroup_try_charge_delay mem_cgroup_newpage_charge "
     "mem_cgroup_charge_anon mem_cgroup_swapin_charge_page mem_cgroup_swapin_charge_folio "
-    "alloc_pages_vma alloc_page_vma vma_alloc_folio".split()
+    "alloc_pages_vma alloc_page_vma vma_alloc_folio folio_prealloc".split()
 )
-_FAULT_HANDLERS = frozenset("handle_mm_fault __handle_mm_fault handle_pte_fault".split())
+_FAULT_HANDLERS = frozenset("handle_mm_fault __handle_mm_fault handle_pte_fault do_pte_missing".split())
 _SYSCALL = re.compile(r"(?:__(?:x64|ia32|arm64|s390x|riscv)_|__se_|__do_)?(?:sys|SyS|ksys)_(\w+)")
 _WITHIN = (Site.ANON_FAULT, Site.ANON_FAULT_OF_SOME_KIND, Site.HUGE_ANON_FAULT)  # mlock(2) and read(2) fault pages in
 
@@ -163,7 +163,9 @@ def call_site(event: OomEvent) -> Optional[CallSite]:
     call = _system_call(chain)
     for called, caller in zip(chain, chain[1:]):
         if caller in _FAULT_HANDLERS and called in _FAULT_CALLS:
-            return CallSite(Site.ANON_FAULT_OF_SOME_KIND, caller, call)
+            # A zeroed page is a new one: a copy, or what comes from swap, is written over.
+            zeroed = "__GFP_ZERO" in (event.report.trigger.gfp_flags or "")
+            return CallSite(Site.ANON_FAULT if zeroed else Site.ANON_FAULT_OF_SOME_KIND, caller, call)
     for table in _TABLES:
         for function in chain:
             if function in table:

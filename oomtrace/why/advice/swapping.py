@@ -8,6 +8,7 @@ from oomtrace.model import OomEvent
 
 from .. import look
 from ..account import Kind, account
+from ..causes.full import declared_by_bpf
 from ..finding import Reason, Statement, facts
 from ..registry import Cases, advice
 
@@ -17,11 +18,22 @@ class Swapping(Reason):
     NONE = "none"
 
 
+def _matters(event: OomEvent) -> bool:
+    """Could swap have made room? Only if a good part is anonymous or tmpfs, and memory had run out."""
+    found = account(event)
+    if found is None or not found.total_kb or found.part(Kind.FREE) * 4 >= found.total_kb:
+        return False
+    kb = found.part(Kind.ANON, Kind.ANON_OR_SHMEM, Kind.SHMEM, Kind.SWAPCACHE)
+    return kb * 5 >= found.total_kb and not declared_by_bpf(event)
+
+
 @advice("swap", 110)
 def not_allowed(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """memory.swap.max is 0."""
     memcg = event.report.memcg
     if look.scope(event) != "memcg" or memcg is None or memcg.swap is None or look.limit_kb(memcg.swap) != 0:
+        return None
+    if not _matters(event):
         return None
     return Statement(Swapping.NOT_ALLOWED, facts(memcg__path=look.full_path(event)))
 
@@ -33,7 +45,7 @@ def none(event: OomEvent, cases: Cases) -> Optional[Statement]:
     found = account(event)
     if tail.get("total_swap_kb") != 0 or found is None or not found.total_kb or look.scope(event) == "sysrq":
         return None
-    top = found.biggest
-    if top is None or top.kind not in (Kind.ANON, Kind.ANON_OR_SHMEM):
+    if not _matters(event):
         return None
-    return Statement(Swapping.NONE, facts(anon_kb=top.kb, filler=top.kind))
+    kb = found.part(Kind.ANON, Kind.ANON_OR_SHMEM, Kind.SHMEM)
+    return Statement(Swapping.NONE, facts(anon_kb=kb))

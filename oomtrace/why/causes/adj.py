@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oomtrace.model import OomEvent
+from oomtrace.model import OomEvent, Part
 
 from .. import badness, look
 from ..case import Case
@@ -26,6 +26,10 @@ def without_adj(event: OomEvent, case: Case) -> None:
     ranking = rank(event)
     if ranking is None or ranking.chosen is None or allocating(event):
         return
+    if any(part in (Part.TASKS, Part.PART_OF_TASKS) for part in event.origin.missing):
+        return  # who else there was is not known
+    if look.row_of(event, ranking.chosen.task.pid) is None:
+        return
     adjusted = [w for w in (*ranking.candidates, *ranking.exempt) if w.task.oom_score_adj]
     if not adjusted:
         return
@@ -37,8 +41,11 @@ def without_adj(event: OomEvent, case: Case) -> None:
         case.says(Adj.ONE_OF, then=tuple(look.who(w.task) for w in (best, *rivals[:2])))
         case.means(Adj.DEPENDS_ON_CAPABILITY, UNKNOWN)
         return
+    first = ranking.candidates[0] if ranking.candidates else ranking.chosen
     if best.task.pid == ranking.chosen.task.pid:
         case.says(Adj.SAME)
+    elif best.task.pid == first.task.pid and not ranking.unsure:
+        return  # it has the most points with adj as well: that the kernel passed it over is not adj's doing
     else:
         case.says(Adj.OTHER, then=look.who(best.task))
         case.means(Adj.DECIDED)

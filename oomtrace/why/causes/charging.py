@@ -100,4 +100,5 @@ def _holder(event: OomEvent) -> Optional[Task]:
     if look.rss_kb(event, top) * 4 < found.total_kb:
         return None
     known = [task for task in rows if trigger.pid in (task.pid, task.tgid)]
-    return top if known and (known[0].rss_pages or 0) * 2 <= (top.rss_pages or 0) else None
+    own = (known[0].rss_pages or 0) + (known[0].swapents_pages or 0) if known else 0
+    return top if known and own * 2 <= (top.rss_pages or 0) else None

@@ -26,6 +26,7 @@ class Filled(Reason):
     NOT_COUNTED = "not_counted"
     KERNEL_NOT_COUNTED = "kernel_not_counted"
     NO_HALF = "no_half"
+    COUNTERS_MISSING = "counters_missing"
     BY = "by"  # which kind, the fact "filler" says
 
 
@@ -76,6 +77,8 @@ def _verdict(event: OomEvent, found: Account, case: Case) -> None:
         case.means(Filled.MOSTLY_FREE, largest=top.kind if top is not None else None)
     elif event.trace.printed is False and left * 4 > whole:
         case.means(Filled.NOT_SUMMED_UP, UNKNOWN)
+    elif not found.complete and (top is None or top.kb * 2 < whole):
+        case.means(Filled.COUNTERS_MISSING, UNKNOWN)
     elif top is None or left > top.kb:
         case.means(Filled.NOT_COUNTED if found.kernel_listed else Filled.KERNEL_NOT_COUNTED,
                    UNKNOWN if found.kernel_listed else LIKELY)

@@ -7,11 +7,14 @@ from typing import List, Optional, Tuple
 from oomtrace.model import MemcgLevel, OomEvent, PageCounter
 
 from .. import look, names
-from ..account import managed_kb
-from ..callsite import Site, call_site
+from ..account import Kind, account, managed_kb
+from ..account_machine import contradictory
+from ..callsite import Site, call_site, functions
 from ..case import Case
 from ..finding import CERTAIN, LIKELY, UNKNOWN, Fact, Reason
 from ..registry import cause
+
+_BATCH = 32  # pages
 
 
 class Full(Reason):
@@ -30,6 +33,10 @@ class Full(Reason):
     LIMIT_OF_POD = "limit_of_pod"
     FULL_ABOVE = "full_above"
     CONTEXT_LOST = "context_lost"
+    CONTEXT_LOST_WHILE_FREE = "context_lost_while_free"
+    DECLARED_BY_BPF = "declared_by_bpf"
+    CONTRADICTORY = "contradictory"
+    OTHER_LIMIT_TOO = "other_limit_too"
 
 
 @cause("full", step=1, place=1, reasons=Full, always=True)
@@ -46,10 +53,20 @@ def full(event: OomEvent, case: Case) -> None:
         _machine(event, scope, case)
 
 
+def _order_of_charge(event: OomEvent) -> Tuple[str, ...]:
+    """memory+swap is charged first (mm/memcontrol.c, try_charge): of two equal limits it is the one that refuses, as
+    its failcnt shows."""
+    memcg = event.report.memcg
+    if memcg is None:
+        return ()
+    first = memcg.memsw is not None and memcg.memory is not None and memcg.memsw.failcnt and not memcg.memory.failcnt
+    return ("memsw", "memory", "kmem") if first else ("memory", "memsw", "kmem")
+
+
 def hit(event: OomEvent) -> Tuple[Optional[str], Optional[PageCounter]]:
     """The counter with no room for the charge: memory, on v1 also memory+swap or kernel memory."""
     need_kb = look.page_kb(event) << (look.order(event) or 0)
-    for name in ("memory", "memsw", "kmem") if event.report.memcg is not None else ():
+    for name in _order_of_charge(event):
         counter = getattr(event.report.memcg, name)
         limit_kb = look.limit_kb(counter)
         if limit_kb is not None and counter.usage_kb is not None and counter.usage_kb + need_kb > limit_kb:
@@ -73,13 +90,16 @@ def _memcg(event: OomEvent, case: Case) -> None:
         return
     name, counter = hit(event)
     limit_kb = look.limit_kb(counter)
-    if name is None or counter is None or limit_kb is None:
+    if declared_by_bpf(event):
+        case.says(Full.DECLARED_BY_BPF, memcg__path=path, usage_kb=memcg.memory.usage_kb)
+    elif name is None or counter is None or limit_kb is None:
         _below_limit(event, case)
     else:
         usage_kb = counter.usage_kb if counter.usage_kb != limit_kb else None
         case.says(Full.AT_LIMIT, memcg__path=path, counter=name, limit_kb=limit_kb, usage_kb=usage_kb,
                   failcnt=counter.failcnt)
         _lowered(event, case)
+        _other_limit(event, name, case)
         _context(event, case)
     case.shows(*_counters(event), *_level_facts(event.trace.levels))
 
@@ -92,6 +112,25 @@ def _lowered(event: OomEvent, case: Case) -> None:
         case.means(Full.LIMIT_LOWERED)
     else:
         case.means(Full.LIMIT_HAD_BEEN_LOWERED, LIKELY)
+
+
+def declared_by_bpf(event: OomEvent) -> bool:
+    """A BPF program may declare an OOM by a policy of its own (bpf_out_of_memory(), bpf_oom): no limit need be hit."""
+    summary = event.report.summary
+    constraint = summary.constraint if summary is not None else None
+    return "BPF" in (constraint or "") or "bpf_out_of_memory" in functions(event)
+
+
+def _other_limit(event: OomEvent, name: str, case: Case) -> None:
+    """A second limit that is all but reached: less is left than a charge takes at a time (MEMCG_CHARGE_BATCH)."""
+    memcg = event.report.memcg
+    memsw = memcg.memsw if memcg is not None else None
+    limit_kb = look.limit_kb(memsw)
+    if name == "memsw" or memsw is None or memsw.usage_kb is None or limit_kb is None or not memsw.failcnt:
+        return
+    if limit_kb - memsw.usage_kb < look.page_kb(event) * _BATCH:
+        case.says(Full.OTHER_LIMIT_TOO, memsw__usage_kb=memsw.usage_kb, memsw__limit_kb=limit_kb,
+                  memsw__failcnt=memsw.failcnt)
 
 
 def _below_limit(event: OomEvent, case: Case) -> None:
@@ -156,12 +195,26 @@ def _machine(event: OomEvent, scope: str, case: Case) -> None:
     nodes = event.report.trigger.mems_allowed or (summary.mems_allowed if summary is not None else None)
     if scope == "mempolicy":
         nodes = (summary.nodemask if summary is not None else None) or event.report.trigger.nodemask
+    if lost_context(event):
+        _lost(event, case)
+        return
     case.says(_MACHINE[scope], managed_kb=managed_kb(event), total_swap_kb=tail.get("total_swap_kb"),
               nodes=nodes if scope in ("cpuset", "mempolicy") else None)
-    if lost_context(event):
-        case.means(Full.CONTEXT_LOST, UNKNOWN)
+    if contradictory(event):
+        case.remarks(Full.CONTRADICTORY, ram_pages=tail.get("ram_pages"), zones_kb=managed_kb(event))
     case.knows(kind=scope, free_swap_kb=tail.get("free_swap_kb"),
                constraint=summary.constraint if summary is not None else None)
+
+
+def _lost(event: OomEvent, case: Case) -> None:
+    """Nothing but a failed page fault is known. With much free, the machine itself had not run out."""
+    found = account(event)
+    free = found.part(Kind.FREE) if found is not None else 0
+    if found is not None and found.total_kb and free * 10 >= found.total_kb:
+        case.says(Full.CONTEXT_LOST_WHILE_FREE, UNKNOWN, managed_kb=found.total_kb, free_kb=free)
+    else:
+        case.says(Full.CONTEXT_LOST, UNKNOWN, managed_kb=managed_kb(event))
+    case.knows(kind=look.scope(event))
 
 
 def lost_context(event: OomEvent) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from oomtrace.model import OomEvent
+from typing import Tuple
 
+from oomtrace.model import OomEvent, Part
+
+from .. import look
+from ..account import account
 from ..case import Case
 from ..finding import LIKELY, Reason
 from ..registry import cause
@@ -16,10 +20,20 @@ class Missing(Reason):
     CUT = "cut"
 
 
+def _cut(event: OomEvent) -> Tuple[Part, ...]:
+    """Parts of which only some lines are there: counters, and the rows of a table that had at least the victim's."""
+    found, cut = account(event), []
+    if found is not None and not found.complete:
+        cut.append(Part.PART_OF_MEMCG_STATS if look.scope(event) == "memcg" else Part.PART_OF_MEMINFO)
+    if event.report.tasks == () and event.report.kills:
+        cut.append(Part.TASKS)
+    return tuple(cut)
+
+
 @cause("missing", step=0, place=3, reasons=Missing, always=True)
 def missing(event: OomEvent, case: Case) -> None:
     """Parts of the report that the source has not, and records that a trace has lost."""
-    parts = tuple(part.value for part in event.origin.missing)
+    parts = tuple(dict.fromkeys(part.value for part in (*event.origin.missing, *_cut(event))))
     if parts and event.origin.source == "log":
         case.says(Missing.FROM_LOG, missing=parts)
         case.remarks(Missing.CUT, LIKELY)

@@ -10,6 +10,7 @@ from ..case import Case
 from ..finding import LIKELY, UNKNOWN, Reason
 from ..registry import cause
 from ..units import percent
+from .full import hit
 
 _FEW = 50  # under a 50th (2 %) of the total there is nothing worth to reclaim
 
@@ -17,6 +18,7 @@ _FEW = 50  # under a 50th (2 %) of the total there is nothing worth to reclaim
 class Reclaim(Reason):
     NOT_SHOWN = "not_shown"
     CONTIGUOUS = "contiguous"
+    CHARGED_AT_ONCE = "charged_at_once"
     FILE_PAGES = "file_pages"
     NO_FILE_CACHE = "no_file_cache"
     LITTLE_FILE_CACHE = "little_file_cache"
@@ -36,7 +38,9 @@ def reclaim(event: OomEvent, case: Case) -> None:
     if look.scope(event) in (None, "sysrq"):
         return
     order = look.order(event)
-    if order:
+    if order and look.scope(event) == "memcg":
+        _charged(event, order, case)
+    elif order:
         case.says(Reclaim.CONTIGUOUS, pages=1 << order, order=order)
     zones.judge(event, case)
     found = account(event)
@@ -51,6 +55,15 @@ def reclaim(event: OomEvent, case: Case) -> None:
     _effort(event, case)
     if not case.said:
         case.says(Reclaim.NOT_SHOWN, UNKNOWN)
+
+
+def _charged(event: OomEvent, order: int, case: Case) -> None:
+    """A counter knows no contiguity: smaller charges would have fitted, if there was any room."""
+    _, counter = hit(event)
+    limit_kb = look.limit_kb(counter)
+    room = limit_kb - counter.usage_kb if counter is not None and counter.usage_kb is not None and limit_kb else None
+    case.says(Reclaim.CHARGED_AT_ONCE, asked_kb=look.page_kb(event) << order, pages=1 << order, order=order,
+              room_kb=room if room is not None and room > 0 else None)
 
 
 def _file_pages(found: Account, case: Case) -> None:

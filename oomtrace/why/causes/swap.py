@@ -7,7 +7,7 @@ from typing import Optional
 from oomtrace.model import Memcg, OomEvent
 
 from .. import look
-from ..account import Account, account
+from ..account import Account, Kind, account
 from ..case import Case
 from ..finding import CERTAIN, LIKELY, UNKNOWN, Reason
 from ..registry import cause
@@ -29,6 +29,7 @@ class Swap(Reason):
     NO_MORE_WENT = "no_more_went"
     NOT_SHOWN = "not_shown"
     NONE = "none"
+    NOT_NEEDED = "not_needed"
     FREE = "free"
     FULL = "full"
     NOT_FULL = "not_full"
@@ -89,12 +90,20 @@ def _unclear(event: OomEvent, used: Optional[int], case: Case) -> None:
         case.means(Swap.NOT_SHOWN, UNKNOWN)
 
 
+def _few(event: OomEvent) -> bool:
+    """Is there next to nothing that could go to swap?"""
+    found = account(event)
+    if found is None or not found.total_kb or not found.complete:
+        return False
+    return found.part(Kind.ANON, Kind.ANON_OR_SHMEM, Kind.SHMEM) * _FEW <= found.total_kb
+
+
 def _machine(event: OomEvent, case: Case) -> None:
     tail = event.report.meminfo.tail if event.report.meminfo is not None else {}
     total, free = tail.get("total_swap_kb"), tail.get("free_swap_kb")
     if total == 0:
-        case.says(Swap.NONE, total_swap_kb=0)
-    elif total is not None and free is not None:
+        case.says(Swap.NOT_NEEDED if _few(event) else Swap.NONE, total_swap_kb=0)
+    elif total is not None and free is not None and not _few(event):
         case.says(Swap.FREE, free_swap_kb=free, total_swap_kb=total)
         if free * _FEW <= total:
             case.means(Swap.FULL)

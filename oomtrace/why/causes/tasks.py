@@ -53,7 +53,7 @@ def tasks(event: OomEvent, case: Case) -> None:
 
 
 def _none(event: OomEvent, case: Case) -> None:
-    if event.report.tasks is not None:
+    if event.report.tasks is not None and not event.report.kills:
         case.says(Tasks.EMPTY, tasks=0)
     elif look.scope(event) is not None or event.report.kills:
         case.says(Tasks.NOT_SHOWN, UNKNOWN)
@@ -94,19 +94,22 @@ def _explains(event: OomEvent, rows: Tuple[Task, ...], held: int, whole: int, fo
         case.means(Tasks.MORE_THAN_ALL, scope=scope)
         return
     free = found.part(Kind.FREE) if found is not None else 0
+    outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024
+    if held * 4 < whole <= outside * 2:
+        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside)
+        return
     anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
     anon_kb = found.part(Kind.ANON) if found is not None else 0
     if anon_kb and len(anon_rows) == len(rows):
         anon = sum(anon_rows) * look.page_kb(event)
-        outside = whole - free - anon
+        beside = whole - free - anon
         if anon * 20 > anon_kb * 21:
             case.means(Tasks.ANON_MORE_THAN_ALL, scope=scope, tasks_anon_kb=anon, anon_kb=anon_kb)
             return
         case.means(Tasks.ANON_OF_ALL, tasks_anon_kb=anon, anon_kb=anon_kb)
-        if outside * 4 >= whole:
-            case.means(Tasks.SOMETHING_ELSE, sure, outside_kb=outside)
+        if beside * 4 >= whole:
+            case.means(Tasks.SOMETHING_ELSE, sure, outside_kb=beside)
         return
-    outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024
     if held >= whole:
         case.means(Tasks.ALL_OF_IT, LIKELY)
     elif outside * 4 >= whole:

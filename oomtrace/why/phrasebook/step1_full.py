@@ -122,8 +122,18 @@ PHRASES = {
                       "report.",
     Full.LIMIT_OF_POD: "It is the pod's limit, not the container's.",
     Full.FULL_ABOVE: "Above it, these are at their limits too: {full_above}.",
-    Full.CONTEXT_LOST: "gfp_mask is 0: a page fault had failed without saying what it could not get. On these kernels "
-                       "a full cgroup can end here as well, and the report does not tell.",
+    Full.CONTEXT_LOST: "A page fault had failed, and the report does not tell what it could not get: memory of the "
+                       "machine[ ({managed_kb:exact} RAM)], or room below a cgroup's limit, which on these kernels "
+                       "can end here as well.",
+    Full.CONTEXT_LOST_WHILE_FREE: "A page fault had failed, and the report does not tell what it could not get. The "
+                                  "machine itself had {free_kb:size} of {managed_kb:size} free. More likely a cgroup "
+                                  "was at its limit, which on these kernels can end here as well.",
+    Full.DECLARED_BY_BPF: "A BPF program declared the OOM in {memcg.path:place|a cgroup}, by a policy of its own such "
+                          "as memory pressure. No limit was hit[; {usage_kb:exact} was in use].",
+    Full.CONTRADICTORY: "The log contradicts itself: it says {ram_pages} pages RAM, but its zones, which are complete, "
+                        "have {zones_kb:exact}. The zones are taken for right.",
+    Full.OTHER_LIMIT_TOO: "memory+swap was all but at its limit too: {memsw.usage_kb:size} of {memsw.limit_kb:size}, "
+                          "refused {memsw.failcnt:plural time}.",
     Charging.NOT_SHOWN: "Who asked for the memory is not in the report: it has no \"invoked oom-killer\" line.",
     Charging.ASKED: _asked,
     Charging.FLAGS: _flags,

@@ -7,7 +7,6 @@ from ..advice.fillers import Fillers
 from ..advice.limits import Limits
 from ..advice.swapping import Swapping
 from ..units import human
-from .step3_memory import in_words
 from .template import Facts
 
 
@@ -38,7 +37,7 @@ PHRASES = {
     Choice.ADJ: "oom_score_adj chose the victim. Without it, {then} would have been killed: check whether that is "
                 "meant.",
     Choice.EXEMPT: "{task} holds {held_kb:size} and cannot be chosen ({exempt:word}).",
-    Swapping.NOT_ALLOWED: "memory.swap.max is 0: anonymous memory of this cgroup could only grow.",
-    Swapping.NONE: lambda facts: (f"There is no swap: {human(facts['anon_kb'])} of {in_words(facts['filler'])} could "
-                                  "only grow."),
+    Swapping.NOT_ALLOWED: "This cgroup may not swap. If it may be slower, set memory.swap.max above 0.",
+    Swapping.NONE: "There is no swap. With some (swapon, or zram), part of {anon_kb:size} of anonymous and tmpfs pages "
+                   "could have left RAM.",
 }
