@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, List, Optional, Union
+from collections import deque
+from typing import IO, Any, Deque, List, Optional, Union
 
 from oomtrace.formats import Dialect
 from oomtrace.model import OomEvent
 from oomtrace.text import Record, dialect_of, replay, write
 from oomtrace.text.foreign import named
-from oomtrace.why import Pattern
+from oomtrace.why import Explanation, Pattern, explain, outline
 
 from . import terminal
+
+_REMEMBERED = 16  # events: the kernel prints 10 reports in 5 s
 
 Stream = Union[IO[str], IO[bytes]]
 
@@ -26,6 +29,13 @@ class Writer:
         self.style = terminal.Style(terminal.colours(stream) if colour is None else colour)
         self.width = terminal.width(stream)
         self.count = 0
+        self._before: Deque[OomEvent] = deque(maxlen=_REMEMBERED)
+
+    def explained(self, event: OomEvent) -> Explanation:
+        """The explanation of an event, in the light of those before it."""
+        found = explain(with_names(event), tuple(self._before))
+        self._before.append(outline(event))
+        return found
 
     def begin(self, event: OomEvent) -> None:
         """Writes what there is of an event that comes once more, whole. Most formats have nothing to say until then."""

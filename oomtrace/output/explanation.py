@@ -10,7 +10,7 @@ from oomtrace.model import OomEvent
 from oomtrace.why import CERTAIN, Explanation, Finding, Pattern
 from oomtrace.why.units import human
 
-from .base import Writer, with_names
+from .base import Writer
 from .terminal import Style, escaped
 
 _INDENT = 15  # "5 without adj   "
@@ -25,7 +25,7 @@ class WhyWriter(Writer):
 
     def write_event(self, event: OomEvent) -> None:
         self.put("\n" if self.count else "")
-        self.put(explanation(why.explain(with_names(event)), self.style, self.width))
+        self.put(explanation(self.explained(event), self.style, self.width))
 
     def write_end(self, pattern: Optional[Pattern]) -> None:
         if pattern is not None and pattern.events > 1:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 from oomtrace import text, why
 from oomtrace.model import OomEvent, Report
 
-from .base import Writer, with_names
+from .base import Writer
 from .explanation import explanation, pattern_text
 from .terminal import escaped
 
@@ -59,7 +59,7 @@ class TextWriter(_LinesWriter):
         self._put_lines(text.text(records, timestamps=stamped))
         rule = "-- why " + "-" * (self.width - 7)
         self.put(f"\n{self.style('dim', rule)}\n")
-        self.put(explanation(why.explain(with_names(event)), self.style, self.width))
+        self.put(explanation(self.explained(event), self.style, self.width))
 
     def write_end(self, pattern: Optional[why.Pattern]) -> None:
         if pattern is not None and pattern.events > 1:

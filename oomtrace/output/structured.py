@@ -17,17 +17,20 @@ from .base import Writer, with_names
 from .document import SCHEMA, entry, plain
 
 
-def _entry(event: OomEvent) -> Any:
-    event = with_names(event)
-    return entry(event, why.explain(event))
+class StructuredWriter(Writer):
+    """What these formats have in common."""
+
+    def entry(self, event: OomEvent) -> Any:
+        """The event and its explanation as plain data."""
+        return entry(with_names(event), self.explained(event))
 
 
-class JsonWriter(Writer):
+class JsonWriter(StructuredWriter):
     """One document: ``{"schema": …, "events": […], "pattern": …}``."""
 
     def write_event(self, event: OomEvent) -> None:
         self.put("," if self.count else self._head())
-        self.put("\n" + json.dumps(_entry(event), indent=1))
+        self.put("\n" + json.dumps(self.entry(event), indent=1))
 
     def _head(self) -> str:
         return f'{{"schema": {json.dumps(SCHEMA)}, "events": ['
@@ -37,19 +40,19 @@ class JsonWriter(Writer):
         self.put(f'\n], "pattern": {json.dumps(plain(pattern), indent=1)}}}\n')
 
 
-class JsonlWriter(Writer):
+class JsonlWriter(StructuredWriter):
     """An event a line."""
 
     def write_event(self, event: OomEvent) -> None:
-        self.put(json.dumps({"schema": SCHEMA, **_entry(event)}, separators=(",", ":")) + "\n")
+        self.put(json.dumps({"schema": SCHEMA, **self.entry(event)}, separators=(",", ":")) + "\n")
 
 
-class YamlWriter(Writer):
+class YamlWriter(StructuredWriter):
     """The same document as json's."""
 
     def write_event(self, event: OomEvent) -> None:
         self.put("" if self.count else f"schema: {SCHEMA}\nevents:\n")
-        self.put(_yaml([_entry(event)]))
+        self.put(_yaml([self.entry(event)]))
 
     def write_end(self, pattern: Optional[why.Pattern]) -> None:
         self.put("" if self.count else f"schema: {SCHEMA}\nevents: []\n")

@@ -50,14 +50,14 @@ ALARMS: Tuple[Reason, ...] = (Pick.DISAGREES, Pick.CONTRADICTS_TABLE)
 MOST_SUGGESTIONS = 3
 
 
-def explain(event: OomEvent) -> Explanation:
-    """All findings about one OOM."""
+def explain(event: OomEvent, before: Tuple[OomEvent, ...] = ()) -> Explanation:
+    """All findings about one OOM. ``before``: the OOMs before it in the same log or trace, in outline."""
     cases: Dict[str, Case] = {}
     findings = []
     for cause in all_causes():
         if not (event.is_oom or cause.always):
             continue
-        case = Case()
+        case = Case(before)
         cause.judge(event, case)
         if case.said:
             cases[cause.id] = case

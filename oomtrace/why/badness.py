@@ -143,10 +143,11 @@ def bonuses(task: Task, rule: Formula) -> Tuple[str, ...]:
     return rule.root if task.uid == 0 else ("none",)
 
 
-def weigh(event: OomEvent, adj: Optional[int] = None) -> Tuple[Weighed, ...]:
-    """Every task that can be weighed, in the table's order; with ``adj``, as if all had that."""
+def weigh(event: OomEvent, adj: Optional[int] = None, total: Optional[Totalpages] = None) -> Tuple[Weighed, ...]:
+    """Every task that can be weighed, in the table's order; with ``adj``, as if all had that; with ``total``, if
+    totalpages are known to be within it."""
     rule = formula(event)
-    total = totalpages(event) or Totalpages(0, UNBOUNDED)
+    total = total or totalpages(event) or Totalpages(0, UNBOUNDED)
     if rule is None:
         return ()
     size = look.page_kb(event)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Tuple
 
+from oomtrace.model import OomEvent
+
 from .finding import CERTAIN, LIKELY, UNKNOWN, Fact, Reason, Statement, Value, facts
 
 _WORSE = [CERTAIN, LIKELY, UNKNOWN]
 
 
 class Case:
-    """Gathers statements. The least sure conclusion says how sure the finding is."""
+    """Gathers statements. The least sure conclusion says how sure the finding is. ``before``: the OOMs before this
+    one, in outline."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Tuple[OomEvent, ...] = ()) -> None:
+        self.before = before
         self.said: List[Statement] = []
         self.concluded: List[Statement] = []
         self.confidence = CERTAIN

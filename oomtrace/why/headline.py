@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Optional, Tuple
 
-from oomtrace.model import OomEvent, Wait
+from oomtrace.model import Kill, OomEvent, Wait
 
 from . import look
 from .account import Kind, account, managed_kb
-from .causes.full import beyond, hit
+from .causes.full import beyond, declared_by_bpf, hit, lost_context
 from .finding import Reason, Statement, facts
 
 
@@ -23,6 +23,9 @@ class Headline(Reason):
     NODES = "nodes"
     FREE_BUT_UNUSABLE = "free_but_unusable"
     UNKNOWN = "unknown"
+    BPF = "bpf"
+    CONTEXT_LOST = "context_lost"
+    NOT_ACCOUNTED = "not_accounted"
     FILLED_BY = "filled_by"
     VICTIM_EXITING = "victim_exiting"
     KILLED = "killed"
@@ -58,6 +61,8 @@ def _full(event: OomEvent) -> Statement:
 
 
 def _memcg(event: OomEvent) -> Statement:
+    if declared_by_bpf(event):
+        return Statement(Headline.BPF, facts(memcg__path=look.full_path(event)))
     name, counter = hit(event)
     if name is None and event.report.memcg is not None:
         counter = event.report.memcg.memory
@@ -69,6 +74,9 @@ def _machine(event: OomEvent, scope: str) -> Statement:
     """With much free, it is not the machine that ran out: the allocation could not use what there was."""
     total, found = managed_kb(event), account(event)
     free = found.part(Kind.FREE) if found is not None else 0
+    if lost_context(event):
+        much = total is not None and free * 10 >= total
+        return Statement(Headline.CONTEXT_LOST, facts(managed_kb=total, free_kb=free if much else None))
     if total and free * 10 >= total:
         return Statement(Headline.FREE_BUT_UNUSABLE, facts(free_kb=free, managed_kb=total, scope=scope))
     return Statement(Headline.MACHINE if scope == "global" else Headline.NODES, facts(managed_kb=total))
@@ -79,10 +87,18 @@ def _of(event: OomEvent) -> Optional[Statement]:
     found = account(event)
     if look.scope(event) == "sysrq" or found is None or not found.total_kb:
         return None
-    top = found.biggest
+    top, left = found.biggest, found.left_kb or 0
+    if left * 10 >= found.total_kb and (top is None or left > top.kb):
+        return Statement(Headline.NOT_ACCOUNTED, facts(left_kb=left, left_percent=100 * left // found.total_kb))
     if top is None or top.kb * 2 < found.total_kb:
         return None
     return Statement(Headline.FILLED_BY, facts(filler=top.kind, filler_percent=100 * top.kb // found.total_kb))
+
+
+def _shared_kb(victim: Kill) -> Optional[int]:
+    """What of it is shared memory, which need not go with the victim; None if that is little."""
+    held, shared = look.held_kb(victim) or 0, victim.shmem_rss_kb or 0
+    return shared if held and shared * 4 >= held else None
 
 
 def _end(event: OomEvent) -> Statement:
@@ -92,7 +108,8 @@ def _end(event: OomEvent) -> Statement:
         others = len({kill.pid for kill in report.kills}) - 1
         reason = Headline.VICTIM_EXITING if look.was_exiting(event) else Headline.KILLED
         return Statement(reason, facts(victim=look.who(victim), others=others or None,
-                                       held_kb=look.held_kb(victim) if not others else None))
+                                       held_kb=look.held_kb(victim) if not others else None,
+                                       shared_kb=_shared_kb(victim) if not others else None))
     if report.panic is not None:
         return Statement(Headline.PANIC)
     if report.no_killable:

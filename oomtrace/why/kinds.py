@@ -59,13 +59,15 @@ class Account:
 
     @property
     def biggest(self) -> Optional[Part]:
-        """The largest part that is in use. The halves of slab count together, unless one makes up half of all."""
+        """The largest part that is in use. The halves of slab count together, and the swap cache as
+        anonymous, unless one makes up half of all."""
         used = [part for part in self.parts if part.kind != Kind.FREE and part.kb]
         top = max(used, key=lambda part: part.kb, default=None)
-        slab = self.part(Kind.SLAB_RECLAIMABLE, Kind.SLAB_UNRECLAIMABLE)
-        if top is None or slab <= top.kb or top.kb * 2 >= (self.total_kb or 0):
+        if top is None or top.kb * 2 >= (self.total_kb or 0):
             return top
-        return Part(Kind.SLAB, slab)
+        slab = Part(Kind.SLAB, self.part(Kind.SLAB_RECLAIMABLE, Kind.SLAB_UNRECLAIMABLE))
+        anon = Part(Kind.ANON, self.part(Kind.ANON, Kind.SWAPCACHE))
+        return max(top, slab, anon, key=lambda part: part.kb)
 
     def part(self, *kinds: Kind) -> int:
         """How much there is of these kinds, in kB."""

@@ -102,6 +102,8 @@ def page_kb(event: OomEvent) -> int:
     for zone in event.report.meminfo.zones if event.report.meminfo is not None else ():
         if zone.buddy and zone.buddy[0][1] in limits.PAGE_SIZES_KB:
             return zone.buddy[0][1]
+    if "+64k" in (event.report.machine.release or "") or "-64k" in (event.report.machine.release or ""):
+        return 64  # how RHEL and Ubuntu name such kernels for arm64
     return _of_victim(event) or event.report.machine.page_kb
 
 

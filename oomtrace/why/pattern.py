@@ -25,6 +25,7 @@ class Group:
     held_kb: Tuple[int, ...]  # what each first victim held, in order of time
     growing: bool  # each victim held more than the one before
     shortest_gap_ns: Optional[int] = None  # between two OOMs of it
+    without_victim: int = 0  # OOMs that killed nobody, or of which that is not known
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,15 @@ class Victims(Reason):
     SAME = "same"
     MOSTLY = "mostly"
     DIFFERENT = "different"
+    SOMETIMES = "sometimes"  # some OOMs killed nobody, or whom is not known
 
 
 def summary(events: Sequence[OomEvent]) -> Tuple[Pattern, Tuple[Statement, ...]]:
     """The summary of a log or of a long trace, the place with the most OOMs first; and what to say of it."""
     places: Dict[str, List[OomEvent]] = {}
     events = [event for event in events if event.is_oom]
-    for event in events:
-        places.setdefault(place(event), []).append(event)
+    for number, event in enumerate(events):
+        places.setdefault(_place_within(event, events[max(0, number - 16):number]), []).append(event)
     groups = tuple(sorted((_group(name, found) for name, found in places.items()), key=lambda group: -group.events))
     kills = sum(group.kills for group in groups)
     suppressed = sum(event.report.callbacks_suppressed or 0 for event in events)
@@ -84,6 +86,17 @@ def place(event: OomEvent) -> str:
     if scope == "memcg":
         return _without_ids(path) if path is not None else "a memory cgroup not named"
     return {"global": "the machine", "sysrq": "SysRq-f"}.get(scope or "", scope or "unknown")
+
+
+def _place_within(event: OomEvent, before: Sequence[OomEvent]) -> str:
+    """Where it belongs, told from the OOMs before it where it is but a kill line that the rate limit left."""
+    if look.full_path(event) is None and event.report.trigger.comm is None and event.report.kills:
+        kill = event.report.kills[0]
+        same = {place(one) for one in before for other in one.report.kills if look.full_path(one) is not None
+                and (other.comm, other.total_vm_kb) == (kill.comm, kill.total_vm_kb)}
+        if len(same) == 1:
+            return same.pop()
+    return place(event)
 
 
 def _without_ids(path: str) -> str:
@@ -114,7 +127,7 @@ def _group(name: str, events: List[OomEvent]) -> Group:
     victims = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     gaps = [after - before for before, after in zip(sorted(times), sorted(times)[1:])]
     return Group(name, len(events), sum(counts.values()), victims, min(times, default=None), max(times, default=None),
-                 known, rising, min(gaps, default=None))
+                 known, rising, min(gaps, default=None), sum(not event.report.kills for event in events))
 
 
 def _statements(found: Pattern) -> Iterator[Statement]:
@@ -134,10 +147,12 @@ def _of_group(group: Group) -> Tuple[Fact, ...]:
     victims = None
     if comm is not None:
         different = times == 1 and group.kills > 1
-        victims = Victims.SAME if times == group.kills else Victims.DIFFERENT if different else Victims.MOSTLY
+        same = Victims.SOMETIMES if group.without_victim else Victims.SAME
+        victims = same if times == group.kills else Victims.DIFFERENT if different else Victims.MOSTLY
     return facts(
         place=group.place, events=group.events, kills=group.kills, span_ns=span, victims=victims, comm=comm,
-        times=times or None, shortest_gap_ns=group.shortest_gap_ns if span is not None and group.events > 2 else None,
+        times=times or None, without_victim=group.without_victim or None,
+        shortest_gap_ns=group.shortest_gap_ns if span is not None and group.events > 2 else None,
         first_held_kb=group.held_kb[0] if group.growing else None,
         last_held_kb=group.held_kb[-1] if group.growing else None,
     )

@@ -48,6 +48,10 @@ class Ranking:
     def points(self, weighed: Weighed) -> int:
         return self.reading.points(weighed, self.rule)
 
+    def known(self, weighed: Weighed) -> bool:
+        """Are its points known? oom_score_adj counts in parts of totalpages."""
+        return self.reading.total is not None or not weighed.task.oom_score_adj
+
     def score(self, weighed: Weighed) -> Optional[int]:
         """Per mille of totalpages, where those are known or the printed score tells."""
         if not self.reading.total or not (self.reading.exact or self.reading.fits):
@@ -64,6 +68,9 @@ def rank(event: OomEvent) -> Optional[Ranking]:
         return None
     chosen = _chosen(event, weighed)
     reading = _reading(event, rule, chosen)
+    if reading.fits and reading.total_range is not None:  # the printed score bounds totalpages
+        weighed = badness.weigh(event, total=Totalpages(*reading.total_range))
+        chosen = _chosen(event, weighed)
     able = [w for w in weighed if w.exempt is None]
     able.sort(key=lambda w: (-reading.points(w, rule), w is not chosen))
     if chosen is None:
@@ -160,7 +167,7 @@ def _row(ranking: Ranking, weighed: Weighed, size: int, killed: FrozenSet[int]) 
         swap_kb=swap * size,
         pgtables_kb=(weighed.pages - rss - swap) * size,
         oom_score_adj=task.oom_score_adj,
-        points=ranking.points(weighed) if able else None,
+        points=ranking.points(weighed) if able and ranking.known(weighed) else None,
         score_permille=ranking.score(weighed) if able else None,
         exempt=weighed.exempt,
         chosen=weighed is ranking.chosen,

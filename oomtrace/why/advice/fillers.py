@@ -11,10 +11,14 @@ from ..account import Kind, account
 from ..finding import Reason, Statement, facts
 from ..registry import Cases, advice
 
+_DEBUG = frozenset(("kmemleak_object", "page_owner", "stack_depot", "debug_objects_cache"))
+
 
 class Fillers(Reason):
     TMPFS = "tmpfs"
+    SHARED_BUFFERS = "shared_buffers"
     SLAB_CACHE = "slab_cache"
+    SLAB_DEBUG = "slab_debug"
     SLAB = "slab"
     KERNEL = "kernel"
     PAGETABLES = "pagetables"
@@ -32,6 +36,9 @@ def tmpfs(event: OomEvent, cases: Cases) -> Optional[Statement]:
     kb = found.part(Kind.SHMEM) or (found.details.get("shmem_kb", 0) if not memcg else 0)
     if kb * 4 < found.total_kb:
         return None
+    victim = event.report.victim
+    if victim is not None and (victim.shmem_rss_kb or 0) * 2 >= kb:
+        return Statement(Fillers.SHARED_BUFFERS, facts(shmem_kb=kb, comm=victim.comm))
     return Statement(Fillers.TMPFS, facts(shmem_kb=kb, scope=look.scope(event)))
 
 
@@ -42,11 +49,16 @@ def kernel(event: OomEvent, cases: Cases) -> Optional[Statement]:
     if found is None or not found.total_kb:
         return None
     memcg = look.scope(event) == "memcg"
-    kb = found.part(Kind.KERNEL if memcg else Kind.SLAB_UNRECLAIMABLE)
+    kb = found.part(Kind.KERNEL) if memcg else found.part(Kind.SLAB_UNRECLAIMABLE, Kind.SLAB_RECLAIMABLE)
     if kb * 4 < found.total_kb:
         return None
-    if event.report.slab:
-        largest = max(event.report.slab, key=lambda cache: cache.total_kb)
+    caches = sorted(event.report.slab, key=lambda cache: -cache.total_kb)
+    if caches and caches[0].name in _DEBUG and len(caches) > 1:
+        largest, other = caches[:2]
+        return Statement(Fillers.SLAB_DEBUG, facts(slab_kb=kb, cache=largest.name, cache_kb=largest.total_kb,
+                                                   next_cache=other.name, next_kb=other.total_kb))
+    if caches:
+        largest = caches[0]
         return Statement(Fillers.SLAB_CACHE, facts(slab_kb=kb, cache=largest.name, cache_kb=largest.total_kb))
     return Statement(Fillers.KERNEL if memcg else Fillers.SLAB, facts(kernel_kb=kb))
 

@@ -8,6 +8,8 @@ from oomtrace.model import OomEvent, Task
 
 from .. import look
 from ..account import Kind, account
+from ..causes.earlier import Earlier
+from ..causes.full import declared_by_bpf
 from ..finding import Reason, Statement, facts
 from ..registry import Cases, advice
 
@@ -29,6 +31,8 @@ def elsewhere(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """An OOM of the whole machine that a cgroup's limit may have caused."""
     if look.scope(event) == "memcg" or event.report.trigger.gfp_mask != 0 or event.report.trigger.order == -1:
         return None
+    if "earlier" in cases and cases["earlier"].has(Earlier.ASKER_WAS_KILLED):
+        return None
     return Statement(Limits.FULL_MEMCG_ELSEWHERE)
 
 
@@ -41,12 +45,15 @@ def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
     memcg = event.report.memcg
     swap = memcg.swap.usage_kb if memcg is not None and memcg.swap is not None else found.details.get("swap_kb")
     main = found.biggest
-    if main is None or main.kind != Kind.ANON or look.rss_kb(event, top) * 2 < found.total_kb:
+    if main is None or main.kind != Kind.ANON or main.kb * 4 < found.total_kb:
+        return None
+    swap = max(0, (swap or 0) - found.part(Kind.SWAPCACHE))  # which is in the usage, too
+    if declared_by_bpf(event):
         return None
     rows = event.report.tasks or ()
     alone = 2 * (top.rss_pages or 0) >= sum(task.rss_pages or 0 for task in rows)
     return Statement(Limits.RAISE_FOR_ONE if alone else Limits.RAISE_FOR_ALL, facts(
-        memcg__path=path, need_kb=found.total_kb + (swap or 0), task=look.who(top), tasks=len(rows),
+        memcg__path=path, need_kb=found.total_kb + swap, task=look.who(top), tasks=len(rows),
     ))
 
 

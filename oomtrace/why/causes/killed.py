@@ -8,7 +8,8 @@ from oomtrace.model import Kill, OomEvent, Verdict
 
 from .. import look, names
 from ..case import Case
-from ..finding import UNKNOWN, Reason
+from ..finding import LIKELY, UNKNOWN, Reason
+from ..ranking import rank
 from ..registry import cause
 
 
@@ -31,6 +32,7 @@ class Killed(Reason):
     NOBODY_EXITING = "nobody_exiting"
     NOBODY_PANIC = "nobody_panic"
     NOBODY_KILLABLE = "nobody_killable"
+    PASSED_OVER = "passed_over"
     REAPED = "reaped"  # the kill is not in the source
     CHOSEN = "chosen"
     NOT_SHOWN = "not_shown"
@@ -114,6 +116,15 @@ def _other_than_chosen(event: OomEvent, verdict: Verdict, victim: Kill, case: Ca
     case.means(Killed.CHILD_OF_CHOSEN if both else Killed.OTHER_THAN_CHOSEN, chosen=look.who(verdict))
 
 
+def _passed_over(event: OomEvent, case: Case) -> None:
+    """Tasks of the table that nothing in it exempts: the kernel must have passed each over."""
+    ranking = rank(event)
+    able = ranking.candidates if ranking is not None and event.report.no_killable else ()
+    if able:
+        case.remarks(Killed.PASSED_OVER, LIKELY, passed_over=tuple(look.who(w.task) for w in able[:3]),
+                     tasks_passed_over=len(able))
+
+
 def _nobody(event: OomEvent, case: Case) -> None:
     report = event.report
     reaped = [reap for reap in report.reaps if reap.reaped]
@@ -124,6 +135,7 @@ def _nobody(event: OomEvent, case: Case) -> None:
         case.says(Killed.NOBODY_PANIC, panic=report.panic)
     elif report.no_killable or report.sysrq_ignored:
         case.says(Killed.NOBODY_KILLABLE)
+        _passed_over(event, case)
     elif reaped:
         case.says(Killed.REAPED, reaped=look.who(reaped[0]))
     elif found is not None:

@@ -11,6 +11,7 @@ from ..account import account
 from ..case import Case
 from ..finding import LIKELY, Reason
 from ..registry import cause
+from .earlier import rate_limited
 
 
 class Missing(Reason):
@@ -34,6 +35,8 @@ def _cut(event: OomEvent) -> Tuple[Part, ...]:
 def missing(event: OomEvent, case: Case) -> None:
     """Parts of the report that the source has not, and records that a trace has lost."""
     parts = tuple(dict.fromkeys(part.value for part in (*event.origin.missing, *_cut(event))))
+    if parts and rate_limited(event, case.before):
+        return  # what is missing the kernel has not printed
     if parts and event.origin.source == "log":
         case.says(Missing.FROM_LOG, missing=parts)
         case.remarks(Missing.CUT, LIKELY)

@@ -27,6 +27,7 @@ class Pick(Reason):
     VERSION_UNKNOWN = "version_unknown"
     NO_ROW = "no_row"
     COLUMNS_MISSING = "columns_missing"
+    LIMIT_UNKNOWN = "limit_unknown"
     POINTS = "points"
     ONLY_CANDIDATE = "only_candidate"
     TIE = "tie"
@@ -94,6 +95,8 @@ def _unweighable(event: OomEvent, ranking: Optional[Ranking], pid: Optional[int]
     row = row or (chosen.task if chosen is not None else None)
     if row is None:
         return Pick.NO_ROW
+    if ranking is not None and chosen is not None and not all(map(ranking.known, (chosen, *ranking.unsure))):
+        return Pick.LIMIT_UNKNOWN
     lacking = badness.pages_of(row, look.page_kb(event)) is None or row.oom_score_adj is None
     return Pick.COLUMNS_MISSING if lacking else None
 

@@ -98,7 +98,7 @@ def _kernel(found: Account, case: Case) -> None:
     kb = found.part(Kind.KERNEL)
     if found.total_kb and kb * 4 >= found.total_kb:
         case.means(Reclaim.KERNEL_MEMORY, kernel_kb=kb,
-                   slab_reclaimable_kb=found.details.get("slab_reclaimable_kb"))
+                   slab_reclaimable_kb=found.details.get("slab_reclaimable_kb") or None)
 
 
 def _slab(found: Account, case: Case) -> None:

@@ -33,6 +33,7 @@ class Swap(Reason):
     FREE = "free"
     FULL = "full"
     NOT_FULL = "not_full"
+    UNUSED = "unused"
 
 
 @cause("swap", step=3, place=3, reasons=Swap)
@@ -99,6 +100,9 @@ def _few(event: OomEvent) -> bool:
 
 
 def _machine(event: OomEvent, case: Case) -> None:
+    found = account(event)
+    if found is not None and found.total_kb and found.part(Kind.FREE) * 4 >= found.total_kb:
+        return  # memory had not run out
     tail = event.report.meminfo.tail if event.report.meminfo is not None else {}
     total, free = tail.get("total_swap_kb"), tail.get("free_swap_kb")
     if total == 0:
@@ -107,5 +111,7 @@ def _machine(event: OomEvent, case: Case) -> None:
         case.says(Swap.FREE, free_swap_kb=free, total_swap_kb=total)
         if free * _FEW <= total:
             case.means(Swap.FULL)
+        elif free * _FEW >= total * (_FEW - 1):
+            case.means(Swap.UNUSED, LIKELY, free_swap_kb=free, total_swap_kb=total)
         else:
             case.means(Swap.NOT_FULL, UNKNOWN)

@@ -11,7 +11,7 @@ from oomtrace.model import OomEvent, Part, Task
 from .. import look
 from ..account import Account, Kind, account
 from ..case import Case
-from ..finding import CERTAIN, LIKELY, UNKNOWN, Process, Reason
+from ..finding import CERTAIN, LIKELY, UNKNOWN, Process, Reason, Size
 from ..registry import cause
 from ..units import percent
 
@@ -96,7 +96,7 @@ def _explains(event: OomEvent, rows: Tuple[Task, ...], held: int, whole: int, fo
     free = found.part(Kind.FREE) if found is not None else 0
     outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024
     if held * 4 < whole <= outside * 2:
-        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside)
+        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(found, outside))
         return
     anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
     anon_kb = found.part(Kind.ANON) if found is not None else 0
@@ -113,4 +113,16 @@ def _explains(event: OomEvent, rows: Tuple[Task, ...], held: int, whole: int, fo
     if held >= whole:
         case.means(Tasks.ALL_OF_IT, LIKELY)
     elif outside * 4 >= whole:
-        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside)
+        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(found, outside))
+
+
+_IN_NO_TASK = (Kind.KERNEL, Kind.FILE, Kind.SHMEM, Kind.SLAB_RECLAIMABLE, Kind.SLAB_UNRECLAIMABLE, Kind.UNEVICTABLE,
+               Kind.RAMFS, Kind.HUGETLB, Kind.SOCK, Kind.SWAPCACHE, Kind.KERNEL_STACKS)
+
+
+def _outside(found: Optional[Account], outside: int) -> Optional[Tuple[Size, ...]]:
+    """The kinds of memory that it is, if what is counted of them makes up most of it."""
+    parts = [part for part in found.parts if part.kind in _IN_NO_TASK and part.kb * 10 >= outside] if found else []
+    if sum(part.kb for part in parts) * 4 < outside * 3:
+        return None
+    return tuple(Size(part.kind, part.kb) for part in sorted(parts, key=lambda part: -part.kb))

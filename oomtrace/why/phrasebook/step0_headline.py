@@ -40,10 +40,14 @@ PHRASES = {
     Headline.NODES: "The NUMA nodes that the task may use ran out of memory[ ({managed_kb:size} RAM)]",
     Headline.FREE_BUT_UNUSABLE: _unusable,
     Headline.UNKNOWN: "Memory ran out. Where is not in the source",
+    Headline.BPF: "A BPF program declared an OOM in {memcg.path:short|a cgroup}",
+    Headline.CONTEXT_LOST: "A page fault failed, and the kernel took that for lack of memory"
+                           "[, though {free_kb:size} of {managed_kb:size} were free]",
+    Headline.NOT_ACCOUNTED: ", {left_percent} % of it ({left_kb:size}) in none of its statistics",
     Headline.FILLED_BY: _filled_by,
     Headline.VICTIM_EXITING: "; {victim} was already exiting",
     Headline.KILLED: "; the kernel killed {victim}[ and {others:plural other_process other_processes}]"
-                     "[, which held {held_kb:size}]",
+                     "[, which held {held_kb:size}][, {shared_kb:size} of it shared]",
     Headline.PANIC: "; the kernel panicked",
     Headline.NOBODY: "; there was nobody to kill",
     Headline.CHOSEN_EXITING: "; {exiting} was already exiting",

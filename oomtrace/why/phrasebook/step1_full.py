@@ -6,12 +6,13 @@ from typing import List
 
 from ..callsite import Site
 from ..causes.charging import Charging
+from ..causes.earlier import Earlier
 from ..causes.full import Full
 from ..units import exact, human, plural
 from .template import Facts, fill, word
 from .template import who as named
 
-TITLES = {"full": "full", "charging": "asked by"}
+TITLES = {"full": "full", "charging": "asked by", "earlier": "earlier"}
 
 LIMITS = {"memory": "memory limit", "memsw": "memory+swap limit", "kmem": "kernel memory limit"}
 
@@ -134,6 +135,17 @@ PHRASES = {
                         "have {zones_kb:exact}. The zones are taken for right.",
     Full.OTHER_LIMIT_TOO: "memory+swap was all but at its limit too: {memsw.usage_kb:size} of {memsw.limit_kb:size}, "
                           "refused {memsw.failcnt:plural time}.",
+    Earlier.ASKER_WAS_KILLED: "{asker}, which asked for the memory, had itself been killed by an OOM before"
+                              "[, {since_ns:seconds} earlier]. A dying task is refused memory, so this kill was "
+                              "probably needless.",
+    Earlier.VICTIM_REAPED: "The oom_reaper was taking the memory of {reaped}, which an earlier OOM had killed.",
+    Earlier.KILLED_JUST_BEFORE: "{killed_before} had been killed {since_ns:seconds} earlier.",
+    Earlier.MEMORY_HAD_COME_BACK: "When this was printed, {free_kb:size} of {total_kb:size} were free again: this "
+                                  "kill was probably one too many.",
+    Earlier.RATE_LIMITED: "Ten whole reports came within 5 seconds before it: the kernel's rate limit left out the "
+                          "rest of this report. Nothing was cut off.",
+    Earlier.SAME_SIZE_AS_BEFORE: "A process of the same name and size had just been killed in {memcg.path:place}: this "
+                                 "is probably the same place.",
     Charging.NOT_SHOWN: "Who asked for the memory is not in the report: it has no \"invoked oom-killer\" line.",
     Charging.ASKED: _asked,
     Charging.FLAGS: _flags,

@@ -57,6 +57,9 @@ PHRASES = {
     Killed.NOBODY_EXITING: "Nobody: the chosen {exiting} was already exiting.",
     Killed.NOBODY_PANIC: "Nobody: the kernel panicked: {panic}",
     Killed.NOBODY_KILLABLE: "Nobody: the kernel found no task that could be killed.",
+    Killed.PASSED_OVER: "Yet the table lists {tasks_passed_over:plural task} that may be killed by oom_score_adj "
+                        "({passed_over}). Each must have been passed over: killed by an OOM before and not gone yet, "
+                        "given up by the oom_reaper, or within vfork.",
     Killed.REAPED: "{reaped}. Its kill is not in the source, but the oom_reaper took its memory.",
     Killed.CHOSEN: "{chosen} was chosen. That it was killed is not in the source.",
     Killed.NOT_SHOWN: "Who was killed is not in the source.",

@@ -8,12 +8,13 @@ from ..account import Kind
 from ..causes.filled import Filled, KernelPart
 from ..causes.reclaim import Reclaim
 from ..causes.swap import Swap
+from ..causes.thrashing import Thrashing
 from ..finding import Size
 from ..units import exact, human, plural, seconds
 from ..zones import Zones
 from .template import Facts, capitalised, word
 
-TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap"}
+TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap", "thrashing": "before"}
 
 WORDS = {
     Kind.ANON: "anonymous",
@@ -166,6 +167,12 @@ PHRASES = {
     Reclaim.PROTECTED_MIN: "memory.min protects {min_protection_kb:exact} below it, which is not reclaimed.",
     Reclaim.PROTECTED_LOW: "memory.low protects {low_protection_kb:exact} below it.",
     Reclaim.EFFORT: _effort,
+    Thrashing.READ_BACK: "Since it was made, the cgroup read back {refault_kb:size} that reclaim had dropped or "
+                         "swapped out, {times} times what it may hold (workingset_refault).",
+    Thrashing.RECLAIM_IN_VAIN: "Of {pgscan} pages that reclaim looked at, it could take {stolen_percent:percent}.",
+    Thrashing.THRASHED: "It had been short of memory for long before this: it was slow as well.",
+    Swap.UNUSED: "Swap was there and almost unused: {free_swap_kb:size} of {total_swap_kb:size} free. Look at "
+                 "vm.swappiness, memory.swap.max and mlock.",
     Swap.NEEDS_SWAP: "Anonymous and tmpfs pages, {anon_kb:exact}, can only go to swap.",
     Swap.NOT_ALLOWED: "Swapping was not allowed: memory.swap.max is 0.",
     Swap.AT_LIMIT: "Swap was at its limit: {swap.usage_kb:exact} of {swap.limit_kb:exact} (memory.swap.max).",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ..causes.tasks import Tasks
+from ..causes.together import Together
 from ..units import human
-from .template import Facts
+from .step3_memory import in_words
+from .template import Facts, fill
 
-TITLES = {"tasks": "tasks"}
+TITLES = {"tasks": "tasks", "together": "by name"}
 
 _ELSEWHERE = {"memcg": "some pages are charged elsewhere", "cpuset": "some pages are on other nodes",
               "mempolicy": "some pages are on other nodes"}
@@ -29,19 +31,31 @@ def _anon_more_than_all(facts: Facts) -> str:
                  f"{human(facts['anon_kb'])} that there is")
 
 
+def _in_no_task(facts: Facts) -> str:
+    kinds = facts.get("outside")
+    if kinds is None:
+        return fill("{outside_kb:exact} is in no listed task: file cache, tmpfs, kernel memory, or tasks that are not "
+                    "listed.", facts)
+    named = ", ".join(f"{in_words(size.kind)} {human(size.kb)}" for size in kinds)
+    return fill("{outside_kb:exact} is in no task: " + named + ".", facts)
+
+
 PHRASES = {
+    Together.SAME_NAME: "{processes} processes named {comm} hold {same_name_kb:size} together, "
+                        "{same_name_percent:percent} of it.",
     Tasks.NOT_SHOWN: "The task table is not in the source. Who holds the memory is unknown.",
     Tasks.EMPTY: "The task table is empty.",
-    Tasks.LISTED: "{tasks:plural task} hold {rss_kb:exact}[, {rss_percent:percent} of it]. The largest: "
-                  "{largest:list}.",
+    Tasks.LISTED: lambda facts: fill("{tasks:plural task} " + ("holds" if facts["tasks"] == 1 else "hold together")
+                                     + " {rss_kb:exact}[, {rss_percent:percent} of it]"
+                                     + (". The largest: {largest:list}." if facts["tasks"] > 1 else
+                                        ": {largest:and}."), facts),
     Tasks.PAGETABLES: "Their page tables take {pgtables_kb:exact}.",
-    Tasks.SWAPPED_OUT: "{swapents_kb:exact} of them is swapped out.",
+    Tasks.SWAPPED_OUT: "Beside that, {swapents_kb:exact} are in swap.",
     Tasks.NOT_COMPLETE: "The table is not complete.",
     Tasks.MORE_THAN_ALL: _more_than_all,
     Tasks.ANON_MORE_THAN_ALL: _anon_more_than_all,
     Tasks.ANON_OF_ALL: "The tasks' anonymous pages are {tasks_anon_kb:size} of {anon_kb:size}.",
     Tasks.SOMETHING_ELSE: "{outside_kb:size} is something else: file cache, tmpfs or kernel memory.",
     Tasks.ALL_OF_IT: "That is all of it. Shared pages are counted once for each task.",
-    Tasks.IN_NO_TASK: "{outside_kb:exact} is in no listed task: file cache, tmpfs, kernel memory, or tasks that are "
-                      "not listed.",
+    Tasks.IN_NO_TASK: _in_no_task,
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..causes.achieved import Achieved
+from ..causes.frees import Frees
 from ..units import human, seconds
 from .template import Facts, fill, who
 
-TITLES = {"achieved": "afterwards"}
+TITLES = {"achieved": "afterwards", "frees": "frees"}
 
 _PLACES = {"memcg": "cgroup", "machine": "machine"}
 
@@ -30,6 +31,10 @@ def _next(facts: Facts) -> str:
 
 
 PHRASES = {
+    Frees.LESS_WHAT_IS_SHARED: "Of {held_kb:size}, {shared_kb:size} were shared memory, which stays while others have "
+                               "it or its file is there: the kill frees {frees_kb:size} at most.",
+    Frees.LITTLE: "What the kill can free, {frees_kb:size}, is {frees_percent:percent} of what was full: it hardly "
+                  "helps.",
     Achieved.KILLED: _killed,
     Achieved.RELEASED: _released,
     Achieved.REAPED: "The oom_reaper took {process}'s memory[, {left_kb:size} anonymous left]"

@@ -124,6 +124,7 @@ FORMS: Dict[str, Callable[[Any, str], str]] = {
     "Short": lambda path, _: capitalised(names.short(path)),
     "held": lambda process, _: _held(process),
     "list": lambda processes, _: _listed(processes),
+    "times": lambda number, _: "once" if number == 1 else "twice" if number == 2 else f"{number} times",
     "grown": lambda process, _: units.human(process.kb or 0),
     "points": lambda process, _: units.plural(process.points or 0, "point"),
     "block": lambda order, _: units.plural(1 << order, "page"),
