@@ -59,7 +59,8 @@ ROOMS = (
     _room("session", "a live trace: joins the rooms above into a stream of events",
           "errors facts model kernel programs live wire witness code text"),
     _room("why", "the analysis: what happened, with evidence and confidence", "model history"),
-    _room("page", "the page to look at: templates, pictures", "errors escape model text code why"),
+    _room("page", "the page to look at: templates, pictures", "errors escape model text code why",
+          "jinja2 markupsafe"),
     # formats: which kernel's words a report is written in.
     _room("output", "one writer a format; writes to a stream that it is given",
           "errors escape plain model formats text why page", "yaml"),

@@ -34,6 +34,7 @@ FORMATS: dict[str, Format] = {
     "json": Format("structured", "JsonWriter", "one JSON document with all that is known"),
     "jsonl": Format("structured", "JsonlWriter", "the same, a line of JSON for each OOM"),
     "yaml": Format("structured", "YamlWriter", "the same as YAML"),
+    "html": Format("html", "HtmlWriter", "a page to look at, one file for all OOMs, written at the end"),
 }
 
 

@@ -1,0 +1,60 @@
+"""The parts of an event's page, in the order in which they stand. A new kind of knowledge is a new row here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from oomtrace.model import Frame
+
+from .case import Case
+from .composition import composition
+from .ladder import ladder
+from .moments import growth, moments
+from .picking import pick
+from .steps import steps
+from .tables import statistics, tasks
+from .zones import zones
+
+
+@dataclass(frozen=True)
+class Part:
+    """``look`` gives what there is to show, or nothing: then the part is left out. Its template has the same name.
+
+    ``place``: "picture" for those that stand side by side, "words", or "detail" for what is folded.
+    """
+
+    name: str
+    title: str
+    look: Callable[[Case], Any]
+    place: str
+    wide: bool = False
+
+
+def _trace(case: Case) -> tuple[Frame, ...]:
+    stack = case.event.report.stack
+    return tuple(entry for entry in stack.entries if isinstance(entry, Frame)) if stack is not None else ()
+
+
+def _time(case: Case) -> dict[str, Any]:
+    """One card for both: when, and who charged until then."""
+    found = {"moments": moments(case), "growth": growth(case)}
+    return found if any(found.values()) else {}
+
+
+PARTS: tuple[Part, ...] = (
+    Part("ladder", "The ladder: the full memory cgroup and those above it", ladder, "picture"),
+    Part("composition", "What filled it", composition, "picture"),
+    Part("zones", "Zones: free memory against the watermarks", zones, "picture"),
+    Part("time", "Time", _time, "picture"),
+    Part("pick", "The pick: who weighed most", pick, "picture"),
+    Part("steps", "Why", steps, "words"),
+    Part("tasks", "All tasks", tasks, "detail"),
+    Part("stat", "What the kernel counted", statistics, "detail"),
+    Part("trace", "Call trace of the task that asked", _trace, "detail"),
+)
+
+
+def found(case: Case) -> list[tuple[Part, Any]]:
+    """The parts that have something to show, with that."""
+    return [(part, value) for part in PARTS for value in [part.look(case)] if value]
