@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import pytest
 
@@ -20,30 +21,62 @@ BPF = Path(__file__).resolve().parents[2] / "bpf"
 NEEDED, USEFUL = PROBES[-1], next(probe for probe in PROBES if probe.loses)
 
 
-@pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch) -> List[str]:
-    """A kernel that takes all, but probes of the functions in the returned list."""
-    refused: List[str] = []
+class Kernel:
+    """What a tracer finds in place of live/bpf.py: a kernel that takes all, but probes of the functions in ``refused``,
+    and direct probes if ``directly`` is False. Its descriptors are real ones, of /dev/null."""
 
-    def attach(symbol: str, _fd: int, _returns: bool, _address: Optional[int]) -> int:
-        if symbol in refused:
+    VerifierError = bpf.VerifierError
+
+    def __init__(self) -> None:
+        self.refused: List[str] = []
+        self.directly = True
+
+    def create_map(self, _spec: MapSpec) -> int:
+        return os.open(os.devnull, os.O_RDONLY)
+
+    def update_map(self, *_: int) -> None: ...
+
+    def load_program(self, *_: Any) -> int:
+        return os.open(os.devnull, os.O_RDONLY)
+
+    def attach_kprobe(self, symbol: str, _fd: int, _returns: bool, _address: Optional[int]) -> int:
+        if symbol in self.refused:
             raise OSError(22, "Invalid argument")
-        return 1000
+        return os.open(os.devnull, os.O_RDONLY)
 
-    class Rings:
-        lost = 0
+    def attach_direct(self, _fd: int) -> int:
+        if not self.directly:
+            raise OSError(95, "Operation not supported")
+        return os.open(os.devnull, os.O_RDONLY)
 
-        def __init__(self, *_: Any) -> None: ...
 
-        def close(self) -> None: ...
+class Rings:
+    """Buffers in which nothing comes."""
 
-    monkeypatch.setattr(bpf, "create_map", lambda _spec: 1001)
-    monkeypatch.setattr(bpf, "update_map", lambda *_: None)
-    monkeypatch.setattr(bpf, "load_program", lambda *_: 1002)
-    monkeypatch.setattr(bpf, "attach_kprobe", attach)
+    lost = 0
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+    made, before = Kernel(), len(os.listdir("/proc/self/fd"))
+    tracers: List[tracer.Tracer] = []
+    monkeypatch.setattr(tracer, "bpf", made)
     monkeypatch.setattr(tracer, "Rings", Rings)
-    monkeypatch.setattr(tracer.os, "close", lambda _fd: None)
-    return refused
+    real = tracer.Tracer.__init__
+
+    def noted(self: tracer.Tracer, *given: Any) -> None:
+        tracers.append(self)
+        real(self, *given)
+
+    monkeypatch.setattr(tracer.Tracer, "__init__", noted)
+    yield made
+    for each in tracers:
+        each.close()
+    assert len(os.listdir("/proc/self/fd")) == before, "descriptors are left"
 
 
 def _tracer() -> tracer.Tracer:
@@ -52,28 +85,28 @@ def _tracer() -> tracer.Tracer:
     return tracer.Tracer(Image(maps, tuple(Program(name, b"", {}) for name in names)), [], [0])
 
 
-def test_all_attached(kernel: List[str]) -> None:
+def test_all_attached(kernel: Kernel) -> None:
     told: List[Tuple[Target, str]] = []
     _tracer().attach([Target(NEEDED, "a"), Target(USEFUL, "b")], lambda *what: told.append(what))
     assert not told
 
 
-def test_refused_probe_costs_its_part(kernel: List[str]) -> None:
-    kernel.append("b")
+def test_refused_probe_costs_its_part(kernel: Kernel) -> None:
+    kernel.refused.append("b")
     told: List[Tuple[Target, str]] = []
     _tracer().attach([Target(NEEDED, "a"), Target(USEFUL, "b")], lambda *what: told.append(what))
     ((target, why),) = told
     assert target.probe is USEFUL and target.probe.loses and "Invalid argument" in why
 
 
-def test_refused_indispensable_probe_ends_it(kernel: List[str]) -> None:
-    kernel.append("a")
+def test_refused_indispensable_probe_ends_it(kernel: Kernel) -> None:
+    kernel.refused.append("a")
     with pytest.raises(OomtraceError, match="cannot probe a") as caught:
         _tracer().attach([Target(NEEDED, "a")], lambda *_: None)
     assert caught.value.status == EXIT_NO_PROBE and caught.value.hint
 
 
-def test_function_that_a_kernel_need_not_have_is_not_spoken_of(kernel: List[str]) -> None:
+def test_function_that_a_kernel_need_not_have_is_not_spoken_of(kernel: Kernel) -> None:
     optional = Probe(USEFUL.program, ("f",), "something", optional=True)
     _tracer().attach([Target(optional, None)], lambda *_: pytest.fail("spoken of"))
 
@@ -127,11 +160,8 @@ def test_buffers_stay_within_their_budget(cpus: int, kilobytes: int) -> None:
     assert tracer.buffer_pages(cpus) * 4 == kilobytes
 
 
-def test_a_function_is_entered_directly_where_that_is_possible(
-    kernel: List[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_function_is_entered_directly_where_that_is_possible(kernel: Kernel) -> None:
     probe = next(probe for probe in PROBES if probe.direct)
-    monkeypatch.setattr(bpf, "attach_direct", lambda _fd: 1003)
     names = [*PARTS, probe.program, str(probe.direct)]
     maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "bells", "parts"))
     made = tracer.Tracer(Image(maps, tuple(Program(name, b"", {}) for name in names)), [], [0])
@@ -139,9 +169,6 @@ def test_a_function_is_entered_directly_where_that_is_possible(
     assert made.enter(with_type) is None and made.enter(without) is None
     assert made.direct == [with_type]
 
-    def refuse(_fd: int) -> int:
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(bpf, "attach_direct", refuse)
+    kernel.directly = False
     assert made.enter(Target(probe, "g", None, 7)) is None  # by a kprobe after all
     assert made.direct == [with_type]

@@ -74,6 +74,9 @@ def test_what_was_printed_wins() -> None:
     usage = [record(RecordKind.USAGE, line=line, usage_kb=line + 1) for line in (0, 1)]
     found = _memcgs(BEGIN, counters, *usage).full()
     assert found is not None and (found.memory, found.swap) == (PageCounter(1, 0, 0), PageCounter(2, 0, 0))
+    usage.append(record(RecordKind.USAGE, line=2, usage_kb=3))
+    found = _memcgs(BEGIN, record(RecordKind.COUNTERS, memcg=FULL, memsw={"usage": 9}), *usage).full()
+    assert found is not None and (found.memsw, found.kmem) == (PageCounter(2, 0, 0), PageCounter(3, 0, 0))
 
 
 def test_the_machines_protection() -> None:
