@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 from struct import pack
-from typing import List, Optional, Tuple
+from typing import Optional
 
 _NETLINK_KOBJECT_UEVENT = 15
 _KERNEL_GROUP = 1
@@ -27,7 +27,7 @@ class Changes:
     """``cpus``: (CPU, whether it is online now), in the order in which it happened. ``modules``: whether some have come
     or gone. ``missed``: whether there was more than could be kept, so that anything may have happened."""
 
-    cpus: List[Tuple[int, bool]] = field(default_factory=list)
+    cpus: list[tuple[int, bool]] = field(default_factory=list)
     modules: bool = False
     missed: bool = False
 
@@ -84,5 +84,5 @@ def attach_filter(to: socket.socket) -> None:
     to.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pack("HP", len(program), ctypes.addressof(code)))
 
 
-def _kept_if(word: bytes) -> List[Tuple[int, int, int, int]]:
+def _kept_if(word: bytes) -> list[tuple[int, int, int, int]]:
     return [(_EQUAL, 0, 1, int.from_bytes(word, "big")), (_RETURN, 0, 0, 0xFFFF)]

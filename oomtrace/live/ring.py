@@ -8,7 +8,6 @@ import select
 import time
 from contextlib import suppress
 from struct import Struct
-from typing import Dict, List
 
 from oomtrace.kernel import machine
 from oomtrace.live import bpf
@@ -56,12 +55,12 @@ class Ring:
         (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
         return bool(self.head - tail > self._size // 4 * 3)
 
-    def drain(self) -> List[bytes]:
+    def drain(self) -> list[bytes]:
         """The records since the last call."""
         # x86 keeps the order of loads and of stores, so the head that is read vouches for the data before it.
         head = self.head
         (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
-        records: List[bytes] = []
+        records: list[bytes] = []
         while tail < head:
             kind, _, size = _EVENT.unpack(self._bytes(tail, 8))
             if kind == _SAMPLE:
@@ -87,12 +86,12 @@ class Ring:
 class Rings:
     """The buffers of all CPUs that are online: of each one for its records, and one that wakes the reader."""
 
-    def __init__(self, array_fd: int, bells_fd: int, cpus: List[int], pages: int) -> None:
+    def __init__(self, array_fd: int, bells_fd: int, cpus: list[int], pages: int) -> None:
         self._lost_before = 0  # in buffers that are closed
         self._array_fd, self._bells_fd, self._pages = array_fd, bells_fd, pages
-        self._rings: Dict[int, Ring] = {}
-        self._bells: Dict[int, Ring] = {}
-        self._heads: List[int] = []
+        self._rings: dict[int, Ring] = {}
+        self._bells: dict[int, Ring] = {}
+        self._heads: list[int] = []
         self._since = 0.0  # when the records came that are left
         self.filling = False  # records are left in the buffers, as more are coming
         self.modules_changed = False  # some have come or gone; for the reader to set back
@@ -111,15 +110,15 @@ class Rings:
         self._add(self._rings, self._array_fd, Ring(cpu, self._pages, quiet=True))
         self._add(self._bells, self._bells_fd, Ring(cpu, 1))
 
-    def _add(self, rings: Dict[int, Ring], array_fd: int, ring: Ring) -> None:
+    def _add(self, rings: dict[int, Ring], array_fd: int, ring: Ring) -> None:
         rings[ring.cpu] = ring
         bpf.update_map(array_fd, ring.cpu, ring.fd)
         self._poll.register(ring.fd, select.POLLIN)
 
-    def _follow(self) -> List[bytes]:
+    def _follow(self) -> list[bytes]:
         """Buffers for the CPUs that have come; the last records of those that are gone. An event does not survive its
         CPU's absence (kernel/events/core.c, perf_event_exit_cpu): a CPU that is back gets a buffer anew."""
-        records: List[bytes] = []
+        records: list[bytes] = []
         changes = self._hotplug.changes()
         self.modules_changed = self.modules_changed or changes.modules
         cpus = changes.cpus
@@ -139,13 +138,13 @@ class Rings:
         """Let ``wait`` end when the descriptor can be read, too."""
         self._poll.register(fd, select.POLLIN)
 
-    def wait(self, timeout_ms: int) -> List[bytes]:
+    def wait(self, timeout_ms: int) -> list[bytes]:
         """The records that have come; waits for some up to the time (-1: until an OOM begins, or a wake).
 
         While more are coming they are left where they are, unless the time is 0 or an OOM is over: to take them out is
         work, for which an OOM on the same CPU would have to wait.
         """
-        records: List[bytes] = []
+        records: list[bytes] = []
         if any(fd == self._hotplug.fd for fd, _ in self._poll.poll(timeout_ms)):
             records += self._follow()
         # Of a sample only the first 8 bytes are the bell's; what pads it is whatever was there before.

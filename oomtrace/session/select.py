@@ -36,7 +36,7 @@ class Selection:
         return self.pid is None or self.pid in pids
 
 
-def _any(values: "list[Optional[str]]", pattern: str) -> bool:
+def _any(values: list[Optional[str]], pattern: str) -> bool:
     return any(value is not None and fnmatchcase(value, pattern) for value in values)
 
 

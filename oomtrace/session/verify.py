@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import accumulate
-from typing import Deque, List, Optional, Tuple
+from typing import Deque, Optional
 
 from oomtrace import text
 from oomtrace.errors import OomtraceError
@@ -31,7 +31,7 @@ class Comparison:
 
     kernel_lines: int
     identical: int
-    differing: Tuple[Tuple[Optional[str], Optional[str]], ...]
+    differing: tuple[tuple[Optional[str], Optional[str]], ...]
 
     @property
     def exact(self) -> bool:
@@ -39,16 +39,16 @@ class Comparison:
         return bool(self.kernel_lines) and not self.differing
 
 
-def compare(kernel: List[str], ours: List[str]) -> Comparison:
+def compare(kernel: list[str], ours: list[str]) -> Comparison:
     """Two reports line by line."""
-    pairs: List[Tuple[Optional[str], Optional[str]]] = []
+    pairs: list[tuple[Optional[str], Optional[str]]] = []
     same = 0
     for tag, a, b, c, d in SequenceMatcher(None, kernel, ours, autojunk=False).get_opcodes():
         if tag == "equal":
             same += b - a
             continue
-        left: List[Optional[str]] = [*kernel[a:b]]
-        right: List[Optional[str]] = [*ours[c:d]]
+        left: list[Optional[str]] = [*kernel[a:b]]
+        right: list[Optional[str]] = [*ours[c:d]]
         longest = max(len(left), len(right))
         left += [None] * (longest - len(left))
         right += [None] * (longest - len(right))
@@ -56,7 +56,7 @@ def compare(kernel: List[str], ours: List[str]) -> Comparison:
     return Comparison(len(kernel), same, tuple(pairs))
 
 
-def report_lines(event: OomEvent) -> List[str]:
+def report_lines(event: OomEvent) -> list[str]:
     """The report's lines up to the kill, as far as the kernel prints them. What the reaper prints comes later, from a
     thread of its own."""
     if event.trace.tasks_printed is False:
@@ -78,7 +78,7 @@ class KernelLog:
         except OSError as error:
             raise OomtraceError(f"cannot read {KMSG}: {error.strerror}", "--verify needs it") from error
         os.lseek(self._fd, 0, os.SEEK_END)
-        self._records: List[bytes] = []  # from the beginning of the last report on, which may go on
+        self._records: list[bytes] = []  # from the beginning of the last report on, which may go on
         self._last: Optional[OomEvent] = None
         self._of_last = 0  # how many of the records are its own
         self._aside: Deque[OomEvent] = deque(maxlen=_ASIDE)  # the reports before it
