@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import List
@@ -23,6 +24,7 @@ class Kernel:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._records: List[bytes] = []
+        self._printed = 0
         self.read_bytes = 0
         read = text.read
         monkeypatch.setattr(verify, "KMSG", os.devnull)
@@ -40,7 +42,11 @@ class Kernel:
         return self._records.pop(0)
 
     def print(self, printed: bytes) -> None:
-        self._records += [line + b"\n" for line in printed.split(b"\n") if line]
+        """Each record has a number and a time of its own, as the kernel gives them."""
+        for line in printed.split(b"\n"):
+            self._printed += 1
+            numbered = b"\\1,%d,%d," % (self._printed, 1000 * self._printed)
+            self._records += [re.sub(rb"^(\d+),\d+,\d+,", numbered, line) + b"\n"] if line else []
 
 
 @pytest.fixture
