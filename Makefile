@@ -4,10 +4,11 @@
 # make shell  a prompt in a test VM that has this checkout
 # make dist   dist/oomtrace.pyz, one file that runs on any server; make deb, make rpm: packages
 # (more: README)
-.PHONY: demo shell test check test-long lint unit vm-test staying-alive fixtures readme man bench fidelity dist deb rpm clean
+.PHONY: demo shell test check test-long lint unit vm-test staying-alive programs fixtures readme man bench fidelity dist deb rpm clean
 
 KERNEL ?= 6.1
 PYTHON ?= python3
+BCC_PYTHON ?= /usr/bin/python3
 VENV := .venv
 COLOR := $(shell test -t 1 && test -z "$$NO_COLOR" && echo always || echo never)
 
@@ -38,6 +39,11 @@ test-long: $(VENV)/ready
 # oomtrace amid trouble, in full on every kernel (a shortened form is in vm-test).
 staying-alive: $(VENV)/ready
 	$(VENV)/bin/pytest -m "vm and long" -v tests/live/test_staying_alive.py
+
+# The BPF programs that oomtrace comes with, from bpf/: to be committed with it. As root, with a Python that has bcc
+# (Debian: python3-bpfcc); the same sources and the same bcc make the same bytes.
+programs:
+	$(BCC_PYTHON) -m oomtrace.programs.build
 
 # Captures of one OOM on every kernel, with the kernel's own log beside each.
 fixtures: $(VENV)/ready

@@ -11,12 +11,12 @@ static inline struct above get_above(u64 counter)
 {
 	struct above above = {};
 
-#if OFF_page_counter__parent == OFF_page_counter__max + 8
-	bpf_probe_read_kernel(&above, sizeof(above), (void *)AT(counter, page_counter, max));
-#else
+	if (OFF(page_counter, parent) == OFF(page_counter, max) + 8) {
+		bpf_probe_read_kernel(&above, sizeof(above), (void *)AT(counter, page_counter, max));
+		return above;
+	}
 	above.max = GET(counter, page_counter, max);
 	above.parent = GET(counter, page_counter, parent);
-#endif
 	return above;
 }
 

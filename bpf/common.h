@@ -2,9 +2,12 @@
 /*
  * Reading kernel structures, and sending records.
  *
- * kernel_types.h is generated for the running kernel (oomtrace/kernel/header.py). It is made from what stands here and
- * in the programs: every GET, AT, COPY, ENUM and KSYM that the sources contain is looked up in the kernel's BTF and
- * symbols. A field, enumerator or symbol that the kernel lacks has no HAVE_… define; use it under #ifdef only.
+ * What the programs ask of the kernel (where does a field lie, does it have one, how large is it) is written with the
+ * macros below, and with nothing else. kernel_types.h is generated from them (oomtrace/kernel/header.py). In programs
+ * that fit every kernel each answer is a number that the compiler cannot see through, put in when they are loaded; in
+ * programs for one kernel it is that kernel's. Where the kernel lacks a field, an enumerator or a symbol, its HAVE is 0
+ * and nothing else of it may be used: `if (HAVE(…))` around it is enough, as the verifier does not look into a branch
+ * that cannot be taken. It refuses a program that uses what the kernel lacks.
  */
 #ifndef OOMTRACE_COMMON_H
 #define OOMTRACE_COMMON_H
@@ -12,27 +15,35 @@
 #include "kernel_types.h"
 #include "records.h"
 
-/* The address of p->field, its value (scalars), and a copy of it (arrays). */
-#define AT(p, s, f) ((u64)(p) + OFF_##s##__##f)
-#define GET(p, s, f)                                                            \
-	({                                                                      \
-		TYPE_##s##__##f _value = 0;                                     \
-		bpf_probe_read_kernel(&_value, sizeof(_value), (void *)AT(p, s, f)); \
-		_value;                                                         \
-	})
-#define COPY(to, p, s, f) bpf_probe_read_kernel((to), sizeof(TYPE_##s##__##f), (void *)AT(p, s, f))
+/* A field: whether there is one, its offset and its size in bytes, of an array the number of elements. */
+#define HAVE(s, f) HAVE_##s##__##f
+#define OFF(s, f) OFF_##s##__##f
+#define SIZE(s, f) SIZE_##s##__##f
+#define LENGTH(s, f) LENGTH_##s##__##f
+/* A struct's size, and whether it is known. */
+#define SIZEOF(s) SIZEOF_##s
+#define HAVE_SIZEOF(s) HAVE_SIZEOF_##s
+/* An enumerator's value; a symbol's address, and its size in bytes. */
 #define ENUM(name) ENUM_##name
+#define HAVE_ENUM(name) HAVE_ENUM_##name
 #define KSYM(name) KSYM_##name
+#define KSYM_SIZE(name) KSYM_SIZE_##name
+#define HAVE_KSYM(name) HAVE_KSYM_##name
+/* What no single field tells (features, oomtrace/kernel/header.py). */
+#define FEATURE(name) FEATURE_##name
+
 /*
- * An address that is calculated with: the compiler sees a number that only stands for it (oomtrace/programs/image.py), and
- * must not turn `x - address` into `x + number`.
+ * The address of p->field, its value, and a copy of as much of it as there is room for. The value is of as many bytes as
+ * the field, whatever their number on this kernel, and not negative: cast one that may be to its own type.
  */
-#define OPAQUE(value)                            \
-	({                                       \
-		u64 _hidden = (value);           \
-		asm volatile("" : "+r"(_hidden)); \
-		_hidden;                         \
+#define AT(p, s, f) ((u64)(p) + OFF(s, f))
+#define GET(p, s, f)                                                           \
+	({                                                                     \
+		u64 _value = 0;                                                \
+		bpf_probe_read_kernel(&_value, SIZE(s, f), (void *)AT(p, s, f)); \
+		_value;                                                        \
 	})
+#define COPY(to, p, s, f) bpf_probe_read_kernel((to), AT_MOST(SIZE(s, f), sizeof(to)), (void *)AT(p, s, f))
 #define PEEK(type, address)                                                     \
 	({                                                                      \
 		type _word = 0;                                                 \
@@ -159,7 +170,7 @@ static inline void stamp(struct rec_header *header, struct oom_state *oom, u32 k
 static inline void copy_nodemask(u64 *to, u64 from)
 {
 	__builtin_memset(to, 0, NODES_WORDS * sizeof(*to));
-	bpf_probe_read_kernel(to, AT_MOST(sizeof(TYPE_task_struct__mems_allowed), NODES_WORDS * sizeof(*to)), (void *)from);
+	bpf_probe_read_kernel(to, AT_MOST(SIZE(task_struct, mems_allowed), NODES_WORDS * sizeof(*to)), (void *)from);
 }
 
 /* What oom_control holds. */
@@ -177,11 +188,9 @@ static inline void submit_report(struct pt_regs *ctx, struct oom_state *oom, u32
 	s->report.order = GET(oom->oc, oom_control, order);
 	s->report.constraint = GET(oom->oc, oom_control, constraint);
 	s->report.has_nodemask = nodemask != 0;
-#ifdef HAVE_KSYM_sysctl_oom_dump_tasks
-	s->report.dump_tasks = PEEK(s32, KSYM(sysctl_oom_dump_tasks)) != 0;
-#else
 	s->report.dump_tasks = -1;
-#endif
+	if (HAVE_KSYM(sysctl_oom_dump_tasks))
+		s->report.dump_tasks = PEEK(s32, KSYM(sysctl_oom_dump_tasks)) != 0;
 	copy_nodemask(s->report.nodemask, nodemask);
 	stamp(&s->report.header, oom, kind);
 	records.perf_submit(ctx, &s->report, sizeof(s->report));

@@ -3,17 +3,10 @@
 #include "effort.h"
 
 /* Flags of include/linux/gfp_types.h: macros up to 6.9 (these values since 4.13), then also enumerators. */
-#ifdef HAVE_ENUM____GFP_NORETRY_BIT
-#define MAY_FAIL (1u << ENUM(___GFP_RETRY_MAYFAIL_BIT))
-#define NEVER_FAILS (1u << ENUM(___GFP_NOFAIL_BIT))
-#define NO_RETRY (1u << ENUM(___GFP_NORETRY_BIT))
-#define MOVABLE (1u << ENUM(___GFP_MOVABLE_BIT))
-#else
-#define MAY_FAIL 0x4000u
-#define NEVER_FAILS 0x8000u
-#define NO_RETRY 0x10000u
-#define MOVABLE 0x8u
-#endif
+#define MAY_FAIL (HAVE_ENUM(___GFP_RETRY_MAYFAIL_BIT) ? 1u << ENUM(___GFP_RETRY_MAYFAIL_BIT) : 0x4000u)
+#define NEVER_FAILS (HAVE_ENUM(___GFP_NOFAIL_BIT) ? 1u << ENUM(___GFP_NOFAIL_BIT) : 0x8000u)
+#define NO_RETRY (HAVE_ENUM(___GFP_NORETRY_BIT) ? 1u << ENUM(___GFP_NORETRY_BIT) : 0x10000u)
+#define MOVABLE (HAVE_ENUM(___GFP_MOVABLE_BIT) ? 1u << ENUM(___GFP_MOVABLE_BIT) : 0x8u)
 #define MAX_RECLAIM_RETRIES 16 /* mm/internal.h */
 #define COSTLY_PAGES 8	       /* PAGE_ALLOC_COSTLY_ORDER, include/linux/mmzone.h */
 
@@ -139,12 +132,14 @@ int vmpressure(struct pt_regs *ctx)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	struct effort *effort = efforts.lookup(&tid);
-#ifdef HAVE_VMPRESSURE_ORDER
-	u64 tree = PT_REGS_PARM4(ctx) & 1, scanned = PT_REGS_PARM5(ctx), reclaimed = PT_REGS_PARM6(ctx);
-#else
-	u64 tree = PT_REGS_PARM3(ctx) & 1, scanned = PT_REGS_PARM4(ctx), reclaimed = PT_REGS_PARM5(ctx);
-#endif
+	u64 tree = PT_REGS_PARM3(ctx), scanned = PT_REGS_PARM4(ctx), reclaimed = PT_REGS_PARM5(ctx);
 
+	if (FEATURE(VMPRESSURE_ORDER)) {
+		tree = PT_REGS_PARM4(ctx);
+		scanned = PT_REGS_PARM5(ctx);
+		reclaimed = PT_REGS_PARM6(ctx);
+	}
+	tree &= 1;
 	if (!effort || (tree && scanned == ALARM_PAGES && !reclaimed))
 		return 0;
 	effort->scanned[tree] += scanned;

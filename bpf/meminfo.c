@@ -64,25 +64,25 @@ int send_node(struct pt_regs *ctx)
 	fill_node(&s->node, node, zone);
 	stamp(&s->node.header, oom, REC_NODE);
 	records.perf_submit(ctx, &s->node, sizeof(s->node));
-	zone += OFF_pglist_data__node_zones;
+	zone = AT(zone, pglist_data, node_zones);
 #pragma nounroll
-	for (i = 0; i < sizeof(TYPE_pglist_data__node_zones) / SIZEOF_zone; i++) {
+	for (i = 0; i < LENGTH(pglist_data, node_zones); i++) {
 		s->zone.node = node;
 		s->zone.zone = i;
 		fill_zone(&s->zone, zone);
 		stamp(&s->zone.header, oom, REC_ZONE);
 		records.perf_submit(ctx, &s->zone, sizeof(s->zone));
-		zone += SIZEOF_zone;
+		zone += SIZEOF(zone);
 	}
 	send_node_from(ctx, oom, node + 1);
 	if (!(oom->stage & SILENT))
 		return 0;
 	oom->stage &= ~SILENT;
-#ifdef HAVE_KSYM_mem_cgroup_show_protected_memory
-	oom->kind = REC_PROTECTION;
-	oom->subject = PEEK(u64, KSYM(root_mem_cgroup));
-	parts.call(ctx, SEND_MEMCGS);
-#endif
+	if (HAVE_KSYM(mem_cgroup_show_protected_memory) && HAVE_KSYM(root_mem_cgroup)) {
+		oom->kind = REC_PROTECTION;
+		oom->subject = PEEK(u64, KSYM(root_mem_cgroup));
+		parts.call(ctx, SEND_MEMCGS);
+	}
 	return 0;
 }
 

@@ -26,7 +26,7 @@ static inline void begin(struct pt_regs *ctx, u32 kind, u64 oc, u64 memcg, u32 g
 	s->begin.pid = tid;
 	s->begin.tgid = bpf_get_current_pid_tgid() >> 32;
 	s->begin.uid = GET(GET(task, task_struct, real_cred), cred, euid);
-	s->begin.oom_score_adj = GET(GET(task, task_struct, signal), signal_struct, oom_score_adj);
+	s->begin.oom_score_adj = (s16)GET(GET(task, task_struct, signal), signal_struct, oom_score_adj);
 	s->begin.gfp_mask = gfp_mask;
 	s->begin.order = order;
 	COPY(s->begin.comm, task, task_struct, comm);
@@ -51,7 +51,6 @@ int out_of_memory(struct pt_regs *ctx)
 	return 0;
 }
 
-#ifdef HAVE_task_struct__memcg_in_oom
 /*
  * cgroup v1 with memory.oom_control set: nobody is killed, the task that could not charge sleeps in
  * mem_cgroup_oom_synchronize until there is room. Gone with CONFIG_MEMCG_V1.
@@ -70,16 +69,17 @@ int mem_cgroup_oom_synchronize(struct pt_regs *ctx)
 	u32 tid = bpf_get_current_pid_tgid();
 	struct wait wait = {};
 
+	if (!HAVE(task_struct, memcg_in_oom))
+		return 0;
 	wait.memcg = GET(task, task_struct, memcg_in_oom);
 	if (!wait.memcg || !PT_REGS_PARM1(ctx)) /* handle == false: on the way out, nothing is waited for */
 		return 0;
 	wait.since_ns = bpf_ktime_get_ns();
-#ifdef HAVE_task_struct__memcg_oom_gfp_mask
-	wait.gfp_mask = GET(task, task_struct, memcg_oom_gfp_mask);
-	wait.order = GET(task, task_struct, memcg_oom_order);
-#else
-	wait.gfp_mask = wait.order = -1; /* not kept by this kernel */
-#endif
+	wait.gfp_mask = wait.order = -1; /* not kept by every kernel */
+	if (HAVE(task_struct, memcg_oom_gfp_mask) && HAVE(task_struct, memcg_oom_order)) {
+		wait.gfp_mask = GET(task, task_struct, memcg_oom_gfp_mask);
+		wait.order = GET(task, task_struct, memcg_oom_order);
+	}
 	waits.update(&tid, &wait);
 	begin(ctx, REC_WAIT, 0, wait.memcg, wait.gfp_mask, wait.order, 0);
 	return 0;
@@ -97,7 +97,6 @@ int mem_cgroup_oom_synchronize_return(struct pt_regs *ctx)
 	begin(ctx, REC_WAITED, 0, wait.memcg, wait.gfp_mask, wait.order, wait.since_ns);
 	return 0;
 }
-#endif
 
 /* oom_evaluate_task(task, oc): every task that the kernel weighs. */
 int oom_evaluate_task(struct pt_regs *ctx)

@@ -38,11 +38,12 @@ int show_stack(struct pt_regs *ctx)
  */
 int unwind_get_return_address_ptr(struct pt_regs *ctx)
 {
-#if defined(HAVE_unwind_state__sp) && defined(HAVE_unwind_state__regs) /* CONFIG_UNWINDER_ORC */
 	u64 state = PT_REGS_PARM1(ctx), regs, sp;
 	struct oom_state *oom = get_oom();
 	struct rec_frame record = {};
 
+	if (!HAVE(unwind_state, sp) || !HAVE(unwind_state, regs)) /* no CONFIG_UNWINDER_ORC */
+		return 0;
 	if (!oom || !(oom->stage & WALKING))
 		return 0;
 	regs = GET(state, unwind_state, regs);
@@ -56,7 +57,6 @@ int unwind_get_return_address_ptr(struct pt_regs *ctx)
 	oom->frame = record.address;
 	stamp(&record.header, oom, REC_FRAME);
 	records.perf_submit(ctx, &record, sizeof(record));
-#endif
 	return 0;
 }
 
@@ -168,10 +168,8 @@ int mem_cgroup_show_protected_memory(struct pt_regs *ctx)
 
 	if (!oom || !(oom->stage & PRINTED))
 		return 0;
-#ifdef HAVE_KSYM_root_mem_cgroup
-	if (!memcg)
+	if (HAVE_KSYM(root_mem_cgroup) && !memcg)
 		memcg = PEEK(u64, KSYM(root_mem_cgroup));
-#endif
 	send(ctx, SEND_MEMCGS, REC_PROTECTION, memcg);
 	return 0;
 }

@@ -11,11 +11,7 @@
 #include "common.h"
 
 /* THREAD_SIZE; where union thread_union is not in the BTF, that of x86-64 without KASAN (3.15+). */
-#ifdef SIZEOF_thread_union
-#define STACK_BYTES SIZEOF_thread_union
-#else
-#define STACK_BYTES 16384
-#endif
+#define STACK_BYTES (HAVE_SIZEOF(thread_union) ? SIZEOF(thread_union) : 16384)
 #define REGS_BYTES sizeof(struct pt_regs)
 
 /*
@@ -41,27 +37,26 @@ static inline u64 fill_regs(struct rec_stack *to, u64 top)
 /* print_worker_info (kernel/workqueue.c) */
 static inline void fill_worker(struct rec_stack *to, u64 task)
 {
-	to->work_func = 0;
-	to->workqueue[0] = to->work_desc[0] = 0;
-/* All of these are private to kernel/: types from headers do not have them. */
-#if defined(HAVE_kthread__data) && defined(HAVE_worker__current_pwq) && defined(HAVE_worker__current_func) && \
-	defined(HAVE_worker__desc) && defined(HAVE_pool_workqueue__wq) && defined(HAVE_workqueue_struct__name)
 	u64 kthread, worker, pwq;
 
+	to->work_func = 0;
+	to->workqueue[0] = to->work_desc[0] = 0;
+	/* All of these are private to kernel/: types from headers do not have them. */
+	if (!HAVE(kthread, data) || !HAVE(worker, current_pwq) || !HAVE(worker, current_func) || !HAVE(worker, desc) ||
+	    !HAVE(pool_workqueue, wq) || !HAVE(workqueue_struct, name))
+		return;
 	if (!(GET(task, task_struct, flags) & PF_WQ_WORKER))
 		return;
-#ifdef HAVE_task_struct__worker_private
-	kthread = GET(task, task_struct, worker_private);
-#else
-	kthread = GET(task, task_struct, set_child_tid); /* up to 5.16 */
-#endif
+	if (HAVE(task_struct, worker_private))
+		kthread = GET(task, task_struct, worker_private);
+	else
+		kthread = GET(task, task_struct, set_child_tid); /* up to 5.16 */
 	worker = GET(kthread, kthread, data);
 	pwq = GET(worker, worker, current_pwq);
 	to->work_func = GET(worker, worker, current_func);
 	bpf_probe_read_kernel_str(to->workqueue, sizeof(to->workqueue),
 				  (void *)AT(GET(pwq, pool_workqueue, wq), workqueue_struct, name));
 	bpf_probe_read_kernel_str(to->work_desc, sizeof(to->work_desc), (void *)AT(worker, worker, desc));
-#endif
 }
 
 /*
@@ -70,21 +65,22 @@ static inline void fill_worker(struct rec_stack *to, u64 task)
  */
 static inline void fill_fault(struct rec_stack *to)
 {
-	to->fault_ip = 0;
-#ifdef HAVE_KSYM_asm_exc_page_fault
-	u64 entry = OPAQUE(KSYM(asm_exc_page_fault));
+	u64 entry;
 	int i;
 
+	to->fault_ip = 0;
+	if (!HAVE_KSYM(asm_exc_page_fault))
+		return;
+	entry = KSYM(asm_exc_page_fault);
 #pragma nounroll
 	for (i = 0; i + 1 < MAX_FRAMES && 8 * (i + 1) < (int)to->frame_bytes; i++) {
-		if (to->frames[i] - entry >= KSYM_SIZE_asm_exc_page_fault)
+		if (to->frames[i] - entry >= KSYM_SIZE(asm_exc_page_fault))
 			continue;
 		to->fault_ip = to->frames[i + 1];
 		to->fault_code_error =
 			bpf_probe_read_kernel(to->fault_code, CODE_LEN, (void *)(to->fault_ip - CODE_BEFORE));
 		break;
 	}
-#endif
 }
 
 static inline void submit_pieces(struct pt_regs *ctx, struct oom_state *oom, u64 sp, u64 top)
@@ -122,11 +118,9 @@ static inline void submit_stack(struct pt_regs *ctx, struct oom_state *oom)
 	s->stack.pid = bpf_get_current_pid_tgid();
 	s->stack.uid = GET(GET(task, task_struct, real_cred), cred, euid);
 	s->stack.taint = PEEK(u64, KSYM(tainted_mask));
-#ifdef HAVE_KSYM_kexec_crash_image
-	s->stack.kdump = PEEK(u64, KSYM(kexec_crash_image));
-#else
 	s->stack.kdump = 0;
-#endif
+	if (HAVE_KSYM(kexec_crash_image))
+		s->stack.kdump = PEEK(u64, KSYM(kexec_crash_image));
 	bpf_probe_read_kernel(s->stack.hardware, sizeof(s->stack.hardware), (void *)KSYM(dump_stack_arch_desc_str));
 	ip = fill_regs(&s->stack, top);
 	s->stack.code_error = bpf_probe_read_user(s->stack.code, CODE_LEN, (void *)(ip - CODE_BEFORE));

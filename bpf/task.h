@@ -28,7 +28,7 @@ static inline u64 find_task_mm(u64 task, u64 *mm)
 	for (i = 0; i < MAX_THREADS; i++) {
 		if (!node || node == head)
 			break;
-		thread = node - OFF_task_struct__thread_node;
+		thread = node - OFF(task_struct, thread_node);
 		*mm = GET(thread, task_struct, mm);
 		if (*mm)
 			return thread;
@@ -37,55 +37,51 @@ static inline u64 find_task_mm(u64 task, u64 *mm)
 	return 0;
 }
 
-#ifdef HAVE_PERCPU_RSS
-/*
- * 6.2+ (f1a7941243c1): struct percpu_counter rss_stat[]. Up to 6.19 get_mm_counter reads .count alone; later the OOM
- * killer sums the CPUs' parts too (get_mm_counter_sum).
- */
-static inline s64 mm_counter(u64 mm, u32 member)
-{
-	u64 counter = AT(mm, mm_struct, rss_stat) + member * SIZEOF_percpu_counter;
-	s64 value = GET(counter, percpu_counter, count);
-#ifdef HAVE_SUMMED_RSS
-	u64 percpu = GET(counter, percpu_counter, counters);
-	int cpu;
-
-#pragma nounroll
-	for (cpu = 0; cpu < NR_CPUS; cpu++)
-		value += PEEK(s32, percpu + PEEK(u64, KSYM(__per_cpu_offset) + 8 * cpu));
-#endif
-	return value > 0 ? value : 0;
-}
-
-static inline void fill_mm_counters(struct task_row *row, u64 mm)
-{
-	row->file_pages = mm_counter(mm, ENUM(MM_FILEPAGES));
-	row->anon_pages = mm_counter(mm, ENUM(MM_ANONPAGES));
-	row->swap_entries = mm_counter(mm, ENUM(MM_SWAPENTS));
-	row->shmem_pages = mm_counter(mm, ENUM(MM_SHMEMPAGES));
-}
-#else
 static inline s64 positive(s64 value)
 {
 	return value > 0 ? value : 0;
 }
 
-static inline s64 mm_counter(u64 mm, u32 member)
+/*
+ * 6.2+ (f1a7941243c1): struct percpu_counter rss_stat[], before that a word for each. Up to 6.19 get_mm_counter reads
+ * .count alone; later the OOM killer sums the CPUs' parts too (get_mm_counter_sum).
+ */
+static inline s64 mm_counter(u64 mm, u64 member)
 {
-	return positive(PEEK(s64, AT(mm, mm_struct, rss_stat) + 8 * member));
+	u64 counter, percpu;
+	s64 value;
+	int cpu;
+
+	if (!FEATURE(PERCPU_RSS))
+		return positive(PEEK(s64, AT(mm, mm_struct, rss_stat) + 8 * member));
+	counter = AT(mm, mm_struct, rss_stat) + member * SIZEOF(percpu_counter);
+	value = GET(counter, percpu_counter, count);
+	if (FEATURE(SUMMED_RSS)) {
+		percpu = GET(counter, percpu_counter, counters);
+#pragma nounroll
+		for (cpu = 0; cpu < NR_CPUS; cpu++)
+			value += PEEK(s32, percpu + PEEK(u64, KSYM(__per_cpu_offset) + 8 * cpu));
+	}
+	return positive(value);
 }
 
 static inline void fill_mm_counters(struct task_row *row, u64 mm)
 {
 	s64 counts[4] = {}; /* NR_MM_COUNTERS */
 
+	if (FEATURE(PERCPU_RSS)) {
+		row->file_pages = mm_counter(mm, ENUM(MM_FILEPAGES));
+		row->anon_pages = mm_counter(mm, ENUM(MM_ANONPAGES));
+		row->swap_entries = mm_counter(mm, ENUM(MM_SWAPENTS));
+		row->shmem_pages = mm_counter(mm, ENUM(MM_SHMEMPAGES));
+		return;
+	}
 	bpf_probe_read_kernel(counts, sizeof(counts), (void *)AT(mm, mm_struct, rss_stat));
 	row->file_pages = positive(counts[ENUM(MM_FILEPAGES)]);
 	row->anon_pages = positive(counts[ENUM(MM_ANONPAGES)]);
 	row->swap_entries = positive(counts[ENUM(MM_SWAPENTS)]);
 	row->shmem_pages = positive(counts[ENUM(MM_SHMEMPAGES)]);
 }
-#endif
 
 static inline u32 task_flags(u64 task, u64 mm, u64 signal, u32 tgid)
 {
@@ -121,15 +117,15 @@ static inline void fill_task(struct task_row *row, u64 asked)
 	row->task = task;
 	row->mm = mm;
 	row->memcg = task_memcg(asked);
-#if OFF_task_struct__tgid == OFF_task_struct__pid + 4
-	bpf_probe_read_kernel(&row->pid, sizeof(row->pid) + sizeof(row->tgid), (void *)AT(task, task_struct, pid));
-#else
-	row->pid = GET(task, task_struct, pid);
-	row->tgid = GET(task, task_struct, tgid);
-#endif
+	if (OFF(task_struct, tgid) == OFF(task_struct, pid) + 4) {
+		bpf_probe_read_kernel(&row->pid, sizeof(row->pid) + sizeof(row->tgid), (void *)AT(task, task_struct, pid));
+	} else {
+		row->pid = GET(task, task_struct, pid);
+		row->tgid = GET(task, task_struct, tgid);
+	}
 	row->uid = GET(GET(task, task_struct, real_cred), cred, uid);
 	signal = GET(task, task_struct, signal);
-	row->oom_score_adj = GET(signal, signal_struct, oom_score_adj);
+	row->oom_score_adj = (s16)GET(signal, signal_struct, oom_score_adj);
 	row->flags = task_flags(task, mm, signal, row->tgid);
 	COPY(row->comm, task, task_struct, comm);
 	row->total_vm = 0;

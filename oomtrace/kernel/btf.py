@@ -150,6 +150,11 @@ class Btf:
             return self._words[pos + 5] * self.size_bytes(self._words[pos + 3])
         return self._words[pos + 2]
 
+    def length(self, type_id: int) -> Optional[int]:
+        """How many elements an array has; None if the type is none."""
+        type_id = self.resolve(type_id)
+        return self._words[self._starts[type_id] + 5] if self._kind(type_id) == ARRAY else None
+
     def c_type(self, type_id: int) -> Tuple[str, Optional[int]]:
         """The type in the words of the generated header: (scalar, array length or None).
 

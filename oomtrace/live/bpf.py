@@ -16,7 +16,7 @@ from pathlib import Path
 from struct import pack
 from typing import Optional
 
-from oomtrace.kernel import syscalls
+from oomtrace.kernel import machine, syscalls
 from oomtrace.programs.image import MapSpec
 
 _MAP_CREATE, _MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _PROG_LOAD = 0, 1, 2, 5
@@ -36,7 +36,8 @@ _KPROBE_TYPE = Path("/sys/bus/event_source/devices/kprobe/type")
 
 def create_map(spec: MapSpec) -> int:
     """A new map's file descriptor. Raises OSError."""
-    attributes = pack("<IIIII", spec.kind, spec.key_size, spec.value_size, spec.max_entries, spec.flags)
+    entries = spec.max_entries or machine.possible_cpus()
+    attributes = pack("<IIIII", spec.kind, spec.key_size, spec.value_size, entries, spec.flags)
     name = spec.name.encode()[:15]
     return syscalls.bpf(_MAP_CREATE, attributes + pack("<II", 0, 0) + name.ljust(16, b"\0"))
 

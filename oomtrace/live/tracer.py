@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
@@ -39,10 +40,10 @@ class Tracer:
     """The running probes."""
 
     def __init__(
-        self, image: Image, addresses: Sequence[int], cpus: List[int], buffer_bytes: Optional[int] = None
+        self, image: Image, addresses: Mapping[int, int], cpus: List[int], buffer_bytes: Optional[int] = None
     ) -> None:
         """Create the maps and open the buffers, of ``buffer_bytes`` for each CPU. Raises OomtraceError."""
-        self._image = {program.name: program for program in image.programs}
+        self._image, self._programs = image, {program.name: program for program in image.programs}
         self._addresses = addresses
         self._fds: List[int] = []
         self._rings: Optional[Rings] = None
@@ -62,7 +63,7 @@ class Tracer:
         return fd
 
     def _load(self, name: str) -> int:
-        return self._keep(bpf.load_program(name, self._image[name].linked(self._maps, self._addresses)))
+        return self._keep(bpf.load_program(name, self._programs[name].linked(self._maps, self._addresses)))
 
     def attach(self, targets: Sequence[Target], skipped: Callable[[Target, str], None]) -> None:
         """Load every program that has a function to enter, and enter it.
@@ -85,7 +86,8 @@ class Tracer:
             for index, name in enumerate(PARTS):
                 bpf.update_map(self._maps["parts"], index, self._load(name))
         except (OSError, bpf.VerifierError) as error:
-            raise OomtraceError(f"the kernel refuses the BPF programs: {error}", _hint(), _status()) from error
+            said = self._image.explained(str(error))
+            raise OomtraceError(f"the kernel refuses the BPF programs: {said}", _hint(), _status()) from error
 
     def enter(self, target: Target) -> Optional[str]:
         """Load one program and attach it until ``close``. Returns why it cannot be, or None."""
@@ -100,7 +102,7 @@ class Tracer:
         except OSError as error:
             return f"{error.strerror}: inlined, notrace or on the kprobe blacklist"
         except bpf.VerifierError as error:
-            return str(error)
+            return self._image.explained(str(error))
         return None
 
     def _enter_directly(self, target: Target) -> bool:
@@ -109,7 +111,7 @@ class Tracer:
         if name is None or target.type_id is None:
             return False
         with suppress(OSError, bpf.VerifierError):
-            code = self._image[name].linked(self._maps, self._addresses)
+            code = self._programs[name].linked(self._maps, self._addresses)
             program = self._keep(bpf.load_program(name, code, target.type_id, target.probe.returns))
             self._keep(bpf.attach_direct(program))
             return True

@@ -18,15 +18,16 @@ import json
 import os
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
 from oomtrace.programs import loaded, stubs
-from oomtrace.programs.image import Image, Program
+from oomtrace.programs.image import Image, MapSpec, Program, marks, without_maps
 
-_PSEUDO_MAP_FD = 1
-_LD_IMM64 = 0x18
+_PERF_EVENT_ARRAY = 4  # BPF_MAP_TYPE_
 
 
 class Compiler:
@@ -130,7 +131,7 @@ def _reply(bcc: Any, want: str, sources: Sequence[str]) -> Dict[str, Any]:
         if want == "types":
             return _types(bcc, sources[0])
         others = [_Fork(bcc, source) for source in sources[1:]]
-        images = [_compile(bcc, sources[0]), *(other.image() for other in others)]
+        images = [image_of(bcc, sources[0]), *(other.image() for other in others)]
         return Image.joined(images).to_plain()
     except Exception as error:  # bcc raises bare Exception
         return {"error": str(error)}
@@ -182,19 +183,26 @@ def _types(bcc: Any, text: str) -> Dict[str, Any]:
     return {"btf": base64.b64encode(data).decode()}
 
 
-def _compile(bcc: Any, text: str) -> Image:
+def image_of(bcc: Any, text: str) -> Image:
+    """The programs of one source. Raises Exception (bcc's own, and bare) if it does not compile."""
     with tempfile.TemporaryDirectory(prefix="oomtrace-") as folder:
         stubs.write(Path(folder))
         os.environ["BCC_KERNEL_SOURCE"] = folder
         module = bcc.BPF(text=text, cflags=["-Wno-unused-function"])
     fds = {_map_fd(module[name.decode()]): name.decode() for name in _map_names(bcc, module)}
-    specs = tuple(loaded.map_spec(name, fd) for fd, name in fds.items())
+    specs = tuple(_spec(name, fd) for fd, name in fds.items())
     programs = []
     for index in range(bcc.lib.bpf_num_functions(module.module)):
         name = bcc.lib.bpf_function_name(module.module, index)
-        code = bytearray(module.dump_func(name))
-        programs.append(Program(name.decode(), bytes(code), _map_uses(code, fds)))
-    return Image(specs, tuple(programs))
+        code, uses = without_maps(module.dump_func(name), fds)
+        programs.append(Program(name.decode(), code, uses, marks(code)))
+    return Image(tuple(sorted(specs, key=attrgetter("name"))), tuple(programs))
+
+
+def _spec(name: str, fd: int) -> MapSpec:
+    """What a map is created from. bcc gives those for perf buffers an entry for each CPU of this machine."""
+    spec = loaded.map_spec(name, fd)
+    return replace(spec, max_entries=0) if spec.kind == _PERF_EVENT_ARRAY else spec
 
 
 def _map_names(bcc: Any, module: Any) -> List[bytes]:
@@ -208,14 +216,3 @@ def _map_names(bcc: Any, module: Any) -> List[bytes]:
 def _map_fd(table: Any) -> int:
     fd: int = table.map_fd
     return fd
-
-
-def _map_uses(code: bytearray, names: Dict[int, str]) -> Dict[int, str]:
-    """Which instruction loads which map."""
-    uses = {}
-    for at in range(0, len(code), 8):
-        if code[at] == _LD_IMM64 and code[at + 1] >> 4 == _PSEUDO_MAP_FD:
-            uses[at // 8] = names[int.from_bytes(code[at + 4 : at + 8], "little")]
-    return uses
-
-

@@ -1,8 +1,8 @@
 """The plan that is kept from an earlier start on the same kernel build, or one that is made now.
 
-Making it takes the compiler, the kernel's types and all its symbols. None of that changes until another kernel boots,
-but for where the kernel lies in memory; so a kept plan needs one symbol's address, and starts in a fraction of the
-time and of the memory.
+Making it takes the kernel's types and all its symbols, or even the compiler. None of that changes until another kernel
+boots, but for where the kernel lies in memory; so a kept plan needs one symbol's address, and starts in a fraction of
+the time and of the memory.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import re
 from contextlib import suppress
 from importlib.util import source_hash
 from pathlib import Path
-from typing import Callable, Optional, Tuple
+from typing import Callable, Optional
 
 from oomtrace import __version__, shipped
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
 from oomtrace.kernel import machine, privileges
 from oomtrace.kernel.origin import BTF, origin
 from oomtrace.kernel.symbols import base_address
-from oomtrace.programs.image import Image
 from oomtrace.programs.plan import Plan
 
 FOLDER = Path("/var/cache/oomtrace")
@@ -28,19 +27,20 @@ _NAME = re.compile(r".+-[0-9a-f]{16}\.json")  # as ``kept`` makes them
 _KEPT = 8
 
 
-def get(say: Callable[[str], None]) -> Tuple[Plan, int]:
-    """The plan for the running kernel, and where its ``_stext`` is. Raises OomtraceError."""
+def get(say: Callable[[str], None], compiled: bool = False) -> tuple[Plan, int]:
+    """The plan for the running kernel, and where its ``_stext`` is; with programs ``compiled`` here, if that is asked
+    for. Raises OomtraceError."""
     base = _base()
-    path = kept()
+    path = kept(compiled)
     plan = _load(path)
     if plan is not None:
         made = "" if plan.origin == BTF else f", made with {plan.origin}"
-        say(f"oomtrace: compiled programs from {path}{made}")
+        say(f"oomtrace: {plan.programs} programs, as kept in {path}{made}")
         return plan, base
     from oomtrace.programs.make import make  # late: a start with a kept plan needs nothing of it
 
-    plan = make(base, say)
-    say(f"oomtrace: kernel structures from {plan.origin}")
+    plan = make(base, compiled, say)
+    say(f"oomtrace: {plan.programs} programs, kernel structures from {plan.origin}")
     for name in plan.missing:
         known = plan.origin == BTF or name.startswith("symbol ")
         say(f"oomtrace: {'this kernel has' if known else 'its headers have'} no {name}")
@@ -63,12 +63,12 @@ def _base() -> int:
     return base
 
 
-def kept() -> Path:
+def kept(compiled: bool = False) -> Path:
     """Where the plan for this kernel and these sources is kept, if it is. A change of what a plan is made of, or of the
     code that makes it, makes older plans void."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
-    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), __version__]
-    parts += shipped.stamps("kernel", "programs", "bpf")
+    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), str(compiled), __version__]
+    parts += shipped.stamps("kernel", "programs", "programs/images", "bpf")
     with suppress(OSError):
         parts.append(Path("/sys/kernel/notes").read_bytes().hex())  # holds the build id
     # Python's own hash for the same purpose, in its own kept bytecode; hashlib would load OpenSSL.
@@ -87,30 +87,17 @@ def _load(path: Path) -> Optional[Plan]:
     try:
         if not _trusted(path):
             return None
-        kept = json.loads(path.read_text())
-        return Plan(
-            Image.from_plain(kept["image"]),
-            tuple(kept["targets"]),
-            tuple(kept["entries"]),
-            tuple(kept["type_ids"]),
-            tuple(kept["addresses"]),
-            kept["base"],
-            kept["facts"],
-            tuple(kept["missing"]),
-            kept["origin"],
-            tuple(kept["lost"]),
-        )
+        return Plan.from_plain(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # none yet, or not readable: it is made anew
 
 
 def _save(path: Path, plan: Plan) -> None:
-    plain = {**plan.__dict__, "image": plan.image.to_plain()}
     with suppress(OSError):  # a read-only system can do without
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            temporary.write_text(json.dumps(plain))
+            temporary.write_text(json.dumps(plan.to_plain()))
             temporary.chmod(0o600)
             temporary.replace(path)
         except BaseException:  # a full disk must not keep half of it

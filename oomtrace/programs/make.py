@@ -1,53 +1,108 @@
-"""Making a plan: the kernel's symbols and types are read, and the programs compiled for them."""
+"""Making a plan: the kernel's symbols and types are read, and the programs that are shipped are made to fit them.
+
+Where those do not serve, the programs are compiled here, for this kernel.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Callable, Optional, Tuple
+from typing import Callable, Optional
 
 from oomtrace.facts import Facts
-from oomtrace.kernel import eras, header, machine, probes
+from oomtrace.kernel import btf, eras, header, machine, probes
 from oomtrace.kernel.btf import Btf
-from oomtrace.kernel.origin import BTF
+from oomtrace.kernel.origin import BTF, btf_path, origin
+from oomtrace.kernel.questions import Question
 from oomtrace.kernel.symbols import Symbols
-from oomtrace.programs import source, structures
-from oomtrace.programs.compiler import Compiler
-from oomtrace.programs.image import mark
-from oomtrace.programs.plan import Plan
+from oomtrace.programs import prebuilt, source
+from oomtrace.programs.image import Image, mark
+from oomtrace.programs.plan import COMPILED, SHIPPED, Plan
 
 _ROOM_KB = 400 << 10  # a compiling process takes some 120 MiB
 
 
-def make(base: int, say: Callable[[str], None]) -> Plan:
-    """The plan for the running kernel, whose ``_stext`` is at ``base``. Raises OomtraceError."""
+def make(base: int, compiled: bool, say: Callable[[str], None]) -> Plan:
+    """The plan for the running kernel, whose ``_stext`` is at ``base``; with programs ``compiled`` here if that is
+    asked for or cannot be avoided. Raises OomtraceError."""
+    if not compiled:
+        try:
+            return _make_shipped(base)
+        except prebuilt.Unfit as reason:
+            say(f"oomtrace: the programs are compiled here: {reason}")
+    return _make_compiled(base, say)
+
+
+class _Answers:
+    """What the running kernel says: of its symbols, and of whatever types it is asked with."""
+
+    def __init__(self) -> None:
+        self.symbols, self.release = Symbols.load(), os.uname().release
+
+    def to(self, asked: Sequence[Question], types: Btf) -> tuple[header.Answer, ...]:
+        """The answers to the programs' questions."""
+        cpus, summed = machine.possible_cpus(), eras.summed_rss(self.release)
+        return header.Kernel(types, self.symbols, cpus, summed).answers(asked)
+
+    def facts(self, types: Btf) -> Facts:
+        """What decoding must know."""
+        return eras.facts(types, self.symbols, self.release)
+
+
+def _make_shipped(base: int) -> Plan:
+    if origin() != BTF:
+        raise prebuilt.Unfit(f"there is no BTF at {btf_path()}")
+    image = prebuilt.load(os.uname().machine)
+    types = btf.load()
+    if types is None:
+        raise prebuilt.Unfit(f"{btf_path()} cannot be read")
+    return _plan(_Answers(), image, SHIPPED, types, BTF, (), base)
+
+
+def _make_compiled(base: int, say: Callable[[str], None]) -> Plan:
+    # late: programs that are shipped need nothing of it
+    from oomtrace.programs import structures
+    from oomtrace.programs.compiler import Compiler
+
     compiler = Compiler()  # loads bcc while this process reads symbols and types
     try:
-        symbols, release = Symbols.load(), os.uname().release
-        targets = probes.resolve(symbols)
-        text = source.source()
-
-        def answers(types: Btf) -> Tuple[header.Header, Facts]:
-            made = header.generate(text, types, symbols, machine.possible_cpus(), eras.summed_rss(release), mark)
-            return made, eras.facts(types, symbols, release)
-
-        known = structures.learn(compiler, answers, say)
-        made, facts = answers(known.types)
-        texts = [made.text + part for part in source.sources(_side_by_side())]
-        image = compiler.compile(texts, list(made.missing))
+        kernel, asked = _Answers(), prebuilt.asked()
+        probes.resolve(kernel.symbols)  # in vain without those that are indispensable
+        known = structures.learn(compiler, lambda types: (kernel.to(asked, types), kernel.facts(types)), say)
+        answers = kernel.to(asked, known.types)
+        head = header.text(asked, answers, mark)
+        texts = [head + part for part in source.sources(_side_by_side())]
+        image = compiler.compile(texts, list(header.missing(asked, answers)))
     finally:
         compiler.close()
+    image = Image(image.maps, image.programs, tuple(map(str, asked)))
+    return _plan(kernel, image, COMPILED, known.types, known.origin, known.lost, base)
+
+
+def _plan(
+    kernel: _Answers, image: Image, programs: str, types: Btf, where: str, lost: tuple[str, ...], base: int
+) -> Plan:
+    asked = tuple(map(Question.parse, image.asked))
+    answers = kernel.to(asked, types)
+    symbols, targets = kernel.symbols, probes.resolve(kernel.symbols)
+    addresses = {
+        index: answer
+        for index, (question, answer) in enumerate(zip(asked, answers))
+        if question.kind == header.ADDRESS and answer is not None
+    }
     return Plan(
-        image=image,
+        image=image.settled(answers, tuple(addresses)),
+        programs=programs,
         targets=tuple(target.symbol for target in targets),
         entries=tuple(symbols.address(target.symbol) if target.symbol else None for target in targets),
-        type_ids=tuple(_type_id(target, known) for target in targets),
-        addresses=tuple(symbols.address(name) or 0 for name in made.symbols),
+        type_ids=tuple(_type_id(target, types, where) for target in targets),
+        addresses=addresses,
         base=base,
-        facts=replace(facts, offsets_bytes=dict(made.offsets_bytes)).to_plain(),
-        missing=made.missing,
-        origin=known.origin,
-        lost=known.lost,
+        facts=replace(kernel.facts(types), offsets_bytes=dict(header.offsets_bytes(asked, answers))).to_plain(),
+        missing=header.missing(asked, answers),
+        origin=where,
+        lost=lost,
     )
 
 
@@ -56,7 +111,7 @@ def _side_by_side() -> bool:
     return len(os.sched_getaffinity(0)) > 1 and machine.available_kb() >= _ROOM_KB
 
 
-def _type_id(target: probes.Target, known: structures.Structures) -> Optional[int]:
-    if target.probe.direct is None or target.symbol is None or known.origin != BTF:
+def _type_id(target: probes.Target, types: Btf, where: str) -> Optional[int]:
+    if target.probe.direct is None or target.symbol is None or where != BTF:
         return None
-    return known.types.function_id(target.symbol)
+    return types.function_id(target.symbol)

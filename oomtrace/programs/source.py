@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 from oomtrace import shipped
 from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
@@ -34,6 +35,6 @@ def source(files: Optional[Sequence[str]] = None) -> str:
     return "".join(parts)
 
 
-def sources(side_by_side: bool) -> List[str]:
+def sources(side_by_side: bool) -> list[str]:
     """The texts to compile: one, or two that make the same programs."""
     return [source([*HEADERS, *half]) for half in HALVES] if side_by_side else [source()]

@@ -23,7 +23,7 @@ _EMPTY = (
 )
 
 # kconfig.h is the one that bcc forces into every compilation.
-_KCONFIG = """\
+KCONFIG = """\
 #ifndef OOMTRACE_KCONFIG_H
 #define OOMTRACE_KCONFIG_H
 #define CONFIG_BPF_SYSCALL 1
@@ -68,6 +68,7 @@ struct pt_regs {
 #endif
 """
 
+
 def write(root: Path) -> None:
     """Lay the tree under ``root``, to be named by BCC_KERNEL_SOURCE."""
     include = root / "include"
@@ -75,4 +76,4 @@ def write(root: Path) -> None:
         path = include / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
-    (include / "linux/kconfig.h").write_text(_KCONFIG)
+    (include / "linux/kconfig.h").write_text(KCONFIG)

@@ -12,6 +12,7 @@ from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
 from oomtrace.kernel import eras, header, headers
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.origin import HEADERS
+from oomtrace.kernel.questions import questions
 from oomtrace.kernel.symbols import Symbols
 from oomtrace.programs import source, structures
 
@@ -68,7 +69,7 @@ def blob(enum: str, value: int) -> bytes:
 
 def test_all_that_is_asked_is_noted() -> None:
     noted, symbols = headers.Asked(), Symbols(b"ffffffff81000000 T _stext\n")
-    header.generate(source.source(), noted, symbols, 1, False, lambda index: index)
+    header.Kernel(noted, symbols, 1, False).answers(questions(source.source()))
     eras.facts(noted, symbols, "6.1.0")
     assert {"task_struct", "memcg_vmstats", "taint_flag", "percpu_counter"} <= noted.structs
     assert {"node_stat_item", "memcg_stat_item", "vm_event_item"} <= noted.enums

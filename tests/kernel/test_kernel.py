@@ -1,16 +1,17 @@
-"""Symbols, generated header and linking of programs, on small made-up kernels."""
+"""Symbols, questions and the generated header, on small made-up kernels."""
 
 from __future__ import annotations
 
 import textwrap
+from typing import Optional
 
 import pytest
 
 from oomtrace.errors import OomtraceError
 from oomtrace.kernel import header, machine, probes
-from oomtrace.kernel.btf import Btf
+from oomtrace.kernel.btf import Btf, Field
+from oomtrace.kernel.questions import Question, questions
 from oomtrace.kernel.symbols import Symbols
-from oomtrace.programs.image import Image, MapSpec, Program, mark
 
 KALLSYMS = b"""\
 0000000000000000 A fixed_percpu_data
@@ -59,23 +60,72 @@ def test_hidden_symbols_are_noticed() -> None:
 
 
 def test_questions_are_read_from_the_source() -> None:
-    asked = header.questions(
+    asked = questions(
         textwrap.dedent("""
-        #define GET(p, s, f) ({ TYPE_##s##__##f _value; })
+        #define GET(p, s, f) ({ u64 _value; read(&_value, \\
+                                SIZE(s, f), AT(p, s, f)); })
         /* GET(not, this, one) */
         x = GET(GET(task, task_struct, signal), signal_struct, oom_score_adj) + ENUM(MEMCG_MAX);
-        y = PEEK(u64, AT(f(a, b), css_set, subsys) + KSYM(tainted_mask)) + SIZEOF_percpu_counter;
-        #ifdef HAVE_memcg_vmstats__state
+        y = PEEK(u64, AT(f(a, b), css_set, subsys) + KSYM(tainted_mask)) + SIZEOF(percpu_counter);
+        if (HAVE(memcg_vmstats, state) && FEATURE(PERCPU_RSS) && i < NR_CPUS)
         """)
     )
-    assert set(asked.fields) == {
-        ("task_struct", "signal"),
-        ("signal_struct", "oom_score_adj"),
-        ("css_set", "subsys"),
-        ("memcg_vmstats", "state"),
-    }
-    assert asked.enumerators == ("MEMCG_MAX",) and asked.symbols == ("tainted_mask",)
-    assert asked.sizes == ("percpu_counter",)
+    assert list(map(str, asked)) == [
+        "ENUM MEMCG_MAX",
+        "FEATURE PERCPU_RSS",
+        "HAVE memcg_vmstats.state",
+        "KSYM tainted_mask",
+        "NR_CPUS",
+        "OFF css_set.subsys",
+        "OFF signal_struct.oom_score_adj",
+        "OFF task_struct.signal",
+        "SIZE signal_struct.oom_score_adj",
+        "SIZE task_struct.signal",
+        "SIZEOF percpu_counter",
+    ]
+    assert [Question.parse(str(question)) for question in asked] == list(asked)
+
+
+class Types(Btf):
+    """A kernel whose task_struct has a comm, and no more."""
+
+    def __init__(self) -> None: ...
+
+    def field(self, struct: str, name: str) -> Optional[Field]:
+        return Field(1824, 5, 1824 * 8, None) if (struct, name) == ("task_struct", "comm") else None
+
+    def size_bytes(self, type_id: int) -> int:
+        return 16
+
+    def enumerator(self, name: str) -> Optional[int]:
+        return 3 if name == "MEMCG_MAX" else None
+
+    def parameters(self, function: str) -> tuple[str, ...]:
+        return ()
+
+
+ASKED = tuple(
+    Question.parse(text)
+    for text in ("OFF task_struct.comm", "SIZE task_struct.comm", "HAVE task_struct.gone", "OFF task_struct.gone",
+                 "ENUM MEMCG_MAX", "HAVE_ENUM MEMCG_GONE", "KSYM tainted_mask", "KSYM_SIZE tainted_mask", "NR_CPUS")
+)
+
+
+def test_answers_and_what_is_missing() -> None:
+    answers = header.Kernel(Types(), Symbols(KALLSYMS), 2, False).answers(ASKED)
+    assert answers == (1824, 16, 0, None, 3, 0, 0xFFFFFFFF82000000, 8, 2)
+    assert header.missing(ASKED, answers) == ("enumerator MEMCG_GONE", "struct task_struct.gone")
+    assert header.offsets_bytes(ASKED, answers) == {"task_struct.comm": 1824}
+
+
+def test_header_for_one_kernel_has_its_answers_but_no_addresses() -> None:
+    answers = header.Kernel(Types(), Symbols(KALLSYMS), 2, False).answers(ASKED)
+    one = header.text(ASKED, answers, "mark {}".format)
+    assert "#define OFF_task_struct__comm 1824ULL\n" in one and "#define NR_CPUS 2ULL\n" in one
+    assert "#define HAVE_task_struct__gone 0ULL\n" in one and "#define OFF_task_struct__gone mark 3\n" in one
+    assert "#define KSYM_tainted_mask mark 6\n" in one
+    every = header.text(ASKED, (), "mark {}".format)
+    assert every.count("mark ") == len(ASKED)
 
 
 def test_not_btf() -> None:
@@ -91,20 +141,6 @@ def test_a_page_of_bpfs_trampoline_is_its_size() -> None:
     assert resolver.name(0xFFFFFFFFC025605E) == "bpf_trampoline_6442506589+0x5e/0x1000"
     assert not resolver.is_text(0xFFFFFFFFC0257010)
     assert resolver.name(0xFFFFFFFFC025AF50) == "bpf_trampoline_6442554453+0x10/0x80", "later kernels pack them"
-
-
-def test_linking_puts_in_maps_and_addresses_and_nothing_else() -> None:
-    load_map = bytes([0x18, 0x11, 0, 0]) + (99).to_bytes(4, "little") + bytes(8)
-    load_mark = bytes([0x18, 0x02, 0, 0]) + (mark(1) + 8).to_bytes(8, "little")[:4] + bytes(4)
-    load_mark += (mark(1) + 8).to_bytes(8, "little")[4:]
-    constant = bytes([0x18, 0x03, 0, 0]) + b"\x01\0\0\0" + bytes(4) + b"\x02\0\0\0"
-    program = Program("p", load_map + load_mark + constant, {0: "records"})
-    linked = program.linked({"records": 7}, [0, 0xFFFFFFFF82000000])
-    assert linked[4:8] == (7).to_bytes(4, "little")
-    assert linked[20:24] + linked[28:32] == (0xFFFFFFFF82000008).to_bytes(8, "little")
-    assert linked[32:] == constant
-    image = Image((MapSpec("records", 4, 4, 4, 2, 0),), (program,))
-    assert Image.from_plain(image.to_plain()) == image
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_first_start_learns_from_btf_and_later_ones_from_what_was_kept() -> None
     assert result.status == 0
     assert "linux-headers" not in result.stdout.decode(), "this guest should have no kernel headers"
     assert said.count("kernel structures from BTF") == 1
-    assert said.count("compiled programs from") == 1
+    assert said.count("shipped programs, as kept in") == 1
     assert said.count("status 124") == 2
 
 

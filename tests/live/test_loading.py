@@ -82,7 +82,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
 def _tracer() -> tracer.Tracer:
     names = [*PARTS, NEEDED.program, USEFUL.program]
     maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "bells", "parts"))
-    return tracer.Tracer(Image(maps, tuple(Program(name, b"", {}) for name in names)), [], [0])
+    return tracer.Tracer(Image(maps, tuple(Program(name, b"", {}, {}) for name in names)), {}, [0])
 
 
 def test_all_attached(kernel: Kernel) -> None:
@@ -135,11 +135,12 @@ def test_with_pypis_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
 def _made(_bcc: object, text: str) -> Image:
     if "wrong" in text:
         raise ValueError(f"{text} does not compile")
-    return Image((MapSpec("shared", 4, 4, 4, 2, 0), MapSpec(f"of {text}", 4, 4, 4, 2, 0)), (Program(text, b"", {}),))
+    maps = MapSpec("shared", 4, 4, 4, 2, 0), MapSpec(f"of {text}", 4, 4, 4, 2, 0)
+    return Image(maps, (Program(text, b"", {}, {}),))
 
 
 def test_programs_are_compiled_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiler, "_compile", _made)
+    monkeypatch.setattr(compiler, "image_of", _made)
     image = Image.from_plain(compiler._reply(None, "programs", ["a", "b"]))
     assert [spec.name for spec in image.maps] == ["shared", "of a", "of b"]
     assert [program.name for program in image.programs] == ["a", "b"]
@@ -164,7 +165,7 @@ def test_a_function_is_entered_directly_where_that_is_possible(kernel: Kernel) -
     probe = next(probe for probe in PROBES if probe.direct)
     names = [*PARTS, probe.program, str(probe.direct)]
     maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "bells", "parts"))
-    made = tracer.Tracer(Image(maps, tuple(Program(name, b"", {}) for name in names)), [], [0])
+    made = tracer.Tracer(Image(maps, tuple(Program(name, b"", {}, {}) for name in names)), {}, [0])
     with_type, without = Target(probe, "f", None, 7), Target(probe, "f")
     assert made.enter(with_type) is None and made.enter(without) is None
     assert made.direct == [with_type]

@@ -9,10 +9,22 @@ from pathlib import Path
 import pytest
 
 from oomtrace.programs import keep
-from oomtrace.programs.image import Image
-from oomtrace.programs.plan import Plan
+from oomtrace.programs.image import Image, MapSpec, Program
+from oomtrace.programs.plan import SHIPPED, Plan
 
-PLAN = Plan(Image((), ()), (None,), (None,), (None,), (), 0, {}, (), "", ())
+PLAN = Plan(
+    image=Image((MapSpec("m", 4, 4, 4, 0, 0),), (Program("p", b"12345678", {0: "m"}, {3: 1}),), ("OFF a.b",)),
+    programs=SHIPPED,
+    targets=("f", None),
+    entries=(7, None),
+    type_ids=(None, 9),
+    addresses={1: 5},
+    base=4,
+    facts={"page_kb": 4},
+    missing=("symbol x",),
+    origin="BTF",
+    lost=(),
+)
 
 
 def _kept(folder: Path, number: int) -> Path:

@@ -1,0 +1,44 @@
+"""``make programs``: compiles the programs that oomtrace comes with. Needs bcc and root, but no kernel in particular.
+
+The same sources and the same bcc make the same bytes, on whatever kernel they are compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from oomtrace.kernel import header
+from oomtrace.programs import compiler, prebuilt, source
+from oomtrace.programs.image import Image, mark
+
+
+def build(machine: str) -> str:
+    """The text of the file for this architecture. Raises ImportError without bcc, and what bcc raises."""
+    import bcc
+    from bcc.version import __version__ as version
+
+    asked = prebuilt.asked()
+    text = header.text(asked, (), mark) + source.source()
+    made = compiler.image_of(bcc, text)
+    image = Image(made.maps, made.programs, tuple(map(str, asked)))
+    return prebuilt.dump(image, machine, f"bcc {version}")
+
+
+def main() -> int:
+    """Write the file, or with ``-`` print it."""
+    machine = os.uname().machine
+    made = build(machine)
+    if sys.argv[1:] == ["-"]:
+        sys.stdout.write(made)
+    else:
+        path = Path(__file__).resolve().parent.parent / prebuilt.name(machine)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made)
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
