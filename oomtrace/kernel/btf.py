@@ -1,16 +1,20 @@
 """The kernel's own type information: where a field lies and what an enumerator is worth.
 
 ``/sys/kernel/btf/vmlinux`` (Documentation/bpf/btf.rst) holds about 100,000 types. Only a few dozen are asked for, so
-the types are not parsed: one pass notes where each begins, and the rest is looked up in the bytes.
+the types are not parsed: one pass notes where each begins, and the rest is looked up in the words.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, chain, compress, count
 from struct import unpack_from
-from typing import Iterator, List, Optional, Tuple
+from typing import Optional, Tuple
 
 from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
 from oomtrace.kernel import origin
@@ -29,6 +33,47 @@ _MEMBER_WORDS[STRUCT] = _MEMBER_WORDS[UNION] = _MEMBER_WORDS[DATASEC] = _MEMBER_
 _MEMBER_WORDS[ENUM] = _MEMBER_WORDS[FUNC_PROTO] = 2
 
 
+# One type, and the word of it that says its kind and length; alternatives by length, of few members. Of many members
+# (or of a kind that is not known) it takes all the rest: that is as far as one call gets.
+_FEW = 24
+_TYPE = re.compile(
+    rb"(?s:.{4}(?=(.{4}))(?:..\x00[\x02\x07-\x0c\x10\x12\x82\x87-\x8c\x90\x92].{4}|\x00\x00\x00[\x01\x0e\x11\x91].{8}"
+    + b"".join(
+        b"|" + re.escape(bytes([few])) + rb"\x00\x00(?:[\x04\x05\x84\x85\x0f\x13\x93].{%d}|[\x06\x86\x0d].{%d})"
+        % (4 + 12 * few, 4 + 8 * few)
+        for few in range(_FEW)
+    )
+    + rb"|.*))"
+)
+
+
+def _words_of(info: bytes) -> int:
+    kind, members = info[3] & 31, int.from_bytes(info[:2], "little")
+    if not 0 < kind <= ENUM64:
+        raise _unreadable(f"have a type of kind {kind}, which is not known", "a later oomtrace may know it")
+    return 3 + _FIXED_WORDS[kind] + _MEMBER_WORDS[kind] * members
+
+
+def _infos(data: bytes, begin: int, end: int) -> list[bytes]:
+    """The word with the kind and the number of members, of each type. Done with what Python has in C: there are a
+    hundred thousand, on a machine that may be in a hurry."""
+    infos: list[bytes] = []
+    lengths: dict[bytes, int] = {}
+    while begin < end:
+        found = _TYPE.findall(data, begin, end)
+        for info in set(found) - lengths.keys():
+            lengths[info] = 4 * _words_of(info)
+        infos += found
+        begin += sum(map(lengths.__getitem__, found)) if found else end
+    if begin > end:
+        raise _unreadable("end too early")
+    return infos
+
+
+def _unreadable(why: str, hint: Optional[str] = None) -> OomtraceError:
+    return OomtraceError(f"the kernel's types {why}", hint, EXIT_NO_TYPES)
+
+
 @dataclass(frozen=True)
 class Field:
     """A field of a struct: its offset in bytes from the struct's beginning and its C type as ``c_decl`` text.
@@ -43,47 +88,57 @@ class Field:
 
 
 class Btf:
-    """Answers questions about the types in a BTF blob. Raises OomtraceError if it is not one."""
+    """Answers questions about the types in a BTF blob. Raises OomtraceError if it is none, or not a whole one."""
 
     def __init__(self, data: bytes) -> None:
         magic, _, _, header_len = unpack_from("<HBBI", data) if len(data) >= 24 else (0, 0, 0, 0)
         if magic != 0xEB9F:
-            raise OomtraceError("the kernel's types are not BTF", "is this a little-endian kernel?", EXIT_NO_TYPES)
+            raise _unreadable("are not BTF", "is this a little-endian kernel?")
         type_off, type_len, str_off, str_len = unpack_from("<IIII", data, 8)
-        self._words = array("I", data[header_len + type_off : header_len + type_off + type_len])
-        self._bytes = self._words.tobytes()
-        self._strings = data[header_len + str_off : header_len + str_off + str_len]
-        self._starts = self._index()
+        begin, strings = header_len + type_off, header_len + str_off
+        if begin + type_len > len(data) or strings + str_len > len(data) or type_len % 4:
+            raise _unreadable("end too early")
+        self._data, self._begin, self._end = data, begin, begin + type_len
+        self._words = memoryview(data)[begin : begin + type_len].cast("I")
+        self._strings = data[strings : strings + str_len]
+        infos = _infos(data, begin, begin + type_len)
+        # Word offset of each type by its id (id 0 is void), and the end.
+        lengths = {info: _words_of(info) for info in set(infos)}
+        self._starts = array("I", chain((0,), accumulate(map(lengths.__getitem__, infos), initial=0)))
+        self._infos = infos
+        self._fields: dict[int, dict[int, tuple[int, int, Optional[int]]]] = {}
 
-    def _index(self) -> "array[int]":
-        """Word offset of each type by its id (id 0 is void)."""
-        words, end, pos = self._words, len(self._words), 0
-        fixed, member = _FIXED_WORDS, _MEMBER_WORDS
-        starts = [0]
-        append = starts.append
-        while pos < end:
-            append(pos)
-            info = words[pos + 1]
-            kind = info >> 24 & 31
-            pos += 3 + fixed[kind] + member[kind] * (info & 0xFFFF)
-        return array("I", starts)
+    def _ids(self, *kinds: int) -> Iterator[int]:
+        """The types of these kinds, in order."""
+        wanted = {info for info in set(self._infos) if info[3] & 31 in kinds}
+        return compress(count(1), map(wanted.__contains__, self._infos))
+
+    @cached_property
+    def _structs(self) -> dict[int, int]:
+        """The first struct or union by the offset of its name."""
+        ids = list(self._ids(STRUCT, UNION))[::-1]
+        return {self._words[self._starts[type_id]]: type_id for type_id in ids}
+
+    @cached_property
+    def _enumerators(self) -> dict[int, list[int]]:
+        """Where in the words the enumerators are, by the offset of their name."""
+        found: dict[int, list[int]] = {}
+        for type_id in self._ids(ENUM, ENUM64):
+            start, end = self._starts[type_id : type_id + 2]
+            for at in range(start + 3, end, _MEMBER_WORDS[self._kind(type_id)]):
+                found.setdefault(self._words[at], []).append(at)
+        return found
+
+    @cached_property
+    def _name_offsets(self) -> dict[bytes, int]:
+        names = self._strings.split(b"\0")
+        return dict(zip(names, accumulate((len(name) + 1 for name in names), initial=0)))
 
     def _name_offset(self, name: str) -> Optional[int]:
-        found = self._strings.find(b"\0" + name.encode() + b"\0")
-        return None if found < 0 else found + 1
+        return self._name_offsets.get(name.encode())
 
     def _name(self, offset: int) -> str:
         return self._strings[offset : self._strings.index(b"\0", offset)].decode()
-
-    def _word_positions(self, value: int) -> Iterator[int]:
-        """Positions of the words that equal value."""
-        needle, at = value.to_bytes(4, "little"), -1
-        while True:
-            at = self._bytes.find(needle, at + 1)
-            if at < 0:
-                return
-            if at % 4 == 0:
-                yield at // 4
 
     def _kind(self, type_id: int) -> int:
         return self._words[self._starts[type_id] + 1] >> 24 & 31
@@ -94,21 +149,15 @@ class Btf:
 
     def struct_id(self, name: str) -> Optional[int]:
         """The id of ``struct name`` (or ``union name``), None if the kernel has none."""
-        name_offset = self._name_offset(name)
-        if name_offset is None:
-            return None
-        for pos in self._word_positions(name_offset):
-            type_id = self._type_at(pos)
-            if self._starts[type_id] == pos and self._kind(type_id) in (STRUCT, UNION):
-                return type_id
-        return None
+        offset = self._name_offset(name)
+        return None if offset is None else self._structs.get(offset)
 
     def _members(self, type_id: int) -> Iterator[Tuple[int, int, int, Optional[int]]]:
         """(name offset, type id, bit offset, bit-field size) of each member."""
         pos = self._starts[type_id]
         info = self._words[pos + 1]
         for at in range(pos + 3, pos + 3 + 3 * (info & 0xFFFF), 3):
-            name_offset, member_type, offset = self._words[at : at + 3]
+            name_offset, member_type, offset = self._words[at], self._words[at + 1], self._words[at + 2]
             if info >> 31:  # kind_flag: the upper byte is the size of a bit-field
                 yield name_offset, member_type, offset & 0xFFFFFF, offset >> 24 or None
             else:
@@ -119,20 +168,26 @@ class Btf:
         type_id, name_offset = self.struct_id(struct), self._name_offset(name)
         if type_id is None or name_offset is None:
             return None
-        return self._find_field(type_id, name_offset, 0)
+        found = self._fields_of(type_id).get(name_offset)
+        if found is None:
+            return None
+        bits, member_type, bit_size = found
+        return Field(bits // 8, member_type, bits, bit_size)
 
-    def _find_field(self, type_id: int, wanted: int, base_bits: int) -> Optional[Field]:
+    def _fields_of(self, type_id: int) -> dict[int, tuple[int, int, Optional[int]]]:
+        """(bit offset, type id, bit-field size) by name offset, with those of anonymous structs and unions inside."""
+        known = self._fields.get(type_id)
+        if known is not None:
+            return known
+        fields: dict[int, tuple[int, int, Optional[int]]] = {}
         for name_offset, member_type, bits, bit_size in self._members(type_id):
-            if name_offset == wanted:
-                offset = base_bits + bits
-                return Field(offset // 8, member_type, offset, bit_size)
-            if name_offset == 0:
-                inner = self.resolve(member_type)
-                if self._kind(inner) in (STRUCT, UNION):
-                    found = self._find_field(inner, wanted, base_bits + bits)
-                    if found is not None:
-                        return found
-        return None
+            if name_offset:
+                fields.setdefault(name_offset, (bits, member_type, bit_size))
+            elif self._kind(inner := self.resolve(member_type)) in (STRUCT, UNION):
+                for name, (inner_bits, inner_type, inner_size) in self._fields_of(inner).items():
+                    fields.setdefault(name, (bits + inner_bits, inner_type, inner_size))
+        self._fields[type_id] = fields
+        return fields
 
     def resolve(self, type_id: int) -> int:
         """The type behind typedefs and qualifiers."""
@@ -188,19 +243,13 @@ class Btf:
         return self._enumerator(name, enum)
 
     def _enumerator(self, name: str, enum: Optional[str]) -> Optional[int]:
-        name_offset = self._name_offset(name)
-        if name_offset is None:
-            return None
-        for pos in self._word_positions(name_offset):
-            type_id = self._type_at(pos)
-            start, kind = self._starts[type_id], self._kind(type_id)
-            width = _MEMBER_WORDS[kind]
-            if kind not in (ENUM, ENUM64) or pos < start + 3 or (pos - start - 3) % width:
-                continue
+        offset = self._name_offset(name)
+        for pos in self._enumerators.get(offset, ()) if offset is not None else ():
+            start = self._starts[self._type_at(pos)]
             if enum is not None and self._name(self._words[start]) != enum:
                 continue
-            value = self._words[pos + 1]
-            if kind == ENUM and value >> 31 and self._words[start + 1] >> 31:
+            value, info = self._words[pos + 1], self._words[start + 1]
+            if info >> 24 & 31 == ENUM and value >> 31 and info >> 31:
                 value -= 1 << 32
             return value
         return None
@@ -216,17 +265,18 @@ class Btf:
 
     def function_id(self, function: str) -> Optional[int]:
         """The id of a kernel function's type; None if it is not known."""
-        name_offset = self._name_offset(function)
-        for pos in self._word_positions(name_offset) if name_offset is not None else ():
+        offset = self._name_offset(function)
+        if offset is None:
+            return None
+        needle, at = offset.to_bytes(4, "little"), self._begin - 1
+        while True:  # functions are half of all types, and two or three are asked for
+            at = self._data.find(needle, at + 1, self._end)
+            if at < 0:
+                return None
+            pos, odd = divmod(at - self._begin, 4)
             type_id = self._type_at(pos)
-            if self._starts[type_id] == pos and self._kind(type_id) == FUNC:
+            if not odd and self._starts[type_id] == pos and self._kind(type_id) == FUNC:
                 return type_id
-        return None
-
-    def struct_names(self) -> List[str]:
-        """The names of all structs and unions (for diagnosis; slow)."""
-        ids = range(1, len(self._starts))
-        return [self._name(self._words[self._starts[i]]) for i in ids if self._kind(i) in (STRUCT, UNION)]
 
 
 def load() -> Optional[Btf]:

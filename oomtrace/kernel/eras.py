@@ -10,6 +10,9 @@ from oomtrace.kernel import meminfo, statistics
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols
 
+# What the facts ask about (meminfo, too).
+SYMBOLS = ("taint_flags", "node_data", "__show_mem", "hugetlb_show_meminfo")
+
 
 def summed_rss(release: str) -> bool:
     """Whether the OOM killer adds up the CPUs' parts of a task's sizes."""

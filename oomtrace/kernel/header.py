@@ -7,7 +7,7 @@ the answer. What is not known when the programs are compiled is a number that th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Callable, Optional
 
 from oomtrace.kernel.btf import Btf, Field
@@ -33,6 +33,11 @@ def features(btf: Btf, summed_rss: bool) -> dict[str, bool]:
         "EMBEDDED_VMSTATS": embedded,
         "VMPRESSURE_ORDER": "order" in btf.parameters("vmpressure"),  # 7.x; types from headers do not tell
     }
+
+
+def symbol_names(asked: Sequence[Question]) -> Iterator[str]:
+    """The symbols that are asked about."""
+    return (question.name for question in asked if "KSYM" in question.kind)
 
 
 class Kernel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
@@ -86,6 +87,11 @@ CHARGES = ("off", "batch", "every")
 def wanted(probe: Probe, charges: str) -> bool:
     """Whether the probe is to be attached in a mode of --charges."""
     return probe.charges in (None, charges)
+
+
+def symbol_names() -> Iterator[str]:
+    """The functions that may be entered."""
+    return (name for probe in PROBES for name in probe.functions)
 
 
 def find(probe: Probe, symbols: Symbols) -> Optional[str]:

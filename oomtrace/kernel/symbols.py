@@ -9,7 +9,7 @@ from bisect import bisect_right
 from itertools import accumulate, islice
 from operator import le
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterable, Iterator, Optional, Tuple
 
 KALLSYMS = Path("/proc/kallsyms")
 
@@ -23,6 +23,7 @@ _LINE = re.compile(rb"^([0-9a-f]+) (.) ([^\t\n]+)(\t[^\n]*)?$", re.MULTILINE)
 # BPF's trampolines have a page each, which counts as their size, up to 6.8 (26ef208c209a); later ones are packed.
 _TRAMPOLINE, _PAGE_BYTES = b"bpf_trampoline_", 4096
 _BLOCK_BYTES = 1 << 18
+_NAME_AT = 19  # in a line such as "ffffffff81000000 T _stext"
 _BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_lookup, include/linux/filter.h)
 
 
@@ -31,7 +32,7 @@ class Symbols:
 
     def __init__(self, text: bytes) -> None:
         self._text = b"\n" + text
-        self._index: Optional[Tuple["array[int]", List[str]]] = None
+        self._lines: dict[str, Optional[int]] = {}  # of those that have been looked up
         self.readable = bool(self.address("_stext"))
 
     @classmethod
@@ -39,8 +40,26 @@ class Symbols:
         """The running kernel's symbols. Raises OSError."""
         return cls(path.read_bytes())
 
+    def look_up(self, names: Iterable[str]) -> None:
+        """Find symbols of the core kernel that will be asked for, in one pass for all of them; others are found one by
+        one, each in a pass of its own."""
+        new = set(names) - self._lines.keys()
+        self._lines.update(dict.fromkeys(new))
+        wanted, at = {name.encode() for name in new}, 1
+        end = self._text.rfind(b"\n", 0, self._text.find(b"\t")) + 1 or len(self._text)  # what modules have comes after
+        while wanted and at < end:
+            stop = self._text.rfind(b"\n", at, min(at + _BLOCK_BYTES, end)) + 1 or end
+            lines = self._text[at:stop].splitlines(keepends=True)
+            names_here = [line[_NAME_AT:-1] for line in lines]
+            for name in wanted.intersection(names_here):
+                self._lines[name.decode()] = at + sum(map(len, lines[: names_here.index(name)]))
+                wanted.remove(name)
+            at = stop
+
     def _line_of(self, name: str) -> Optional[int]:
         """Where the line of a core symbol begins in the text."""
+        if name in self._lines:
+            return self._lines[name]
         found = self._text.find(b" " + name.encode() + b"\n")
         return None if found < 0 else self._text.rindex(b"\n", 0, found) + 1
 
@@ -65,11 +84,14 @@ class Symbols:
         """The name under which a function can be probed: its own, or that of the compiler's clone of it."""
         if self._line_of(name) is not None:
             return name
-        pattern = rb"\n[0-9a-f]+ [tTwW] (" + re.escape(name.encode()) + rb"\.[^\n\t]*)"
-        for match in re.finditer(pattern, self._text):
-            if re.fullmatch(re.escape(name.encode()) + _CLONE, match.group(1)):
-                return match.group(1).decode()
-        return None
+        clone, at = f" {name}.".encode(), 0
+        while True:
+            at = self._text.find(clone, at) + 1
+            if not at:
+                return None
+            full = self._text[at : self._text.find(b"\n", at)]
+            if self._text[at - 2 : at - 1] in b"tTwW" and re.fullmatch(re.escape(name.encode()) + _CLONE, full):
+                return full.decode()
 
     def base(self) -> Optional[int]:
         """Address of ``_stext``: by how much it differs between boots, all symbols of the core kernel do."""
@@ -180,7 +202,7 @@ class _Table:
             stop = self._text.rfind(b"\n", at, min(at + _BLOCK_BYTES, end)) + 1 or end
             lines = self._text[at:stop].splitlines(keepends=True)
             self._addresses.frombytes(bytes.fromhex(b"".join([line[:16] for line in lines]).decode()))
-            self._starts.extend(islice(accumulate(map(len, lines), initial=at + 19), len(lines)))
+            self._starts.extend(islice(accumulate(map(len, lines), initial=at + _NAME_AT), len(lines)))
             at = stop
         if sys.byteorder == "little":
             self._addresses.byteswap()

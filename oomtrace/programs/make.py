@@ -37,8 +37,9 @@ def make(base: int, compiled: bool, say: Callable[[str], None]) -> Plan:
 class _Answers:
     """What the running kernel says: of its symbols, and of whatever types it is asked with."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: Sequence[Question]) -> None:
         self.symbols, self.release = Symbols.load(), os.uname().release
+        self.symbols.look_up([*probes.symbol_names(), *header.symbol_names(asked), *eras.SYMBOLS])
 
     def to(self, asked: Sequence[Question], types: Btf) -> tuple[header.Answer, ...]:
         """The answers to the programs' questions."""
@@ -57,7 +58,7 @@ def _make_shipped(base: int) -> Plan:
     types = btf.load()
     if types is None:
         raise prebuilt.Unfit(f"{btf_path()} cannot be read")
-    return _plan(_Answers(), image, SHIPPED, types, BTF, (), base)
+    return _plan(_Answers(_asked(image)), image, SHIPPED, types, BTF, (), base)
 
 
 def _make_compiled(base: int, say: Callable[[str], None]) -> Plan:
@@ -67,7 +68,8 @@ def _make_compiled(base: int, say: Callable[[str], None]) -> Plan:
 
     compiler = Compiler()  # loads bcc while this process reads symbols and types
     try:
-        kernel, asked = _Answers(), prebuilt.asked()
+        asked = prebuilt.asked()
+        kernel = _Answers(asked)
         probes.resolve(kernel.symbols)  # in vain without those that are indispensable
         known = structures.learn(compiler, lambda types: (kernel.to(asked, types), kernel.facts(types)), say)
         answers = kernel.to(asked, known.types)
@@ -83,7 +85,7 @@ def _make_compiled(base: int, say: Callable[[str], None]) -> Plan:
 def _plan(
     kernel: _Answers, image: Image, programs: str, types: Btf, where: str, lost: tuple[str, ...], base: int
 ) -> Plan:
-    asked = tuple(map(Question.parse, image.asked))
+    asked = _asked(image)
     answers = kernel.to(asked, types)
     symbols, targets = kernel.symbols, probes.resolve(kernel.symbols)
     addresses = {
@@ -104,6 +106,10 @@ def _plan(
         origin=where,
         lost=lost,
     )
+
+
+def _asked(image: Image) -> tuple[Question, ...]:
+    return tuple(map(Question.parse, image.asked))
 
 
 def _side_by_side() -> bool:
