@@ -8,6 +8,7 @@ from typing import Iterator
 import click
 
 from oomtrace import __version__, diagnosis
+from oomtrace.cli.options import compile_option
 from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK
 from oomtrace.output.terminal import escaped
 
@@ -20,6 +21,7 @@ _VERDICTS = {
 
 
 @click.command("check")
+@compile_option()
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(form: str) -> int:
     """Check what works on this machine: privileges, settings, probes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Callable, Optional
 
 import click
@@ -27,6 +28,19 @@ def color_option() -> Callable[[Any], Any]:
         "--color", "colour", type=click.Choice(list(_COLOURS)), default="auto",
         callback=lambda _context, _param, word: _COLOURS[word],
         help="Colour the output. auto: if it is a terminal, and NO_COLOR is not set.  [default: auto]",
+    )
+
+
+def compile_option() -> Callable[[Any], Any]:
+    """``--compile``, for the whole process and those that it forks."""
+
+    def ask(_context: click.Context, _param: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            os.environ["OOMTRACE_COMPILE"] = "1"
+
+    return click.option(
+        "--compile", is_flag=True, expose_value=False, callback=ask,
+        help="Compile the BPF programs for this kernel (needs bcc), instead of using those that oomtrace comes with.",
     )
 
 

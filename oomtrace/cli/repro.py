@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 import click
 
 from oomtrace.cli import notify
-from oomtrace.cli.options import format_option
+from oomtrace.cli.options import compile_option, format_option
 from oomtrace.cli.target import Target, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_UNEXPECTED, EXIT_UNMET, OomtraceError
@@ -35,6 +35,7 @@ from oomtrace.why.units import plural
               help="Write a capture of each OOM to FILE, or to a new file in DIR/.")
 @format_option()
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
+@compile_option()
 @click.option("--results", type=click.File("w"), metavar="FILE",
               help="Write a line of JSON for each file: the result, or with --check what the file describes.")
 @click.option("--mark", is_flag=True, help="Write a line into the kernel's log before each file is run.")

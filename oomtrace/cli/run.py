@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 
 import click
 
-from oomtrace.cli.options import Size, format_option
+from oomtrace.cli.options import Size, compile_option, format_option
 from oomtrace.cli.target import Target, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_UNEXPECTED, EXIT_USAGE, OomtraceError
@@ -49,6 +49,7 @@ _SURPLUS_SECONDS = 0.3
 @format_option()
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print what is probed.")
+@compile_option()
 @click.option("--expect", metavar="oom|no-oom|victim=COMM",
               help=f"What you expect. Exit with 0 if it came, with {EXIT_UNEXPECTED} if not.")
 @click.option("--fit", metavar="MIN..MAX",

@@ -11,7 +11,7 @@ import click
 
 from oomtrace import tell
 from oomtrace.cli import notify, shelf
-from oomtrace.cli.options import Seconds, Size, channel_options, color_option, format_option
+from oomtrace.cli.options import Seconds, Size, channel_options, color_option, compile_option, format_option
 from oomtrace.cli.target import target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True,
               help="Also print how the kernel's structures were learnt, what is probed, and how much was received.")
+@compile_option()
 @color_option()
 @click.option("--pid-file", metavar="FILE", help="Write the process id to FILE when all probes are attached.")
 @click.option("--ready-file", metavar="FILE",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any, Dict, Optional
 
 from oomtrace.diagnosis.rows import IMPOSSIBLE, INFO, OK, Row
+from oomtrace.kernel.origin import BTF, btf_path, compile_asked, origin
+from oomtrace.programs import prebuilt
 
 # Those of the distributions whose kernels the tests boot.
 _OLDEST, _NEWEST = (0, 18), (0, 31)
@@ -23,7 +26,31 @@ print(json.dumps({"version": version, "path": bcc.__file__, "is_bpf": hasattr(bc
 
 
 def look(facts: Dict[str, Any]) -> Row:
-    """Asked in a process of its own: an installation may be broken enough to take that with it."""
+    """What there is of it, and whether it is needed."""
+    found = _asked(facts)
+    needed = _needed()
+    if found.state != IMPOSSIBLE:
+        return found
+    if needed is None:
+        return Row("bcc", INFO, f"none that works ({found.found}); it is not needed")
+    return Row("bcc", IMPOSSIBLE, f"{found.found}; it is needed: {needed}", found.hint)
+
+
+def _needed() -> Optional[str]:
+    """Why the programs must be compiled here; None if those that are shipped serve."""
+    if compile_asked():
+        return "--compile asks for it"
+    if origin() != BTF:
+        return f"there is no BTF at {btf_path()}"
+    try:
+        prebuilt.load(os.uname().machine)
+    except prebuilt.Unfit as reason:
+        return f"of the programs, {reason}"
+    return None
+
+
+def _asked(facts: Dict[str, Any]) -> Row:
+    """In a process of its own: an installation may be broken enough to take that with it."""
     install = f"install python3-bpfcc (Debian, Ubuntu) or python3-bcc (Fedora) for {sys.executable}"
     try:
         done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, timeout=_SECONDS)

@@ -18,7 +18,7 @@ from oomtrace.live.ring import PAGE_BYTES
 from oomtrace.live.tracer import Tracer, buffer_pages
 from oomtrace.programs import keep
 from oomtrace.programs.image import MapSpec
-from oomtrace.programs.plan import Plan
+from oomtrace.programs.plan import SHIPPED, Plan
 
 # What a trace has resident once it is ready: Python, the programs, the kernel's symbols.
 _PROCESS_BYTES = 60 << 20
@@ -94,7 +94,8 @@ def _programs(made: Plan) -> Row:
     """A folder that cannot be written only makes starts slower."""
     kept = keep.kept()
     where = f"kept in {kept.parent}" if kept.exists() else f"not kept: {kept.parent} cannot be written"
-    found = f"compiled with {made.origin}; {where}"
+    how = "those that oomtrace comes with" if made.programs == SHIPPED else f"compiled with {made.origin}"
+    found = f"{how}; {where}"
     if made.lost:
         return Row("programs", DEGRADED, found, f"lost: {listed(made.lost)}")
     return Row("programs", OK, found)

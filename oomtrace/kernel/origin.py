@@ -16,6 +16,11 @@ def btf_path() -> Path:
     return Path(os.environ.get("OOMTRACE_BTF") or VMLINUX)
 
 
+def compile_asked() -> bool:
+    """Whether the programs are to be compiled on this machine, though some are shipped (``--compile``)."""
+    return bool(os.environ.get("OOMTRACE_COMPILE"))
+
+
 def origin() -> str:
     """BTF or HEADERS."""
     return BTF if os.access(btf_path(), os.R_OK) else HEADERS

@@ -35,7 +35,9 @@ def main() -> int:
     else:
         path = Path(__file__).resolve().parent.parent / prebuilt.name(machine)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(made)
+        fresh = path.with_suffix(".new")
+        fresh.write_text(made)
+        fresh.replace(path)  # whole, for whoever reads it meanwhile
         print(path)
     return 0
 

@@ -7,13 +7,10 @@ those that stay the same at every boot of a kernel; ``Program.linked``: symbols'
 
 from __future__ import annotations
 
-import base64
-import re
+import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
-
-from oomtrace.kernel.questions import Question
 
 # No kernel address begins like this: the upper half of a canonical x86-64 or arm64 address is all ones.
 _MARK_BASE = 0x4F4F4D00 << 32
@@ -24,7 +21,6 @@ _PSEUDO_MAP_FD = 1
 # What stands for a thing that the kernel lacks: a call of a helper that there is none of. The verifier refuses it where
 # a program could get there, and does not see it in a branch that cannot be taken.
 _LACKING = 0x4F4F0000
-_REFUSED = re.compile(r"unknown#(\d+)")
 
 
 def mark(index: int) -> str:
@@ -130,7 +126,12 @@ class Image:
 
     def explained(self, refusal: str) -> str:
         """What the verifier said, in other words if a program needs what the kernel lacks."""
-        found = _REFUSED.search(refusal)
+        # late: a start needs nothing of it
+        import re
+
+        from oomtrace.kernel.questions import Question
+
+        found = re.search(r"unknown#(\d+)", refusal)
         index = int(found.group(1)) - _LACKING if found else -1
         if not 0 <= index < len(self.asked):
             return refusal
@@ -141,7 +142,7 @@ class Image:
         programs = [
             {
                 "name": program.name,
-                "code": base64.b64encode(program.code).decode(),
+                "code": binascii.b2a_base64(program.code, newline=False).decode(),
                 "maps": {str(at): name for at, name in program.maps.items()},
                 "marks": {str(at): index for at, index in program.marks.items()},
             }
@@ -155,7 +156,7 @@ class Image:
         programs = tuple(
             Program(
                 row["name"],
-                base64.b64decode(row["code"], validate=True),
+                binascii.a2b_base64(row["code"]),
                 {int(at): str(name) for at, name in row["maps"].items()},
                 {int(at): int(index) for at, index in row["marks"].items()},
             )

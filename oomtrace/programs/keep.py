@@ -18,7 +18,7 @@ from typing import Callable, Optional
 from oomtrace import __version__, shipped
 from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
 from oomtrace.kernel import machine, privileges
-from oomtrace.kernel.origin import BTF, origin
+from oomtrace.kernel.origin import BTF, compile_asked, origin
 from oomtrace.kernel.symbols import base_address
 from oomtrace.programs.plan import Plan
 
@@ -27,11 +27,10 @@ _NAME = re.compile(r".+-[0-9a-f]{16}\.json")  # as ``kept`` makes them
 _KEPT = 8
 
 
-def get(say: Callable[[str], None], compiled: bool = False) -> tuple[Plan, int]:
-    """The plan for the running kernel, and where its ``_stext`` is; with programs ``compiled`` here, if that is asked
-    for. Raises OomtraceError."""
+def get(say: Callable[[str], None]) -> tuple[Plan, int]:
+    """The plan for the running kernel, and where its ``_stext`` is. Raises OomtraceError."""
     base = _base()
-    path = kept(compiled)
+    path = kept()
     plan = _load(path)
     if plan is not None:
         made = "" if plan.origin == BTF else f", made with {plan.origin}"
@@ -39,7 +38,7 @@ def get(say: Callable[[str], None], compiled: bool = False) -> tuple[Plan, int]:
         return plan, base
     from oomtrace.programs.make import make  # late: a start with a kept plan needs nothing of it
 
-    plan = make(base, compiled, say)
+    plan = make(base, compile_asked(), say)
     say(f"oomtrace: {plan.programs} programs, kernel structures from {plan.origin}")
     for name in plan.missing:
         known = plan.origin == BTF or name.startswith("symbol ")
@@ -63,11 +62,11 @@ def _base() -> int:
     return base
 
 
-def kept(compiled: bool = False) -> Path:
+def kept() -> Path:
     """Where the plan for this kernel and these sources is kept, if it is. A change of what a plan is made of, or of the
     code that makes it, makes older plans void."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
-    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), str(compiled), __version__]
+    parts = [str(os.uname()), str(machine.possible_cpus()), origin(), str(compile_asked()), __version__]
     parts += shipped.stamps("kernel", "programs", "programs/images", "bpf")
     with suppress(OSError):
         parts.append(Path("/sys/kernel/notes").read_bytes().hex())  # holds the build id

@@ -6,10 +6,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Callable, Iterator, Optional
 
+from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel import machine, privileges, probes
 from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import tracer
 from oomtrace.programs import keep
+from oomtrace.programs.plan import SHIPPED
 from oomtrace.session.stop import StopSignals
 
 if TYPE_CHECKING:
@@ -65,7 +67,14 @@ class LiveTrace:
             without.add(target.probe.program)
             warn(f"oomtrace: without {target.probe.functions[0]} ({reason}): {target.probe.loses}")
 
-        attached.attach(targets, skipped)
+        try:
+            attached.attach(targets, skipped)
+        except OomtraceError as error:
+            attached.close()
+            if plan.programs == SHIPPED and error.status == EXIT_NO_PROBE:
+                hint = f"{error.hint}; --compile compiles the programs on this machine, with bcc"
+                raise OomtraceError(error.message, hint, error.status) from error
+            raise
         for target in targets:
             way = " (BPF trampoline)" if target in attached.direct else ""
             say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}{way}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, Dict
@@ -79,12 +80,29 @@ def test_a_check_that_fails_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> N
 def test_bcc_of_pypi_is_told_from_the_right_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bcc.py").write_text("")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("OOMTRACE_COMPILE", "1")
     assert "not the BPF Compiler Collection" in compiler.look({}).found
     (tmp_path / "bcc.py").write_text("import nothing_of_this_name")
     broken = compiler.look({})
     assert broken.state == IMPOSSIBLE and "nothing_of_this_name" in broken.found and "python3-bpfcc" in str(broken.hint)
     (tmp_path / "bcc.py").write_text("import os; os.abort()")
     assert compiler.look({}).state == IMPOSSIBLE
+
+
+def test_bcc_is_needed_only_where_the_shipped_programs_do_not_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bcc.py").write_text("import nothing_of_this_name")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    types = tmp_path / "vmlinux"
+    types.write_bytes(b"")
+    monkeypatch.setenv("OOMTRACE_BTF", str(types))
+    found = compiler.look({})
+    if os.uname().machine == "x86_64":
+        assert found.state == INFO and "it is not needed" in found.found
+    types.unlink()
+    found = compiler.look({})
+    assert found.state == IMPOSSIBLE and f"it is needed: there is no BTF at {types}" in found.found
 
 
 def test_versions_of_bcc() -> None:

@@ -17,10 +17,21 @@ def test_memcg_oom_is_identical(kernel: str, cgroup: str) -> None:
     theirs, ours = kernel_lines(traced.kmsg), traced.ours.splitlines()
     assert sum(b"invoked oom-killer" in line for line in theirs) == RUNS, "the guest's own log is not whole"
     assert ours == theirs
+    assert "oomtrace: shipped programs, kernel structures from BTF" in traced.stderr
     # A hog, four bystanders of other users and oom_score_adj, in each of the tables.
     assert sum(line.startswith(b"[") and b"nobody's" in line for line in ours) == RUNS
     assert f"oomtrace: {RUNS} OOMs\n" in traced.stderr and "lost" not in traced.stderr
     assert len(traced.captures) == RUNS
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("kernel", [kernel for kernel, cgroup in CASES if cgroup == "v2"])
+def test_memcg_oom_is_identical_with_programs_compiled_there(kernel: str) -> None:
+    traced = trace(kernel, "v2", MEMCG_OOM, environment={"OOMTRACE_COMPILE": "1"})  # as --compile does
+    theirs = kernel_lines(traced.kmsg)
+    assert sum(b"invoked oom-killer" in line for line in theirs) == 1
+    assert traced.ours.splitlines() == theirs
+    assert "oomtrace: compiled programs, kernel structures from BTF" in traced.stderr
 
 
 @pytest.mark.vm
