@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import traceback
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from oomtrace.model import OomEvent
 from oomtrace.output import read_json
 from oomtrace.output.progress import watched
 from oomtrace.output.terminal import escaped
+from oomtrace.text.archive import members
 from oomtrace.text.copies import Events
 from oomtrace.text.source import chunks
 from oomtrace.text.survey import Tally, table, tally
@@ -114,8 +116,10 @@ class _Inputs:
         for name in self._files:
             self._said.clear()
             with self._failing(), _opened(name) as stream:
-                pieces = chunks(watched(name, stream, sys.stderr))
-                yield "standard input" if name == "-" else name, _head(pieces), pieces
+                label, path = ("standard input", None) if name == "-" else (name, name)
+                for member in members(label, chunks(watched(name, stream, sys.stderr)), _plain_file(path)):
+                    pieces = iter(member.pieces)
+                    yield member.name, _head(pieces), pieces
 
     def _captured(self, name: str, head: bytes, pieces: Iterator[bytes]) -> Iterator[OomEvent]:
         data = bytearray(head)
@@ -150,6 +154,11 @@ class _Inputs:
             self._said.add(message)
             # Escaped here already: a file name may have a line feed in it.
             say(f"oomtrace: {escaped(message)}" + (f"\n  hint: {escaped(hint)}" if hint else ""))
+
+
+def _plain_file(path: Optional[str]) -> Optional[str]:
+    """The path, if it can be read at any place."""
+    return path if path is not None and os.path.isfile(path) else None
 
 
 def _opened(name: str) -> BinaryIO:

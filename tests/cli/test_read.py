@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import zipfile
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -115,3 +116,20 @@ def test_a_document_is_an_input_like_others(tmp_path: Path) -> None:
     assert releases(again.stdout) == releases(captures.stdout) != []
     why = run("read", "--format", "why", "-", stdin=again.stdout)
     assert why.returncode == 0 and why.stdout
+
+
+def test_members_of_archives_are_inputs(tmp_path: Path) -> None:
+    path = tmp_path / "logs.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("kern.log", SEED_LIKE.read_bytes())
+        made.writestr("trace.oom", OTHER.read_bytes())
+        made.writestr("cut.oom", CAPTURE.read_bytes()[:-10])
+    for done in (run("read", "--format", "json", str(path)), run("read", "--format", "json", stdin=path.read_bytes())):
+        assert_complaint(done, 4, "cut.oom: the capture is damaged")
+        assert releases(done.stdout) == ["6.1.0", "5.10.0", "6.1.0"]
+    assert [found.name for found in tmp_path.iterdir()] == ["logs.zip"]
+
+
+def test_the_same_log_in_two_files_is_told_once() -> None:
+    done = run("read", "--format", "jsonl", str(SEED_LIKE), str(SEED_LIKE))
+    assert done.returncode == 0 and done.stdout.count(b"\n") == 1

@@ -10,7 +10,8 @@ import yaml
 from text_corpus import kernel_text
 
 from oomtrace.model import OomEvent
-from oomtrace.text import opened, read
+from oomtrace.text import members, opened, read
+from oomtrace.text.source import chunks
 
 CASES = Path(__file__).with_name("cases")
 RIGHT: Dict[str, List[Any]] = yaml.safe_load((CASES / "right.yaml").read_text())
@@ -19,8 +20,9 @@ USUAL = {"comm": "hog", "asked": 900, "killed": [900], "killed_comm": "hog", "re
 
 
 def _events(name: str) -> List[OomEvent]:
-    with opened(str(CASES / f"{name}.txt")) as stream:
-        return list(read(stream))
+    path = str(CASES / f"{name}.txt")
+    with opened(path) as stream:
+        return [event for member in members(name, chunks(stream), path) for event in read(member.pieces)]
 
 
 def _stats(event: OomEvent) -> Any:
@@ -41,7 +43,7 @@ _VALUES = {
     "adj": lambda event: event.report.kills[0].oom_score_adj,
     "release": lambda event: event.report.machine.release,
     "page_kb": lambda event: event.report.machine.page_kb,
-    "memcg": lambda event: event.report.memcg.path,
+    "memcg": lambda event: event.report.memcg and event.report.memcg.path,
     "entries": _entries,
     "stats": _stats,
     "tasks": lambda event: event.report.tasks and [task.comm for task in event.report.tasks],
