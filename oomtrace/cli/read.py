@@ -43,7 +43,7 @@ def command(
 ) -> int:
     """Find every OOM report in logs and captures, and explain it.
 
-    Logs may come from dmesg, journalctl, syslog and others, and may be compressed. Captures are the files that the
+    Logs may come from dmesg, journalctl, syslog and others, and may be compressed or in archives. Captures are the files that the
     option -o of other commands writes. What --format json or jsonl has written can be read, too. - is standard input,
     and the default.
 
