@@ -43,9 +43,9 @@ def command(
 ) -> int:
     """Find every OOM report in logs and captures, and explain it.
 
-    Logs may come from dmesg, journalctl, syslog and others, and may be compressed or in archives. Captures are the files that the
-    option -o of other commands writes. What --format json or jsonl has written can be read, too. - is standard input,
-    and the default.
+    Logs may come from dmesg, journalctl, syslog and others, and may be compressed or in archives. Captures are the
+    files that the option -o of other commands writes. What --format json or jsonl has written can be read, too. - is
+    standard input, and the default.
 
     Exit status: 0 if there was a report; 3 if there was none; 4 if an input, or a part of it, could not be read.
     """
