@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional, Tuple
 
 Version = Tuple[int, ...]
@@ -37,6 +38,7 @@ def version(text: str) -> Version:
     return tuple(int(part) for part in text.split("."))
 
 
+@lru_cache(maxsize=64)
 def parsed(release: Optional[str], package: Optional[str] = None) -> Optional[Release]:
     """The release of ``uname -r``, and of the package's name if the report has one ("Debian 6.1.192-2").
 

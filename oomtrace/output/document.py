@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import json
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
+from itertools import compress
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union, get_args, get_origin, get_type_hints
 
 from oomtrace import why
@@ -41,9 +43,19 @@ _SINCE_1: Mapping[str, str] = {
 
 def entry(event: OomEvent, explanation: why.Explanation) -> Dict[str, Any]:
     """One event: what is in ``events`` of a document, and a line of jsonl."""
+    return {"event": plain(event), "unread": _unread(event), "explanation": plain(explanation)}
+
+
+def line(event: OomEvent, explanation: why.Explanation) -> str:
+    """The same as a line of jsonl."""
+    parts = (("schema", _dumped(SCHEMA)), ("event", compact(event)), ("unread", _dumped(_unread(event))),
+             ("explanation", compact(explanation)))
+    return "{" + ",".join(f'"{name}":{text}' for name, text in parts) + "}"
+
+
+def _unread(event: OomEvent) -> List[Dict[str, Any]]:
     lines = [line for line in event.origin.lines if line.row is None]
-    unread = [{"number": line.number, "text": _text(line.text or "")} for line in lines]
-    return {"event": plain(event), "unread": unread, "explanation": plain(explanation)}
+    return [{"number": line.number, "text": _text(line.text or "")} for line in lines]
 
 
 def plain(value: Any) -> Any:
@@ -79,6 +91,54 @@ def _of_dataclass(value: Any) -> Dict[str, Any]:
         item = getattr(value, name)
         found[name] = plain(item) if names is None else _named(names, item)
     return found
+
+
+def compact(value: Any) -> str:
+    """JSON of what ``plain`` makes of a value, without blanks.
+
+    The same text as json.dumps gives, but rows of tables are put into templates: most of an event are such.
+    """
+    kind: Any = type(value)
+    if kind is tuple and value and _is_object(value[0]):
+        return "[" + ",".join(map(compact, value)) + "]"
+    if not _is_object(value):
+        return _dumped(plain(value))
+    if _words(kind) is not None:
+        return _row(value)
+    parts = []
+    for name, names in _names(kind):
+        item = getattr(value, name)
+        parts.append(f'"{name}":' + (compact(item) if names is None else _dumped(_named(names, item))))
+    return "{" + ",".join(parts) + "}"
+
+
+def _is_object(value: Any) -> bool:
+    return is_dataclass(value)
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _row(value: Any) -> str:
+    kind: Any = type(value)
+    values = vars(value).values()
+    template, known, words = _template(kind, *map(type, values))
+    values = list(compress(values, known))
+    for at in words:
+        values[at] = _dumped(plain(values[at]))
+    return template % tuple(values)
+
+
+@cache
+def _template(owner: Any, *kinds: Any) -> Tuple[str, Tuple[bool, ...], Tuple[int, ...]]:
+    """The JSON of an object whose fields have values of these types; which of them are not None; which of those are no
+    numbers."""
+    known = tuple(kind is not type(None) for kind in kinds)
+    shown = {int: "%d", type(None): "null"}
+    parts = [f'"{name}":' + shown.get(kind, "%s") for (name, _), kind in zip(_fields(owner), kinds)]
+    words = tuple(at for at, kind in enumerate(compress(kinds, known)) if kind is not int)
+    return "{" + ",".join(parts) + "}", known, words
 
 
 _PLAIN_ALREADY = frozenset((int, bool, float, type(None)))

@@ -14,7 +14,7 @@ from oomtrace import why
 from oomtrace.model import OomEvent
 
 from .base import Writer, with_names
-from .document import SCHEMA, entry, plain
+from .document import SCHEMA, entry, line, plain
 
 
 class StructuredWriter(Writer):
@@ -44,7 +44,7 @@ class JsonlWriter(StructuredWriter):
     """An event a line."""
 
     def write_event(self, event: OomEvent) -> None:
-        self.put(json.dumps({"schema": SCHEMA, **self.entry(event)}, separators=(",", ":")) + "\n")
+        self.put(line(with_names(event), self.explained(event)) + "\n")
 
 
 class YamlWriter(StructuredWriter):

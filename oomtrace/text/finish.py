@@ -22,7 +22,7 @@ def finished(draft: Draft, lines: Tuple[Line, ...], seen: FrozenSet[str], cut: A
     report = _named(build(draft))
     kind = _kind(report)
     task_memcg = report.summary.task_memcg if report.summary else None
-    rows = [ROWS[line.row] for line in lines if line.row is not None]
+    rows = [ROWS[key] for key in {line.row for line in lines} if key is not None]
     machine = replace(report.machine, arch=arch_of(report.machine.release, rows), page_kb=_page_kb(report))
     report = replace(report, machine=machine, memcg=_memcg(report, kind),
                      victim_memcg=report.victim_memcg or task_memcg, sysrq=kind == constraints.SYSRQ)
@@ -50,8 +50,8 @@ def _exact(report: Report, lines: Tuple[Line, ...]) -> Tuple[Line, ...]:
     items = Items(report)
     exact = []
     for line in lines:
-        row = ROWS.get(line.row or "")
-        if row is None or line.text is None:
+        row = ROWS.get(line.row or "") if line.text is not None else None
+        if row is None:
             exact.append(line)
         elif show(row, items, line.index) == line.text:
             exact.append(Line(line.number, line.row, line.index, None, line.time_ns, line.prefix))

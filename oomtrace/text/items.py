@@ -98,12 +98,17 @@ def steps(path: str) -> Tuple[str, ...]:
 
 def values(item: Any, paths: Tuple[str, ...]) -> Sequence[Any]:
     """The values at ``paths``."""
+    get = getter(item, paths)
+    found: Sequence[Any] = get(item) if get is not None else [value(item, steps(path)) for path in paths]
+    return found
+
+
+def getter(item: Any, paths: Tuple[str, ...]) -> Optional[_Getter]:
+    """What gets the values at ``paths`` of such an item in one go; None if they are not all its own."""
     key = (type(item), paths)
     if key not in _GETTERS:
         _GETTERS[key] = _getter(type(item), paths)
-    get = _GETTERS[key]
-    found: Sequence[Any] = get(item) if get is not None else [value(item, steps(path)) for path in paths]
-    return found
+    return _GETTERS[key]
 
 
 _Getter = Callable[[Any], Tuple[Any, ...]]

@@ -14,7 +14,7 @@ from oomtrace.formats import DIALECTS, KINDS, NEWEST, ORDER, ROWS, Dialect, Kind
 from oomtrace.model import OomEvent
 
 from . import foreign
-from .items import Items, holds, may_print, values
+from .items import Items, getter, holds, may_print, values
 
 
 class Record(NamedTuple):
@@ -89,6 +89,9 @@ def shower(row: Row, items: Items) -> Callable[[int], Optional[str]]:
     scope, show, fields = items(KINDS[row.kind].scope), row.format.show, row.format.fields
     if row.sets:
         return lambda number: _show(row, scope[number]) if number < len(scope) else None
+    get = getter(scope[0], fields) if len(set(map(type, scope))) == 1 else None
+    if get is not None:
+        return lambda number: show(get(scope[number])) if number < len(scope) else None
     return lambda number: show(values(scope[number], fields)) if number < len(scope) else None
 
 
