@@ -11,7 +11,7 @@ import json
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
-from itertools import compress
+from itertools import chain, compress
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union, get_args, get_origin, get_type_hints
 
 from oomtrace import why
@@ -116,8 +116,11 @@ def _is_object(value: Any) -> bool:
     return is_dataclass(value)
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+
 def _dumped(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _row(value: Any) -> str:
@@ -160,9 +163,14 @@ def _names(owner: type) -> Tuple[Tuple[str, Optional[Tuple[str, ...]]], ...]:
 def _words(owner: type) -> Optional[Tuple[str, ...]]:
     """The fields that may hold text, if all of them hold that or numbers; None if there are others."""
     kinds = {name: set(get_args(hint)) if get_origin(hint) is Union else {hint} for name, hint in _fields(owner)}
-    if len(kinds) < len(fields(owner)) or not all(found <= _PLAIN_ALREADY | {str} for found in kinds.values()):
+    if len(kinds) < len(fields(owner)) or not all(map(_is_short, chain.from_iterable(kinds.values()))):
         return None
-    return tuple(name for name, found in kinds.items() if str in found)
+    return tuple(name for name, found in kinds.items() if not found <= _PLAIN_ALREADY)
+
+
+def _is_short(hint: Any) -> bool:
+    """Is such a value a number or text?"""
+    return hint in _PLAIN_ALREADY or (isinstance(hint, type) and issubclass(hint, (str, Enum)))
 
 
 def _named(names: Tuple[str, ...], value: Any) -> Any:

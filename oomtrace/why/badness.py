@@ -69,6 +69,9 @@ def _by_columns(event: OomEvent) -> Optional[Formula]:
     return None
 
 
+_NO_BONUS = ("none",)
+
+
 class Weighed(NamedTuple):
     """A task and its points, as far as they can be known: (least, most) with the least and the most totalpages.
 
@@ -151,6 +154,7 @@ def weigh(event: OomEvent, adj: Optional[int] = None, total: Optional[Totalpages
     if rule is None:
         return ()
     size = look.page_kb(event)
+    of_low, of_high = total.low // 1000, total.high // 1000  # what one of oom_score_adj counts for
     weighed: List[Weighed] = []
     for task, skipped in tasks(event):
         pages = pages_of(task, size)
@@ -160,8 +164,12 @@ def weigh(event: OomEvent, adj: Optional[int] = None, total: Optional[Totalpages
         reason = exempt(task) or (_SKIPPED.get(skipped, Exempt.OTHER) if skipped is not None else None)
         if adj is not None and reason is Exempt.ADJ:
             reason = None
-        low = _ends(pages, own, total.low, bonuses(task, rule))
-        high = low if total.high == total.low else _ends(pages, own, total.high, bonuses(task, rule))
+        had = bonuses(task, rule)
+        if had == _NO_BONUS:  # of most, and tables are long
+            least, most = pages + own * of_low, pages + own * of_high
+            low, high = (least, least), (most, most)
+        else:
+            low, high = _ends(pages, own, total.low, had), _ends(pages, own, total.high, had)
         weighed.append(Weighed(task, pages, low, high, rule.floor, reason))
     return tuple(weighed)
 

@@ -91,6 +91,7 @@ def row_of(event: OomEvent, pid: int) -> Optional[Task]:
     return found[0] if found else None
 
 
+@once
 def page_kb(event: OomEvent) -> int:
     """The page size, where the report shows it: in a counter without a limit (PAGE_COUNTER_MAX), in the smallest free
     block, or in the victim, whose row is in pages and whose kill line is in kB."""
