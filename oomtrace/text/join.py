@@ -14,6 +14,10 @@ from .wrap import Piece, Wrapping, paragraph
 _MARK = 80  # characters that a mark for left out lines has at most
 _MIPS_WORDS = re.compile(r" {7,8}\.\.\.$")  # the end of the raw stack words on MIPS
 _HELD = 128  # lines without prefix that may follow one with a prefix: a record with that many newlines
+# 4.9 to 4.11 print what continues a line (KERN_CONT) as lines of their own, each with its time: words of the lists of
+# reserves and of free blocks (563873318, 4bcc595ccd80). What they continue, and what they are:
+_CONTINUED = re.compile(r"(?:lowmem_reserve\[\]:|(?:Node \d+ )?(?:DMA|DMA32|Normal|HighMem|Movable): ?)$")
+_CONTINUATION = re.compile(r" ?(?:\d+|\d+\*\d+kB|\([A-Z]+\)|= \d+kB) ?")
 _ESCAPED = re.compile(r"#012|\\x0a")
 
 
@@ -137,9 +141,17 @@ class Joiner:
     def _dated(self) -> bool:
         return self._marked is not None and _DIGIT.search(self._marked.prefix) is not None
 
+    def _continues(self, piece: _Piece) -> bool:
+        """Is it a word of a list whose words stand on lines of their own?"""
+        return (bool(self._held) and _CONTINUED.match(self._held[0].stripped.text) is not None
+                and _CONTINUATION.fullmatch(piece.stripped.text) is not None)
+
     def _take(self, piece: _Piece) -> List[Logical]:
         if not piece.bare:
             self._marked = piece.stripped
+            if self._continues(piece):
+                self._held.append(piece._replace(bare=True))
+                return []
         if piece.bare and len(self._held) == 1 and not self._held[0].bare and not self._held[0].stripped.text.strip():
             # Not even the first word had room behind the prefix.
             piece = _Piece(self._held[0].number, self._held[0].stripped._replace(text=piece.stripped.text), False)

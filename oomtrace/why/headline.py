@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Iterable, Optional, Tuple
 
 from oomtrace.model import Kill, OomEvent, Wait
 
@@ -10,6 +10,8 @@ from . import look
 from .account import Kind, account, managed_kb
 from .causes.full import beyond, declared_by_bpf, hit, lost_context
 from .finding import Reason, Statement, facts
+from .shortage import Short, Shortage, short
+from .zones import highest_zone
 
 
 class Headline(Reason):
@@ -21,6 +23,9 @@ class Headline(Reason):
     SYSRQ = "sysrq"
     MACHINE = "machine"
     NODES = "nodes"
+    LOWMEM = "lowmem"
+    NODE_FULL = "node_full"
+    FRAGMENTED = "fragmented"
     FREE_BUT_UNUSABLE = "free_but_unusable"
     UNKNOWN = "unknown"
     BPF = "bpf"
@@ -77,14 +82,42 @@ def _machine(event: OomEvent, scope: str) -> Statement:
     if lost_context(event):
         much = total is not None and free * 10 >= total
         return Statement(Headline.CONTEXT_LOST, facts(managed_kb=total, free_kb=free if much else None))
+    shortage = short(event)
+    if shortage is not None and shortage.kind != Shortage.ALL_LOW:
+        return _short(event, shortage)
     if total and free * 10 >= total:
         return Statement(Headline.FREE_BUT_UNUSABLE, facts(free_kb=free, managed_kb=total, scope=scope))
     return Statement(Headline.MACHINE if scope == "global" else Headline.NODES, facts(managed_kb=total))
 
 
+def _short(event: OomEvent, shortage: Short) -> Statement:
+    """Not the machine was short of memory, but what the allocation could use of it."""
+    if shortage.kind == Shortage.FRAGMENTED:
+        order = look.order(event) or 0
+        return Statement(Headline.FRAGMENTED, facts(block_kb=look.page_kb(event) << order, order=order,
+                                                    free_in_pieces_kb=shortage.free_kb))
+    total, parts = shortage.managed_kb, shortage.parts()
+    most = parts[0] if total and parts and parts[0][1] * 2 >= total else None
+    known = facts(free_elsewhere_kb=shortage.free_elsewhere_kb, short_managed_kb=total,
+                  filler=most[0] if most else None, filler_percent=100 * most[1] // total if most and total else None)
+    if shortage.kind == Shortage.NODE:
+        others = {verdict.zone.node for verdict in shortage.others}
+        return Statement(Headline.NODE_FULL, known + facts(
+            nodes_full=_listed(shortage.nodes), nodes_elsewhere=_listed(node for node in others if node is not None)))
+    return Statement(Headline.LOWMEM, known + facts(
+        highest_zone=highest_zone(event.report.trigger.gfp_flags),
+        zones_elsewhere=tuple(dict.fromkeys(verdict.zone.name for verdict in shortage.others))))
+
+
+def _listed(nodes: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(nodes)))
+
+
 def _of(event: OomEvent) -> Optional[Statement]:
     """What most of it was, if one kind is more than half."""
-    found = account(event)
+    found, shortage = account(event), short(event)
+    if shortage is not None and shortage.kind != Shortage.ALL_LOW:
+        return None  # said with what was short
     if look.scope(event) == "sysrq" or found is None or not found.total_kb:
         return None
     top, left = found.biggest, found.left_kb or 0

@@ -1,107 +1,104 @@
-"""Zones: free pages against watermarks and reserves, and fragmentation (mm/page_alloc.c, __zone_watermark_ok)."""
+"""Zones: which of them an allocation could use, and why none served it (mm/page_alloc.c, __zone_watermark_ok).
+
+A zone serves an allocation if more is free in it than its min watermark and what is reserved in it for allocations
+that cannot use a higher zone (lowmem_reserve). Of what is free, high-atomic blocks do not count, and CMA blocks only
+for pages that can be moved. For more than one page it takes a free block of that size, too.
+"""
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import Optional, Tuple
 
 from oomtrace.model import OomEvent, Zone
 
 from . import look
-from .account import managed_kb
-from .case import Case
-from .finding import Fact, Reason
+from .account_machine import contradictory, managed_kb
 
-# The zones' numbers, by which lowmem_reserve is indexed, for the sets of zones that leave no doubt.
-_X86_64: Dict[str, int] = {"DMA": 0, "DMA32": 1, "Normal": 2, "Movable": 3, "Device": 4}
-_I386: Dict[str, int] = {"DMA": 0, "Normal": 1, "HighMem": 2, "Movable": 3}
+# From the lowest. An allocation may use zones up to the one that its gfp mask names.
+_ORDER = ("DMA", "DMA32", "Normal", "HighMem", "Movable")
 
 
-class Zones(Reason):
-    """What the zones show."""
+@dataclass(frozen=True)
+class Verdict:
+    """One zone, as the allocation met it. Sizes in kB; what is not in the source is None."""
 
-    LARGEST = "largest_zone"
-    ALL_LOW = "all_zones_low"
-    FRAGMENTED = "fragmented"
-    ABOVE_WHEN_PRINTED = "above_when_printed"
-    FREE_ELSEWHERE = "free_elsewhere"
-    NONE_USABLE = "no_usable_zone"
+    zone: Zone
+    usable: bool  # by the gfp mask
+    free_kb: Optional[int]
+    min_kb: Optional[int]
+    reserve_kb: Optional[int]  # kept from this allocation
+    barred_kb: int  # free, and not for this allocation: high-atomic, CMA
+    block: Optional[bool]  # is there a free block that is large enough
 
+    @property
+    def low(self) -> Optional[bool]:
+        """Is too little free? None if it depends on a reserve that is not known."""
+        if self.free_kb is None or self.min_kb is None:
+            return None
+        free = self.free_kb - self.barred_kb
+        if free <= self.min_kb:
+            return True
+        if self.reserve_kb is not None:
+            return free <= self.min_kb + self.reserve_kb
+        reserves = self.zone.lowmem_reserve_pages
+        return False if reserves and free > self.min_kb + max(reserves) * self._page_kb else None
 
-def judge(event: OomEvent, case: Case) -> None:
-    """Which zones could not serve the allocation, and why."""
-    order = look.order(event)
-    if order is None or not complete(event):
-        return
-    zones = usable(event)
-    if not zones:
-        _none_usable(event, case)
-        return
-    size = look.page_kb(event)
-    highest = _class(zones, event)
-    movable = "MOVABLE" in (event.report.trigger.gfp_flags or "")
-    below = {id(zone): _below_min(zone, highest, size, movable) for zone in zones}
-    low = [zone for zone in zones if below[id(zone)] is True]
-    unsure = [zone for zone in zones if below[id(zone)] is None]
-    for zone in sorted(zones, key=lambda zone: -zone.counters.get("present_kb", 0))[:1]:
-        free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
-        if free is not None and least is not None:
-            case.says(Zones.LARGEST, zone=_name(zone), free_kb=free, min_kb=least,
-                      lowmem_reserve_kb=_reserve_kb(zone, highest, size) or None,
-                      barred_kb=_barred_kb(zone, movable) or None)
-    for zone in zones:
-        case.shows(*_numbers(zone, _reserve_kb(zone, highest, size)))
-    if len(low) == len(zones):
-        case.means(Zones.ALL_LOW)
-        _others_free(event, zones, case)
-    elif order > 0 and all(zone in low or has_block(zone, order) is False for zone in zones):
-        case.means(Zones.FRAGMENTED, order=order)
-    elif not unsure:
-        case.says(Zones.ABOVE_WHEN_PRINTED, zones_above=tuple(_name(zone) for zone in zones if zone not in low))
+    @property
+    def fails(self) -> Optional[bool]:
+        """Could it not serve the allocation?"""
+        if self.low or self.block is False:
+            return True
+        return False if self.low is False and self.block is not None else None
 
+    @property
+    def name(self) -> str:
+        """ "DMA32 of node 0"."""
+        return self.zone.name if self.zone.node is None else f"{self.zone.name} of node {self.zone.node}"
 
-def _others_free(event: OomEvent, zones: Sequence[Zone], case: Case) -> None:
-    """Memory that was free where the allocation must not go."""
-    meminfo = event.report.meminfo
-    others = [zone for zone in meminfo.zones if zone not in zones] if meminfo is not None else []
-    free = {_name(zone): zone.counters.get("free_kb", 0) for zone in others}
-    total = managed_kb(event)
-    if total and sum(free.values()) * 10 >= total:
-        case.means(Zones.FREE_ELSEWHERE, free_elsewhere_kb=sum(free.values()), zones_elsewhere=tuple(free),
-                   highest_zone=highest_zone(event.report.trigger.gfp_flags))
+    @property
+    def _page_kb(self) -> int:
+        return self.zone.buddy[0][1] if self.zone.buddy else 4
 
 
-def _numbers(zone: Zone, reserve_kb: Optional[int]) -> Tuple[Fact, ...]:
-    """What a zone is judged by."""
-    kb = zone.counters
-    values = (("free_kb", kb.get("free_kb")), ("min_kb", kb.get("min_kb")), ("lowmem_reserve_kb", reserve_kb))
-    return tuple(Fact(f"{_name(zone)} {name}", value) for name, value in values if value is not None)
-
-
-def _name(zone: Zone) -> str:
-    return zone.name if zone.node is None else f"{zone.name} of node {zone.node}"
-
-
-def complete(event: OomEvent) -> bool:
-    """Are all zones in the report? Their free blocks, which follow them, are, and they make up what is managed: of the
-    allowed nodes, by which the report is filtered, or of the machine, whose size is in the lines after."""
-    meminfo = event.report.meminfo
-    if meminfo is None or not meminfo.zones or any(not zone.buddy for zone in meminfo.zones):
-        return False
-    managed = [zone.counters.get("managed_kb", 0) for zone in meminfo.zones]
-    total = managed_kb(event)
-    return total is not None and sum(managed) * 50 >= total * 49
-
-
-def usable(event: OomEvent) -> List[Zone]:
-    """The listed zones that the allocation could use, by its gfp mask. Zones without managed memory do not count."""
-    meminfo = event.report.meminfo
-    listed = [z for z in meminfo.zones if z.counters.get("managed_kb", 1)] if meminfo is not None else []
+@look.once
+def verdicts(event: OomEvent) -> Tuple[Verdict, ...]:
+    """All zones of the report that have memory. None if the allocation, or what zones there are, is not known."""
+    meminfo, order = event.report.meminfo, look.order(event)
     highest = highest_zone(event.report.trigger.gfp_flags)
-    if highest is None or "__GFP_THISNODE" in (event.report.trigger.gfp_flags or ""):
-        return []
-    order = ("DMA", "DMA32", "Normal", "HighMem", "Movable")
-    allowed = order[: order.index(highest) + 1]
-    return [zone for zone in listed if zone.name in allowed]
+    if meminfo is None or order is None or highest is None or not listed_whole(event):
+        return ()
+    movable = "MOVABLE" in (event.report.trigger.gfp_flags or "")
+    allowed = _ORDER[: _ORDER.index(highest) + 1]
+    zones = [zone for zone in meminfo.zones if zone.counters.get("managed_kb", 1)]
+    return tuple(
+        Verdict(
+            zone, zone.name in allowed, zone.counters.get("free_kb"), zone.counters.get("min_kb"),
+            _reserve_kb(zone, tuple(zones), allowed, look.page_kb(event)), _barred_kb(zone, movable),
+            True if order == 0 else has_block(zone, order, movable),
+        ) for zone in zones
+    )
+
+
+def usable(event: OomEvent) -> Tuple[Verdict, ...]:
+    """Those that the allocation could use. With __GFP_THISNODE it may use one node, and which is not known."""
+    if "__GFP_THISNODE" in (event.report.trigger.gfp_flags or ""):
+        return ()
+    return tuple(verdict for verdict in verdicts(event) if verdict.usable)
+
+
+def listed_whole(event: OomEvent) -> bool:
+    """Are all zones in the report? Their memory makes up that of the machine, whose size stands in the lines after
+    them. Where those lines are cut off, and of the allowed nodes, by which the report is filtered, the zones are whole
+    if each has its second line (lowmem_reserve)."""
+    meminfo = event.report.meminfo
+    if meminfo is None or not meminfo.zones:
+        return False
+    if look.scope(event) in ("cpuset", "mempolicy") or "ram_pages" not in meminfo.tail or contradictory(event):
+        return all(zone.lowmem_reserve_pages or zone.buddy for zone in meminfo.zones)
+    managed = sum(zone.counters.get("managed_kb", zone.counters.get("present_kb", 0)) for zone in meminfo.zones)
+    total = managed_kb(event)
+    return total is not None and managed * 50 >= total * 49
 
 
 def highest_zone(flags: Optional[str]) -> Optional[str]:
@@ -120,22 +117,15 @@ def highest_zone(flags: Optional[str]) -> Optional[str]:
     return "Normal"
 
 
-def _none_usable(event: OomEvent, case: Case) -> None:
-    """A node that has only zone Movable, and an allocation that may not be moved."""
-    highest = highest_zone(event.report.trigger.gfp_flags)
-    if event.report.meminfo is None or highest is None or "__GFP_THISNODE" in (event.report.trigger.gfp_flags or ""):
-        return
-    listed = tuple(sorted({zone.name for zone in event.report.meminfo.zones}))
-    case.means(Zones.NONE_USABLE, zones_listed=listed, highest_zone=highest)
+def has_block(zone: Zone, order: int, movable: bool) -> Optional[bool]:
+    """Has the zone a free block of ``order`` or more? None if its free blocks are not in the report.
 
-
-def _class(zones: Sequence[Zone], event: OomEvent) -> Tuple[Optional[Dict[str, int]], Optional[int]]:
-    """The numbering of zones and the number of the highest usable one."""
-    names = {zone.name for zone in (event.report.meminfo.zones if event.report.meminfo is not None else ())}
-    for numbers in (_X86_64, _I386):
-        if names <= set(numbers) and ("DMA32" in names or "HighMem" in names):
-            return numbers, max(numbers[zone.name] for zone in zones)
-    return None, None
+    Blocks that are only high-atomic (H) or isolated (I) are for nobody here, CMA blocks (C) for movable pages.
+    """
+    if not zone.buddy:
+        return None
+    barred = set("HI" if movable else "HIC")
+    return any(count and (not letters or set(letters) - barred) for count, _, letters in zone.buddy[order:])
 
 
 def _barred_kb(zone: Zone, movable: bool) -> int:
@@ -146,37 +136,32 @@ def _barred_kb(zone: Zone, movable: bool) -> int:
     return min(kb.get("free_kb", 0), atomic + (0 if movable else kb.get("free_cma_kb", 0)))
 
 
-def _below_min(
-    zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int]], size: int, movable: bool
-) -> Optional[bool]:
-    """Is free at or below min plus what is reserved from the allocation? None if it depends on an unknown reserve."""
-    free, least = zone.counters.get("free_kb"), zone.counters.get("min_kb")
-    if free is None or least is None:
-        return None
-    free -= _barred_kb(zone, movable)
-    if free <= least:
-        return True
-    reserve = _reserve_kb(zone, highest, size)
-    if reserve is not None:
-        return free <= least + reserve
-    return False if free > least + max(zone.lowmem_reserve_pages) * size else None
+def _reserve_kb(zone: Zone, zones: Tuple[Zone, ...], allowed: Tuple[str, ...], page_kb: int) -> Optional[int]:
+    """What of the zone is kept from an allocation that may use higher zones; None if that cannot be told.
 
-
-def _reserve_kb(zone: Zone, highest: Tuple[Optional[Dict[str, int]], Optional[int]], size: int) -> Optional[int]:
-    """What of the zone is kept from allocations that may use a higher one; None if the zones' numbers are not known."""
-    numbers, top = highest
-    if not zone.lowmem_reserve_pages:
-        return 0
-    if numbers is not None and top is not None and top < len(zone.lowmem_reserve_pages):
-        return zone.lowmem_reserve_pages[top] * size
-    return None
-
-
-def has_block(zone: Zone, order: int) -> Optional[bool]:
-    """Has the zone a free block of ``order`` or more? None if its buddy list is not in the report.
-
-    Blocks that are only high-atomic (H) or isolated (I) are not for everyone.
+    lowmem_reserve[i] is kept from allocations that may use zones up to the i-th of the kernel's own numbering, which
+    differs by architecture and configuration. The array tells it: it is 0 up to the zone's own number, and grows with
+    each higher zone of the node that has memory (setup_per_zone_lowmem_reserve).
     """
-    if not zone.buddy:
-        return None
-    return any(count and (not letters or set(letters) - set("HI")) for count, _, letters in zone.buddy[order:])
+    node = [one for one in zones if one.node == zone.node]
+    top = max((one for one in node if one.name in allowed), key=_place, default=None)
+    if top is None or _place(top) <= _place(zone):
+        return 0
+    reserve, number = zone.lowmem_reserve_pages, _number(top)
+    if not reserve:
+        return None  # its line is not in the source
+    if number is not None and number < len(reserve):
+        return reserve[number] * page_kb
+    above = any(_place(one) > _place(top) for one in node)
+    return None if above else reserve[-1] * page_kb
+
+
+def _number(zone: Zone) -> Optional[int]:
+    """A zone's number: the last place of its array that is 0 before the first that is not. The node's highest zone
+    keeps nothing from anybody, so its array does not tell."""
+    positive = [at for at, pages in enumerate(zone.lowmem_reserve_pages) if pages]
+    return positive[0] - 1 if positive else None
+
+
+def _place(zone: Zone) -> int:
+    return _ORDER.index(zone.name) if zone.name in _ORDER else len(_ORDER)

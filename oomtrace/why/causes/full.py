@@ -13,6 +13,7 @@ from ..callsite import Site, call_site, functions
 from ..case import Case
 from ..finding import CERTAIN, LIKELY, UNKNOWN, Fact, Reason
 from ..registry import cause
+from ..shortage import short
 
 _BATCH = 32  # pages
 
@@ -25,6 +26,7 @@ class Full(Reason):
     NO_LIMIT = "no_limit"
     USAGE_NOT_SHOWN = "usage_not_shown"
     MACHINE = "machine"
+    PART_OF_MACHINE = "part_of_machine"
     CPUSET = "cpuset"
     MEMPOLICY = "mempolicy"
     LIMIT_LOWERED = "limit_lowered"
@@ -198,8 +200,10 @@ def _machine(event: OomEvent, scope: str, case: Case) -> None:
     if lost_context(event):
         _lost(event, case)
         return
-    case.says(_MACHINE[scope], managed_kb=managed_kb(event), total_swap_kb=tail.get("total_swap_kb"),
-              nodes=nodes if scope in ("cpuset", "mempolicy") else None)
+    shortage = short(event)
+    kept_out = scope == "global" and shortage is not None and shortage.elsewhere
+    case.says(Full.PART_OF_MACHINE if kept_out else _MACHINE[scope], managed_kb=managed_kb(event),
+              total_swap_kb=tail.get("total_swap_kb"), nodes=nodes if scope in ("cpuset", "mempolicy") else None)
     if contradictory(event):
         case.remarks(Full.CONTRADICTORY, ram_pages=tail.get("ram_pages"), zones_kb=managed_kb(event))
     case.knows(kind=scope, free_swap_kb=tail.get("free_swap_kb"),

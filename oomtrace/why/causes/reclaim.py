@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from oomtrace.model import OomEvent
 
-from .. import look, zones
+from .. import look
 from ..account import Account, Kind, account
 from ..case import Case
 from ..finding import LIKELY, UNKNOWN, Reason
 from ..registry import cause
+from ..shortage import short
 from ..units import percent
 from .full import hit
 
@@ -42,10 +43,10 @@ def reclaim(event: OomEvent, case: Case) -> None:
         _charged(event, order, case)
     elif order:
         case.says(Reclaim.CONTIGUOUS, pages=1 << order, order=order)
-    zones.judge(event, case)
     found = account(event)
+    shortage = short(event)
     if found is not None:
-        _file_pages(found, case)
+        _file_pages(found, shortage is not None and shortage.elsewhere, case)
         _unevictable(found, case)
         if look.scope(event) == "memcg":
             _kernel(found, case)
@@ -66,7 +67,7 @@ def _charged(event: OomEvent, order: int, case: Case) -> None:
               room_kb=room if room is not None and room > 0 else None)
 
 
-def _file_pages(found: Account, case: Case) -> None:
+def _file_pages(found: Account, elsewhere: bool, case: Case) -> None:
     """Clean file pages can be dropped at once; dirty ones must be written first."""
     kb = found.details
     if "active_file_kb" not in kb or "inactive_file_kb" not in kb:
@@ -78,7 +79,7 @@ def _file_pages(found: Account, case: Case) -> None:
     case.says(Reclaim.FILE_PAGES, file_kb=files)
     case.knows(active_file_kb=kb["active_file_kb"], inactive_file_kb=kb["inactive_file_kb"], file_dirty_kb=dirty,
                file_writeback_kb=writeback)
-    if not found.total_kb or found.part(Kind.FREE) * 2 >= found.total_kb:
+    if not found.total_kb or found.part(Kind.FREE) * 2 >= found.total_kb or elsewhere:
         return
     if files * _FEW <= found.total_kb:
         case.means(Reclaim.NO_FILE_CACHE if files * 1000 <= found.total_kb else Reclaim.LITTLE_FILE_CACHE)

@@ -11,6 +11,7 @@ from ..account import Account, Kind, account
 from ..case import Case
 from ..finding import CERTAIN, LIKELY, UNKNOWN, Reason
 from ..registry import cause
+from ..shortage import short
 from .totalpages import no_swap_counted
 
 _FEW = 50  # as in reclaim
@@ -99,10 +100,20 @@ def _few(event: OomEvent) -> bool:
     return found.part(Kind.ANON, Kind.ANON_OR_SHMEM, Kind.SHMEM) * _FEW <= found.total_kb
 
 
+def _beside_the_point(event: OomEvent) -> bool:
+    """Were zones short that hold next to nothing that could go to swap?"""
+    shortage = short(event)
+    if shortage is None or not shortage.elsewhere or not shortage.managed_kb:
+        return False
+    return dict(shortage.parts()).get(Kind.ANON_OR_SHMEM, 0) * _FEW <= shortage.managed_kb
+
+
 def _machine(event: OomEvent, case: Case) -> None:
     found = account(event)
     if found is not None and found.total_kb and found.part(Kind.FREE) * 4 >= found.total_kb:
         return  # memory had not run out
+    if _beside_the_point(event):
+        return
     tail = event.report.meminfo.tail if event.report.meminfo is not None else {}
     total, free = tail.get("total_swap_kb"), tail.get("free_swap_kb")
     if total == 0:

@@ -115,6 +115,8 @@ PHRASES = {
                    "used {usage_kb:exact} and had no memory limit.",
     Full.USAGE_NOT_SHOWN: "{memcg.path:place|" + _A_CGROUP + "} was full. How much it used is not in the report.",
     Full.MACHINE: _machine,
+    Full.PART_OF_MACHINE: "The part of the machine's memory that this allocation could use was full. No cgroup's limit "
+                          "was hit.",
     Full.CPUSET: lambda facts: _nodes(facts, "cpuset"),
     Full.MEMPOLICY: lambda facts: _nodes(facts, "memory policy"),
     Full.LIMIT_LOWERED: "The limit is being lowered below what is in use. Nothing had to grow.",

@@ -11,7 +11,6 @@ from ..causes.swap import Swap
 from ..causes.thrashing import Thrashing
 from ..finding import Size
 from ..units import exact, human, plural, seconds
-from ..zones import Zones
 from .template import Facts, capitalised, word
 
 TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap", "thrashing": "before"}
@@ -100,16 +99,6 @@ def _mostly_free(facts: Facts) -> str:
     return "Most of it was free" + (f". Of what was used, most was {in_words(kind)}." if kind is not None else ".")
 
 
-def _largest_zone(facts: Facts) -> str:
-    said = f"Zone {facts['zone']}: free {human(facts['free_kb'])}"
-    if "barred_kb" in facts:
-        said += f" ({human(facts['barred_kb'])} of it not for this allocation: high-atomic or CMA)"
-    said += f", min watermark {human(facts['min_kb'])}"
-    if "lowmem_reserve_kb" in facts:
-        said += f", and {human(facts['lowmem_reserve_kb'])} reserved from it (lowmem_reserve)"
-    return said + "."
-
-
 def _effort(facts: Facts) -> str:
     attempts, scanned, got = (facts.get(f"reclaim.{name}")
                               for name in ("attempts", "scanned_pages", "reclaimed_pages"))
@@ -139,16 +128,6 @@ PHRASES = {
                                   f"{in_words(facts['largest'])}.",
     Filled.COUNTERS_MISSING: "What most of it is cannot be told: other counters are not in the source.",
     Filled.BY: _by,
-    Zones.LARGEST: _largest_zone,
-    Zones.ALL_LOW: "Every zone that it could use was below its min watermark or reserve.",
-    Zones.FRAGMENTED: "Memory was free but in pieces: no zone above its watermark had {order:block} in one piece "
-                      "(order {order}).",
-    Zones.ABOVE_WHEN_PRINTED: "Zone {zones_above} was above its min watermark when this was printed, which is after "
-                              "the decision.",
-    Zones.FREE_ELSEWHERE: "{free_elsewhere_kb:size} was free in zone {zones_elsewhere}, above zone {highest_zone}, "
-                          "the highest that this allocation may use.",
-    Zones.NONE_USABLE: "The nodes have only zone {zones_listed}, and this allocation may use zones up to "
-                       "{highest_zone}. Whatever was free in them was not for it.",
     Reclaim.NOT_SHOWN: "What could have been reclaimed is not in the source.",
     Reclaim.CONTIGUOUS: "{pages} contiguous pages were asked for (order {order}).",
     Reclaim.CHARGED_AT_ONCE: "{asked_kb:size} were to be charged at once[, and {room_kb:size} were left below the "

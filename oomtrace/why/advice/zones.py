@@ -1,0 +1,53 @@
+"""Zones: what to do where memory was free that an allocation could not use."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from oomtrace.model import OomEvent
+
+from .. import look
+from ..causes.zones import Zones
+from ..finding import Reason, Statement, facts
+from ..registry import Cases, advice
+from ..shortage import Shortage, short
+
+
+class Unusable(Reason):
+    LOWMEM = "lowmem"
+    ZONE = "zone"
+    NODE = "node"
+    COMPACT = "compact"
+    BOOST = "boost"
+    MIN = "min"
+
+
+@advice("zones", 8)
+def kept_out(event: OomEvent, cases: Cases) -> Optional[Statement]:
+    """Memory in other zones, on other nodes, or in pieces."""
+    shortage = short(event)
+    if shortage is None or "zones" not in cases:
+        return None
+    elsewhere = tuple(dict.fromkeys(verdict.zone.name for verdict in shortage.others))
+    if shortage.kind == Shortage.LOWMEM:
+        reason = Unusable.LOWMEM if "HighMem" in elsewhere else Unusable.ZONE
+        return Statement(reason, facts(zones_elsewhere=elsewhere))
+    if shortage.kind == Shortage.NODE:
+        pid = event.report.trigger.pid
+        return Statement(Unusable.NODE, facts(trigger=look.trigger(event), trigger_pid="PID" if pid is None else pid,
+                                              nodes_full=", ".join(map(str, shortage.nodes))))
+    if shortage.kind == Shortage.FRAGMENTED:
+        return Statement(Unusable.COMPACT, facts(block_kb=look.page_kb(event) << (look.order(event) or 0)))
+    return None
+
+
+@advice("zones", 9)
+def watermarks(event: OomEvent, cases: Cases) -> Optional[Statement]:
+    """Min watermarks that are larger than need be."""
+    case = cases.get("zones")
+    if case is None:
+        return None
+    if case.has(Zones.MIN_LARGE):
+        return Statement(Unusable.MIN, facts(zones_managed_kb=case.value("zones_managed_kb"),
+                                             min_all_kb=case.value("min_all_kb")))
+    return Statement(Unusable.BOOST) if case.has(Zones.BOOSTED) else None
