@@ -16,7 +16,6 @@ from ..causes.reclaim import Reclaim
 from ..causes.together import Together
 from ..finding import Reason, Statement, facts
 from ..registry import Cases, advice
-from ..zones import Zones
 
 
 class Remedies(Reason):
@@ -24,8 +23,6 @@ class Remedies(Reason):
     KILLED_WHILE_FREE = "killed_while_free"
     LIMIT_LOWERED = "limit_lowered"
     BPF_POLICY = "bpf_policy"
-    FRAGMENTATION = "fragmentation"
-    FREE_ELSEWHERE = "free_elsewhere"
     CPUSET = "cpuset"
     MEMPOLICY = "mempolicy"
     DIRTY = "dirty"
@@ -75,25 +72,6 @@ def disabled(event: OomEvent, cases: Cases) -> Optional[Statement]:
     if event.trace.wait is None or event.trace.wait.over:
         return None
     return Statement(Remedies.ALLOW_KILLS, facts(memcg__path=look.full_path(event)))
-
-
-@advice("reclaim", 5)
-def fragmentation(event: OomEvent, cases: Cases) -> Optional[Statement]:
-    """Free memory in pieces."""
-    if not _has(cases, "reclaim", Zones.FRAGMENTED):
-        return None
-    order = look.order(event) or 0
-    return Statement(Remedies.FRAGMENTATION, facts(order=order, asked_kb=look.page_kb(event) << order))
-
-
-@advice("reclaim", 6)
-def elsewhere(event: OomEvent, cases: Cases) -> Optional[Statement]:
-    """Memory that was free where the allocation must not go."""
-    if not _has(cases, "reclaim", Zones.FREE_ELSEWHERE):
-        return None
-    case = cases["reclaim"]
-    return Statement(Remedies.FREE_ELSEWHERE, facts(free_elsewhere_kb=case.value("free_elsewhere_kb"),
-                                                    highest_zone=case.value("highest_zone")))
 
 
 @advice("full", 7)

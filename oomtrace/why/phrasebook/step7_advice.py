@@ -26,12 +26,6 @@ PHRASES = {
                             "or stop something first)[; {usage_kb:size} were in use].",
     Remedies.BPF_POLICY: "Look at the BPF program that decides (bpftool prog, bpftool struct_ops): its policy, not a "
                          "limit, is to be changed.",
-    Remedies.FRAGMENTATION: "Raise vm.min_free_kbytes or vm.watermark_scale_factor, so that larger blocks stay free, "
-                            "and see /proc/buddyinfo. `echo 1 >/proc/sys/vm/compact_memory` joins free pages now. Or "
-                            "make the caller ask for less than {asked_kb:size} in one piece.",
-    Remedies.FREE_ELSEWHERE: "{free_elsewhere_kb:size} were free above zone {highest_zone}. Only a 64-bit kernel makes "
-                             "that usable for the kernel itself; until then lower what takes zone {highest_zone} "
-                             "(/proc/slabinfo, /proc/zoneinfo).",
     Remedies.CPUSET: "Add nodes to cpuset.mems[ of cpuset {cpuset}], which allows only node {nodes|?}, or move tasks "
                      "to another cpuset.",
     Remedies.MEMPOLICY: "Bind to more nodes than {nodes|these}, or prefer them instead (numactl --preferred): a strict "
