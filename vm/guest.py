@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Union
 
 from .cpio import Archive
+from .matrix import SYSTEMD_VARIANTS
 from .spec import RunSpec
 
 SCRIPTS = Path(__file__).resolve().parent / "guest"
@@ -35,7 +36,7 @@ def config(spec: RunSpec, token: str) -> str:
     """Variables that harness.sh reads."""
     variables = {
         "VM_CGROUP": spec.cgroup,
-        "VM_INIT": "systemd" if spec.variant == "systemd" else "",
+        "VM_INIT": "systemd" if spec.variant in SYSTEMD_VARIANTS else "",
         "VM_SWAP": "1" if spec.swap else "",
         "VM_END": "\\000" + end_text(token),
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import initrd
 from .errors import STATUS_USAGE, VmError
-from .matrix import VARIANTS, Kernel
+from .matrix import SYSTEMD_VARIANTS, VARIANTS, Kernel
 
 FORMAT = 1
 """Raise it when the code that builds an image changes what comes out of the same data."""
@@ -21,6 +21,7 @@ FORMAT = 1
 PACKAGES = ("python3-bpfcc", "python3-click", "python3-yaml", "kmod", "procps", "util-linux", "busybox-static")
 BENCH_PACKAGES = ("bpfcc-tools", "bpftrace")
 SYSTEMD_PACKAGES = ("systemd-sysv",)
+PACKAGING_PACKAGES = ("rpm", "podman", "crun", "conmon", "netavark", "ca-certificates")
 
 EXCLUDED = (
     "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/lintian/*",
@@ -81,8 +82,10 @@ class Recipe:
         packages = [*PACKAGES, self.kernel.kernel_package + at_suite]
         if self.variant == "bench":
             packages += [*BENCH_PACKAGES, self.kernel.headers_package + at_suite]
-        if self.variant == "systemd":
+        if self.variant in SYSTEMD_VARIANTS:
             packages += SYSTEMD_PACKAGES
+        if self.variant == "packages":
+            packages += PACKAGING_PACKAGES
         return packages
 
     def mmdebstrap(self, root: Path, mirror: str, keyring: Path, apt_options: Sequence[str]) -> list[str]:

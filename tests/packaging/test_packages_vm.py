@@ -91,3 +91,15 @@ def test_rpm_package(tmp_path: Path) -> None:
         "upgrade: restarted", "captures: 2, service: active, enabled", "removed: inactive, captures: 2", "left: ",
     ):
         assert line in lines
+
+
+@pytest.mark.vm
+@pytest.mark.long
+def test_container(pyz: Path) -> None:
+    packaging = ROOT / "packaging"
+    lines = _in_guest("guest_container.sh", "packages", pyz, packaging / "Containerfile",
+                      packaging / "oomtrace-container.service")
+    for line in ("image: built", "captures: 1, service: active", "check in a container: 0", "stopped: 0 left"):
+        assert line in lines
+    assert "without what it must be given: 0" not in lines
+    assert any("reached its memory limit of 24.0 MiB" in line for line in lines)
