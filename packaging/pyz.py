@@ -1,4 +1,4 @@
-"""Makes ``oomtrace.pyz``: oomtrace, click and PyYAML in one file that any Python from 3.9 on runs.
+"""Makes ``oomtrace.pyz``: oomtrace, click, PyYAML and Jinja2 in one file that any Python from 3.9 on runs.
 
 ``python3 packaging/pyz.py TARGET``, with a Python that has pip. The same sources give the same bytes: members are
 sorted, have one date and one mode, and are stored as they are, since compressed bytes differ between versions of zlib.
@@ -7,6 +7,7 @@ sorted, have one date and one mode, and are stored as they are, since compressed
 from __future__ import annotations
 
 import configparser
+import io
 import subprocess
 import sys
 import tempfile
@@ -81,16 +82,17 @@ def _kept(name: str) -> Optional[str]:
 
 
 def write(target: Path, members: dict[str, bytes]) -> None:
-    """The archive, behind the line that lets a shell start it."""
+    """The archive, behind the line that lets a shell start it. Places in it are counted from its own beginning: so that
+    line may be exchanged for a longer or shorter one."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in sorted(members.items()):
+            information = zipfile.ZipInfo(name, _DATE)
+            information.create_system = 3  # Unix, wherever it is built
+            information.external_attr = _REGULAR_FILE << 16
+            archive.writestr(information, data)
     temporary = target.with_name(f".{target.name}.new")
-    with temporary.open("wb") as stream:
-        stream.write(b"#!/usr/bin/env python3\n")
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in sorted(members.items()):
-                information = zipfile.ZipInfo(name, _DATE)
-                information.create_system = 3  # Unix, wherever it is built
-                information.external_attr = _REGULAR_FILE << 16
-                archive.writestr(information, data)
+    temporary.write_bytes(b"#!/usr/bin/env python3\n" + packed.getvalue())
     temporary.chmod(0o755)
     temporary.replace(target)
 

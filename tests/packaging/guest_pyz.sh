@@ -11,8 +11,10 @@ oomtrace run --memory-max 32M --swap-max 0 --expect victim=tail --output /tmp/ke
 echo "run: $?"
 for start in first second; do
 	mkfifo /tmp/ready-$start
-	oomtrace --verbose --count 1 --timeout 120 --verify --ready-file /tmp/ready-$start >/tmp/$start 2>/tmp/$start.err &
+	begin=$(date +%s%N)
+	python3 /root/put/oomtrace.pyz --verbose --count 1 --timeout 120 --verify --ready-file /tmp/ready-$start >/tmp/$start 2>/tmp/$start.err &
 	read -r pid </tmp/ready-$start
+	echo "$start start: $((($(date +%s%N) - begin) / 1000000)) ms, $(grep VmHWM /proc/$pid/status | tr -s '\t ' ' ')"
 	mkdir -p /sys/fs/cgroup/victim
 	echo 32M >/sys/fs/cgroup/victim/memory.max
 	sh -c 'echo $$ >/sys/fs/cgroup/victim/cgroup.procs; exec adj0 tail /dev/zero'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import date, timedelta
 from pathlib import Path
 from typing import List, Tuple
 
@@ -25,7 +26,8 @@ def _tree(folder: Path, version: str) -> Path:
         shutil.copy2(ROOT / name, folder / name)
     (folder / "oomtrace" / "__init__.py").write_text(f'"""Newer."""\n\n__version__ = "{version}"\n')
     changes = (folder / "CHANGELOG.md").read_text()
-    (folder / "CHANGELOG.md").write_text(f"# Changelog\n\n## {version} (2026-01-01)\n\n- Newer.\n\n{changes}")
+    tomorrow = date.today() + timedelta(days=1)
+    (folder / "CHANGELOG.md").write_text(f"# Changelog\n\n## {version} ({tomorrow})\n\n- Newer.\n\n{changes}")
     return folder
 
 

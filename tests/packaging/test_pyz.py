@@ -15,7 +15,7 @@ from typing import Dict, Iterator, List, Tuple
 
 import pytest
 
-from oomtrace import errors
+from oomtrace import errors, service
 
 ROOT = Path(__file__).resolve().parents[2]
 START = ROOT / "packaging" / "start.py"
@@ -72,6 +72,8 @@ def test_commands_work_from_the_file_alone(pyz: Path, version: Tuple[int, int]) 
     assert len(json.loads(read.stdout)["events"]) == 1
     yaml = _run(version, str(pyz), "read", "--format", "yaml", str(CAPTURE))
     assert (yaml.returncode, yaml.stdout[:7]) == (0, "schema:")
+    page = _run(version, str(pyz), "read", "--format", "html", str(CAPTURE))
+    assert page.returncode == 0 and page.stdout.lower().startswith("<!doctype html>"), page.stderr
     modules = _run(version, "-c", IMPORT_ALL, str(pyz))
     assert modules.returncode == 0 and len(modules.stdout.splitlines()) > 100, modules.stderr
 
@@ -125,6 +127,20 @@ def test_it_starts_by_its_name(pyz: Path, tmp_path: Path) -> None:
     environment = {"PATH": f"{Path(PYTHONS[NEW[-1]]).parent}:/usr/bin:/bin"}
     done = subprocess.run([command, "--version"], env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("oomtrace ")
+
+
+@pytest.mark.parametrize("python", ["/p", "/usr/bin/python3", "/a/long/way/to/a/python3.14-of-its-own"])
+def test_a_service_names_the_python_that_made_it(
+    python: str, monkeypatch: pytest.MonkeyPatch, pyz: Path, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", python)
+        copied = service._for_this_python(pyz.read_bytes())
+    copy = tmp_path / "oomtrace"
+    copy.write_bytes(copied)
+    assert copied.startswith(f"#!{python}\n".encode())
+    done = subprocess.run([sys.executable, copy, "--version"], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("oomtrace "), done.stderr
 
 
 def test_licences_of_what_it_carries_are_in_it(pyz: Path) -> None:
