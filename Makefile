@@ -30,8 +30,10 @@ lint: $(VENV)/ready
 unit: $(VENV)/ready
 	$(VENV)/bin/pytest -m "not vm" -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
+# First what has two CPUs in its VM, then two VMs of one CPU at a time. The first part installs what both need.
 vm-test: $(VENV)/ready
-	$(VENV)/bin/pytest -m "vm and not long"
+	$(VENV)/bin/pytest -m "vm and not long and not one_cpu"
+	$(VENV)/bin/pytest -m "vm and not long and one_cpu" -n 2 --dist loadfile
 
 test-long: $(VENV)/ready
 	$(VENV)/bin/pytest -m "vm and long"

@@ -53,9 +53,11 @@ def _cases(said: str) -> Dict[str, Tuple[str, int]]:
 
 
 @pytest.mark.vm
+@pytest.mark.one_cpu
 @pytest.mark.parametrize("kernel", IN_TURN)
 def test_capabilities(kernel: str) -> None:
-    result = boot.check(boot.run(RunSpec(kernel=kernel, timeout=600, kept=image.kept_folder()), "echo\n" + SCRIPT))
+    spec = RunSpec(kernel=kernel, timeout=600, cpus=1, kept=image.kept_folder())
+    result = boot.check(boot.run(spec, "echo\n" + SCRIPT))
     said = result.stdout.decode()
     cases = _cases(said)
     root = json.loads(cases["root"][0])

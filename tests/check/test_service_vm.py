@@ -18,9 +18,10 @@ CAPABILITIES = sum(1 << number for number in (1, 21, 24, 34, 38, 39))
 
 
 @pytest.mark.vm
+@pytest.mark.one_cpu
 def test_service() -> None:
     (service,) = [block for block in pages.of("by") if block.page == "docs/service.md"]
-    spec = RunSpec(kernel="6.1", variant="systemd", timeout=600)
+    spec = RunSpec(kernel="6.1", variant="systemd", cpus=1, timeout=600)
     start, look = re.split(r"# … an OOM …\n", service.text)
     result = boot.check(boot.run(spec, ["sh", "tests/guest/service.sh", start, look]))
     said = result.stdout.decode("utf-8", "replace")

@@ -102,10 +102,11 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     calls += "export OOMTRACE_BTF=/nonexistent\n"
     calls += f"block one-shot-fails '' <<'END-OF-BLOCK'\n{pages.block('one-shot').text}END-OF-BLOCK\n"
     get += [(f"/tmp/block-one-shot-fails/{name}", out / "one-shot-fails" / name) for name in ("out", "err", "status")]
-    return boot.check(boot.run(RunSpec(timeout=900, get=get, kept=image.kept_folder()), SETTING + calls)), out
+    return boot.check(boot.run(RunSpec(timeout=900, cpus=1, get=get, kept=image.kept_folder()), SETTING + calls)), out
 
 
 @pytest.mark.vm
+@pytest.mark.one_cpu
 @pytest.mark.parametrize("block", pages.of("guest", "guest-ooms"), ids=lambda block: block.name)
 def test_in_a_guest(block: pages.Block, guest: tuple[Result, Path]) -> None:
     folder = guest[1] / block.name
@@ -125,6 +126,7 @@ def test_that_boots_vms(block: pages.Block) -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.one_cpu
 def test_the_one_shot_script_ends_where_no_trace_can_start(guest: tuple[Result, Path]) -> None:
     folder = guest[1] / "one-shot-fails"
     assert ((folder / "status").read_text(), (folder / "out").read_text()) == ("1\n", "")

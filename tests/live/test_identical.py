@@ -35,12 +35,13 @@ def test_memcg_oom_is_identical_with_programs_compiled_there(kernel: str) -> Non
 
 
 @pytest.mark.vm
+@pytest.mark.one_cpu
 def test_first_start_learns_from_btf_and_later_ones_from_what_was_kept() -> None:
     from vm import boot
     from vm.spec import RunSpec
 
     command = "ls /usr/src; for i in 1 2; do oomtrace -v --timeout 0.1; echo status $? >&2; done"
-    result = boot.run(RunSpec(kernel="6.1", timeout=300), command)
+    result = boot.run(RunSpec(kernel="6.1", cpus=1, timeout=300), command)
     said = result.stderr.decode()
     assert result.status == 0
     assert "linux-headers" not in result.stdout.decode(), "this guest should have no kernel headers"

@@ -10,6 +10,7 @@ from vm.spec import RunSpec
 
 
 @pytest.mark.vm
+@pytest.mark.one_cpu
 def test_scope_of_systemds() -> None:
-    spec = RunSpec(variant="systemd", timeout=400, kept=image.kept_folder())
+    spec = RunSpec(variant="systemd", cpus=1, timeout=400, kept=image.kept_folder())
     promises.kept(spec, "sh tests/repro/guest_delegation.sh")
