@@ -7,7 +7,7 @@ from typing import Dict, Tuple
 
 import pytest
 
-from vm import boot, image, matrix
+from vm import boot, matrix
 from vm.spec import RunSpec
 
 IN_TURN = [kernel if kernel == "6.1" else pytest.param(kernel, marks=pytest.mark.long) for kernel in matrix.names()]
@@ -18,7 +18,7 @@ chmod 755 /root
 oomtrace check --format json >/tmp/root.json; status=$?; echo "@ root"; echo "status $status"; cat /tmp/root.json
 echo "kprobes left: $(grep -c oom /sys/kernel/debug/kprobes/list)"
 # Compiled once is enough; but programs are taken from a folder of one's own only.
-cp -r "$OOMTRACE_CACHE" /tmp/cache && chown -R 1000:1000 /tmp/cache
+cp -r /var/cache/oomtrace /tmp/cache && chown -R 1000:1000 /tmp/cache
 as() {
     echo "@ $1"; shift
     capabilities=$1; shift
@@ -56,7 +56,7 @@ def _cases(said: str) -> Dict[str, Tuple[str, int]]:
 @pytest.mark.one_cpu
 @pytest.mark.parametrize("kernel", IN_TURN)
 def test_capabilities(kernel: str) -> None:
-    spec = RunSpec(kernel=kernel, timeout=600, cpus=1, kept=image.kept_folder())
+    spec = RunSpec(kernel=kernel, timeout=600, cpus=1)
     result = boot.check(boot.run(spec, "echo\n" + SCRIPT))
     said = result.stdout.decode()
     cases = _cases(said)

@@ -70,7 +70,7 @@ for seconds in 0.1 0.4 0.8 1.2 1.6; do # before it is ready, or about then
 	kill -TERM $!; wait $!; got=$?
 	case $got in 0 | 143) echo "ok early-$seconds" ;; *) echo "not ok early-$seconds: $got: $(tail -3 /tmp/err)" ;; esac
 done
-rm -r "$OOMTRACE_CACHE"
+rm -r /var/cache/oomtrace
 oomtrace --quiet >/tmp/out 2>/tmp/err &
 sleep 4 # it compiles
 kill -TERM $!; wait $!

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests import promises
-from vm import image
 from vm.spec import RunSpec
 
 
@@ -13,4 +12,4 @@ from vm.spec import RunSpec
 @pytest.mark.one_cpu
 @pytest.mark.parametrize("kernel", ["5.10", pytest.param("6.12", marks=pytest.mark.long)])
 def test_trace_as_scripts_use_it(kernel: str) -> None:
-    promises.kept(RunSpec(kernel=kernel, cpus=1, timeout=500, kept=image.kept_folder()), "sh tests/cli/guest_trace.sh")
+    promises.kept(RunSpec(kernel=kernel, cpus=1, timeout=500), "sh tests/cli/guest_trace.sh")

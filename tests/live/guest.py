@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Tuple
 
-from vm import boot, image, matrix
+from vm import boot, matrix
 from vm.spec import RunSpec
 
 FOLDER = "/tmp/out"
@@ -32,11 +32,9 @@ class Traced:
 
 
 def trace(kernel: str, cgroup: str, command: str, timeout: float = 300, **wanted: Any) -> Traced:
-    """Boot (``wanted``: more of RunSpec), trace, run the shell command, and bring the results out. The programs are
-    those that an earlier boot of the kernel compiled, if there was one."""
+    """Boot (``wanted``: more of RunSpec), trace, run the shell command, and bring the results out."""
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
-        wanted.setdefault("kept", image.kept_folder())
         spec = RunSpec(kernel=kernel, cgroup=cgroup, timeout=timeout, get=[(FOLDER, here / "out")], **wanted)
         result = boot.run(spec, f"sh tests/guest/trace.sh {FOLDER} {command}")
         boot.check(result)

@@ -15,7 +15,7 @@ NO_BTF = {"OOMTRACE_BTF": "/nonexistent"}
 @pytest.mark.long  # not for its time, but for the image with the kernel's headers, which no other test wants
 def test_memcg_oom_is_identical_with_headers_in_place_of_btf() -> None:
     # Compiling the headers takes half a minute to three minutes where nothing but emulation is to be had.
-    traced = trace("6.1", "v2", MEMCG_OOM, timeout=900, variant="bench", environment=NO_BTF, kept=None)
+    traced = trace("6.1", "v2", MEMCG_OOM, timeout=900, variant="bench", environment=NO_BTF)
     theirs = kernel_lines(traced.kmsg)
     assert sum(b"invoked oom-killer" in line for line in theirs) == 1
     assert traced.ours.splitlines() == theirs

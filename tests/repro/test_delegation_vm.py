@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests import promises
-from vm import image
 from vm.spec import RunSpec
 
 
 @pytest.mark.vm
 @pytest.mark.one_cpu
 def test_scope_of_systemds() -> None:
-    spec = RunSpec(variant="systemd", cpus=1, timeout=400, kept=image.kept_folder())
+    spec = RunSpec(variant="systemd", cpus=1, timeout=400)
     promises.kept(spec, "sh tests/repro/guest_delegation.sh")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests import promises
-from vm import cells, image, matrix, scenario
+from vm import cells, matrix, scenario
 from vm.cells import Cell
 from vm.compare import Tally
 from vm.spec import RunSpec
@@ -52,4 +52,4 @@ def test_the_third_has_every_scenario_and_kernel() -> None:
 @pytest.mark.one_cpu
 @pytest.mark.parametrize("cgroup", ["v2", pytest.param("v1", marks=pytest.mark.long)])
 def test_run_as_scripts_use_it(cgroup: str) -> None:
-    promises.kept(RunSpec(cgroup=cgroup, cpus=1, timeout=900, kept=image.kept_folder()), "sh tests/repro/guest_run.sh")
+    promises.kept(RunSpec(cgroup=cgroup, cpus=1, timeout=900), "sh tests/repro/guest_run.sh")
