@@ -4,7 +4,8 @@
 # make shell  a prompt in a test VM that has this checkout
 # make dist   dist/oomtrace.pyz, one file that runs on any server; make deb, make rpm: packages
 # (more: README)
-.PHONY: demo shell test check test-long lint unit vm-test staying-alive programs fixtures readme man bench fidelity dist deb rpm clean
+.PHONY: demo shell test check test-long lint unit vm-test staying-alive programs fixtures readme man browser pictures bench
+.PHONY: fidelity dist deb rpm clean
 
 KERNEL ?= 6.1
 PYTHON ?= python3
@@ -27,8 +28,17 @@ lint: $(VENV)/ready
 	$(VENV)/bin/mypy oomtrace vm packaging/*.py
 
 # A test that hangs says where, and does not take an hour.
-unit: $(VENV)/ready
+unit: $(VENV)/ready browser
 	$(VENV)/bin/pytest -m "not vm" -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
+
+# Chromium and its driver, for the tests of pages, where they can be had; npm, which has the accessibility checker.
+browser:
+	@which chromium chromedriver npm >/dev/null || apt-get install -y -q --no-install-recommends \
+	  chromium chromium-driver npm fonts-dejavu-core || echo "no browser: the tests of pages in one are skipped"
+
+# Pictures of a page of each kind, in pictures/: to be looked at.
+pictures: $(VENV)/ready browser
+	$(VENV)/bin/python -m tests.page.pictures
 
 # First what has two CPUs in its VM, then two VMs of one CPU at a time. The first part installs what both need.
 vm-test: $(VENV)/ready

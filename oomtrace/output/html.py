@@ -17,17 +17,17 @@ class HtmlWriter(Writer):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._pages: list[page.Made] = []
+        self.pages: list[page.Made] = []
         self._outlines: list[OomEvent] = []
 
     def write_event(self, event: OomEvent) -> None:
         event = with_names(event)
         found = why.explain(event)
         data = json.dumps({"schema": SCHEMA, **entry(event, found)}, separators=(",", ":"))
-        self._pages.append(page.made(event, found, data))
+        self.pages.append(page.made(event, found, data))
         self._outlines.append(why.outline(event))
 
     def write_end(self, pattern: Optional[why.Pattern]) -> None:
-        if len(self._pages) > 1 and pattern is None:
+        if len(self.pages) > 1 and pattern is None:
             pattern = why.pattern(self._outlines)
-        self.put(page.document(self._pages, pattern))
+        self.put(page.document(self.pages, pattern))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Optional
 
@@ -19,6 +20,7 @@ from .svg import Mark, Segment, bar
 class Rung:
     """One level. ``who`` are the processes that stand on it, ``bounds`` its limit and protection in words."""
 
+    name: str
     path: str
     owner: Optional[str]
     usage: str
@@ -34,16 +36,18 @@ def ladder(case: Case) -> tuple[Rung, ...]:
     below: Optional[MemcgLevel] = None
     rungs: list[Rung] = []
     for level in levels:
-        rungs.append(_rung(case, level, below))
+        above = levels[len(rungs) + 1].path if len(rungs) + 1 < len(levels) else None
+        rungs.append(_rung(case, level, below, above))
         below = level
     return tuple(rungs)
 
 
-def _rung(case: Case, level: MemcgLevel, below: Optional[MemcgLevel]) -> Rung:
+def _rung(case: Case, level: MemcgLevel, below: Optional[MemcgLevel], above: Optional[str]) -> Rung:
     owner = names.owner(level.path)
     part = share(level.usage_kb, level.limit_kb) if level.usage_kb is not None else ""
     usage = "usage not known" if level.usage_kb is None else human(level.usage_kb) + (f" · {part}" if part else "")
     return Rung(
+        name=_name(level.path, above),
         path=level.path,
         owner=owner.text if owner is not None and owner.unit != level.path.rsplit("/", 1)[-1] else None,
         usage=usage,
@@ -52,6 +56,12 @@ def _rung(case: Case, level: MemcgLevel, below: Optional[MemcgLevel]) -> Rung:
         who=_who(case, level.path, below.path if below is not None else None),
         picture=_picture(level, below),
     )
+
+
+def _name(path: str, above: Optional[str]) -> str:
+    """The path from the level above on, long ids cut short."""
+    own = path[len(above):] if above and path.startswith(f"{above}/") else path
+    return re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1…", ("…" if own != path else "") + own)
 
 
 def _bounds(level: MemcgLevel) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,7 @@
 
 function timeline(section, events) {
   const data = section.dataset, first = +data.first, last = +data.last, tools = one(".tools", section);
-  const ticks = all(".ticks span", section), said = one("output", tools);
+  const groups = all(".ticks", section).map((group) => all("span", group)), ticks = groups[0], said = one("output", tools);
   let from = 0, to = 1;
   const label = (at) => {
     const span = (last - first) * (to - from);
@@ -28,7 +28,7 @@ function timeline(section, events) {
       dot.style.display = out ? "none" : "";
       seen += !out && !dot.closest("[hidden]");
     }
-    ticks.forEach((tick, i) => {
+    for (const group of groups) group.forEach((tick, i) => {
       tick.textContent = label(first + (last - first) * (from + (to - from) * i / Math.max(1, ticks.length - 1)));
     });
     const whole = from <= 0 && to >= 1;

@@ -15,7 +15,7 @@ from .case import Case, who
 from .svg import Segment, bar, per_cent, text
 
 _CHARGERS = 8
-_GAP = 0.055  # between the numbers on the axis, which are 16 pixels wide
+_GAP = 0.085  # between the numbers on the axis, which are 16 pixels wide
 _HEIGHT = 44
 
 

@@ -29,7 +29,7 @@ function table(element, around) {
 
   const value = (td, kind) => {
     if (!td.textContent && td.dataset.v === undefined) return null;
-    return td.dataset.v !== undefined ? +td.dataset.v : kind === "text" ? td.textContent : +td.textContent;
+    return td.dataset.v !== undefined ? +td.dataset.v : kind === "text" || kind === "path" ? td.textContent : +td.textContent;
   };
   async function load() {
     if (rows) return;
@@ -51,7 +51,7 @@ function table(element, around) {
     if (row.look) tr.className = row.look;
     row.values.forEach((value, i) => {
       const td = tr.insertCell();
-      if (kinds[i] !== "text") td.className = "n";
+      if (kinds[i] !== "text") td.className = kinds[i] === "path" ? "p" : "n";
       if (value !== null) td.textContent = kinds[i] === "kb" ? human(value) : value;
     });
     return tr;
@@ -88,10 +88,11 @@ function table(element, around) {
         return way * (typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y)));
       });
     }
-    waiting = found;
+    const groups = grouping && grouping.checked ? `, ${found.length} names` : "";
+    waiting = [...found];
     body.replaceChildren();
     more();
-    const groups = grouping && grouping.checked ? `, ${found.length} names` : "";
+    
     if (said) said.textContent = count === rows.length ? `${count} rows${groups}` : `${count} of ${rows.length} rows${groups}`;
   }
   function more() {
@@ -111,7 +112,7 @@ function table(element, around) {
     button.append(...th.childNodes);
     th.append(button);
     button.addEventListener("click", () => {
-      down = sorted === i ? !down : kinds[i] !== "text";
+      down = sorted === i ? !down : kinds[i] === "kb" || kinds[i] === "number";
       sorted = i;
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       th.setAttribute("aria-sort", down ? "descending" : "ascending");

@@ -39,6 +39,7 @@ class Pick:
     others: int
     exempt_others: int
     adjusted: bool
+    bonus: bool  # the superuser's, on older kernels
 
 
 def pick(case: Case) -> Optional[Pick]:
@@ -52,7 +53,8 @@ def pick(case: Case) -> Optional[Pick]:
     rows = [_candidate(case, str(place), row, whole) for place, row in shown]
     rows += [_candidate(case, "–", row, whole) for row in exempt[:_EXEMPT]]
     adjusted = any(row.oom_score_adj for _, row in shown)
-    return Pick(tuple(rows), len(able) - len(shown), max(0, len(exempt) - _EXEMPT), adjusted)
+    bonus = any(not row.oom_score_adj and (_points_kb(case, row) or 0) < _own_kb(row) for _, row in shown)
+    return Pick(tuple(rows), len(able) - len(shown), max(0, len(exempt) - _EXEMPT), adjusted, bonus)
 
 
 def _own_kb(row: Ranked) -> int:
@@ -99,5 +101,6 @@ def _segments(row: Ranked, own: int, points: Optional[int], whole: int) -> list[
         segments.append(Segment(own / whole, (points - own) / whole, "adj", said))
     elif points is not None and points < own:
         left = max(points, 0)
-        segments.append(Segment(left / whole, (own - left) / whole, "less", f"oom_score_adj takes {human(own - left)}"))
+        by = "oom_score_adj" if row.oom_score_adj else "the superuser's bonus"  # 3 %, up to 4.16 (d46078b28889)
+        segments.append(Segment(left / whole, (own - left) / whole, "less", f"{by} takes {human(own - left)}"))
     return segments

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from oomtrace.why import CERTAIN, Process, look
+from oomtrace.why import CERTAIN, Fact, Process, look
 
 from . import evidence
 from .case import Case
@@ -44,8 +44,13 @@ def steps(case: Case) -> tuple[Step, ...]:
         facts = tuple(
             Evidence(fact.name, "–" if fact.value is None else str(fact.value),
                      evidence.link(case.lines, finding, fact, pid))
-            for fact in finding.facts if not isinstance(fact.value, (Process, tuple))  # those are in the sentence
+            for fact in finding.facts if not _shown_elsewhere(fact)
         )
         sure = None if finding.confidence == CERTAIN else finding.confidence
         found.append(Step(number, finding.title, finding.sentence, finding.interpretation, sure, facts))
     return tuple(found)
+
+
+def _shown_elsewhere(fact: Fact) -> bool:
+    """Processes and lists are in the sentence, shares in the picture of what filled it."""
+    return isinstance(fact.value, (Process, tuple)) or fact.name.endswith(".percent")

@@ -64,8 +64,8 @@ def badges(case: Case) -> tuple[Badge, ...]:
     found += [Badge("time", when)] if when else []
     found.append(Badge("source", event.origin.source))
     missing = event.origin.missing
-    found.append(Badge("complete", f"incomplete: {', '.join(missing)} missing", "warn") if missing
-                 else Badge("complete", "complete"))
+    found.append(Badge("incomplete", f"{', '.join(missing)} missing", "warn") if missing
+                 else Badge("report", "complete"))
     if event.trace.records_lost:
         found.append(Badge("lost", plural(event.trace.records_lost, "record") + " lost", "warn"))
     return tuple(found)

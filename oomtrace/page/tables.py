@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from oomtrace.escape import escaped
 from oomtrace.model import Memcg, MemInfo, Task
+from oomtrace.why import look
 from oomtrace.why.units import human
 
 from .case import Case
@@ -23,7 +24,7 @@ Value = Union[int, str, None]
 
 @dataclass(frozen=True)
 class Column:
-    """``kind``: "text", "number", or "kb" for a size. ``hint`` says what a term of the kernel's means."""
+    """``kind``: "text", "path", "number", or "kb" for a size. ``hint`` says what a term of the kernel's means."""
 
     title: str
     kind: str
@@ -82,7 +83,11 @@ def _words(value: Value) -> str:
     return f"<td>{text(value)}</td>" if isinstance(value, str) else "<td></td>"
 
 
-_CELLS: dict[str, Callable[[Value], str]] = {"kb": _size, "number": _number, "text": _words}
+def _path(value: Value) -> str:
+    return f'<td class="p">{text(value)}</td>' if isinstance(value, str) else "<td></td>"
+
+
+_CELLS: dict[str, Callable[[Value], str]] = {"kb": _size, "number": _number, "text": _words, "path": _path}
 
 
 def tasks(case: Case) -> Optional[Table]:
@@ -94,6 +99,8 @@ def tasks(case: Case) -> Optional[Table]:
     ranked = {row.pid: row for row in case.found.ranking}
     notes = _notes(case)
     size = case.page_kb
+    full = (look.full_path(event) if case.is_memcg else None) or ""
+    one_place = len({task.memcg for task in found}) == 1
 
     def pages(value: Optional[int]) -> Optional[int]:
         return None if value is None else value * size
@@ -118,15 +125,23 @@ def tasks(case: Case) -> Optional[Table]:
         (Column("points", "number", "badness, in pages"),
          lambda task: ranked[task.pid].points if task.pid in ranked else None),
         (Column("uid", "number"), lambda task: task.uid),
-        (Column("memory cgroup", "text"), lambda task: task.memcg),
+        (Column("memory cgroup", "path"), lambda task: _below(task.memcg, full)),
         (Column("", "text"), note),
     ]
     largest = sorted(found, key=lambda task: -(task.rss_pages or 0))
     values = [[read(task) for task in largest] for _, read in columns]
-    kept = [number for number, column in enumerate(values) if any(value not in (None, "") for value in column)]
+    kept = [number for number, column in enumerate(values) if any(value not in (None, "") for value in column)
+            and not (one_place and columns[number][0].kind == "path")]
     looks = tuple(_look(case, task, notes) for task in largest)
     rows = tuple(zip(*(values[number] for number in kept)))
     return Table("tasks", tuple(columns[number][0] for number in kept), rows, looks, grouped=1)
+
+
+def _below(path: Optional[str], full: str) -> Optional[str]:
+    """A memcg's path, from the full one on if it is below that."""
+    if path is None or not full or not f"{path}/".startswith(f"{full}/"):
+        return path
+    return "…" + path[len(full):] if path != full else "the full one"
 
 
 def _notes(case: Case) -> dict[int, str]:

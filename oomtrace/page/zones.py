@@ -89,7 +89,7 @@ def _gauge(zone: Zone, able: bool, case: Case) -> Gauge:
 
 def _blocks(zone: Zone) -> Blocks:
     cells: list[tuple[str, int]] = []
-    for count, _, letters in zone.buddy:
+    for count, _, _ in zone.buddy:
         shade = 0 if not count else min(4, 1 + len(str(count)))
-        cells.append((f"{count}" + (f" {letters}" if letters and count else ""), shade))
+        cells.append((f"{count}", shade))
     return Blocks(_name(zone), tuple(cells))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from oomtrace import output, text, why
 from oomtrace.model import Growth, OomEvent, Task
+from oomtrace.output.html import HtmlWriter
+from oomtrace.page import document
 from oomtrace.wire import capture
 from tests.events import changed
 
@@ -116,3 +118,11 @@ def page(*events: OomEvent) -> str:
         writer.event(event)
     writer.finish(why.pattern(events) if len(events) > 1 else None)
     return stream.getvalue()
+
+
+def repeated(events: list[OomEvent], times: int) -> str:
+    """The page of many events, each made once: what counts is what the browser does with it."""
+    writer = HtmlWriter(io.StringIO())
+    for event in events:
+        writer.event(event)
+    return document(writer.pages * times, why.pattern(events * times))
