@@ -73,4 +73,5 @@ def command(words: Sequence[str]) -> str:
         "exec bash -i",
     ]
     script = "\n".join(lines)
-    return f"exec setsid --ctty --wait sh -c {shlex.quote(script)} <{CONSOLE} >{CONSOLE} 2>&1"
+    # The harness's shell starts commands in the background, so they ignore Ctrl-C: env takes that back.
+    return f"exec env --default-signal setsid --ctty --wait sh -c {shlex.quote(script)} <{CONSOLE} >{CONSOLE} 2>&1"

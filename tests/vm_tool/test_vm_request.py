@@ -166,7 +166,7 @@ def test_shell_needs_a_terminal_and_what_is_no_shell_a_command(
 
 def test_shell_runs_the_command_first() -> None:
     line = shell.command(["sh", "-c", "a 'b'"])
-    assert line.startswith("exec setsid ") and line.endswith("</dev/ttyS0 >/dev/ttyS0 2>&1")
+    assert line.startswith("exec env --default-signal setsid ") and line.endswith("</dev/ttyS0 >/dev/ttyS0 2>&1")
     (script,) = [word for word in shlex.split(line) if "\n" in word]
     assert "\nsh -c 'a '\"'\"'b'\"'\"''\n" in script and script.splitlines()[-1] == "exec bash -i"
     assert shell.command(["a; b"]).count("a; b") == 1 and "status" not in shell.command([])
