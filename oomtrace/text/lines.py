@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
 
-MAX_LINE = 1 << 20  # a longer line is no line of a log; it is skipped
+from .search import finder
+
+MAX_LINE = 1 << 20  # a longer line is an export's: it is read in pieces
 LOOK_BACK = 64 << 10  # before a place that is not a report's first line: the report's head may be missing
 _HEAD_BACK = 512  # before a first line: "callbacks suppressed", "Manual OOM execution"
 
-# Each line of _ANCHOR has one of these; bytes.find is ten times as fast as a regular expression of them all. The longer
-# they are, the faster it is, and the fewer lines have them that are no anchors.
+# Each line of _ANCHOR has one of these; to search for each is much faster than a regular expression of them all. The
+# longer they are, the faster it is, and the fewer lines have them that are no anchors.
 _NEEDLES = (b"oom-kill", b"_adj name", b"oom_reaper: ", b"oom_kill_process", b"out_of_memory", b"as a result of limit",
             b".oom.group set", b"Kill process ", b"Killed process ", b"Memory cgroup stats", b"ut of memory")
 _ANCHOR = re.compile(
@@ -68,23 +70,16 @@ class _Scanner:
         self._data = b""
         self._searched = 0  # up to here there is no anchor
         self._wanted = 0  # lines that begin before this are delivered in any case: an anchor is among them
-        self._skipping = False  # within a line that is too long
+        self._find = finder(self._data)
         self._ahead: Dict[bytes, int] = {}  # where each needle is next in _data
         self.number = 1  # of the line at the beginning of _data
 
     def feed(self, chunk: bytes, last: bool = False) -> Iterator[Line]:
         """The lines to read that end in ``chunk``; ``last``: the input is over."""
-        if self._skipping:
-            cut = chunk.find(b"\n")
-            if cut < 0:
-                return
-            self._skipping = False
-            self.number += 1
-            chunk = chunk[cut + 1:]
         self._data += chunk
-        self._ahead = {}
         if last and self._data and not self._data.endswith(b"\n"):
             self._data += b"\n"
+        self._find, self._ahead = finder(self._data), {}
         end = self._data.rfind(b"\n") + 1
         at = 0
         while at < end:
@@ -129,7 +124,7 @@ class _Scanner:
         """Where a needle is next; ``end`` if it is not there."""
         known = self._ahead.get(needle, -1)
         if known < at:
-            known = self._data.find(needle, at, end)
+            known = self._find(needle, at, end)
             self._ahead[needle] = known = end if known < 0 else known
         return known
 
@@ -143,5 +138,15 @@ class _Scanner:
         self._searched = max(0, self._searched - keep)
         self._wanted = 0
         if len(self._data) - (end - keep) > MAX_LINE:
-            self._data = self._data[: end - keep]
-            self._skipping = True
+            cut = _within(self._data, end - keep)
+            self._data = self._data[:cut] + b"\n" + self._data[cut:]
+
+
+def _within(data: bytes, start: int) -> int:
+    """Where to break a line that is too long: behind a string of JSON, an escaped line end or a blank, near its end."""
+    late = max(start + 1, len(data) - LOOK_BACK)
+    for word in (b'",', b"\\n", b" "):
+        found = data.rfind(word, late)
+        if found >= 0:
+            return found + len(word)
+    return len(data)

@@ -35,6 +35,8 @@ _EXPORT = re.compile(r"\s*MESSAGE=")
 _BINARY = "MESSAGE"  # alone on its line: the length in eight bytes and the text follow, because of newlines in it
 _LENGTH = 8
 _MOST = 1 << 16  # bytes of a message
+_BEHIND = 40  # characters behind a document that show whether it is one alone
+_LOGFMT_LENGTH = 8192
 _DEPTH = 24  # of what stands within one another
 _TELLING = ("invoked oom-killer", "Killed process ", "Kill process ", "oom-kill:constraint", "oom_reaper: ")
 _ENDS = re.compile("\r\n|\n|\r")
@@ -112,12 +114,12 @@ class Structure:
         if begun is None:
             return None
         try:
-            value, _ = _DECODER.raw_decode(line, begun.start())
+            value, end = _DECODER.raw_decode(line, begun.start())
         except (ValueError, RecursionError):
-            found = list(_tokens(line[begun.start():]))
+            value, end = None, 0
+        if not isinstance(value, (dict, list)) or line[end: end + _BEHIND].strip(" \t,;)]}"):  # a part of one
+            found = list(_tokens(line))
             return self._chosen(found) if found else None
-        if not isinstance(value, (dict, list)):
-            return None
         return self._chosen(list(_strings(value, (), _DEPTH)))
 
     def _part(self, line: str) -> Optional[List[Record]]:
@@ -128,7 +130,7 @@ class Structure:
             text = _decoded(text) if text is not None else alone.group("single").replace("''", "'")
             key = alone.group("key") or alone.group("bare") or ""
             return self._chosen([_Found((key,), text)])
-        if "=" in line and _LOGFMT.search(line):
+        if "=" in line and len(line) < _LOGFMT_LENGTH and _LOGFMT.search(line):
             pair = _PAIR.search(line)
             if pair is not None:
                 return self._chosen([_Found(("msg",), _decoded(pair.group(1)))])
