@@ -47,6 +47,7 @@ class Joiner:
         self._marked: Optional[Stripped] = None  # the last line with a prefix
         self._indent = 0  # of lines without prefix
         self._shift = 0  # of lines behind their prefix
+        self._quoted = False  # was the last line that was not blank?
         self._paged_at: Set[int] = set()  # widths at which a pager cut lines
         self._wrapping = Wrapping()
         self._strange: Optional[Strange] = None
@@ -78,8 +79,10 @@ class Joiner:
         """A mark of somebody who left lines out, or of a pager that cut the line; records in which newlines are
         escaped."""
         text = stripped.text
-        if len(text) < _MARK and is_elision(text) and not _MIPS_WORDS.match(text) and not self._quote(stripped):
+        if len(line) < _MARK and self._is_mark(line, text):
             return self.flush() + [Logical(number, text, stripped, True, elided=True)]
+        if text:
+            self._quoted = ">" in stripped.prefix
         if text.endswith((">", "\u2026")) or "\u2026" in text:
             shown = self._paged(line, text)
             if shown is not None:
@@ -112,9 +115,11 @@ class Joiner:
             return self._take(_Piece(number, strange or stripped, strange is None))
         return self._take(_Piece(number, stripped, bare))
 
-    def _quote(self, stripped: Stripped) -> bool:
-        """Is it a blank line of a text that is quoted?"""
-        return not stripped.text.strip(QUOTES) and self._marked is not None and ">" in self._marked.prefix
+    def _is_mark(self, line: str, text: str) -> bool:
+        """Does the line say that others were left out? Not a blank one of a text that is quoted."""
+        if not text:
+            return ">" in line and not line.strip(QUOTES) and not self._quoted
+        return is_elision(text) and not _MIPS_WORDS.match(text)
 
     def _paged(self, line: str, text: str) -> Optional[str]:
         """What is there of a line that a pager cut at the width of a terminal, and marked so. None: it is none."""

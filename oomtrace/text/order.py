@@ -6,20 +6,20 @@ Records pass at once. Only when a log shows that it runs backwards, those of a r
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple
 
 from .prefix import QUOTES, strip
 
 _DECIDED = 8  # pairs of records in the right order: what follows of this place needs no look
 _BACKWARDS = 3  # pairs in the other order, and none in the right one
 _HELD = 20000  # records
-_AFTER_FIRST = 3  # records that may stand before a report's first line
 _KERNEL = re.compile(r"\[ *(\d+\.\d{3,9})\]")
 _WALL = re.compile(r"\d\d:\d\d:\d\d(?:[.,]\d+)?")
 _DIGITS = re.compile(r"\d+")
 _KILLED = re.compile(r"Killed process (\d+)[ ,]")
 _BEFORE_KILLED = re.compile(r"oom-kill:constraint=.*,pid=(\d+),|: [Kk]ill process (\d+) \(")
 _FIRST = " invoked oom-killer: "
+_BEFORE_FIRST = re.compile(r"Manual OOM execution|oom_kill_process: \d+ callbacks")
 _RECORD_HEAD = re.compile(r"(?:anon \d+|active_anon:\d+ .*)$")  # of a record with newlines
 
 
@@ -37,7 +37,7 @@ class Order:
         self.backwards = False
         self._recent: List[Unit] = []  # since the beginning of the place, until it is decided
         self._held: List[Unit] = []
-        self._left: Optional[int] = None  # records to take after the report's first line
+        self._first = False  # is the report's first line held?
         self.begin()
 
     def begin(self) -> None:
@@ -93,19 +93,16 @@ class Order:
     def hold(self, unit: Unit) -> None:
         """Keeps a record of a log that runs backwards."""
         self._held.append(unit)
-        if self._left is not None:
-            self._left -= 1
-        elif any(_FIRST in line for line in unit.lines):
-            self._left = _AFTER_FIRST
+        self._first = self._first or any(_FIRST in line for line in unit.lines)
 
-    @property
-    def complete(self) -> bool:
-        """Is the report there whose records are held?"""
-        return (self._left is not None and self._left <= 0) or len(self._held) >= _HELD
+    def complete_before(self, unit: Unit) -> bool:
+        """Is the report there whose records are held, and this one of another?"""
+        before = self._first and not any(_FIRST in line or _BEFORE_FIRST.search(line) for line in unit.lines)
+        return before or len(self._held) >= _HELD
 
     def release(self) -> List[Unit]:
         """What is held, in the order in which it was written."""
-        held, self._held, self._left = self._held, [], None
+        held, self._held, self._first = self._held, [], False
         return _turned(held)
 
 

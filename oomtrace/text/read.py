@@ -140,11 +140,11 @@ class Reader:
             self._joiner.flush()
             self._open = [report for report in self._open if report.number < self._begun]
         elif order.backwards:
+            if order.complete_before(unit):
+                self._released()
             order.hold(unit)
         else:
             self._told(unit)
-        if order.backwards and order.complete:
-            self._released()
 
     def _released(self) -> None:
         if not self._order.holding:

@@ -24,7 +24,8 @@ _START = re.compile(r'[\[{]\s*(?:"|\'|[\[{]\s*["\'\[{])')  # of a document
 _BEFORE = 200  # characters that may stand before it
 # One member or one element of a document that is printed on many lines.
 _ALONE = re.compile(r"""\s*(?:-\ )?(?:"(?P<key>[^"\\]{1,80})"\s*:\s*|(?P<bare>[\w.@-]{1,80})\s*:\s+)?
-                        (?:"(?P<text>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.|'')*)')\s*[,\]}]*\s*$""", re.VERBOSE)
+                        [bur]?(?:"(?P<text>(?:[^"\\]|\\.)*)"
+                        |'(?P<single>(?:[^'\\]|\\.|'')*)')\s*[,\]}]*\s*$""", re.VERBOSE)
 _MEMBER = re.compile(r'\s*"[^"\\]{1,80}"\s*:')
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?' r"|(?<![\w\\])'((?:[^'\\]|\\.)*)'(\s*:)?")
 _PAIR = re.compile(r'(?<![\w"])(?:msg|message|log|line|MESSAGE|text)="((?:[^"\\]|\\.)*)"')
@@ -147,10 +148,8 @@ class Structure:
                 kept = [one for one in found if one.path and one.path[-1] == key]
                 if kept:
                     break
-        texts: List[str] = []
-        for one in kept:
-            if not (texts and one.text == texts[-1] and len(kept) <= 4):  # the same under two keys of a record
-                texts.append(one.text)
+        texts = [one.text for one, before in zip(kept, [_Found((), ""), *kept])
+                 if one.text != before.text or one.path == before.path]  # not the same under two keys of a record
         return [_ENDS.split(text.rstrip("\r\n")) for text in texts if not text.isdigit()]
 
 

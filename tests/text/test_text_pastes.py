@@ -1,0 +1,182 @@
+"""A whole report in the forms in which people paste it: what is read is the same in each."""
+
+from __future__ import annotations
+
+import html
+import json
+import quopri
+import re
+from typing import Callable, Dict, List
+
+import pytest
+from text_corpus import OTHER, SEED, SEED_TEXT, events, kernel_text
+
+LINES = SEED.splitlines()
+TEXTS = SEED_TEXT.splitlines()
+
+
+def each(form: Callable[[str], str]) -> Callable[[List[str]], str]:
+    """Something made of every line."""
+    return lambda lines: "".join(form(line) + "\n" for line in lines)
+
+
+def coloured(escape: str) -> Callable[[List[str]], str]:
+    return each(lambda line: f"{escape}[32m{line[:15]}{escape}[0m{escape}[1;31m{line[15:]}{escape}[m")
+
+
+def _loki(lines: List[str]) -> str:
+    return json.dumps({"status": "success", "data": {"resultType": "streams", "result": [
+        {"stream": {"job": "x"}, "values": [[str(10**18 + at), line] for at, line in enumerate(lines)]}]}})
+
+
+def _elastic(lines: List[str]) -> str:
+    return json.dumps({"hits": {"total": 9, "hits": [
+        {"_id": "a", "_source": {"@timestamp": "2026-01-02T03:04:05Z", "host": {"name": "n"}, "message": line,
+                                 "event": {"original": line}}} for line in lines]}})
+
+
+def _quoted(lines: List[str]) -> str:
+    head = "From: a@example.org\nContent-Transfer-Encoding: quoted-printable\n\n"
+    return head + quopri.encodestring("\n".join(lines).encode()).decode() + "\n"
+
+
+def _newest_first(form: Callable[[List[str]], str]) -> Callable[[List[str]], str]:
+    return lambda lines: form(lines[::-1])
+
+
+PASTES: Dict[str, Callable[[List[str]], str]] = {
+    **{f"colours, {escape!r}": coloured(escape)
+       for escape in ("\x1b", "\\x1b", "\\033", "\\e", "#033", "^[", "\\u001b", "\\u001B", "\u241b", "")},
+    "html": lambda lines: "<html><body><pre>\n" + html.escape("\n".join(lines)) + "\n</pre></body></html>\n",
+    "html, entities twice": lambda lines: html.escape(html.escape("\n".join(lines))) + "\n",
+    "html, breaks": lambda lines: "<p>" + "<br />".join(map(html.escape, lines)) + "</p>\n",
+    "html, an element each": each(lambda line: f"<div class='l'><span>{html.escape(line)}</span></div>"),
+    "html, a table": lambda lines: "<table>" + "".join(
+        f"<tr><td>{at}</td><td><code>{html.escape(line)}</code></td></tr>\n" for at, line in enumerate(lines)
+    ) + "</table>\n",
+    "markdown, a table": lambda lines: "| n | line |\n|---|:--|\n" + "".join(
+        f"| {at} | {line} |\n" for at, line in enumerate(lines)),
+    "markdown, code in a table": lambda lines: "| line | n |\n|---|---|\n" + "".join(
+        f"| `{line}` | {at} |\n" for at, line in enumerate(lines)),
+    "psql": lambda lines: " id | message\n----+--------\n" + "".join(
+        f" | {at} | {line} |\n" for at, line in enumerate(lines)),
+    "a fence": lambda lines: "It was killed:\n```\n" + "\n".join(lines) + "\n```\nWhy?\n",
+    "a list": each(lambda line: f"- `{line}`"),
+    "quoted-printable": _quoted,
+    "one line": lambda lines: "   ".join(lines) + "\n",
+    "one line, one blank": lambda lines: " ".join(lines) + "\n",
+    "one line, nothing between": lambda lines: "".join(lines) + "\n",
+    "line ends escaped": lambda lines: "\\n".join(lines) + "\n",
+    "line ends escaped, Windows": lambda lines: "\\r\\n".join(lines) + "\n",
+    "python's list": lambda lines: repr(lines) + "\n",
+    "python's bytes": lambda lines: repr("\n".join(lines).encode()) + "\n",
+    "json, a body": lambda lines: json.dumps({"id": 1, "body": "```\r\n" + "\r\n".join(lines) + "\r\n```"}) + "\n",
+    "json, pretty body": lambda lines: json.dumps({"id": 1, "body": "\n".join(lines)}, indent=2) + "\n",
+    "json, unknown keys": each(lambda line: json.dumps({"ts": 1.5, "lvl": "warn", "m": {"txt": line}})),
+    "json in json": each(lambda line: json.dumps({"log": json.dumps({"payload": line}), "stream": "stderr"})),
+    "json, an array": lambda lines: json.dumps({"stdout_lines": lines, "rc": 0, "cmd": ["dmesg"]}) + "\n",
+    "json, a pretty array": lambda lines: json.dumps({"stdout_lines": lines, "rc": 0, "cmd": ["dmesg"]}, indent=4),
+    "ansible": lambda lines: "ok: [host] => " + json.dumps({"r": {"stdout": "\n".join(lines), "stdout_lines": lines}},
+                                                           indent=4) + "\n",
+    "json, cut": lambda lines: json.dumps({"a": {"lines": [*lines, "more"]}})[:-9] + "\n",
+    "loki": _loki,
+    "loki, newest first": _newest_first(_loki),
+    "elastic": _elastic,
+    "elastic, newest first": _newest_first(_elastic),
+    "cloudwatch": lambda lines: json.dumps({"events": [
+        {"timestamp": 1, "message": line, "ingestionTime": 2} for line in lines], "nextToken": "x"}) + "\n",
+    "fluentd": each(lambda line: '2026-01-02 03:04:05.000000000 +0000 kmsg: ' + json.dumps({"message": line})),
+    "logfmt": each(lambda line: f'ts=2026-01-02T03:04:05Z level=warn msg={json.dumps(line)} unit=kernel'),
+    "yaml": each(lambda line: f"- message: {json.dumps(line)}"),
+    "logcli": each(lambda line: f'2026-01-02T03:04:05Z {{host="n", job="j"}} {line}'),
+    "newest first": _newest_first(each(str)),
+    "syslog, newest first": _newest_first(each(lambda line: f"Jan  2 03:04:05 node kernel: {line}")),
+    "twice": each(lambda line: f"{line}\n{line}"),
+    "thrice": each(lambda line: f"{line}\n{line}\n{line}"),
+    "two rules": each(lambda line: f"Jan  2 03:04:05 n kernel: {line}\nJan  2 03:04:05 n kernel: {line}"),
+    "console and syslog": each(lambda line: f"{line}\nJan  2 03:04:05 n kernel: {line}"),
+    "the log twice": lambda lines: each(str)(lines) + "x\n" * 300 + each(str)(lines),
+    "the log twice, at once": lambda lines: each(str)(lines) + each(str)(lines),
+    "in two forms": lambda lines: each(str)(lines) + each(lambda line: f"Jan  2 03:04:05 n kernel: {line}")(lines),
+    "f5": each(lambda line: f"Jan  2 03:04:05 node1 warning kernel: {line}"),
+    "f5, err": each(lambda line: f"Jan  2 03:04:05 slot1/node1 err kernel: {line}"),
+    "juniper": each(lambda line: f"Jan  2 03:04:05.123  router re0 kernel: {line}"),
+    "cisco": each(lambda line: f"2026 Jan  2 03:04:05 switch %KERN-4-SYSTEM_MSG: {line} - kernel"),
+    "synology": each(lambda line: f"2026-01-02T03:04:05+01:00 nas kernel: {line}"),
+    "checkpoint": each(lambda line: f"Jan  2 03:04:05 2026 fw kernel:{line}"),
+    "klogd": each(lambda line: f"Jan  2 03:04:05 box klogd: {line}"),
+    "août": each(lambda line: f"août 02 03:04:05 nœud kernel: {line}"),
+    "févr., bytes": each(lambda line: f"f\udce9vr. 02 03:04:05 n kernel: {line}"),
+    "no time": each(lambda line: line[15:]),
+    "no time, host": each(lambda line: "node1 kernel: " + line[15:]),
+}
+
+
+@pytest.mark.parametrize("form", PASTES)
+def test_paste(form: str) -> None:
+    event, = events(PASTES[form](LINES).encode("utf-8", "surrogateescape"))
+    assert kernel_text(event) == SEED_TEXT
+    assert event.origin.missing == ()
+    assert [line.text for line in event.origin.lines if line.row is None] == []
+
+
+@pytest.mark.parametrize("form", [name for name in PASTES if not name.startswith(("no time", "line ends", "python"))])
+def test_two_pastes(form: str) -> None:
+    """Two OOMs of a log are two in each form."""
+    lines = LINES + OTHER.splitlines()
+    assert [event.report.kills[0].pid for event in events(PASTES[form](lines).encode("utf-8", "surrogateescape"))] in (
+        [1399, 1400], [1400, 1399])
+
+
+MARKS = ["[...]", "...", "[…]", "<snip>", "(...snipped...)", "-- snip --", "--- 20 lines omitted ---", "```", ">",
+         "[ 120 more rows ]", "< ... skipped many similar lines ... >", "[cut]", "~~~", "# ..."]
+
+
+@pytest.mark.parametrize("form", ["stamped", "bare"])
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_mark_between_rows_means_that_a_part_is_missing(mark: str, form: str) -> None:
+    lines = LINES if form == "stamped" else TEXTS
+    event, = events("\n".join([*lines[:25], mark, *lines[25:]]) + "\n")
+    assert [task.comm for task in event.report.tasks or ()] == ["bash", "python"]
+    assert event.origin.missing == ("part of the task table",) and kernel_text(event) == SEED_TEXT
+    event, = events("\n".join([*lines[:9], mark, *lines[9:]]) + "\n")
+    assert event.origin.missing == ("part of the call trace",) and kernel_text(event) == SEED_TEXT
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 140])
+@pytest.mark.parametrize("mark", [">", "\u2026"])
+def test_lines_that_a_pager_cut(width: int, mark: str) -> None:
+    shown = "".join((line if len(line) <= width else line[: width - 1] + mark) + "\n" for line in LINES)
+    event, = events(shown)
+    assert event.report.trigger.comm == "python" and event.report.memcg is not None
+    assert [task.pid for task in event.report.tasks or ()] == [1243, 1399]
+    assert [kill.pid for kill in event.report.kills] == [1399]
+    assert "part of the memory cgroup statistics" in event.origin.missing
+
+
+TROUBLES = {
+    "lockup": ["watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [python:1399]", "Modules linked in: x y z"],
+    "oops": ["BUG: unable to handle page fault for address: 0000000000000008", "Oops: 0000 [#1] SMP"],
+    "hung task": ["INFO: task jbd2:123 blocked for more than 120 seconds."],
+    "nmi": ["Sending NMI from CPU 0 to CPUs 2:", "NMI backtrace for cpu 2"],
+    "no head": [],
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_trouble_amid_a_report_is_none_of_it(trouble: str) -> None:
+    inside = [*TROUBLES[trouble], "CPU: 6 PID: 1399 Comm: python Not tainted 3.10.0-693.21.1.el7.x86_64 #1",
+              "Call Trace:", " [<ffffffff816ae7c8>] dump_stack+0x19/0x1b", " [<ffffffff816a9b90>] dump_header+0x90/0x229",
+              " [<ffffffff811f5fc4>] out_of_memory+0x34/0x60"]
+    lines = [*LINES[:25], *(f"[  123.{at:06d}] {line}" for at, line in enumerate(inside)), *LINES[25:]]
+    event, = events("\n".join(lines) + "\n")
+    assert [line for line in kernel_text(event).splitlines() if line in TEXTS] == TEXTS
+    assert event.report.stack is not None and len(event.report.stack.entries) == 13
+
+
+@pytest.mark.parametrize("before", [
+    "Hi,", "---8<---", "```", "<pre>", "dmesg:", "Hello all", "$ dmesg", "~ # dmesg | tail"])
+def test_what_stands_before_a_report_is_no_part_of_a_name(before: str) -> None:
+    head = re.sub(r", order", ",\norder", TEXTS[0])
+    event, = events("\n".join([before, head, *TEXTS[1:]]) + "\n")
+    assert event.report.trigger.comm == "python" and event.report.trigger.order == 0
