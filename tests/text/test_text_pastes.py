@@ -166,7 +166,8 @@ TROUBLES = {
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_trouble_amid_a_report_is_none_of_it(trouble: str) -> None:
     inside = [*TROUBLES[trouble], "CPU: 6 PID: 1399 Comm: python Not tainted 3.10.0-693.21.1.el7.x86_64 #1",
-              "Call Trace:", " [<ffffffff816ae7c8>] dump_stack+0x19/0x1b", " [<ffffffff816a9b90>] dump_header+0x90/0x229",
+              "Call Trace:", " [<ffffffff816ae7c8>] dump_stack+0x19/0x1b",
+              " [<ffffffff816a9b90>] dump_header+0x90/0x229",
               " [<ffffffff811f5fc4>] out_of_memory+0x34/0x60"]
     lines = [*LINES[:25], *(f"[  123.{at:06d}] {line}" for at, line in enumerate(inside)), *LINES[25:]]
     event, = events("\n".join(lines) + "\n")
