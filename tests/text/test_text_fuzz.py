@@ -13,6 +13,8 @@ from typing import List
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_text_archive import FORMS as ARCHIVES
+from test_text_pastes import PASTES
 from text_corpus import ROOT, SEED, events, files, kernel_text, needs_corpus
 from text_forms import FORMS, records
 
@@ -56,6 +58,15 @@ def test_garbage(data: bytes) -> None:
 @_SLOW
 def test_lines_in_any_order(lines: List[str], junk: bytes) -> None:
     _check_or_damaged("".join(lines).encode() + junk)
+
+
+@given(st.sampled_from(sorted(PASTES)), st.lists(st.tuples(st.integers(0, 4000), st.binary(max_size=9)), max_size=6))
+@_SLOW
+def test_damaged_pastes(form: str, damage: "List[tuple[int, bytes]]") -> None:
+    data = bytearray(PASTES[form](SEED.splitlines()).encode("utf-8", "surrogateescape"))
+    for at, junk in damage:
+        data[at: at + len(junk)] = junk
+    _check_or_damaged(bytes(data))
 
 
 @needs_corpus
@@ -114,6 +125,10 @@ def _fuzzed(tmp_path: Path, seconds: int, **more: str) -> "subprocess.CompletedP
         lines += text(write(event, DIALECTS[name]), timestamps=True).splitlines(keepends=True)
     for at in range(0, len(lines), 4):  # few lines each: many runs
         (start / str(at)).write_text("".join(lines[at: at + 6]))
+    for number, form in enumerate(PASTES.values()):
+        (start / f"form {number}").write_bytes(form(SEED.splitlines()[25:]).encode("utf-8", "surrogateescape"))
+    for name, pack in ARCHIVES.items():
+        (start / f"archive {name.replace(' ', '')}").write_bytes(pack({"a": SEED.encode()[-300:]}))
     return subprocess.run(
         [sys.executable, str(Path(__file__).with_name("text_fuzz.py")), f"-max_total_time={seconds}", "-max_len=2000",
          "-timeout=20", "-rss_limit_mb=1024", f"-artifact_prefix={tmp_path}/", str(start)],
