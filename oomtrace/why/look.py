@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import wraps
 from typing import Callable, List, Optional, Tuple, TypeVar, Union
 
 from oomtrace.history import constraints, limits, releases
-from oomtrace.model import Exiting, Growth, Kill, OomEvent, PageCounter, Reap, Task, Unprinted, Verdict
+from oomtrace.model import Exiting, Growth, Kill, OomEvent, PageCounter, Reap, SlabCache, Task, Unprinted, Verdict
 
 from .finding import Process
 
@@ -116,6 +117,17 @@ def _of_victim(event: OomEvent) -> Optional[int]:
             if rest == 0 and size in limits.PAGE_SIZES_KB:
                 return size
     return None
+
+
+_SLAB_ROW = re.compile(r"(?:.*\] )?(\S+) +(\d+)KB +(\d+)KB\s*")
+
+
+def slab_caches(event: OomEvent) -> Tuple[SlabCache, ...]:
+    """The listed slab caches, the largest first. Rows whose blanks somebody has changed cannot be printed again byte
+    for byte, so that they are not in the model; their numbers count here all the same."""
+    unread = (_SLAB_ROW.fullmatch(line.text) for line in event.origin.lines if line.row is None and line.text)
+    found = [SlabCache(row[1], int(row[2]), int(row[3])) for row in unread if row] if event.report.slab else []
+    return tuple(sorted((*event.report.slab, *found), key=lambda cache: -cache.total_kb))
 
 
 def was_exiting(event: OomEvent) -> bool:

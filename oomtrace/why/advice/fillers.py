@@ -39,6 +39,8 @@ def tmpfs(event: OomEvent, cases: Cases) -> Optional[Statement]:
     victim = event.report.victim
     if victim is not None and (victim.shmem_rss_kb or 0) * 2 >= kb:
         return Statement(Fillers.SHARED_BUFFERS, facts(shmem_kb=kb, comm=victim.comm))
+    if found.biggest is not None and kb * 2 < found.biggest.kb:
+        return None
     return Statement(Fillers.TMPFS, facts(shmem_kb=kb, scope=look.scope(event)))
 
 
@@ -52,7 +54,7 @@ def kernel(event: OomEvent, cases: Cases) -> Optional[Statement]:
     kb = found.part(Kind.KERNEL) if memcg else found.part(Kind.SLAB_UNRECLAIMABLE, Kind.SLAB_RECLAIMABLE)
     if kb * 4 < found.total_kb:
         return None
-    caches = sorted(event.report.slab, key=lambda cache: -cache.total_kb)
+    caches = look.slab_caches(event)
     if caches and caches[0].name in _DEBUG and len(caches) > 1:
         largest, other = caches[:2]
         return Statement(Fillers.SLAB_DEBUG, facts(slab_kb=kb, cache=largest.name, cache_kb=largest.total_kb,

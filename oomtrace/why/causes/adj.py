@@ -28,7 +28,8 @@ def without_adj(event: OomEvent, case: Case) -> None:
         return
     if any(part in (Part.TASKS, Part.PART_OF_TASKS) for part in event.origin.missing):
         return  # who else there was is not known
-    if look.row_of(event, ranking.chosen.task.pid) is None:
+    chosen = look.chosen(event)
+    if chosen is None or chosen.pid is None or look.row_of(event, chosen.pid) is None and not ranking.reading.fits:
         return
     adjusted = [w for w in (*ranking.candidates, *ranking.exempt) if w.task.oom_score_adj]
     if not adjusted:

@@ -96,7 +96,7 @@ def _explains(event: OomEvent, rows: Tuple[Task, ...], held: int, whole: int, fo
     free = found.part(Kind.FREE) if found is not None else 0
     outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024
     if held * 4 < whole <= outside * 2:
-        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(found, outside))
+        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(event, found, outside))
         return
     anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
     anon_kb = found.part(Kind.ANON) if found is not None else 0
@@ -113,16 +113,19 @@ def _explains(event: OomEvent, rows: Tuple[Task, ...], held: int, whole: int, fo
     if held >= whole:
         case.means(Tasks.ALL_OF_IT, LIKELY)
     elif outside * 4 >= whole:
-        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(found, outside))
+        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(event, found, outside))
 
 
 _IN_NO_TASK = (Kind.KERNEL, Kind.FILE, Kind.SHMEM, Kind.SLAB_RECLAIMABLE, Kind.SLAB_UNRECLAIMABLE, Kind.UNEVICTABLE,
                Kind.RAMFS, Kind.HUGETLB, Kind.SOCK, Kind.SWAPCACHE, Kind.KERNEL_STACKS)
 
 
-def _outside(found: Optional[Account], outside: int) -> Optional[Tuple[Size, ...]]:
-    """The kinds of memory that it is, if what is counted of them makes up most of it."""
+def _outside(event: OomEvent, found: Optional[Account], outside: int) -> Optional[Tuple[Size, ...]]:
+    """The kinds of memory that it is, if what is counted of them makes up most of it. Shared memory that the victim
+    had mapped is in tasks."""
+    mapped = sum(kill.shmem_rss_kb or 0 for kill in event.report.kills[:1])
     parts = [part for part in found.parts if part.kind in _IN_NO_TASK and part.kb * 10 >= outside] if found else []
+    parts = [part for part in parts if part.kind is not Kind.SHMEM or mapped * 4 < part.kb]
     if sum(part.kb for part in parts) * 4 < outside * 3:
         return None
     return tuple(Size(part.kind, part.kb) for part in sorted(parts, key=lambda part: -part.kb))
