@@ -36,7 +36,10 @@ def explanation(found: Explanation, style: Style, width: int) -> str:
     """All of it, each line ended by a newline."""
     lines = [style("headline", line) for line in _wrapped(found.headline, width)] + [""]
     step = 0
+    incomplete = found.finding("missing") is not None
     for finding in found.findings:
+        if finding.reasons[0] in why.SILENT and len(finding.reasons) == 1 and (incomplete or finding.id == "achieved"):
+            continue
         number = str(finding.step) if finding.step != step and finding.step in range(1, 6) else " "
         step = finding.step
         lines += _finding(finding, number, found, style, width)

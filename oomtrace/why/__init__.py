@@ -11,7 +11,12 @@ from oomtrace.model import OomEvent
 from . import phrasebook
 from .account import Kind, amounts
 from .case import Case
+from .causes.achieved import Achieved
+from .causes.charging import Charging
+from .causes.filled import Filled
 from .causes.pick import Pick
+from .causes.reclaim import Reclaim
+from .causes.tasks import Tasks
 from .finding import (
     CERTAIN,
     LIKELY,
@@ -35,8 +40,8 @@ from .registry import causes as all_causes
 from .registry import rules
 
 __all__ = [
-    "ALARMS", "CERTAIN", "IDS", "LIKELY", "REASONS", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding", "Group",
-    "Kind", "Pattern", "Process", "Ranked", "Reason", "Size", "Statement", "Suggestion", "Value", "explain",
+    "ALARMS", "CERTAIN", "IDS", "LIKELY", "REASONS", "SILENT", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding",
+    "Group", "Kind", "Pattern", "Process", "Ranked", "Reason", "Size", "Statement", "Suggestion", "Value", "explain",
     "outline", "pattern",
 ]
 
@@ -46,6 +51,11 @@ REASONS: Mapping[str, Type[Reason]] = {cause.id: cause.reasons for cause in all_
 
 # What contradicts the report's own numbers.
 ALARMS: Tuple[Reason, ...] = (Pick.DISAGREES, Pick.CONTRADICTS_TABLE)
+
+# What says only that a part is missing, which "incomplete" has said already. People need not read it again.
+SILENT: Tuple[Reason, ...] = (
+    Achieved.NOT_SHOWN, Charging.NOT_SHOWN, Filled.NO_MEMINFO, Filled.NO_STATISTICS, Reclaim.NOT_SHOWN, Tasks.NOT_SHOWN,
+)
 
 MOST_SUGGESTIONS = 3
 

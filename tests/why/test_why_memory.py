@@ -438,7 +438,7 @@ def test_shared_pages_count_for_each() -> None:
     assert reasons(memcg2(rows), "tasks") == ["listed", "more_than_all"]
     counted = tuple(replace(row, rss_anon_pages=row.rss_pages) for row in rows)
     assert reasons(memcg2(counted), "tasks") == ["listed", "more_than_all"]
-    assert reasons(memcg2(rows), "together") == ["same_name"]
+    assert reasons(memcg2(rows), "together") == ["same_name_at_most"]
     assert advice(memcg2(rows))[:2] == ["together: same_name", "filled: raise_for_all"]
 
 

@@ -22,7 +22,7 @@ def values(finding: Finding) -> Dict[str, Any]:
 
 def test_a_manager_understands_the_headline() -> None:
     assert why.explain(seed()).headline == (
-        "/foo reached its memory limit of 1.0 GiB, almost all of it anonymous memory; "
+        "/foo reached its memory limit of 1.0 GiB, almost all of it allocated by processes (anonymous memory); "
         "the kernel killed python (1399), which held 1.0 GiB."
     )
 

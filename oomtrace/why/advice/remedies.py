@@ -13,7 +13,6 @@ from ..causes.earlier import Earlier
 from ..causes.full import Full
 from ..causes.killed import Killed
 from ..causes.reclaim import Reclaim
-from ..causes.together import Together
 from ..finding import Reason, Statement, facts
 from ..registry import Cases, advice
 
@@ -144,8 +143,6 @@ def no_counter(event: OomEvent, cases: Cases) -> Optional[Statement]:
 def same_name(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """Many processes of one name."""
     case = cases["together"]
-    if not case.has(Together.SAME_NAME):
-        return None
     kb, number = case.value("same_name_kb"), case.value("processes")
     each = kb // number if isinstance(kb, int) and isinstance(number, int) else None
     return Statement(Remedies.SAME_NAME, facts(comm=case.value("comm"), processes=number, each_kb=each,

@@ -24,7 +24,7 @@ def frees(event: OomEvent, case: Case) -> None:
     """Shared memory stays as long as others have it, or its file is there. A victim that held little cannot help."""
     kills = {kill.pid: kill for kill in event.report.kills}.values()
     held = sum(look.held_kb(kill) or 0 for kill in kills)
-    if not held or look.was_exiting(event):
+    if not held or look.was_exiting(event) or look.scope(event) == "sysrq":
         return
     shared = sum(kill.shmem_rss_kb or 0 for kill in kills)
     if shared * 4 >= held:

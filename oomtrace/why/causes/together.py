@@ -18,6 +18,7 @@ _MANY = 4
 
 class Together(Reason):
     SAME_NAME = "same_name"
+    SAME_NAME_AT_MOST = "same_name_at_most"  # shared pages are counted for each
 
 
 @cause("together", step=4, place=2, reasons=Together)
@@ -36,5 +37,6 @@ def together(event: OomEvent, case: Case) -> None:
     largest = max(look.rss_kb(event, task) for task in rows if task.comm == comm)
     if number[comm] < _MANY or kb * 4 < found.total_kb or kb < 3 * largest:
         return
-    case.says(Together.SAME_NAME, comm=comm, processes=number[comm], same_name_kb=kb,
-              same_name_percent=percent(kb, found.total_kb))
+    counted = all(task.rss_anon_pages is not None for task in rows)  # else shared pages count for each
+    case.says(Together.SAME_NAME if counted else Together.SAME_NAME_AT_MOST, comm=comm, processes=number[comm],
+              same_name_kb=kb, same_name_percent=percent(kb, found.total_kb))

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from ..headline import Headline
+from ..kinds import Kind
 from ..units import human
 from .step1_full import LIMITS
 from .step3_memory import in_words
 from .template import Facts, fill
+
+# For somebody who does not know the kernel.
+_PLAIN = {
+    Kind.ANON: "allocated by processes (anonymous memory)",
+    Kind.ANON_OR_SHMEM: "allocated by processes, or files on tmpfs",
+    Kind.FILE: "cached files (page cache)",
+    Kind.FILE_OR_SHMEM: "cached files, or files on tmpfs",
+    Kind.SHMEM: "files on tmpfs and shared memory",
+    Kind.KERNEL: "the kernel's own memory",
+    Kind.SLAB: "the kernel's own objects (slab)",
+    Kind.SLAB_UNRECLAIMABLE: "the kernel's own objects (slab)",
+    Kind.SLAB_RECLAIMABLE: "the kernel's own caches (slab)",
+    Kind.UNEVICTABLE: "locked or otherwise unevictable",
+}
 
 
 def _memcg(facts: Facts) -> str:
@@ -23,8 +38,8 @@ def _unusable(facts: Facts) -> str:
 
 
 def _filled_by(facts: Facts) -> str:
-    part = facts["filler_percent"]
-    return f", {'almost all' if part >= 95 else f'{part} %'} of it {in_words(facts['filler'])}"
+    part, filler = facts["filler_percent"], facts["filler"]
+    return f", {'almost all' if part >= 95 else f'{part} %'} of it {_PLAIN.get(filler) or in_words(filler)}"
 
 
 PHRASES = {

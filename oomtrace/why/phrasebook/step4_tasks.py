@@ -41,6 +41,8 @@ def _in_no_task(facts: Facts) -> str:
 
 
 PHRASES = {
+    Together.SAME_NAME_AT_MOST: "{processes} processes named {comm} hold {same_name_kb:size} together, shared pages "
+                                "counted for each.",
     Together.SAME_NAME: "{processes} processes named {comm} hold {same_name_kb:size} together, "
                         "{same_name_percent:percent} of it.",
     Tasks.NOT_SHOWN: "The task table is not in the source. Who holds the memory is unknown.",

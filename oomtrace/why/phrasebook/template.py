@@ -116,7 +116,7 @@ FORMS: Dict[str, Callable[[Any, str], str]] = {
     "": lambda value, _: plain(value),
     "size": lambda kb, _: units.human(kb),
     "exact": lambda kb, _: units.exact(kb),
-    "percent": lambda value, _: f"{value:.1f} %",
+    "percent": lambda value, _: f"{value:.1f} %" if value else "under 0.1 %",
     "seconds": lambda ns, _: units.seconds(ns),
     "plural": _plural,
     "place": lambda path, _: names.described(path),
