@@ -166,6 +166,8 @@ def call_site(event: OomEvent) -> Optional[CallSite]:
             # A zeroed page is a new one: a copy, or what comes from swap, is written over.
             zeroed = "__GFP_ZERO" in (event.report.trigger.gfp_flags or "")
             return CallSite(Site.ANON_FAULT if zeroed else Site.ANON_FAULT_OF_SOME_KIND, caller, call)
+    if _zeroed_fault(event, chain):
+        return CallSite(Site.ANON_FAULT, next(name for name in chain if name in _FAULT_HANDLERS), call)
     for table in _TABLES:
         for function in chain:
             if function in table:
@@ -174,6 +176,15 @@ def call_site(event: OomEvent) -> Optional[CallSite]:
     if not chain and _faulted(event):
         return CallSite(Site.FAULT, "page_fault")
     return CallSite(Site.SYSTEM_CALL, chain[-1], call) if call is not None else None
+
+
+def _zeroed_fault(event: OomEvent, chain: List[str]) -> bool:
+    """A movable, zeroed page within a fault is a new anonymous one, whatever faulted: what is read into the page cache
+    is not zeroed. A fault on tmpfs is zeroed too, and known by its own functions."""
+    flags = event.report.trigger.gfp_flags or ""
+    if "__GFP_ZERO" not in flags or "HIGHUSER_MOVABLE" not in flags or _FAULT_HANDLERS.isdisjoint(chain):
+        return False
+    return not any(name.startswith(("shmem_", "hugetlb_", "do_huge_pmd", "do_anonymous_page")) for name in chain)
 
 
 def _faulted(event: OomEvent) -> bool:

@@ -46,8 +46,7 @@ def headline(event: OomEvent) -> Tuple[Statement, ...]:
         return (_waiting(event, event.trace.wait),)
     if event.trace.failure is not None:
         return Statement(Headline.CHARGE_FAILED, facts(trigger=look.trigger(event))), _full(event)
-    of = _of(event)
-    return (_full(event), *((of,) if of is not None else ()), _end(event))
+    return (_full(event), *_of(event), _end(event))
 
 
 def _waiting(event: OomEvent, wait: Wait) -> Statement:
@@ -113,19 +112,20 @@ def _listed(nodes: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(nodes)))
 
 
-def _of(event: OomEvent) -> Optional[Statement]:
-    """What most of it was, if one kind is more than half."""
+def _of(event: OomEvent) -> Tuple[Statement, ...]:
+    """What most of it was, if one kind is more than half; and what no counter has, if that is more than a tenth."""
     found, shortage = account(event), short(event)
     if shortage is not None and shortage.kind != Shortage.ALL_LOW:
-        return None  # said with what was short
-    if look.scope(event) == "sysrq" or found is None or not found.total_kb:
-        return None
+        return ()  # said with what was short
+    if look.scope(event) == "sysrq" or lost_context(event) or found is None or not found.total_kb:
+        return ()
     top, left = found.biggest, found.left_kb or 0
-    if left * 10 >= found.total_kb and (top is None or left > top.kb):
-        return Statement(Headline.NOT_ACCOUNTED, facts(left_kb=left, left_percent=100 * left // found.total_kb))
-    if top is None or top.kb * 2 < found.total_kb:
-        return None
-    return Statement(Headline.FILLED_BY, facts(filler=top.kind, filler_percent=100 * top.kb // found.total_kb))
+    unknown = Statement(Headline.NOT_ACCOUNTED, facts(left_kb=left, left_percent=100 * left // found.total_kb))
+    also = (unknown,) if left * 10 >= found.total_kb else ()
+    if top is None or left > top.kb or top.kb * 2 < found.total_kb:
+        return also
+    filled = Statement(Headline.FILLED_BY, facts(filler=top.kind, filler_percent=100 * top.kb // found.total_kb))
+    return (filled, *also)
 
 
 def _shared_kb(victim: Kill) -> Optional[int]:

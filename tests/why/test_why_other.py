@@ -45,6 +45,17 @@ def test_call_site(functions: str, site: Site, system_call: Optional[str]) -> No
     assert found is not None and (found.site, found.system_call) == (site, system_call)
 
 
+def test_a_zeroed_page_is_not_of_the_page_cache() -> None:
+    """read(2) into memory that is touched for the first time: the fault is within the read."""
+    chain = stack("mem_cgroup_newpage_charge", "handle_mm_fault", "file_read_actor", "do_generic_file_read")
+    flags = replace(machine_wide().report.trigger, gfp_flags="GFP_HIGHUSER_MOVABLE|__GFP_ZERO")
+    assert fact(changed(machine_wide(), stack=chain, trigger=flags), "charging", "site") is Site.ANON_FAULT
+    nested = stack("try_charge", "__do_fault", "handle_mm_fault", "file_read_actor", "do_generic_file_read")
+    assert fact(changed(machine_wide(), stack=nested, trigger=flags), "charging", "site") is Site.ANON_FAULT
+    unzeroed = replace(flags, gfp_flags="GFP_HIGHUSER_MOVABLE")
+    assert fact(changed(machine_wide(), stack=nested, trigger=unzeroed), "charging", "site") is Site.FILE_READ
+
+
 def test_guesses_of_the_kernel_do_not_count() -> None:
     frames = (Frame("shmem_write_begin", reliable=False), Frame("do_anonymous_page"))
     assert call_site(changed(seed(), stack=Stack(frames))) == CallSite(Site.ANON_FAULT, "do_anonymous_page")
@@ -216,3 +227,37 @@ def test_any_part_may_be_absent(cut: int) -> None:
     for event in (seed(), memcg2(), machine_wide()):
         explanation = why.explain(changed(event, **parts[cut]))
         assert explanation.headline.endswith(".")
+
+
+def test_the_asker_was_killed_before() -> None:
+    """The same process asks again, by an OOM that is a minute or more away it is another matter."""
+    first = at(memcg2(), 10, 1000)
+    again, later = (changed(at(machine_wide(), second, 9), trigger=replace(first.report.trigger, pid=11, comm="hog"))
+                    for second in (11, 200))
+    before = (why.outline(first),)
+    assert fact(changed(again), "charging", "trigger") == why.Process(11, "hog")
+    said = [why.explain(event, before).finding("earlier") for event in (again, later)]
+    assert said[0] is not None and str(said[0].reason) == "asker_was_killed" and said[1] is None
+    assert why.explain(again).finding("earlier") is None
+
+
+def test_what_was_read_back() -> None:
+    """workingset_refault counts pages: three times what the memcg may hold."""
+    pages = 3 * 48 * 256
+    event = memcg2(workingset_refault_file=pages, workingset_refault_anon=0, pgscan=1000, pgsteal=50)
+    assert reasons(event, "thrashing") == ["read_back", "reclaim_in_vain", "thrashed"]
+    assert (fact(event, "thrashing", "times"), fact(event, "thrashing", "refault_kb")) == (3, pages * 4)
+    assert why.explain(memcg2(workingset_refault_file=pages // 3)).finding("thrashing") is None
+
+
+def test_a_kill_that_cannot_help() -> None:
+    small = changed(memcg2(), kills=(Kill(11, "hog", anon_rss_kb=1000, file_rss_kb=0, shmem_rss_kb=0),))
+    assert reasons(small, "frees") == ["little"]
+    shared = changed(memcg2(), kills=(Kill(11, "hog", anon_rss_kb=30000, file_rss_kb=0, shmem_rss_kb=15000),))
+    assert (reasons(shared, "frees"), fact(shared, "frees", "frees_kb")) == (["less_what_is_shared"], 30000)
+    assert why.explain(memcg2()).finding("frees") is None
+
+
+def test_a_headline_names_what_no_counter_has() -> None:
+    said = why.explain(memcg2(anon=30 << 20)).headline_reasons
+    assert [reason.value for reason in said] == ["memcg", "filled_by", "not_accounted", "killed"]

@@ -39,21 +39,24 @@ def elsewhere(event: OomEvent, cases: Cases) -> Optional[Statement]:
 @advice("filled", 70)
 def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """What the full memcg would have needed at least: its usage and what was in swap."""
-    path, found, top = look.full_path(event), account(event), largest(event)
-    if look.scope(event) != "memcg" or path is None or found is None or not found.total_kb or top is None:
+    path, found, memcg = look.full_path(event), account(event), event.report.memcg
+    if look.scope(event) != "memcg" or path is None or found is None or not found.total_kb or declared_by_bpf(event):
         return None
-    memcg = event.report.memcg
-    swap = memcg.swap.usage_kb if memcg is not None and memcg.swap is not None else found.details.get("swap_kb")
     main = found.biggest
     if main is None or main.kind != Kind.ANON or main.kb * 4 < found.total_kb:
         return None
+    swap = memcg.swap.usage_kb if memcg is not None and memcg.swap is not None else found.details.get("swap_kb")
     swap = max(0, (swap or 0) - found.part(Kind.SWAPCACHE))  # which is in the usage, too
-    if declared_by_bpf(event):
+    rows, top, victim = event.report.tasks or (), largest(event), event.report.victim
+    if top is not None:
+        one = look.who(top) if 2 * (top.rss_pages or 0) >= sum(task.rss_pages or 0 for task in rows) else None
+    else:
+        half = victim is not None and (look.held_kb(victim) or 0) * 2 >= found.total_kb
+        one = look.who(victim) if victim is not None and half else None
+    if one is None and not rows:
         return None
-    rows = event.report.tasks or ()
-    alone = 2 * (top.rss_pages or 0) >= sum(task.rss_pages or 0 for task in rows)
-    return Statement(Limits.RAISE_FOR_ONE if alone else Limits.RAISE_FOR_ALL, facts(
-        memcg__path=path, need_kb=found.total_kb + swap, task=look.who(top), tasks=len(rows),
+    return Statement(Limits.RAISE_FOR_ONE if one is not None else Limits.RAISE_FOR_ALL, facts(
+        memcg__path=path, need_kb=found.total_kb + swap, task=one, tasks=len(rows) or None,
     ))
 
 

@@ -102,7 +102,7 @@ def _explains(event: OomEvent, rows: Tuple[Task, ...], held: int, whole: int, fo
     anon_kb = found.part(Kind.ANON) if found is not None else 0
     if anon_kb and len(anon_rows) == len(rows):
         anon = sum(anon_rows) * look.page_kb(event)
-        beside = whole - free - anon
+        beside = whole - free - anon - sum(task.pgtables_bytes or 0 for task in rows) // 1024
         if anon * 20 > anon_kb * 21:
             case.means(Tasks.ANON_MORE_THAN_ALL, scope=scope, tasks_anon_kb=anon, anon_kb=anon_kb)
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .. import names
 from ..causes.failed import Failed
 from ..causes.killed import Killed
-from ..units import plural
 from .template import Facts
 
 TITLES = {"killed": "killed", "failed": "failed"}
@@ -32,8 +31,10 @@ def _group(facts: Facts) -> str:
     path = facts["oom_group"]
     where = "the full cgroup" if path == facts.get("memcg.path") else names.described(path)
     where = "the victim's cgroup" if path == facts.get("victim_memcg") != facts.get("memcg.path") else where
-    were = plural(facts["processes"], "process was killed", "processes were killed")
-    return f"memory.oom.group is set for {where}, so that {were} together."
+    number = facts["processes"]
+    if number == 1:
+        return f"memory.oom.group is set for {where}: all in it die together. One kill is in the source."
+    return f"memory.oom.group is set for {where}, so that {number} processes were killed together."
 
 
 PHRASES = {

@@ -51,7 +51,7 @@ PHRASES = {
                                      + " {rss_kb:exact}[, {rss_percent:percent} of it]"
                                      + (". The largest: {largest:list}." if facts["tasks"] > 1 else
                                         ": {largest:and}."), facts),
-    Tasks.PAGETABLES: "Their page tables take {pgtables_kb:exact}.",
+    Tasks.PAGETABLES: "Page tables take {pgtables_kb:exact}.",
     Tasks.SWAPPED_OUT: "Beside that, {swapents_kb:exact} are in swap.",
     Tasks.NOT_COMPLETE: "The table is not complete.",
     Tasks.MORE_THAN_ALL: _more_than_all,

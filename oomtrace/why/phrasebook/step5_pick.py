@@ -85,7 +85,7 @@ PHRASES = {
     Pick.VERSION_UNKNOWN: _cannot("the kernel's version is not known"),
     Pick.NO_ROW: _cannot("the task table has no row of it"),
     Pick.COLUMNS_MISSING: _cannot("its row lacks columns that count"),
-    Pick.LIMIT_UNKNOWN: _cannot("oom_score_adj counts in parts of the limit, which is not in the source"),
+    Pick.LIMIT_UNKNOWN: _cannot("oom_score_adj counts in parts of all memory, whose size is not in the source"),
     Pick.POINTS: _points,
     Pick.ONLY_CANDIDATE: "No other task is listed that could be chosen.",
     Pick.TIE: "{rival} has as many. Both have the most of {candidates:plural listed_candidate}.",
