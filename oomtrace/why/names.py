@@ -1,14 +1,22 @@
-"""Whose a memory cgroup is, from its path alone: containers, pods, systemd units, LXC, virtual machines."""
+"""Whose a memory cgroup is, from its path alone: containers, virtual machines, pods, batch jobs, systemd units,
+applications of a user.
+
+What runs in a container has cgroups as a machine has: ``/lxc/703/ns/system.slice/app.service`` is a service of
+container 703, and the host has none of that name. So a path is read from its root: a container, a virtual machine or
+a job encloses what is below it.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Callable, Dict, List, Match, Optional, Pattern, Tuple
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Callable, Match, NamedTuple, Optional, Pattern, Tuple
 
 _ID = r"(?P<id>[0-9a-f]{64}|[0-9a-f]{32}-\d+|[0-9a-f]{12,63})"
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _UID = r"(?P<uid>[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})"
-_RUNTIMES: Dict[str, str] = {
+_RUNTIMES = {
     "docker": "docker",
     "cri-containerd": "containerd",
     "containerd": "containerd",
@@ -16,11 +24,16 @@ _RUNTIMES: Dict[str, str] = {
     "crio": "CRI-O",
     "libpod": "podman",
 }
+_ENCLOSING = frozenset(("container", "VM", "job", "step"))
+_UNITS = frozenset(("service", "scope", "slice", "socket", "mount", "swap"))
 
 
 @dataclass(frozen=True)
 class Owner:
-    """What a path says. ``kind``: "container", "pod", "QoS class", "service", "scope", "slice", "VM", "cgroup", …"""
+    """What a path says. ``kind``: "container", "VM", "pod", "job", "service", "scope", "session", "application", …
+
+    What encloses it gives the rest: of a service in a container, ``unit`` is its own, ``container_id`` the container's.
+    """
 
     kind: str
     text: str  # for a sentence: "container 0123456789ab (docker)"
@@ -29,6 +42,42 @@ class Owner:
     pod_uid: Optional[str] = None
     qos: Optional[str] = None
     unit: Optional[str] = None
+    enclosed: bool = False  # by a container, a virtual machine or a job
+
+    def within(self, outer: Optional["Owner"]) -> "Owner":
+        """The same as a part of what encloses it."""
+        if outer is None:
+            return self
+        inner = "in" if self.kind in ("container", "VM", "pod", "job") else "of"
+        return replace(
+            self, text=f"{self.text} {inner} {outer.text}", runtime=self.runtime or outer.runtime,
+            container_id=self.container_id or outer.container_id, pod_uid=self.pod_uid or outer.pod_uid,
+            qos=self.qos or outer.qos, enclosed=True,
+        )
+
+
+class Place(NamedTuple):
+    """Where a level stands: the levels above it, up to what encloses it, and the pod that they name."""
+
+    above: Tuple[str, ...]
+    pod: Optional[str]
+    qos: Optional[str]
+
+    @property
+    def parent(self) -> str:
+        return self.above[-1] if self.above else ""
+
+    def below(self, pattern: str) -> bool:
+        """Is a level above of that name?"""
+        return any(re.fullmatch(pattern, part) for part in self.above)
+
+    @property
+    def of_user(self) -> str:
+        """ " of user 1000" below the slice or the service manager of a user."""
+        found = [re.fullmatch(r"user-(\d+)\.slice|user@(\d+)\.service|(\d+)\.user|uid_(\d+)", part)
+                 for part in self.above]
+        users = [match[match.lastindex or 0] for match in found if match]
+        return f" of user {users[-1]}" if users else ""
 
 
 def unescape(unit: str) -> str:
@@ -36,21 +85,32 @@ def unescape(unit: str) -> str:
     return re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), unit)
 
 
+@lru_cache(maxsize=512)
 def owner(path: str) -> Optional[Owner]:
     """Who the cgroup at ``path`` belongs to, None if the path does not say. The deepest level that says it counts."""
-    parts = [part for part in path.split("/") if part]
-    pod, qos = _pod(parts)
-    for number in range(len(parts) - 1, -1, -1):
-        above = parts[:number]
-        for pattern, make in _RULES:
-            match = pattern.fullmatch(parts[number])
-            found = make(match, above, pod, qos) if match else None
-            if found is not None:
-                return found
+    parts = tuple(part for part in path.split("/") if part)
+    found = outer = None
+    begin = 0  # the first level within what encloses it
+    for number, part in enumerate(parts):
+        own = _named(part, Place(parts[begin:number], *_pod(parts[begin:number + 1])))
+        if own is None:
+            continue
+        found = own.within(outer)
+        if own.kind in _ENCLOSING:
+            outer, begin = found, number + 1
+    return found
+
+
+def _named(part: str, place: Place) -> Optional[Owner]:
+    for pattern, make in _RULES:
+        match = pattern.fullmatch(part)
+        found = make(match, place) if match else None
+        if found is not None:
+            return found
     return None
 
 
-def _pod(parts: List[str]) -> Tuple[Optional[str], Optional[str]]:
+def _pod(parts: Tuple[str, ...]) -> Tuple[Optional[str], Optional[str]]:
     """The pod's uid and its QoS class, wherever in the path they stand (kubelet, pkg/kubelet/cm)."""
     uid = qos = None
     kube = False
@@ -69,45 +129,50 @@ def _pod(parts: List[str]) -> Tuple[Optional[str], Optional[str]]:
 
 
 _POD = re.compile(rf"(?:(?:kubelet-)?kubepods-(?:burstable-|besteffort-)?)?pod{_UID}(?:\.slice)?(?=$|:)")
-_Maker = Callable[[Match[str], List[str], Optional[str], Optional[str]], Optional[Owner]]
+_Maker = Callable[[Match[str], Place], Optional[Owner]]
 
 
-def _container(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
+def _container(match: Match[str], place: Place) -> Optional[Owner]:
     prefix = match.groupdict().get("runtime")
-    if prefix is None and not (pod or {"docker", "libpod_parent", "ecs", "buildkit"} & set(above)):
+    if prefix is None and not (place.pod or {"docker", "libpod_parent", "ecs", "buildkit"} & set(place.above)):
         return None  # some hexadecimal name
-    parent = above[-1] if above else ""
-    runtime = _RUNTIMES.get(prefix or parent) or {"libpod_parent": "podman", "buildkit": "buildkit"}.get(parent)
+    runtime = _RUNTIMES.get(prefix or place.parent) or {"libpod_parent": "podman", "buildkit": "buildkit"}.get(
+        place.parent)
     id = match["id"]
     kind = "container's monitor" if match.groupdict().get("monitor") else "container"
     said = f"{kind} {id[:12]}"
     if runtime:
         said += f" ({runtime})"
-    if pod:
-        said += f" of pod {pod} ({qos})"
-    return Owner(kind, said, runtime, id, pod, qos)
+    if place.pod:
+        said += f" of pod {place.pod} ({place.qos})"
+    return Owner(kind, said, runtime, id, place.pod, place.qos)
 
 
-def _pod_itself(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
-    return Owner("pod", f"pod {pod} ({qos})", pod_uid=pod, qos=qos) if pod else None
+def _pod_itself(match: Match[str], place: Place) -> Optional[Owner]:
+    return Owner("pod", f"pod {place.pod} ({place.qos})", pod_uid=place.pod, qos=place.qos) if place.pod else None
 
 
-def _qos(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
-    if not any(part.startswith("kubepods") for part in above) and not match[0].startswith("kubepods"):
+def _qos(match: Match[str], place: Place) -> Optional[Owner]:
+    if not any(part.startswith("kubepods") for part in place.above) and not match[0].startswith("kubepods"):
         return None
     return Owner("QoS class", f"the cgroup of all {match['name']} pods", qos=match["name"])
 
 
-def _lxc(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
-    name = match["name"]
-    return Owner("container", f"container {name} (LXC)", "LXC", name)
+def _lxc(match: Match[str], place: Place) -> Optional[Owner]:
+    return Owner("container", f"container {match['name']} (LXC)", "LXC", match["name"])
 
 
-def _lxc_below(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
-    return _lxc(match, above, pod, qos) if above and above[-1] in ("lxc", "lxc.payload") else None
+def _lxc_monitor(match: Match[str], place: Place) -> Optional[Owner]:
+    return Owner("container's monitor", f"the monitor of container {match['name']} (LXC)", "LXC", match["name"])
 
 
-def _machine(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
+def _lxc_below(match: Match[str], place: Place) -> Optional[Owner]:
+    if place.parent == "lxc.monitor":
+        return _lxc_monitor(match, place)
+    return _lxc(match, place) if place.parent in ("lxc", "lxc.payload") else None
+
+
+def _machine(match: Match[str], place: Place) -> Optional[Owner]:
     name = unescape(match["name"])
     driver = re.match(r"(qemu|lxc)-\d+-(.+)", name)
     if driver:
@@ -116,26 +181,128 @@ def _machine(match: Match[str], above: List[str], pod: Optional[str], qos: Optio
     return Owner("container", f"container {name} (systemd-machined)", "systemd", name, unit=match[0])
 
 
-def _session(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
-    users = [found[1] for found in (re.fullmatch(r"user-(\d+)\.slice", part) for part in above) if found]
-    of = f" of user {users[-1]}" if users else ""
-    return Owner("session", f"login session {match['name']}{of}", unit=match[0])
+def _nspawn(match: Match[str], place: Place) -> Optional[Owner]:
+    name = unescape(match["name"])
+    if match["type"] == "vmspawn":
+        return Owner("VM", f"virtual machine {name}", unit=match[0])
+    return Owner("container", f"container {name} (systemd-nspawn)", "systemd", name, unit=match[0])
 
 
-def _user(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
+def _vm_of_proxmox(match: Match[str], place: Place) -> Optional[Owner]:
+    of_proxmox = place.parent == "qemu.slice"
+    return Owner("VM", f"virtual machine {match['name']}", unit=match[0]) if of_proxmox else None
+
+
+def _libvirt(match: Match[str], place: Place) -> Optional[Owner]:
+    """libvirt without systemd-machined: /machine/3-db.libvirt-qemu, /machine/qemu-3-db.libvirt-qemu."""
+    name = re.sub(r"^(?:(?:qemu|lxc)-)?\d+-", "", match["name"])
+    if match["type"] == "qemu":
+        return Owner("VM", f"virtual machine {name}")
+    return Owner("container", f"container {name} (libvirt)")
+
+
+def _libvirt_below(match: Match[str], place: Place) -> Optional[Owner]:
+    """libvirt before 1.0.5: /libvirt/qemu/db."""
+    if place.above[-2:] not in (("libvirt", "qemu"), ("libvirt", "lxc")):
+        return None
+    return Owner("VM", f"virtual machine {match[0]}") if place.parent == "qemu" else Owner(
+        "container", f"container {match[0]} (libvirt)")
+
+
+# Batch jobs, a level each: (system, the level, a level above it). Levels are named as the systems' own sources and
+# manuals do: Slurm's cgroup/v1 and v2 plugins, the cgroups hook of PBS, LSF's job.ID.PID.TIME, Grid Engine's cgroup
+# path UGE/JOB.TASK, Torque, OAR.
+_JOBS: Tuple[Tuple[str, str, str], ...] = (
+    ("Slurm", r"job_(?P<name>\d+)", r"slurm(?:_.+)?|(?:.+_)?slurmstepd\.scope"),
+    ("PBS", r"(?P<name>\d+(?:\[\d*\])?(?:\..+)?)(?:\.slice)?", r"pbs_jobs(?:\.service|\.slice)?|(?:open)?pbs(?:pro)?"
+                                                               r"(?:\.service|\.slice)?"),
+    ("PBS", r"pbs(?:pro|_jobs)-(?P<name>\d.*)\.slice", r"pbs.*"),
+    ("Torque", r"(?P<name>\d+(?:\[\d*\])?(?:\..+)?)", r"torque"),
+    ("LSF", r"job\.(?P<name>\d+(?:\[\d+\])?)(?:\..+)?", r"lsf"),
+    ("Grid Engine", r"(?:job_?)?(?P<name>\d+(?:\.\d+)?)(?:\.undefined)?", r"(?i:[us]?ge|ocs|gcs)"),
+    ("OAR", r".+_(?P<name>\d+)", r"oar"),
+)
+
+
+def _job_of(system: str, above: str) -> _Maker:
+    def make(match: Match[str], place: Place) -> Optional[Owner]:
+        if not place.below(above):
+            return None
+        return Owner("job", f"job {unescape(match['name'])} ({system}){place.of_user}")
+
+    return make
+
+
+def _step(match: Match[str], place: Place) -> Optional[Owner]:
+    """Of a Slurm job, which encloses it."""
+    if place.above:
+        return None
+    name = match["name"]
+    return Owner("step", f"step {name}" if name.isdigit() else f"the {name} step")
+
+
+def _all_jobs(match: Match[str], place: Place) -> Optional[Owner]:
+    slurm = place.below(r"slurm(?:_.+)?")
+    return Owner("jobs", f"all jobs of user {match['name']} (Slurm)") if slurm else None
+
+
+def _slot(match: Match[str], place: Place) -> Optional[Owner]:
+    """HTCondor names a job's cgroup by its directory and its slot."""
+    return Owner("job", f"the job in {match['name']} (HTCondor)")
+
+
+def _yarn(match: Match[str], place: Place) -> Optional[Owner]:
+    return Owner("job", f"{match[0]} of application_{match['name']} (YARN)")
+
+
+def _nomad(match: Match[str], place: Place) -> Optional[Owner]:
+    if not place.below(r"nomad(?:\.slice)?"):
+        return None
+    return Owner("job", f"task {match['name']} of allocation {match['id'][:8]} (Nomad)", unit=match[0])
+
+
+def _session(match: Match[str], place: Place) -> Optional[Owner]:
+    return Owner("session", f"login session {match['name']}{place.of_user}", unit=match[0])
+
+
+def _user(match: Match[str], place: Place) -> Optional[Owner]:
     return Owner("user", f"everything of user {match['name']}", unit=match[0])
 
 
-def _unit(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
+def _user_manager(match: Match[str], place: Place) -> Optional[Owner]:
+    return Owner("user", f"the service manager of user {match['name']}", unit=match[0])
+
+
+def _snap(match: Match[str], place: Place) -> Optional[Owner]:
+    """snapd: snap.NAME.APP.service, snap.NAME.APP-UUID.scope; newer ones put a dot before the UUID."""
+    name, app = match["name"], match["app"]
+    named = f"snap {name}" if app in (None, name) else f"{app} of snap {name}"
+    return Owner("snap", named + place.of_user, unit=match[0])
+
+
+def _application(match: Match[str], place: Place) -> Optional[Owner]:
+    """systemd's "Desktop Environment Integration": app[-LAUNCHER]-ID-RANDOM.scope, app[-LAUNCHER]-ID[@RANDOM].service;
+    blanks and dashes in the id are escaped."""
+    if not place.below(r"user@\d+\.service|user\.slice"):
+        return None  # a service of the machine whose name begins so
+    launcher, _, name = match["name"].rpartition("-")
+    kind = "flatpak" if launcher == "flatpak" else "application"
+    return Owner(kind, f"{kind} {unescape(name)}{place.of_user}", unit=match[0])
+
+
+def _unit(match: Match[str], place: Place) -> Optional[Owner]:
     kind, name = match["type"], unescape(match[0])
-    return Owner(kind, f"{kind} {name}", unit=match[0])
+    manager = place.below(r"user@\d+\.service")  # a unit of that user, of which each may have one
+    return Owner(kind, f"{kind} {name}{place.of_user if manager else ''}", unit=match[0])
 
 
-def _scheduler(match: Match[str], above: List[str], pod: Optional[str], qos: Optional[str]) -> Optional[Owner]:
-    if not above or above[-1] not in ("mesos", "ecs", "garden"):
+def _scheduler(match: Match[str], place: Place) -> Optional[Owner]:
+    what = {"mesos": "Mesos container", "ecs": "ECS task", "garden": "garden container",
+            "firecracker": "virtual machine"}.get(place.parent)
+    if what is None:
         return None
-    what = {"mesos": "Mesos container", "ecs": "ECS task", "garden": "garden container"}[above[-1]]
-    return Owner("task" if above[-1] == "ecs" else "container", f"{what} {match[0]}", above[-1], match[0])
+    kind = {"ecs": "task", "firecracker": "VM"}.get(place.parent, "container")
+    return Owner(kind, f"{what} {match[0]}", place.parent, match[0])
 
 
 _RUNTIME = "|".join(sorted(_RUNTIMES, key=len, reverse=True))
@@ -150,10 +317,25 @@ _RULES: Tuple[Tuple[Pattern[str], _Maker], ...] = tuple(
         (r"(?:kubepods-)?(?P<name>burstable|besteffort)(?:\.slice)?", _qos),
         (r"kubepods(?:\.slice)?", lambda *_: Owner("pods", "the cgroup of all pods")),
         (r"lxc\.payload\.(?P<name>.+)", _lxc),
+        (r"lxc\.monitor\.(?P<name>.+)", _lxc_monitor),
         (r"(?P<name>[^/]+)", _lxc_below),
         (r"machine-(?P<name>.+)\.scope", _machine),
+        (r"systemd-(?P<type>nspawn|vmspawn)@(?P<name>.+)\.service", _nspawn),
+        (r"(?P<name>\d+)\.scope", _vm_of_proxmox),
+        (r"(?P<name>.+)\.libvirt-(?P<type>qemu|lxc)", _libvirt),
+        (r".+", _libvirt_below),
+        *((level, _job_of(system, above)) for system, level, above in _JOBS),
+        (r"step_(?P<name>\w+)", _step),
+        (r"uid_(?P<name>\d+)", _all_jobs),
+        (r"condor_.*_(?P<name>slot\d+(?:_\d+)*)(?:@.*)?", _slot),
+        (r"container_(?:e\d+_)?(?P<name>\d+_\d+)_\d+_\d+", _yarn),
+        (rf"(?P<id>{_UUID})\.(?P<name>.+?)(?:\.scope)?", _nomad),
         (r"session-(?P<name>[^.]+)\.scope", _session),
+        (r"(?P<name>c?\d+)\.session", _session),  # systemd before 205
         (r"user-(?P<name>\d+)\.slice", _user),
+        (r"user@(?P<name>\d+)\.service", _user_manager),
+        (rf"snap\.(?P<name>[^.]+)(?:\.(?P<app>.+?))?(?:[-.]{_UUID})?\.(?:scope|service|slice)", _snap),
+        (r"app-(?P<name>[^@]+?)(?:-[0-9a-f]+\.scope|(?:@.*)?\.service|\.slice)", _application),
         (r".+\.(?P<type>service|scope|slice|socket|mount|swap)", _unit),
         (r".+", _scheduler),
     )
@@ -163,10 +345,16 @@ _RULES: Tuple[Tuple[Pattern[str], _Maker], ...] = tuple(
 def described(path: str) -> str:
     """The path, ids shortened, and whose it is: "/docker/0123456789ab... (container 0123456789ab (docker))"."""
     found = owner(path)
-    if found is None or found.unit == path.rsplit("/", 1)[-1]:  # a unit's name says it already
+    if found is None or _says_itself(path, found):
         return path
     short_id = re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1...", path)
     return f"{short_id} ({found.text})"
+
+
+def _says_itself(path: str, found: Owner) -> bool:
+    """The path of a unit, a session or a user's slice of the machine itself is plain as it stands."""
+    plain = found.kind in _UNITS or found.kind in ("session", "user")
+    return plain and not found.enclosed and found.unit == path.rsplit("/", 1)[-1]
 
 
 def short(path: str) -> str:

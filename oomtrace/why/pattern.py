@@ -103,7 +103,7 @@ def _without_ids(path: str) -> str:
     found = names.owner(path)
     if found is None:
         return path
-    if found.container_id is not None and found.runtime != "LXC":
+    if found.container_id is not None and re.fullmatch(r"[0-9a-f-]{12,}", found.container_id):  # and not a name
         path = path.replace(found.container_id, "*")
     return re.sub(r"(?<=pod)[0-9a-f]{8}[-_0-9a-f]{28}", "*", path)
 
