@@ -100,7 +100,9 @@ def compact(value: Any) -> str:
     """
     kind: Any = type(value)
     if kind is tuple and value and _is_object(value[0]):
-        return "[" + ",".join(map(compact, value)) + "]"
+        kinds: set[Any] = set(map(type, value))
+        rows = len(kinds) == 1 and _words(*kinds) is not None
+        return "[" + ",".join(map(_row if rows else compact, value)) + "]"
     if not _is_object(value):
         return _dumped(plain(value))
     if _words(kind) is not None:
@@ -129,7 +131,11 @@ def _row(value: Any) -> str:
     template, known, words = _template(kind, *map(type, values))
     values = list(compress(values, known))
     for at in words:
-        values[at] = _dumped(plain(values[at]))
+        word = values[at]
+        if type(word) is bool:
+            values[at] = "true" if word else "false"
+        else:
+            values[at] = _dumped(word if type(word) is str and word.isascii() else plain(word))
     return template % tuple(values)
 
 

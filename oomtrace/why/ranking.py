@@ -76,8 +76,9 @@ def rank(event: OomEvent) -> Optional[Ranking]:
     if chosen is None:
         return Ranking(rule, reading, tuple(able), _exempt(weighed), None)
     others = [w for w in able if w is not chosen]
-    above = tuple(w for w in others if w.surely_above(chosen))
-    unsure = tuple(w for w in others if not w.surely_above(chosen) and not chosen.surely_at_least(w))
+    rivals = [w for w in others if not chosen.surely_at_least(w)]
+    above = tuple(w for w in rivals if w.surely_above(chosen))
+    unsure = tuple(w for w in rivals if not w.surely_above(chosen))
     return Ranking(rule, reading, tuple(able), _exempt(weighed), chosen, above, unsure)
 
 

@@ -24,9 +24,8 @@ REPORTS, TASKS = 1000, 1000
 ABOUT = f"""\
 A log of 1 GiB without an OOM, and one of {REPORTS:,} reports of {TASKS:,} tasks each, read by `oomtrace read` on one
 core of the machine that made this file, in seconds of CPU; `grep -c oom-killer` is the floor. `kernel` writes the
-reports, `why` explains them, `jsonl` explains and writes all that was read. To reach: 100 MB/s, 20 reports a second.
-`jsonl` does not: making plain data and JSON of 1,000 tasks takes a seventh of its time (profiled), reading the lines
-three fifths, as of the others.
+reports, `why` explains them, `jsonl` explains and writes all that was read. To reach: 400 MB/s, and 50, 45 and 40
+reports a second.
 """
 
 # OOMAnalyser is a web page whose analysis is Python (made into JavaScript). With `--oomanalyser OOMAnalyser.py` its
@@ -65,21 +64,25 @@ def plain(path: Path) -> None:
 
 
 def reports(path: Path) -> None:
-    """A real report with many more tasks, again and again."""
-    lines: list[str] = []
+    """A real report with many more tasks, again and again, each of its lines a moment later than the one before."""
+    texts: list[str] = []
     for record in REPORT.read_text("utf-8", "surrogateescape").splitlines():
         head, _, text = record.partition(";")
         fields = head.split(",")
         if len(fields) > 2 and fields[2].isdigit():
-            lines += [f"[{int(fields[2]) / 1e6:12.6f}] {part}" for part in text.split("\\x0a")]
-    at = max(i for i, line in enumerate(lines) if re.search(r"\] \[ *\d+\] ", line))
-    stamp = lines[at][:15]
-    rows = [f"{stamp}[{9000 + i:7d}] {1000:5d} {9000 + i:5d} {4552:8d} {i % 50:8d} {69632:8d} {0:8d} {0:13d} task {i}"
+            texts += text.split("\\x0a")
+    at = max(i for i, text in enumerate(texts) if re.match(r"\[ *\d+\] ", text))
+    rows = [f"[{9000 + i:7d}] {1000:5d} {9000 + i:5d} {4552:8d} {i % 50:8d} {69632:8d} {0:8d} {0:13d} task {i}"
             for i in range(TASKS - 5)]
-    text = "\n".join([*lines[:at], *rows, *lines[at:], ""])
+    texts[at:at] = rows
     with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
-        for number in range(REPORTS):  # each later than the one before, or it would be the same OOM
-            file.write(text.replace(stamp[:6], f"[{number + 1:5d}"))
+        for number in range(REPORTS):
+            file.writelines(f"[{_stamp(number, line)}] {text}\n" for line, text in enumerate(texts))
+
+
+def _stamp(report: int, line: int) -> str:
+    """The kernel's time of a line: the reports are a minute apart, their lines some microseconds."""
+    return f"{60 * (report + 1):5d}.{100 + 19 * line:06d}"
 
 
 def timed(command: list[str]) -> tuple[float, str]:
