@@ -5,9 +5,9 @@ and the field of the model that it fills. Nothing else knows what kinds of lines
 """
 
 from .dialects import DIALECTS, KINDS, NEWEST, ORDER, RANK, ROWS, Dialect, arch_of, choose
-from .rows import FILLED, PART, PRESENT, Into, Kind, Row, Step
+from .rows import FILLED, PART, PRESENT, Into, Kind, PrintStep, Row
 
 __all__ = [
     "DIALECTS", "FILLED", "KINDS", "NEWEST", "ORDER", "PART", "PRESENT", "RANK", "ROWS", "Dialect", "Into", "Kind",
-    "Row", "Step", "arch_of", "choose",
+    "Row", "PrintStep", "arch_of", "choose",
 ]

@@ -11,10 +11,10 @@ from oomtrace.history.releases import Version, version
 from oomtrace.history.statistics import names as statistics
 
 from . import gfp, head, memory, tail
-from .rows import Kind, Row, Step
+from .rows import Kind, PrintStep, Row
 
 # In the order in which the kernel prints: dump_header(), then __oom_kill_process(), then the reaper.
-ORDER: Tuple[Step, ...] = head.STEPS + memory.STEPS + tail.STEPS
+ORDER: Tuple[PrintStep, ...] = head.STEPS + memory.STEPS + tail.STEPS
 KINDS: Dict[str, Kind] = {kind.name: kind for step in ORDER for kinds in step.kinds for kind in kinds}
 ROWS: Dict[str, Row] = {row.key: row for kind in KINDS.values() for v in kind.variants for row in v.rows}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rows import PART, Into, Step, gone, kind, line, once
+from .rows import PART, Into, PrintStep, gone, kind, line, once
 
 # mm/oom_kill.c, dump_header(). The gfp mask is a group because people cut it out of what they paste.
 _INVOKED = ("trigger.comm", "trigger.gfp_mask")
@@ -239,8 +239,8 @@ SEGMENTS = kind(
 # dump_header() and dump_stack(), in printed order.
 STEPS = (
     once(SYSRQ, SUPPRESSED, INVOKED, COMPACTION, CPUSET, CPU, TAINTS, HARDWARE, WORKQUEUE, SCHED_EXT),
-    Step(((RAW_WORDS,),), "stack.raw_words"),
+    PrintStep(((RAW_WORDS,),), "stack.raw_words"),
     once(CALL_TRACE),
-    Step(((FRAME, FRAME_UNNAMED, MARKER), (RIP_KERNEL, RIP, EIP), (CODE,), (RSP,),
+    PrintStep(((FRAME, FRAME_UNNAMED, MARKER), (RIP_KERNEL, RIP, EIP), (CODE,), (RSP,),
           *((each,) for each in (*GENERAL, SEGMENTS))), "stack.flow"),
 )

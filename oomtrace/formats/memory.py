@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence, Tuple
 
 from .printf import labels
-from .rows import FILLED, PART, PRESENT, Into, Step, block, gone, kind, line, once
+from .rows import FILLED, PART, PRESENT, Into, PrintStep, block, gone, kind, line, once
 
 # mm/memcontrol.c, mem_cgroup_print_oom_info() and, from 5.0 on, mem_cgroup_print_oom_meminfo()
 
@@ -292,18 +292,18 @@ SLAB_BUSY = kind(
 # printed order.
 STEPS = (
     once(TASK_IN, LIMIT_OF, USAGE_MEMORY, USAGE_SWAP, USAGE_MEMSW, USAGE_KMEM),
-    Step(((STATS_LINE, STATS_HEAD, STAT_LINE, STAT),), "memcg.stats_flow"),
+    PrintStep(((STATS_LINE, STATS_HEAD, STAT_LINE, STAT),), "memcg.stats_flow"),
     once(MEM_INFO),
-    Step(((PER_CPU, PER_CPU_ROW),), "meminfo.per_cpu_flow"),
+    PrintStep(((PER_CPU, PER_CPU_ROW),), "meminfo.per_cpu_flow"),
     once(COUNTERS),
-    Step(((NODE,),), "meminfo.nodes"),
-    Step(((ZONE,), (LOWMEM_RESERVE,)), "meminfo.zones"),
-    Step(((BUDDY,),), "meminfo.zones"),
-    Step(((HUGEPAGES,),), "meminfo.hugepages"),
+    PrintStep(((NODE,),), "meminfo.nodes"),
+    PrintStep(((ZONE,), (LOWMEM_RESERVE,)), "meminfo.zones"),
+    PrintStep(((BUDDY,),), "meminfo.zones"),
+    PrintStep(((HUGEPAGES,),), "meminfo.hugepages"),
     once(*TAIL),
     once(ALLOCATIONS),
-    Step(((ALLOCATION,),), "meminfo.allocations"),
+    PrintStep(((ALLOCATION,),), "meminfo.allocations"),
     once(SLAB_BUSY, SLAB_TITLE, SLAB_HEAD),
-    Step(((SLAB,),), "slab"),
+    PrintStep(((SLAB,),), "slab"),
     once(PROTECTION),
 )

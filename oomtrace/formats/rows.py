@@ -163,7 +163,7 @@ def kind(name: str, part: str, level: int, *variants: Printed, required: Iterabl
 
 
 @dataclass(frozen=True)
-class Step:
+class PrintStep:
     """A step of printing a report: the kinds of line for the event, or for each item of a scope in turn.
 
     For each item the first kind of each tuple that can print it does. ``first`` and ``last`` cut the items.
@@ -175,6 +175,6 @@ class Step:
     last: Optional[int] = None
 
 
-def once(*kinds: Kind) -> Step:
+def once(*kinds: Kind) -> PrintStep:
     """Lines that a report has once."""
-    return Step(tuple((each,) for each in kinds))
+    return PrintStep(tuple((each,) for each in kinds))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rows import PART, PRESENT, Step, gone, kind, line, once
+from .rows import PART, PRESENT, PrintStep, gone, kind, line, once
 
 TASKS_TITLE = kind(
     "tasks_title", "tasks", 6,
@@ -174,14 +174,14 @@ UNREAPED = kind(
 # dump_tasks(), dump_oom_victim(), __oom_kill_process() and the reaper, in printed order.
 STEPS = (
     once(TASKS_TITLE, TASKS_HEAD),
-    Step(((TASK,),), "tasks"),
-    Step(((SUMMARY_GLOBAL, SUMMARY_MEMCG, SUMMARY_PLAIN),)),
+    PrintStep(((TASK,),), "tasks"),
+    PrintStep(((SUMMARY_GLOBAL, SUMMARY_MEMCG, SUMMARY_PLAIN),)),
     once(NO_KILLABLE, VERDICT),
-    Step(((KILLED,),), "kills", last=1),
+    PrintStep(((KILLED,),), "kills", last=1),
     once(EXITING),
-    Step(((SHARING,),), "sharing"),
+    PrintStep(((SHARING,),), "sharing"),
     once(OOM_GROUP),
-    Step(((KILLED,),), "kills", first=1),
+    PrintStep(((KILLED,),), "kills", first=1),
     once(SYSRQ_IGNORED, PANIC),
-    Step(((REAPED, UNREAPED),), "reaps"),
+    PrintStep(((REAPED, UNREAPED),), "reaps"),
 )

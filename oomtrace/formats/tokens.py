@@ -44,11 +44,11 @@ class Hole:
     several: bool = False
 
 
-Token = Union[str, Hole, "Group"]
+Token = Union[str, Hole, "OptionalPiece"]
 
 
 @dataclass(frozen=True)
-class Group:
+class OptionalPiece:
     """An optional piece."""
 
     tokens: Tuple[Token, ...]
@@ -89,7 +89,7 @@ def holes_of(tokens: Sequence[Token]) -> List[Hole]:
     for token in tokens:
         if isinstance(token, Hole):
             found.append(token)
-        elif isinstance(token, Group):
+        elif isinstance(token, OptionalPiece):
             found += holes_of(token.tokens)
     return found
 
@@ -134,7 +134,7 @@ def _tokens(text: str, at: int, fields: List[str]) -> Tuple[Tuple[Token, ...], i
                 tokens.append(literal)
                 literal = ""
             inner, at = _tokens(text, at + 1, fields)
-            tokens.append(Group(inner))
+            tokens.append(OptionalPiece(inner))
             at += 1
         else:
             literal += text[at]
@@ -152,7 +152,7 @@ def loose_pattern(tokens: Sequence[Token]) -> str:
             blank = blank or (" ?" if token.width else "")
             pattern = token.pattern[2:] if token.pattern.startswith(" *") else token.pattern
             source, blank = source + blank + "(%s)" % pattern, ""
-        elif isinstance(token, Group):
+        elif isinstance(token, OptionalPiece):
             source, blank = source + blank + "(?:%s)?" % loose_pattern(token.tokens), ""
         else:
             for part in re.split("( +)", token):

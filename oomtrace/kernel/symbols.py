@@ -28,12 +28,11 @@ _BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_looku
 
 
 class Symbols:
-    """The symbol table as text. Addresses are zero without CAP_SYSLOG; then ``readable`` is False."""
+    """The symbol table as text. Addresses are zero without CAP_SYSLOG."""
 
     def __init__(self, text: bytes) -> None:
         self._text = b"\n" + text
         self._lines: dict[str, Optional[int]] = {}  # of those that have been looked up
-        self.readable = bool(self.address("_stext"))
 
     @classmethod
     def load(cls, path: Path = KALLSYMS) -> "Symbols":

@@ -34,7 +34,7 @@ _HEAD = (b"invoked oom-killer",)
 _BEFORE = 20  # at most so far before its needle an anchor begins
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """A line and its number in the input, from 1. ``data`` None: nothing came for a while."""
 
     number: int
@@ -46,7 +46,7 @@ class Line(NamedTuple):
 Taking = Callable[[bytes, int, int], Tuple[int, int]]
 
 
-def lines(chunks: Iterable[bytes], reading: Callable[[], bool], taking: Optional[Taking] = None) -> Iterator[Line]:
+def lines(chunks: Iterable[bytes], reading: Callable[[], bool], taking: Optional[Taking] = None) -> Iterator[LogLine]:
     """The lines around anchors, and those that follow as long as ``reading()`` says so.
 
     An empty chunk says that the input is silent; it is passed on as a line without data. ``taking`` is asked behind
@@ -55,7 +55,7 @@ def lines(chunks: Iterable[bytes], reading: Callable[[], bool], taking: Optional
     scanner = _Scanner(reading, taking)
     for chunk in chunks:
         if not chunk:
-            yield Line(scanner.number, None)
+            yield LogLine(scanner.number, None)
             continue
         yield from scanner.feed(chunk)
     yield from scanner.feed(b"", last=True)
@@ -74,7 +74,7 @@ class _Scanner:
         self._ahead: Dict[bytes, int] = {}  # where each needle is next in _data
         self.number = 1  # of the line at the beginning of _data
 
-    def feed(self, chunk: bytes, last: bool = False) -> Iterator[Line]:
+    def feed(self, chunk: bytes, last: bool = False) -> Iterator[LogLine]:
         """The lines to read that end in ``chunk``; ``last``: the input is over."""
         self._data += chunk
         if last and self._data and not self._data.endswith(b"\n"):
@@ -91,7 +91,7 @@ class _Scanner:
                 at = start
             stop = self._data.find(b"\n", at)
             number, self.number = self.number, self.number + 1
-            yield Line(number, self._data[at:stop], at + 1 == self._wanted)
+            yield LogLine(number, self._data[at:stop], at + 1 == self._wanted)
             at = stop + 1
             if self._taking is not None and at < end:
                 taken, at = self._taking(self._data, at, end)

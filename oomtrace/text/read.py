@@ -10,9 +10,9 @@ from oomtrace.model import OomEvent
 
 from .copies import Events, Lines
 from .join import Joiner, Logical
-from .lines import Line, lines
+from .lines import LogLine, lines
 from .order import Order, Unit
-from .report import Offer, Report
+from .report import Offer, OpenReport
 from .source import chunks
 from .table import table_of
 from .texts import Texts
@@ -44,7 +44,7 @@ def read(stream: Union[BinaryIO, Iterable[bytes]], told: Optional[Events] = None
     yield from reader.finish()
 
 
-_Offered = Callable[[Report, Logical], Optional[Offer]]
+_Offered = Callable[[OpenReport, Logical], Optional[Offer]]
 
 
 class Reader:
@@ -57,7 +57,7 @@ class Reader:
         self._copies = Lines()
         self._troubles = Troubles()
         self._together = Together(told or Events())
-        self._open: List[Report] = []
+        self._open: List[OpenReport] = []
         self._silent = 0
         self._idle = _AFTER_ANCHOR  # lines since the last one for which lines were delivered
         self._raw = ""  # the last line as the log has it
@@ -70,7 +70,7 @@ class Reader:
         """Is there a report for which the next line matters, or could one begin?"""
         return bool(self._open) or self._idle < _AFTER_ANCHOR or self._order.holding
 
-    def feed(self, line: Line) -> Iterator[OomEvent]:
+    def feed(self, line: LogLine) -> Iterator[OomEvent]:
         """The events that are over with this line."""
         if line.data is None:
             yield from self._silence()
@@ -172,17 +172,17 @@ class Reader:
 
     def _given(self, logical: Logical) -> None:
         recent = sorted(self._open, key=lambda report: report.since) if len(self._open) > 1 else self._open
-        if not (_given(logical, recent, Report.offer) or self._opens(logical, Report.offer, recent)):
+        if not (_given(logical, recent, OpenReport.offer) or self._opens(logical, OpenReport.offer, recent)):
             going = [report for report in recent if not report.ended]
-            if not _given(logical, going, Report.offer_cut):
+            if not _given(logical, going, OpenReport.offer_cut):
                 if going:
                     going[0].hold(logical)
                 else:
-                    self._opens(logical, Report.offer_cut, recent)
+                    self._opens(logical, OpenReport.offer_cut, recent)
 
-    def _opens(self, logical: Logical, offered: _Offered, recent: List[Report]) -> bool:
+    def _opens(self, logical: Logical, offered: _Offered, recent: List[OpenReport]) -> bool:
         """Is this the first line of a report? Not the trace of a panic for which the report before stands."""
-        report = Report(logical.number, logical.stripped.source, logical.stripped.caller, logical.at)
+        report = OpenReport(logical.number, logical.stripped.source, logical.stripped.caller, logical.at)
         if not _given(logical, [report], offered) or (recent and recent[0].panicked and not report.telling):
             return False
         self._open.append(report)
@@ -197,13 +197,13 @@ class Reader:
             over = self._open[: -_REPORTS]
         return self._close(over)
 
-    def _close(self, over: List[Report]) -> Iterator[OomEvent]:
+    def _close(self, over: List[OpenReport]) -> Iterator[OomEvent]:
         if over:
             self._open = [report for report in self._open if report not in over]
         return self._together.events(over)
 
 
-def _given(logical: Logical, reports: List[Report], offered: _Offered) -> bool:
+def _given(logical: Logical, reports: List[OpenReport], offered: _Offered) -> bool:
     """Gives a line to the report that it continues best; the most recent one if several do equally."""
     offers = [(report, offer) for report in reports for offer in [offered(report, logical)] if offer is not None]
     if not offers:
@@ -212,7 +212,7 @@ def _given(logical: Logical, reports: List[Report], offered: _Offered) -> bool:
     return best.take(logical, offer)
 
 
-def _patience(report: Report) -> int:
+def _patience(report: OpenReport) -> int:
     if not report.telling:
         return _DOUBTFUL
     return _AFTER_END if report.ended else _WITHIN

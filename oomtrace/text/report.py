@@ -50,7 +50,7 @@ class Offer(NamedTuple):
     exact: bool  # False: the line is damaged
 
 
-class Report:
+class OpenReport:
     """What is known of one report so far."""
 
     def __init__(self, number: int, source: str, caller: str, at: int = 0) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, Iterator, List, Optional, Tuple
+from typing import Iterable, Iterator, List, Tuple
 
-from oomtrace.formats import choose
 from oomtrace.model import OomEvent
 
 from .read import read
-from .write import dialects_of
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,3 @@ def table(tallies: Iterable[Tally]) -> Iterator[str]:
 def _row(tally: Tally) -> str:
     return (f"{tally.reports:7} {tally.lines:7} {tally.read:7} {tally.kept:5} {tally.share:7.2%}  "
             + tally.file.rpartition("/")[2])
-
-
-def series(event: OomEvent) -> Optional[str]:
-    """The kernel series of an event: by its release, otherwise the range of those that print its lines."""
-    dialect = choose(event.report.machine.release, event.report.machine.package)
-    if dialect is not None:
-        return dialect.name
-    fitting = dialects_of(event)
-    mainline = [one for one in fitting if not one.flavour] or fitting
-    if not mainline:
-        return None
-    first, last = mainline[0].name, mainline[-1].name
-    return first if first == last else f"{first} to {last}"

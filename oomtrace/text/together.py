@@ -9,7 +9,7 @@ from typing import Deque, Iterable, Iterator
 from oomtrace.model import OomEvent, Trace, Unprinted
 
 from .copies import Events
-from .report import Report
+from .report import OpenReport
 
 # oom_kill_process(): DEFINE_RATELIMIT_STATE(oom_rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST)
 _BURST = 10
@@ -23,7 +23,7 @@ class Together:
         self._told = told
         self._full: Deque[int] = deque(maxlen=_BURST)  # when the last full reports began
 
-    def events(self, reports: Iterable[Report]) -> Iterator[OomEvent]:
+    def events(self, reports: Iterable[OpenReport]) -> Iterator[OomEvent]:
         """Those of reports that are over."""
         for report in sorted(reports, key=lambda report: report.at):
             if not report.telling:

@@ -10,7 +10,7 @@ from oomtrace.formats import KINDS
 
 from .join import Logical
 from .match import readings
-from .report import Report
+from .report import OpenReport
 
 _BEGINS = re.compile(
     r"(?:watchdog: )?BUG: |INFO: |rcu: INFO|NMI backtrace for|Sending NMI|general protection fault|Oops\b|WARNING: "
@@ -34,7 +34,7 @@ class Troubles:
         self._left = 0  # lines that can still be of it
         self._parts = _TRACE  # the parts of a report that it prints too
 
-    def has(self, logical: Logical, going: Sequence[Report]) -> bool:
+    def has(self, logical: Logical, going: Sequence[OpenReport]) -> bool:
         """Is the line of a trouble? ``going``: the reports that are not over."""
         text = logical.text
         if _BEGINS.match(text):

@@ -55,10 +55,6 @@ def test_missing_indispensable_function_is_named() -> None:
     assert caught.value.hint and caught.value.status == 13
 
 
-def test_hidden_symbols_are_noticed() -> None:
-    assert not Symbols(b"0000000000000000 T _stext\n").readable
-
-
 def test_questions_are_read_from_the_source() -> None:
     asked = questions(
         textwrap.dedent("""
