@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
-from datetime import date, timedelta
 from pathlib import Path
 from typing import List, Tuple
 
@@ -20,14 +20,15 @@ NEWER = "99.0.0"
 
 
 def _tree(folder: Path, version: str) -> Path:
-    """The checkout as a newer version."""
+    """The checkout as that version, with releases of long ago: neither lintian nor rpmlint believes in the future."""
     for name in payload.files(ROOT):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     (folder / "oomtrace" / "__init__.py").write_text(f'"""Newer."""\n\n__version__ = "{version}"\n')
-    changes = (folder / "CHANGELOG.md").read_text()
-    tomorrow = date.today() + timedelta(days=1)
-    (folder / "CHANGELOG.md").write_text(f"# Changelog\n\n## {version} ({tomorrow})\n\n- Newer.\n\n{changes}")
+    changes = re.sub(r" \((unreleased|[-\d]+)\)\n", " (2020-01-01)\n", (folder / "CHANGELOG.md").read_text())
+    if version != __version__:
+        changes = f"# Changelog\n\n## {version} (2020-02-02)\n\n- Newer.\n\n{changes}"
+    (folder / "CHANGELOG.md").write_text(changes)
     return folder
 
 
@@ -43,7 +44,6 @@ def _made(kind: str, tree: Path, target: Path) -> Path:
 
 def _packages(kind: str, folder: Path) -> Tuple[Path, Path]:
     old, new = _tree(folder / "a", __version__), _tree(folder / "b", NEWER)
-    (old / "CHANGELOG.md").write_text((ROOT / "CHANGELOG.md").read_text())
     return _made(kind, old, folder / "old"), _made(kind, new, folder / "new")
 
 
