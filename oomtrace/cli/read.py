@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import io
 import os
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
-from typing import BinaryIO, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import BinaryIO, ContextManager, Iterator, List, Optional, Sequence, Set, TextIO, Tuple
 
 import click
 
@@ -41,10 +42,11 @@ _COLLECT_AFTER = 50_000
 @click.option("--list-dialects", is_flag=True, help="Print the names for --dialect.")
 @click.option("--survey", is_flag=True,
               help="For each log, count report lines and how many were understood. Print no reports.")
+@click.option("-o", "--output", "target", metavar="FILE", help="Write to FILE; one that ends with .html is a page.")
 @color_option()
 def command(
     files: Tuple[str, ...], form: str, dialect: Optional[str], list_dialects: bool, survey: bool,
-    colour: Optional[bool],
+    target: Optional[str], colour: Optional[bool],
 ) -> int:
     """Find every OOM report in logs and captures, and explain it.
 
@@ -64,18 +66,34 @@ def command(
         for line in table(inputs.tallies()):
             click.echo(escaped(line))
         return EXIT_UNREADABLE if inputs.failed else 0
-    writer = output.writer(form, sys.stdout, colour, _dialect(dialect))
+    if target is not None and target.endswith(".html") and form == "text":
+        form = "html"
+    if form == "html":
+        importlib.import_module("oomtrace.page")  # what is missing for it is said before a file is touched
+    wanted = _dialect(dialect)
     seen: List[OomEvent] = []
-    for event in inputs.events():
-        writer.event(event)
-        seen.append(outline(event))
-    writer.finish(pattern(seen) if len(seen) > 1 else None)
+    with _writable(target) as stream:
+        writer = output.writer(form, stream, colour, wanted)
+        for event in inputs.events():
+            writer.event(event)
+            seen.append(outline(event))
+        writer.finish(pattern(seen) if len(seen) > 1 else None)
     if inputs.failed:
         return EXIT_UNREADABLE
     if not seen:
         say("oomtrace: no OOM report found")
         return EXIT_NO_REPORT
     return 0
+
+
+def _writable(target: Optional[str]) -> ContextManager[TextIO]:
+    """Standard output, or the file. Raises OomtraceError."""
+    if target is None:
+        return nullcontext(sys.stdout)
+    try:
+        return open(target, "w", encoding="utf-8")  # closed by whom it is given to
+    except OSError as error:
+        raise OomtraceError(f"cannot write to {target}: {error.strerror}") from error
 
 
 def _dialect(name: Optional[str]) -> Optional[Dialect]:

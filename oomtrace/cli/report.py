@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional, Sequence, TextIO
 
 from oomtrace import output
+from oomtrace.cli.pagefile import PageFile
 from oomtrace.cli.relay import Relay, relayed
 from oomtrace.cli.shelf import Shelf
 from oomtrace.cli.target import Target
@@ -36,7 +37,8 @@ class Sink:
         self._relay: Any = None if quiet else relayed(stream, warn)
         self._writer = output.writer(form, self._relay, colour) if self._relay else None
         self._log = log
-        self._target = target
+        self._target = target if target is None or target.page is None else None
+        self._page = PageFile(target.page) if target is not None and target.page is not None else None
         self._warn = warn
         self._shelf = shelf
         self._channels = channels
@@ -52,6 +54,8 @@ class Sink:
         """Write the event."""
         self._taken += 1
         saved = None if self._target is None else self._save(self._target, traced)
+        if self._page is not None:
+            self._draw(self._page.take, traced.event)
         for channel in self._channels:
             self._tell(channel, traced.event, saved)
         if self._writer is not None:
@@ -87,6 +91,13 @@ class Sink:
             return None
         return path
 
+    def _draw(self, act: Callable[..., None], *events: OomEvent) -> None:
+        """The page. One that cannot be written is told of, as a capture is."""
+        try:
+            act(*events)
+        except OSError as error:
+            self._failed(f"cannot write the page: {error.strerror}")
+
     def _tell(self, channel: Channel, event: OomEvent, saved: Optional[Path]) -> None:
         try:
             channel.tell(event, saved)
@@ -99,6 +110,8 @@ class Sink:
 
     def close(self) -> None:
         """Finish the output (closing brackets, summaries)."""
+        if self._page is not None:
+            self._draw(self._page.write)
         for channel in self._channels:
             try:
                 channel.close()

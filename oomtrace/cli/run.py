@@ -44,8 +44,9 @@ _SURPLUS_SECONDS = 0.3
               help="Name of the new memcg. It is made under the root, or with systemd and cgroup v2, in a scope that "
                    "systemd delegates. A /PATH is used as it is.  [default: oomtrace-run-PID]")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Report only the first N OOMs.")
-@click.option("-o", "--output", metavar="FILE|DIR/",
-              help="Write a capture of each OOM to FILE, or to a new file in DIR/. Print no reports.")
+@click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
+              help="Write a capture of each OOM to FILE, or to a new file in DIR/; or one page of all to FILE.html. "
+                   "Print no reports.")
 @format_option()
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print what is probed.")

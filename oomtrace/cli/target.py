@@ -1,7 +1,8 @@
-"""Where captures go: a file, or a folder in which each has a name of its own."""
+"""Where captures go: a file, or a folder in which each has a name of its own. Or the page of all."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import time
@@ -20,9 +21,13 @@ class Target:
     def __init__(self, name: str) -> None:
         self._path = Path(name)
         self._is_folder = name.endswith("/") or self._path.is_dir()
+        self.page = self._path if name.endswith(".html") and not self._is_folder else None  # one, of all OOMs
 
     def prepare(self) -> None:
-        """Make the folder, and see that something can be written: before an OOM comes. Raises OSError."""
+        """Make the folder, and see that something can be written: before an OOM comes. Raises OSError; OomtraceError
+        where a page cannot be made."""
+        if self.page is not None:
+            importlib.import_module("oomtrace.page")
         if self._is_folder:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.listdir(self._path if self._is_folder else self._path.parent)  # raises what is wrong with it
@@ -55,5 +60,5 @@ def target(name: Optional[str]) -> Optional[Target]:
     try:
         found.prepare()
     except OSError as error:
-        raise OomtraceError(f"cannot write captures to {name}: {error.strerror}") from error
+        raise OomtraceError(f"cannot write to {name}: {error.strerror}") from error
     return found

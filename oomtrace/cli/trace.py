@@ -42,8 +42,9 @@ if TYPE_CHECKING:
                    "each batch of 64 pages; every: each charge (slow).")
 @click.option("--buffer", "buffer_bytes", type=Size(), metavar="SIZE",
               help="Size of the buffer for the records of each CPU.  [default: 8M, and at most 64M for all CPUs]")
-@click.option("-o", "--output", metavar="FILE|DIR/",
-              help="Write a capture of each OOM to FILE, or to a new file in DIR/. `oomtrace read` reads captures.")
+@click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
+              help="Write a capture of each OOM to FILE, or to a new file in DIR/; or one page of all to FILE.html. "
+                   "`oomtrace read` reads captures.")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep only the N newest captures in DIR/.")
 @click.option("--keep-size", "keep_bytes", type=Size(), metavar="SIZE",
               help="Keep only the newest captures in DIR/, at most SIZE in total, such as 256M.")

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from oomtrace.model import Zone
 from oomtrace.why import look
 from oomtrace.why.units import human
-from oomtrace.why.zones import usable
+from oomtrace.why.zones import Verdict, verdicts
 
 from .case import Case
 from .svg import Mark, Segment, bar
@@ -50,8 +50,8 @@ def zones(case: Case) -> Optional[Zones]:
     meminfo = case.event.report.meminfo
     if meminfo is None or not meminfo.zones:
         return None
-    able = {id(zone) for zone in usable(case.event)}
-    gauges = tuple(_gauge(zone, not able or id(zone) in able, case) for zone in meminfo.zones
+    judged = {id(verdict.zone): verdict for verdict in verdicts(case.event)}
+    gauges = tuple(_gauge(zone, judged.get(id(zone)), case) for zone in meminfo.zones
                    if zone.counters.get("free_kb") is not None)
     sizes = max((zone.buddy for zone in meminfo.zones), key=len)
     blocks = tuple(_blocks(zone) for zone in meminfo.zones if zone.buddy)
@@ -68,15 +68,14 @@ def _short(kb: int) -> str:
     return f"{kb}K" if kb < 1024 else f"{kb >> 10}M"
 
 
-def _gauge(zone: Zone, able: bool, case: Case) -> Gauge:
+def _gauge(zone: Zone, verdict: Optional[Verdict], case: Case) -> Gauge:
     kb = zone.counters
     free = kb.get("free_kb", 0)
     marks = [(name, kb[f"{name}_kb"]) for name in ("min", "low", "high") if f"{name}_kb" in kb]
     reserve = max(zone.lowmem_reserve_pages, default=0) * case.page_kb
     top = max([value for _, value in marks] + [1])
     whole = max(top * 1.6, min(free, top * 3.0))
-    least = kb.get("min_kb")
-    low = least is not None and free <= least
+    low = verdict.low if verdict is not None else free <= kb.get("min_kb", -1)
     words = [f"{name} {human(value)}" for name, value in marks]
     words += [f"reserve up to {human(reserve)}"] if reserve else []
     words += [f"managed {human(kb['managed_kb'])}"] if kb.get("managed_kb") else []
@@ -84,6 +83,7 @@ def _gauge(zone: Zone, able: bool, case: Case) -> Gauge:
     cut = free > whole
     said = f"{_name(zone)}: {human(free)} free; " + ", ".join(words)
     picture = bar([Segment(0, min(free / whole, 1), "c-low" if low else "c-free-zone")], lines, said, height=16)
+    able = verdict is None or verdict.usable
     return Gauge(_name(zone), human(free) + (" ▸" if cut else ""), " · ".join(words), able, picture)
 
 

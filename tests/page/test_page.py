@@ -6,8 +6,11 @@ import base64
 import gzip
 import json
 import re
+import subprocess
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -45,6 +48,12 @@ class Reading(HTMLParser):
 
     def values(self, name: str) -> list[str]:
         return [str(attributes[name]) for _, attributes in self.tags if name in attributes]
+
+
+def shown_by_docs() -> str:
+    """The command of docs/page.md that gets the JSON out of a page."""
+    text = (scenes.TESTS.parent / "docs" / "page.md").read_text()
+    return text.split("```sh by tests/page/test_page.py\n")[1].split("```")[0]
 
 
 def data(source: str) -> dict[str, object]:
@@ -121,6 +130,20 @@ def test_events_of_every_shape_have_a_page() -> None:
     for event in (empty, changed(empty, kind="memcg"), changed(captured("two-nodes"), tasks=None, candidates=())):
         assert "<h1>" in page(event)
     assert "No OOM was found." in page()
+
+
+def test_the_command_of_the_docs_gets_the_json(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(page(captured("demo")))
+    done = subprocess.run(["sh", "-c", shown_by_docs()], cwd=tmp_path, capture_output=True, check=True)
+    assert json.loads(done.stdout) == data(page(captured("demo")))
+
+
+def test_zones_that_the_allocation_could_use_are_told_from_the_others() -> None:
+    """Of the machine all were allowed; of a log whose zones are not all there nothing is said."""
+    event = captured("two-nodes")
+    assert "not for this allocation" not in page(event) and "Node 1 DMA32" in page(event)
+    trigger = replace(event.report.trigger, gfp_mask=0xcc1, gfp_flags="GFP_KERNEL|GFP_DMA")
+    assert page(changed(event, trigger=trigger)).count("not for this allocation") == 2
 
 
 def test_json_of_the_page_is_that_of_the_format() -> None:
