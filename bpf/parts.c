@@ -7,6 +7,20 @@
 #include "stack.h"
 #include "task.h"
 
+/* What is chosen so far. Side by side in every kernel that has been seen, and then read at once. */
+static inline void fill_choice(struct rec_task *to, u64 oc)
+{
+	u64 first = OFF(oom_control, totalpages);
+
+	if (OFF(oom_control, chosen) == first + 8 && OFF(oom_control, chosen_points) == first + 16) {
+		bpf_probe_read_kernel(&to->totalpages, 24, (void *)(oc + first));
+		return;
+	}
+	to->totalpages = GET(oc, oom_control, totalpages);
+	to->chosen = GET(oc, oom_control, chosen);
+	to->chosen_points = GET(oc, oom_control, chosen_points);
+}
+
 /* The task oom->subject, as oom->kind. */
 int send_task(struct pt_regs *ctx)
 {
@@ -15,9 +29,7 @@ int send_task(struct pt_regs *ctx)
 
 	if (!s || !oom)
 		return 0;
-	s->task.totalpages = GET(oom->oc, oom_control, totalpages);
-	s->task.chosen = GET(oom->oc, oom_control, chosen);
-	s->task.chosen_points = GET(oom->oc, oom_control, chosen_points);
+	fill_choice(&s->task, oom->oc);
 	fill_task(&s->task.row, oom->subject);
 	stamp(&s->task.header, oom, oom->kind);
 	if (oom->kind == REC_KILL) {

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain, compress, count
+from operator import add
 from struct import unpack_from
 from typing import Optional, Tuple
 
@@ -132,7 +133,7 @@ class Btf:
     @cached_property
     def _name_offsets(self) -> dict[bytes, int]:
         names = self._strings.split(b"\0")
-        return dict(zip(names, accumulate((len(name) + 1 for name in names), initial=0)))
+        return dict(zip(names, map(add, accumulate(map(len, names), initial=0), count())))
 
     def _name_offset(self, name: str) -> Optional[int]:
         return self._name_offsets.get(name.encode())

@@ -45,7 +45,8 @@ class Symbols:
         new = set(names) - self._lines.keys()
         self._lines.update(dict.fromkeys(new))
         wanted, at = {name.encode() for name in new}, 1
-        end = self._text.rfind(b"\n", 0, self._text.find(b"\t")) + 1 or len(self._text)  # what modules have comes after
+        modules = self._text.find(b"\t")
+        end = len(self._text) if modules < 0 else self._text.rfind(b"\n", 0, modules) + 1
         while wanted and at < end:
             stop = self._text.rfind(b"\n", at, min(at + _BLOCK_BYTES, end)) + 1 or end
             lines = self._text[at:stop].splitlines(keepends=True)

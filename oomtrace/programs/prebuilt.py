@@ -6,9 +6,9 @@ records that are not understood.
 
 from __future__ import annotations
 
+import binascii
 import json
 from collections.abc import Iterable
-from importlib.util import source_hash
 
 from oomtrace import shipped
 from oomtrace.kernel.questions import Question, questions
@@ -29,8 +29,9 @@ def digest() -> str:
 
 
 def _digest(text: str) -> str:
-    # Python's own hash for the same purpose; hashlib would load OpenSSL.
-    return source_hash(text.encode()).hex()
+    # The same in every Python, which its own source_hash is not; hashlib would load OpenSSL.
+    data = text.encode()
+    return f"{len(data):x}-{binascii.crc32(data):08x}"
 
 
 def asked() -> tuple[Question, ...]:

@@ -49,6 +49,19 @@ def test_functions_are_found_under_the_compilers_names() -> None:
     assert symbols.size_bytes("first_alias") == 0x100 and symbols.size_bytes("tainted_mask") == 8
 
 
+def test_symbols_looked_up_together_are_found_as_one_by_one() -> None:
+    names = ["_stext", "first_alias", "tainted_mask", "next_data", "mod_run", "gone", "oom_badness"]
+    for text in (KALLSYMS, KALLSYMS[: KALLSYMS.index(b"ffffffffc0000000")]):
+        together, one_by_one = Symbols(text), Symbols(text)
+        together.look_up(names[:3])
+        together.look_up(names)
+        for name in names:
+            assert together.address(name) == one_by_one.address(name), name
+            assert together.size_bytes(name) == one_by_one.size_bytes(name), name
+        assert together.function("memcg_stat_format") == "memcg_stat_format.constprop.0"
+        assert together.address("next_data") == 0xFFFFFFFF82000008 and together.address("gone") is None
+
+
 def test_missing_indispensable_function_is_named() -> None:
     with pytest.raises(OomtraceError, match="no function __oom_kill_process") as caught:
         probes.resolve(Symbols(KALLSYMS))

@@ -29,6 +29,10 @@ def test_they_are_of_these_sources_and_complete() -> None:
     assert {name for program in image.programs for name in program.maps.values()} == {spec.name for spec in image.maps}
 
 
+def test_they_are_for_every_python() -> None:
+    assert prebuilt._digest("out_of_memory\n") == "e-1a5228a5", "the same as in every other version of Python"
+
+
 def test_no_map_depends_on_the_machine_that_compiled_it() -> None:
     assert {spec.name for spec in prebuilt.load(MACHINE).maps if not spec.max_entries} == {"records", "bells"}
 
