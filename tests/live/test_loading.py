@@ -14,29 +14,34 @@ from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel.probes import PROBES, Probe, Target
 from oomtrace.live import bpf, tracer
 from oomtrace.programs import compiler, source
-from oomtrace.programs.image import Image, MapSpec, Program
+from oomtrace.programs.image import _LACKING, Image, MapSpec, Program
 from oomtrace.programs.source import PARTS
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
+ASKED = ("OFF task_struct.comm", "KSYM tainted_mask")
 NEEDED, USEFUL = PROBES[-1], next(probe for probe in PROBES if probe.loses)
 
 
 class Kernel:
     """What a tracer finds in place of live/bpf.py: a kernel that takes all, but probes of the functions in ``refused``,
-    and direct probes if ``directly`` is False. Its descriptors are real ones, of /dev/null."""
+    direct probes if ``directly`` is False, and
+    the program ``unfit``. Its descriptors are real ones, of /dev/null."""
 
     VerifierError = bpf.VerifierError
 
     def __init__(self) -> None:
         self.refused: List[str] = []
         self.directly = True
+        self.unfit = ""
 
     def create_map(self, _spec: MapSpec) -> int:
         return os.open(os.devnull, os.O_RDONLY)
 
     def update_map(self, *_: int) -> None: ...
 
-    def load_program(self, *_: Any) -> int:
+    def load_program(self, name: str, *_: Any) -> int:
+        if name == self.unfit:  # as it needs what is asked for by the second question
+            raise bpf.VerifierError(f"4: (85) call unknown#{_LACKING + 1}; invalid func unknown#{_LACKING + 1}")
         return os.open(os.devnull, os.O_RDONLY)
 
     def attach_kprobe(self, symbol: str, _fd: int, _returns: bool, _address: Optional[int]) -> int:
@@ -82,7 +87,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
 def _tracer() -> tracer.Tracer:
     names = [*PARTS, NEEDED.program, USEFUL.program]
     maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "bells", "parts"))
-    return tracer.Tracer(Image(maps, tuple(Program(name, b"", {}, {}) for name in names)), {}, [0])
+    return tracer.Tracer(Image(maps, tuple(Program(name, b"", {}, {}) for name in names), ASKED), {}, [0])
 
 
 def test_all_attached(kernel: Kernel) -> None:
@@ -102,6 +107,22 @@ def test_refused_probe_costs_its_part(kernel: Kernel) -> None:
 def test_refused_indispensable_probe_ends_it(kernel: Kernel) -> None:
     kernel.refused.append("a")
     with pytest.raises(OomtraceError, match="cannot probe a") as caught:
+        _tracer().attach([Target(NEEDED, "a")], lambda *_: None)
+    assert caught.value.status == EXIT_NO_PROBE and caught.value.hint
+
+
+def test_refused_useful_program_costs_its_part_and_names_what_it_needs(kernel: Kernel) -> None:
+    kernel.unfit = USEFUL.program
+    told: List[Tuple[Target, str]] = []
+    _tracer().attach([Target(NEEDED, "a"), Target(USEFUL, "b")], lambda *what: told.append(what))
+    assert told == [(Target(USEFUL, "b"), "it needs symbol tainted_mask, which this kernel does not have")]
+
+
+@pytest.mark.parametrize("program, said", [(NEEDED.program, "cannot probe a: it needs symbol tainted_mask"),
+                                           (PARTS[0], "the kernel refuses the BPF programs: it needs symbol")])
+def test_refused_indispensable_program_ends_it(kernel: Kernel, program: str, said: str) -> None:
+    kernel.unfit = program
+    with pytest.raises(OomtraceError, match=said) as caught:
         _tracer().attach([Target(NEEDED, "a")], lambda *_: None)
     assert caught.value.status == EXIT_NO_PROBE and caught.value.hint
 
