@@ -76,10 +76,8 @@ fidelity:
 	$(PYTHON) -m vm fidelity
 
 # One file to copy to a server; the same sources give the same bytes.
-dist:
-	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || apt-get install -y -q python3-venv
-	@$(PYTHON) -m venv build/venv
-	@build/venv/bin/python packaging/pyz.py dist/oomtrace.pyz
+dist: $(VENV)/ready
+	$(VENV)/bin/python packaging/pyz.py dist/oomtrace.pyz
 
 deb:
 	sh packaging/deb.sh

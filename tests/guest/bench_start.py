@@ -42,6 +42,19 @@ def settled_kb(pid):
     return before
 
 
+def ended_peak_kb(process):
+    """The most that it, or a process of its own, had resident at any time; killed if it does not end in ten seconds."""
+    deadline = time.monotonic() + 10
+    while True:
+        pid, _, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = 0
+            return usage.ru_maxrss
+        if time.monotonic() > deadline:
+            process.kill()
+        time.sleep(0.02)
+
+
 def once(command):
     begin = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -52,18 +65,16 @@ def once(command):
     seconds = time.monotonic() - begin
     kilobytes = settled_kb(process.pid)
     process.send_signal(signal.SIGINT)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    peak = ended_peak_kb(process)
     while attached(command):
         time.sleep(0.02)
-    print(f"{command[0]}: {seconds:.2f} s, {kilobytes} kB", file=sys.stderr)
-    return seconds, kilobytes
+    print(f"{command[0]}: {seconds:.2f} s, {kilobytes} kB, at most {peak} kB", file=sys.stderr)
+    return seconds, kilobytes, peak
 
 
 def main():
+    # As in an installation, where pip or the package's scripts have done so.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "oomtrace"], check=True)
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     results = {name: [] for name in COMMANDS}
     for number in range(rounds):

@@ -13,7 +13,7 @@ import pytest
 from vm import image, initrd, matrix
 from vm.cpio import Archive
 from vm.errors import VmError
-from vm.recipe import Recipe
+from vm.recipe import BCC, Recipe
 
 MODULES_DEP = """\
 kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio_ring.ko kernel/drivers/virtio/virtio.ko
@@ -101,6 +101,11 @@ def test_recipe_key_follows_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Recipe(matrix.find("6.1")).key
     monkeypatch.setattr("vm.recipe.PACKAGES", ("python3-bpfcc",))
     assert Recipe(matrix.find("6.1")).key != before
+
+
+def test_only_the_bare_variant_lacks_bcc() -> None:
+    lacking = [variant for variant in matrix.VARIANTS if BCC not in Recipe(matrix.find("6.1"), variant).packages()]
+    assert lacking == ["bare"]
 
 
 def test_only_the_bench_variant_has_headers() -> None:
