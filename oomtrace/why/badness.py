@@ -64,9 +64,17 @@ def _by_columns(event: OomEvent) -> Optional[Formula]:
     if any(task.nr_ptes is not None for task in rows):
         return Formula(root=("3 %", "30 off adj", "none"), floor=1)
     if any(task.pgtables_bytes is not None for task in rows):
-        # 4.15 and 4.16 have the bonus and these columns; from 5.0 on there is a summary line, up to 5.0 a verdict.
-        return Formula(floor=None) if event.report.summary is not None else Formula(root=("none", "3 %"), floor=1)
+        # 4.15 and 4.16 have the bonus and these columns.
+        return Formula(floor=None) if _since_5_0(event) else Formula(root=("none", "3 %"), floor=1)
     return None
+
+
+def _since_5_0(event: OomEvent) -> bool:
+    """From 5.0 on there is a summary line, and the kill line begins with the message of what was up to 5.0 the
+    verdict (bbbe48029720); 5.4 puts the uid at its end."""
+    kills = event.report.kills
+    return event.report.summary is not None or (
+        event.report.verdict is None and any(kill.message is not None or kill.uid is not None for kill in kills))
 
 
 _NO_BONUS = ("none",)

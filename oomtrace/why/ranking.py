@@ -68,9 +68,11 @@ def rank(event: OomEvent) -> Optional[Ranking]:
         return None
     chosen = _chosen(event, weighed)
     reading = _reading(event, rule, chosen)
+    if chosen is not None and _is_a_guess(event, chosen, reading):
+        chosen = None
     if reading.fits and reading.total_range is not None:  # the printed score bounds totalpages
         weighed = badness.weigh(event, total=Totalpages(*reading.total_range))
-        chosen = _chosen(event, weighed)
+        chosen = _chosen(event, weighed) if chosen is not None else None
     able = [w for w in weighed if w.exempt is None]
     able.sort(key=lambda w: (-reading.points(w, rule), w is not chosen))
     if chosen is None:
@@ -95,12 +97,20 @@ def _chosen(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
 
 
 def _of_thread(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
-    """Up to 4.8 a thread may be chosen, which has no row of its own; its process is killed. That the printed score is
-    that of the killed process tells it from a child that died for its parent."""
+    """Up to 4.8 a thread may be chosen, which has no row of its own; its process is killed."""
     verdict, victim = event.report.verdict, event.report.victim
     if verdict is None or victim is None or verdict.comm != victim.comm:
         return None
     return next((w for w in weighed if w.task.pid == event.report.kills[0].pid), None)
+
+
+def _is_a_guess(event: OomEvent, chosen: Weighed, reading: Reading) -> bool:
+    """Is it the killed process that stands for a chosen one without a row, and no score shows that they are the same?
+    It may be a child that died for its parent. A score of 0 fits any."""
+    verdict = event.report.verdict
+    if verdict is None or verdict.pid in (chosen.task.pid, chosen.task.tgid):
+        return False
+    return not (reading.fits and verdict.score)
 
 
 def _reading(event: OomEvent, rule: Formula, chosen: Optional[Weighed]) -> Reading:
@@ -153,7 +163,7 @@ def ranked(event: OomEvent) -> Tuple[Ranked, ...]:
     if ranking is None:
         return ()
     size = look.page_kb(event)
-    killed = frozenset(kill.pid for kill in event.report.kills)
+    killed = frozenset([kill.pid for kill in event.report.kills] + [one.pid for one in event.report.sharing])
     return tuple(_row(ranking, w, size, killed) for w in ranking.candidates + ranking.exempt)
 
 
@@ -172,5 +182,5 @@ def _row(ranking: Ranking, weighed: Weighed, size: int, killed: FrozenSet[int]) 
         score_permille=ranking.score(weighed) if able else None,
         exempt=weighed.exempt,
         chosen=weighed is ranking.chosen,
-        killed=task.pid in killed,
+        killed=not killed.isdisjoint((task.pid, task.tgid)),
     )

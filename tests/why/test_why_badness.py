@@ -9,7 +9,7 @@ import pytest
 from why_events import advice, fact, machine_wide, memcg2, reasons, seed, task
 
 from oomtrace import why
-from oomtrace.model import Candidate, Kill, Machine, OomEvent, PageCounter, Task, Verdict
+from oomtrace.model import Candidate, Kill, Machine, OomEvent, PageCounter, Sharing, Task, Trigger, Verdict
 from oomtrace.why import CERTAIN, LIKELY, UNKNOWN, Process, badness
 from oomtrace.why.badness import Exempt
 from oomtrace.why.totalpages import totalpages
@@ -224,3 +224,87 @@ def test_the_order_in_which_bounds_decide() -> None:
     b = badness.Weighed(task(2, "b", 1), 1, (5, 10), (400, 400), None)
     assert a.surely_at_least(b) and not a.surely_above(b)
     assert not b.surely_at_least(a)
+
+
+def test_adj_is_silent_where_the_pick_is_not_explained() -> None:
+    """Neither where the kernel passed over the first by the table, nor where it picked one that is exempt."""
+    rows = (task(10, "passed", 5000, adj=500), task(11, "hog", 9000), task(12, "small", 300))
+    event = memcg2(rows, victim=12, swap=PageCounter(0, 0, 0))
+    assert str(pick(event).reason) == "disagrees"
+    assert why.explain(event).finding("adj") is None
+    exempt = memcg2((task(10, "other", 500), task(11, "hog", 9000, adj=-1000)))
+    assert str(pick(exempt).reason) == "contradicts_table"
+    assert why.explain(exempt).finding("adj") is None
+
+
+def test_adj_decided_likely_where_the_order_hangs_on_totalpages() -> None:
+    for adj, sure in ((500, LIKELY), (900, CERTAIN)):  # 900 of 1000 put it first with the limit alone already
+        event = memcg2((task(10, "big", 9000), task(11, "marked", 100, adj=adj)))
+        found = why.explain(event).finding("adj")
+        assert found is not None
+        assert (str(found.reason), found.confidence) == ("decided", sure)
+
+
+def test_a_thread_is_taken_for_its_process_only_by_its_score() -> None:
+    """The verdict names a task without a row: a thread of the victim, or its parent, whose row is missing."""
+    event = changed(seed(), verdict=Verdict("Memory cgroup out of memory", 1400, "python", 0))
+    assert str(pick(event).reason) == "no_row"
+    assert not any(row.chosen for row in why.explain(event).ranking)
+
+
+def test_a_row_of_another_thread_is_marked_as_killed() -> None:
+    event = changed(memcg2(), tasks=(task(10, "small", 100), task(77, "hog", 9000, tgid=11)))
+    assert [(row.comm, row.killed) for row in why.explain(event).ranking] == [("hog", True), ("small", False)]
+
+
+def test_sharers_of_the_memory_are_marked_as_killed() -> None:
+    event = changed(seed(), sharing=(Sharing(1243, "bash"),))
+    assert [(row.comm, row.killed) for row in why.explain(event).ranking] == [("python", True), ("bash", True)]
+
+
+def test_no_points_of_others_without_the_limit() -> None:
+    event = memcg2((task(10, "low", 5000, adj=-500), task(11, "hog", 9000)))
+    event = changed(event, memcg=None)
+    assert reasons(event, "pick") == ["points", "most_whatever_limit", "agrees"]
+    assert fact(event, "pick", "points") == 9000
+    assert fact(event, "pick", "rival") is None
+
+
+def test_the_kill_line_tells_that_there_is_no_bonus() -> None:
+    """5.0 and later, whose oom-kill line was cut: root's processes have none."""
+    rows = (task(10, "small", 9900, uid=0), task(11, "hog", 10000, uid=0))
+    event = released(changed(memcg2(rows), summary=None), None)
+    assert badness.formula(event) == badness.Formula()
+    assert pick(event).confidence == CERTAIN
+    bare = tuple(replace(kill, message=None, uid=None) for kill in event.report.kills)
+    assert str(pick(changed(event, kills=bare)).reason) == "depends_on_capability"
+
+
+def test_three_per_cent_that_cannot_matter_are_no_doubt() -> None:
+    rows = (task(10, "small", 9000, uid=0), task(11, "hog", 10000, uid=0))
+    event = released(changed(memcg2(rows), summary=None), None)
+    bare = tuple(replace(kill, message=None, uid=None) for kill in event.report.kills)
+    assert (str(pick(changed(event, kills=bare)).reason), pick(event).confidence) == ("agrees", CERTAIN)
+
+
+def test_a_bare_kill_line_of_a_memcg_is_no_pick() -> None:
+    event = changed(memcg2(), tasks=None, summary=None, memcg=None, stack=None, trigger=Trigger())
+    assert reasons(event, "pick") == ["perhaps_of_group"]
+
+
+def test_a_group_kill_without_its_announcement() -> None:
+    """It prints the first victim twice."""
+    first = memcg2().report.kills[0]
+    event = changed(memcg2(), kills=(first, replace(first, pid=10, comm="small"), first))
+    assert "group_inferred" in reasons(event, "killed")
+    assert fact(event, "killed", "processes") == 2
+    assert "group_inferred" not in reasons(changed(event, kills=event.report.kills[:2]), "killed")
+
+
+def test_nobody_killable_but_listed_and_a_panic() -> None:
+    event = changed(machine_wide(), kills=(), summary=None, no_killable=True, panic="System is deadlocked on memory")
+    assert reasons(event, "killed") == ["nobody_panic", "passed_over"]
+    assert "killed: nobody" not in advice(event)
+    protected = tuple(replace(row, oom_score_adj=-1000) for row in event.report.tasks or ())
+    assert reasons(changed(event, tasks=protected, panic=None), "killed") == ["nobody_killable"]
+    assert "killed: nobody" in advice(changed(event, tasks=protected, panic=None))

@@ -152,4 +152,6 @@ def same_name(event: OomEvent, cases: Cases) -> Optional[Statement]:
 @advice("killed", 95)
 def nobody(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """Nothing that could be killed."""
+    if _has(cases, "killed", Killed.PASSED_OVER):
+        return None  # there are such, and the kernel passed them over
     return Statement(Remedies.NOBODY) if _has(cases, "killed", Killed.NOBODY_KILLABLE) else None

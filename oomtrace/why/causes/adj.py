@@ -6,10 +6,10 @@ from oomtrace.model import OomEvent, Part
 
 from .. import badness, look
 from ..case import Case
-from ..finding import UNKNOWN, Reason
+from ..finding import CERTAIN, LIKELY, UNKNOWN, Reason
 from ..ranking import rank
 from ..registry import cause
-from .pick import allocating
+from .pick import Pick, allocating, unweighable
 
 
 class Adj(Reason):
@@ -28,9 +28,10 @@ def without_adj(event: OomEvent, case: Case) -> None:
         return
     if any(part in (Part.TASKS, Part.PART_OF_TASKS) for part in event.origin.missing):
         return  # who else there was is not known
-    chosen = look.chosen(event)
-    if chosen is None or chosen.pid is None or look.row_of(event, chosen.pid) is None and not ranking.reading.fits:
+    if unweighable(event, ranking, ranking.chosen.task.pid) not in (None, Pick.LIMIT_UNKNOWN):
         return
+    if ranking.above or ranking.chosen.exempt is not None:
+        return  # the table does not explain the pick as it is: what would explain it without adj is not known either
     adjusted = [w for w in (*ranking.candidates, *ranking.exempt) if w.task.oom_score_adj]
     if not adjusted:
         return
@@ -42,12 +43,9 @@ def without_adj(event: OomEvent, case: Case) -> None:
         case.says(Adj.ONE_OF, then=tuple(look.who(w.task) for w in (best, *rivals[:2])))
         case.means(Adj.DEPENDS_ON_CAPABILITY, UNKNOWN)
         return
-    first = ranking.candidates[0] if ranking.candidates else ranking.chosen
     if best.task.pid == ranking.chosen.task.pid:
         case.says(Adj.SAME)
-    elif best.task.pid == first.task.pid and not ranking.unsure:
-        return  # it has the most points with adj as well: that the kernel passed it over is not adj's doing
     else:
         case.says(Adj.OTHER, then=look.who(best.task))
-        case.means(Adj.DECIDED)
+        case.means(Adj.DECIDED, LIKELY if ranking.unsure else CERTAIN)
     case.knows(then__pid=best.task.pid, then__comm=best.task.comm, then__points=best.low[0])

@@ -27,6 +27,7 @@ class Killed(Reason):
     OTHER_THAN_CHOSEN = "other_than_chosen"
     WAS_EXITING = "was_exiting"
     GROUP = "group"
+    GROUP_INFERRED = "group_inferred"  # its announcement is not in the source
     SEVERAL = "several"
     SHARERS = "sharers"
     NOBODY_EXITING = "nobody_exiting"
@@ -101,11 +102,20 @@ def _more(event: OomEvent, victim: Kill, case: Case) -> None:
     if report.oom_group is not None:
         case.remarks(Killed.GROUP, oom_group=report.oom_group, memcg__path=look.full_path(event),
                      victim_memcg=look.victim_path(event), processes=processes)
+    elif processes > 1 and _first_again(event):
+        case.remarks(Killed.GROUP_INFERRED, processes=processes)
     elif processes > 1:
         others = {kill.pid: look.who(kill) for kill in report.kills if kill.pid != victim.pid}
         case.remarks(Killed.SEVERAL, processes=processes, others=tuple(others.values())[:3])
     if report.sharing:
         case.remarks(Killed.SHARERS, sharers=len(report.sharing))
+
+
+def _first_again(event: OomEvent) -> bool:
+    """Does the first victim's line come again after another's? Only a group kill prints that: oom_kill_process()
+    kills the chosen one, then all of the cgroup, and that one among them (3d8b38eb81ca)."""
+    pids = [kill.pid for kill in event.report.kills]
+    return pids[0] in pids[2:]
 
 
 def _other_than_chosen(event: OomEvent, verdict: Verdict, victim: Kill, case: Case) -> None:
@@ -119,7 +129,8 @@ def _other_than_chosen(event: OomEvent, verdict: Verdict, victim: Kill, case: Ca
 def _passed_over(event: OomEvent, case: Case) -> None:
     """Tasks of the table that nothing in it exempts: the kernel must have passed each over."""
     ranking = rank(event)
-    able = ranking.candidates if ranking is not None and event.report.no_killable else ()
+    nobody = event.report.no_killable or event.report.sysrq_ignored
+    able = ranking.candidates if ranking is not None and nobody else ()
     if able:
         case.remarks(Killed.PASSED_OVER, LIKELY, passed_over=tuple(look.who(w.task) for w in able[:3]),
                      tasks_passed_over=len(able))
@@ -133,6 +144,7 @@ def _nobody(event: OomEvent, case: Case) -> None:
         case.says(Killed.NOBODY_EXITING, exiting=look.who(report.exiting))
     elif report.panic is not None:
         case.says(Killed.NOBODY_PANIC, panic=report.panic)
+        _passed_over(event, case)
     elif report.no_killable or report.sysrq_ignored:
         case.says(Killed.NOBODY_KILLABLE)
         _passed_over(event, case)

@@ -21,6 +21,7 @@ class Pick(Reason):
     ALLOCATING_TASK = "allocating_task"  # vm.oom_kill_allocating_task
     TASK_ORIGIN = "task_origin"  # oom_task_origin(): swapoff, KSM
     PICKED = "picked"
+    PERHAPS_OF_GROUP = "perhaps_of_group"  # the kill line alone, which a group kill prints for each
     CANNOT_TELL = "cannot_tell"
     NO_TABLE = "no_table"
     OLD_TABLE = "old_table"  # before 3.5: neither swap nor page tables
@@ -32,6 +33,7 @@ class Pick(Reason):
     ONLY_CANDIDATE = "only_candidate"
     TIE = "tie"
     MOST_POINTS = "most_points"
+    MOST_WHATEVER_LIMIT = "most_whatever_limit"
     NOT_MOST_POINTS = "not_most_points"
     CONTRADICTS_TABLE = "contradicts_table"
     DISAGREES = "disagrees"
@@ -58,7 +60,10 @@ def pick(event: OomEvent, case: Case) -> None:
         case.says(Pick.TASK_ORIGIN, chosen=chosen)
         return
     ranking = rank(event)
-    obstacle = _unweighable(event, ranking, chosen.pid)
+    obstacle = unweighable(event, ranking, chosen.pid)
+    if obstacle is not None and perhaps_of_group(event):
+        case.says(Pick.PERHAPS_OF_GROUP, UNKNOWN, killed=chosen)
+        return
     if obstacle is not None or ranking is None or ranking.chosen is None:
         case.says(Pick.PICKED, chosen=chosen, verdict__score=verdict.score if verdict else None)
         case.means(obstacle or Pick.CANNOT_TELL, UNKNOWN)
@@ -79,7 +84,16 @@ def allocating(event: OomEvent) -> bool:
     return "oom_kill_allocating_task" in (_message(event) or "")
 
 
-def _unweighable(event: OomEvent, ranking: Optional[Ranking], pid: Optional[int]) -> Optional[Pick]:
+def perhaps_of_group(event: OomEvent) -> bool:
+    """Is a memcg's kill line all there is? memory.oom.group kills a whole cgroup, with such a line for each
+    (oom_kill_memcg_member), and picks but one of them."""
+    report = event.report
+    alone = report.summary is None and report.verdict is None and report.trigger.comm is None
+    alone = alone and event.trace.unprinted_reason is None  # otherwise the rate limit is why there is no more
+    return alone and look.scope(event) == "memcg" and any(kill.message for kill in report.kills)
+
+
+def unweighable(event: OomEvent, ranking: Optional[Ranking], pid: Optional[int]) -> Optional[Pick]:
     """Why badness cannot be recomputed, None if it can."""
     if not badness.tasks(event):
         return Pick.NO_TABLE
@@ -113,7 +127,11 @@ def _points(event: OomEvent, ranking: Ranking, weighed: Weighed, chosen: Process
     if not others:
         case.says(Pick.ONLY_CANDIDATE)
         return
-    best, candidates = others[0], len(ranking.candidates)
+    best = next((w for w in others if ranking.known(w)), None)
+    candidates = len(ranking.candidates)
+    if best is None:  # what oom_score_adj adds to each of the others is not known, but it is too little
+        case.says(Pick.MOST_WHATEVER_LIMIT, candidates=candidates)
+        return
     place = ranking.candidates.index(weighed) + 1 if weighed in ranking.candidates else None
     rival = Process(best.task.pid, best.task.comm, points=ranking.points(best))
     if ranking.points(best) == points:

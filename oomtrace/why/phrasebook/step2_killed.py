@@ -53,6 +53,8 @@ PHRASES = {
     Killed.WAS_EXITING: "It was exiting already: the kernel sent no signal, but let it use the memory reserves to "
                         "finish.",
     Killed.GROUP: _group,
+    Killed.GROUP_INFERRED: "memory.oom.group is set for their cgroup, so that {processes:plural process processes} "
+                           "were killed together: the first one's line comes again, which only such a kill prints.",
     Killed.SEVERAL: "{processes} processes were killed. The others: {others}.",
     Killed.SHARERS: "{sharers:plural process} that shared its memory died with it.",
     Killed.NOBODY_EXITING: "Nobody: the chosen {exiting} was already exiting.",

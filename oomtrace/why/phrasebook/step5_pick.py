@@ -79,6 +79,8 @@ PHRASES = {
     Pick.TASK_ORIGIN: "{chosen} was picked at once: it had asked to be the first to go (oom_task_origin), as swapoff "
                       "and KSM do. No points were compared.",
     Pick.PICKED: "The kernel picked {chosen}[, score {verdict.score}].",
+    Pick.PERHAPS_OF_GROUP: "Whether the kernel picked {killed}, or killed it together with others of its cgroup "
+                           "(memory.oom.group), cannot be told from its kill line alone.",
     Pick.CANNOT_TELL: _cannot("the table does not show enough"),
     Pick.NO_TABLE: _cannot("there is no task table"),
     Pick.OLD_TABLE: _cannot("this kernel's table shows neither swap nor page tables"),
@@ -91,6 +93,8 @@ PHRASES = {
     Pick.TIE: "{rival} has as many. Both have the most of {candidates:plural listed_candidate}.",
     Pick.MOST_POINTS: "That is the most of {candidates:plural listed_candidate}. Next is {rival} with "
                       "{rival:points}.",
+    Pick.MOST_WHATEVER_LIMIT: "That is the most of {candidates:plural listed_candidate}, whatever the limit. The "
+                              "points of the others depend on it.",
     Pick.NOT_MOST_POINTS: "That is number {place} of {candidates:plural listed_candidate}. {rival} has "
                           "{rival:points}.",
     Pick.CONTRADICTS_TABLE: "The kernel's choice contradicts the table: {exempt:word} is exempt.",
