@@ -22,6 +22,7 @@ _AFTER_END = re.compile("|".join(sorted({
     re.escape(row.format.literal) for row in ROWS.values() if RANK[row.kind] >= RANK["killed"]
 })))
 
+_KILLED = re.compile(r"(?:(?:Memory cgroup out|Out) of memory[^:]{0,40}: )?Killed process \d")
 _BACKWARDS_NS = 1_000_000  # CPUs' clocks may differ by less
 _LISTS = frozenset(["stack", "stats", "tasks"])  # parts of which nobody knows how many lines they have
 _FLOOD = 3  # a line that comes so often between two of a report is not of it
@@ -83,7 +84,7 @@ class OpenReport:
 
     def offer(self, logical: Logical) -> Optional[Offer]:
         """How the line would continue this report. None: it does not."""
-        if not self._same_source(logical) or (self.ended and _AFTER_END.search(logical.text) is None):
+        if not self._same_source(logical) or (self.ended and not self._may_follow(logical.text)):
             return None
         if logical.cut:
             return self.offer_cut(logical)
@@ -93,6 +94,12 @@ class OpenReport:
                 return Offer(reading, True)
         found = loose(logical.text)
         return Offer(found, False) if found is not None and self._fits(found, logical) else None
+
+    def _may_follow(self, text: str) -> bool:
+        """Could the line come after the end? Of kills only a group's: of logs with kills alone each line is an OOM."""
+        if _KILLED.match(text) is not None:
+            return self.place.allows("killed")
+        return _AFTER_END.search(text) is not None
 
     def offer_cut(self, logical: Logical) -> Optional[Offer]:
         """The same for a line whose end is missing: it is kept as it is, but what it says is known."""
