@@ -13,6 +13,7 @@ _REMEMBERED = 8192  # lines
 # What a report has once, or once for each task; a copy begins with such a line.
 _ONCE = re.compile(r".{1,60} invoked oom-killer: |CPU: \d+ |Pid: \d+|oom-kill:|.{0,40}Kill(?:ed)? process \d|Mem-Info:"
                    r"|Call [Tt]race|memory: usage|Tasks |\[ *\d+\] |Hardware name|Memory cgroup ")
+_TRACE = re.compile(r" |\[<|\(\[<|\[c[0-9a-f]{15}\]|[0-9a-f]{4}: ")  # which may have the same line twice
 _ROW = re.compile(r"\[ *\d+\] +\d")
 _Key = Tuple[object, str]
 
@@ -24,6 +25,7 @@ class Lines:
     def __init__(self) -> None:
         self._new: Dict[_Key, str] = {}  # and their sources
         self._old: Dict[_Key, str] = {}
+        self._time_ns = self._latest_ns = 0  # of the last line, and the latest of all
         self._again = False  # does a part of the log come again, rather than each line twice?
         self._last: List[Tuple[Optional[_Key], bool]] = [(None, False), (None, False)]  # and whether it was a copy
 
@@ -39,11 +41,15 @@ class Lines:
         source = logical.stripped.source
         (_, before_copied), (last, last_copied) = self._last
         copied = False
-        if key == last or (time_ns is not None and self._same(key, source)):
-            copied = last_copied or (before_copied and key == last) or _ONCE.match(logical.text) is not None
-        elif self._again and last_copied and _ROW.match(logical.text):
+        if key == last:
+            copied = last_copied or before_copied or _TRACE.match(logical.text) is None
+        elif time_ns is not None and self._same(key, source):
+            copied = last_copied or time_ns < self._time_ns or _ONCE.match(logical.text) is not None
+        elif self._again and last_copied and (time_ns or 0) <= self._latest_ns and _ROW.match(logical.text):
             copied = True  # rows of a table are not remembered one by one
         self._again = copied and key != last
+        if time_ns is not None:
+            self._time_ns, self._latest_ns = time_ns, max(time_ns, self._latest_ns)
         self._last = [self._last[1], (key, copied)]
         self._new[key] = source
         if len(self._new) > _REMEMBERED:

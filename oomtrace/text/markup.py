@@ -20,6 +20,7 @@ _CELLS = "td|th"
 _INLINE = "span|code|b|i|u|em|strong|a|font|tt|samp|kbd|mark|small|s|del|ins|img|article|main|button|title|meta|link"
 _TAG = re.compile(rf"<(?:(?P<close>/)?(?:(?P<block>{_BLOCKS})|(?P<cell>{_CELLS})|(?P<inline>{_INLINE}))"
                   r"(?:\s[^<>]{0,400})?/?|!--[^<>]{0,400}--|!DOCTYPE[^<>]{0,200})>", re.IGNORECASE)
+_ELEMENT = re.compile(r"\s*(?:<[A-Za-z][\w:.-]*(?:\s[^<>]{0,400})?>)+(.*?)(?:</[A-Za-z][\w:.-]*>)+\s*$")  # of XML
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,5}|#[xX][0-9a-fA-F]{1,5});")
 
 
@@ -40,6 +41,9 @@ def unmarked(line: str) -> List[str]:
 
     A line of tags alone has no text: none.
     """
+    element = _ELEMENT.match(line) if line.lstrip()[:1] == "<" else None
+    if element is not None:
+        line = element.group(1)
     if "<" in line and _TAG.search(line):
         shown = _TAG.sub(_shown, line)
         lines = [part for part in shown.split("\n") if part.strip(" |")]

@@ -12,7 +12,9 @@ _LEAST = 12  # characters of a prefix by which lines can be told apart
 # With what the kernel's lines begin, where none has a time in front.
 _WORDS = re.compile(
     r"(?: |^)(?=(?:CPU: \d+ (?:UID: \d+ )?PID: |Pid: \d+, comm: |Tainted: \[|Hardware name: |Workqueue: |Call [Tt]race:"
-    r"|</?[A-Z#][A-Z0-9_#]*>|\[<[0-9a-f]{8,16}>\]|(?:\? )?[A-Za-z_][\w.]*\+0x[0-9a-f]+/0x[0-9a-f]+|RIP: |Code: |RSP: "
+    r"|\S{1,15} cpuset=\S+ mems_allowed="
+    r"|</?[A-Z#][A-Z0-9_#]*>|\[<[0-9a-f]{8,16}>\]|(?<!>\] )(?<!\? )(?:\? )?[A-Za-z_][\w.]*\+0x[0-9a-f]+/0x[0-9a-f]+"
+    r"|RIP: |Code: |RSP: "
     r"|RAX: |RDX: |RBP: |R10: |R13: |Task in /|memory: usage |memory\+swap: usage |kmem: usage |swap: usage "
     r"|Memory cgroup |Mem-Info:|active_anon:\d+ inactive_anon:\d+ iso|active_file:\d+ inactive_file:\d+ iso"
     r"|unevictable:\d+ dirty|slab_reclaimable:\d+ slab|mapped:\d+ shmem|sec_pagetables:\d+ bounce|kernel_misc_"
@@ -51,4 +53,5 @@ def _by_words(line: str) -> Optional[List[str]]:
         return None
     starts = [0] + [match.end() for match in _WORDS.finditer(line) if match.end()]
     parts = [line[at:end].rstrip(" ") for at, end in zip(starts, [*starts[1:], len(line)])]
+    parts = [" " + part if part.startswith("[<") else part for part in parts]  # as most architectures print a frame
     return parts if sum(is_read(part) or is_read(" " + part) for part in parts) >= 3 else None

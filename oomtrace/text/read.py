@@ -163,9 +163,8 @@ class Reader:
         """Gives a line to the report that it continues, or to a new one, or to the one that it interrupts."""
         self._count += 1
         logical = logical._replace(at=self._count)
-        if self._copies.is_copy(logical):
-            return
-        if not self._troubles.has(logical, [report for report in self._open if not report.ended]):
+        if not self._copies.is_copy(logical) and not self._troubles.has(
+                logical, [report for report in self._open if not report.ended]):
             self._given(logical)
         for report in self._open:
             report.since += 1

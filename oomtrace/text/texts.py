@@ -20,6 +20,8 @@ Record = List[str]  # lines that belong together
 
 _ESCAPED_END = re.compile(r"(?:\\r)?\\n|\\012")
 _CODE = re.compile(r"\s*(?:[-*+] +|\d+\. +)?`([^`].*[^`])`\s*$")  # Markdown, in a list or not
+_FENCE = "```"
+_FENCES = re.compile(r"^\s*```(?=.*\d)|```\s*$")  # on the report's own lines, as chats have them
 _LONG = 250  # characters; a shorter line has no other in it, unless it says so
 _MOST = 20000  # lines in one
 
@@ -48,6 +50,8 @@ class Texts:
         """The lines in one: those of a page, of a row of a table, or of a text whose line ends were lost."""
         code = _CODE.match(line) if "`" in line else None
         line = code.group(1) if code is not None else line
+        if _FENCE in line and line.strip() != _FENCE:
+            line = _FENCES.sub("", line)
         parts = unmarked(line) if "<" in line or "&" in line else [line]
         if "|" in line or parts[0:1] != [line]:
             parts = [self._cell(part) if "|" in part else part for part in parts]

@@ -107,7 +107,19 @@ PASTES: Dict[str, Callable[[List[str]], str]] = {
     "klogd": each(lambda line: f"Jan  2 03:04:05 box klogd: {line}"),
     "août": each(lambda line: f"août 02 03:04:05 nœud kernel: {line}"),
     "févr., bytes": each(lambda line: f"f\udce9vr. 02 03:04:05 n kernel: {line}"),
+    "double spaced": lambda lines: "\n\n".join(lines) + "\n",
+    "tabs between": each(lambda line: f"2026-01-02T03:04:05.000Z\tn\tkernel\t{line}"),
+    "csv, newest first": _newest_first(lambda lines: '"@timestamp",host,message\n' + "".join(
+        f'"Jan 2, 2026 @ 03:04:05.000",n,"{line}"\n' for line in lines)),
+    "xml": each(lambda line: f"<entry><msg>{html.escape(line)}</msg></entry>"),
+    "a fence, as chats have it": lambda lines: "```" + "\n".join(lines) + "```\n",
+    "rfc 5424": each(lambda line: f"<4>1 2026-01-02T03:04:05Z n kernel - - - \ufeff{line}"),
+    "twice, from the middle on": lambda lines: "".join(
+        (line + "\n") * (2 if at > 20 else 1) for at, line in enumerate(lines)),
+    "twice, five at a time": lambda lines: "".join(
+        ("\n".join(lines[at: at + 5]) + "\n") * 2 for at in range(0, len(lines), 5)),
     "no time": each(lambda line: line[15:]),
+    "no time, one line": lambda lines: " ".join(line[15:] for line in lines) + "\n",
     "no time, host": each(lambda line: "node1 kernel: " + line[15:]),
 }
 
