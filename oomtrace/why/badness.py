@@ -61,6 +61,8 @@ def formula(event: OomEvent) -> Optional[Formula]:
 def _by_columns(event: OomEvent) -> Optional[Formula]:
     """Of a report without its kernel's release: the table's columns tell enough, if the floor does not matter."""
     rows = event.report.tasks or ()
+    if any(task.nr_pmds is not None for task in rows):  # 4.1 and later
+        return Formula(root=("3 %", "none"), floor=1)
     if any(task.nr_ptes is not None for task in rows):
         return Formula(root=("3 %", "30 off adj", "none"), floor=1)
     if any(task.pgtables_bytes is not None for task in rows):

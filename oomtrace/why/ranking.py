@@ -10,7 +10,7 @@ from oomtrace.model import OomEvent
 from . import badness, look
 from .badness import Formula, Weighed
 from .finding import Ranked
-from .totalpages import Totalpages, totalpages
+from .totalpages import UNBOUNDED, Totalpages, totalpages
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def rank(event: OomEvent) -> Optional[Ranking]:
     chosen = _chosen(event, weighed)
     reading = _reading(event, rule, chosen)
     if chosen is not None and _is_a_guess(event, chosen, reading):
-        chosen = None
+        chosen, reading = None, Reading(reading.total, reading.bonus, exact=reading.exact)
     if reading.fits and reading.total_range is not None:  # the printed score bounds totalpages
         weighed = badness.weigh(event, total=Totalpages(*reading.total_range))
         chosen = _chosen(event, weighed) if chosen is not None else None
@@ -154,7 +154,7 @@ def _fitting(chosen: Weighed, printed: int, bonus: str, total: Totalpages) -> Op
     if adj:
         least, most = least - 1000, most + 1000
     least, most = max(least, total.low), min(most, total.high)
-    return (least, most) if least <= most else None
+    return (least, most) if least <= most < UNBOUNDED else None  # a score of 0 fits anything
 
 
 def ranked(event: OomEvent) -> Tuple[Ranked, ...]:

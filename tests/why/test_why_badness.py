@@ -308,3 +308,16 @@ def test_nobody_killable_but_listed_and_a_panic() -> None:
     protected = tuple(replace(row, oom_score_adj=-1000) for row in event.report.tasks or ())
     assert reasons(changed(event, tasks=protected, panic=None), "killed") == ["nobody_killable"]
     assert "killed: nobody" in advice(changed(event, tasks=protected, panic=None))
+
+
+def test_columns_narrow_the_version_down() -> None:
+    """nr_pmds is of 4.1 and later: 3 % at most, and no 30 off adj, which is much where totalpages are not known."""
+    rows = tuple(replace(row, nr_pmds=5) for row in seed().report.tasks or ())
+    event = released(changed(seed(), tasks=rows, verdict=None), None)
+    assert badness.formula(event) == badness.Formula(("3 %", "none"), 1)
+    assert (str(pick(event).reason), pick(event).confidence) == ("agrees", CERTAIN)
+
+
+def test_a_score_of_0_tells_nothing_of_swap() -> None:
+    event = changed(seed(), verdict=Verdict("Memory cgroup out of memory", 1400, "python", 0))
+    assert why.explain(event).finding("totalpages") is None
