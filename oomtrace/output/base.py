@@ -26,7 +26,7 @@ class Writer:
         self.dialect = dialect
         self._stream: Any = stream
         self.terminal = terminal.is_terminal(stream)
-        self.style = terminal.Style(terminal.colours(stream) if colour is None else colour)
+        self.style = terminal.Style(terminal.colours(stream) if colour is None else colour, terminal.draws(stream))
         self.width = terminal.width(stream)
         self.count = 0
         self._before: Deque[OomEvent] = deque(maxlen=_REMEMBERED)

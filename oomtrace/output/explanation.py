@@ -10,6 +10,7 @@ from oomtrace.model import OomEvent
 from oomtrace.why import CERTAIN, Explanation, Finding, Pattern
 from oomtrace.why.units import human
 
+from .bars import bar
 from .base import Writer
 from .terminal import Style, escaped
 
@@ -18,6 +19,7 @@ _TABLE_INDENT = 6
 _AMOUNTS = 4
 _LEVELS = 6
 _RANKS = 3
+_BESIDE_BARS = 68  # columns of a row that leave room for its bar
 
 
 class WhyWriter(Writer):
@@ -120,8 +122,11 @@ def _amounts(found: Explanation, style: Style) -> List[str]:
         rows.append(("others", sum(amount.kb for amount in rest), round(sum(shares), 1) if shares else None))
     rows += [(amount.name, amount.kb, amount.percent) for amount in left]
     size = max((len(name) for name, _, _ in rows), default=0)
-    return [f"{name:{size}}  {human(kb):>10}  {kb:>12} kB" + (f"  {part:5.1f} %" if part is not None else "")
-            for name, kb, part in rows]
+    lines = [f"{name:{size}}  {human(kb):>10}  {kb:>12} kB" + (f"  {part:5.1f} %" if part is not None else "")
+             for name, kb, part in rows]
+    if style.draws and max(map(len, lines), default=0) <= _BESIDE_BARS:
+        lines = [f"{line}  {bar(part)}" if part is not None else line for line, (_, _, part) in zip(lines, rows)]
+    return lines
 
 
 def _ranking(found: Explanation, style: Style) -> List[str]:
