@@ -10,7 +10,7 @@ import sys
 import traceback
 from contextlib import contextmanager, nullcontext
 from itertools import chain
-from typing import BinaryIO, ContextManager, Iterator, List, Optional, Sequence, Set, TextIO, Tuple
+from typing import BinaryIO, Callable, ContextManager, Iterator, List, Optional, Sequence, Set, TextIO, Tuple
 
 import click
 
@@ -21,6 +21,7 @@ from oomtrace.errors import EXIT_NO_REPORT, EXIT_UNREADABLE, EXIT_USAGE, Oomtrac
 from oomtrace.formats import DIALECTS, Dialect
 from oomtrace.model import OomEvent
 from oomtrace.output import read_json
+from oomtrace.output.base import Writer
 from oomtrace.output.progress import watched
 from oomtrace.output.terminal import escaped
 from oomtrace.text.archive import members
@@ -74,9 +75,11 @@ def command(
     seen: List[OomEvent] = []
     with _writable(target) as stream:
         writer = output.writer(form, stream, colour, wanted)
-        for event in inputs.events():
-            writer.event(event)
-            seen.append(outline(event))
+        writer.waits, inputs.silent = True, writer.settle
+        with _settled(writer):
+            for event in inputs.events():
+                writer.event(event)
+                seen.append(outline(event))
         writer.finish(pattern(seen) if len(seen) > 1 else None)
     if inputs.failed:
         return EXIT_UNREADABLE
@@ -84,6 +87,16 @@ def command(
         say("oomtrace: no OOM report found")
         return EXIT_NO_REPORT
     return 0
+
+
+@contextmanager
+def _settled(writer: Writer) -> Iterator[None]:
+    """What waits is written even if somebody interrupts."""
+    try:
+        yield
+    except BaseException:
+        writer.settle()
+        raise
 
 
 def _writable(target: Optional[str]) -> ContextManager[TextIO]:
@@ -110,6 +123,7 @@ class _Inputs:
 
     def __init__(self, files: Sequence[str]) -> None:
         self.failed = False
+        self.silent: Callable[[], None] = lambda: None  # is told of each moment in which an input says nothing
         self._files = files
         self._told = Events()  # the same OOM may stand in several logs
         self._said: Set[str] = set()  # of one file: many captures may stand in it, with the same fault
@@ -123,7 +137,14 @@ class _Inputs:
                 elif read_json.is_document(head):
                     yield from self._saved(name, head, pieces)
                 else:
-                    yield from text.read(chain([head], pieces), self._told)
+                    yield from text.read(chain([head], self._heard(pieces)), self._told)
+
+    def _heard(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The pieces. An empty one says that a pipe is silent."""
+        for piece in pieces:
+            if not piece:
+                self.silent()
+            yield piece
 
     def tallies(self) -> Iterator[Tally]:
         """Those of all logs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import IO, Any, Deque, List, Optional, Union
+from typing import IO, Any, Deque, List, Optional, Tuple, Union
 
 from oomtrace.formats import Dialect
 from oomtrace.model import OomEvent
@@ -22,6 +22,8 @@ class Writer:
     """Writes events to a stream. ``colour`` None: as the stream and the environment say; ``dialect``: which kernel's
     words the report is printed in, None for its own."""
 
+    waits = False  # may an event wait for the next one? Who allows it calls settle() when the input is silent
+
     def __init__(self, stream: Stream, colour: Optional[bool] = None, dialect: Optional[Dialect] = None) -> None:
         self.dialect = dialect
         self._stream: Any = stream
@@ -33,9 +35,18 @@ class Writer:
 
     def explained(self, event: OomEvent) -> Explanation:
         """The explanation of an event, in the light of those before it."""
-        found = explain(with_names(event), tuple(self._before))
-        self._before.append(outline(event))
+        found = explain(with_names(event), self.before)
+        self.remember(event)
         return found
+
+    @property
+    def before(self) -> Tuple[OomEvent, ...]:
+        """The last events before this one, in outline."""
+        return tuple(self._before)
+
+    def remember(self, event: OomEvent) -> None:
+        """Keeps what later events may need of this one."""
+        self._before.append(outline(event))
 
     def begin(self, event: OomEvent) -> None:
         """Writes what there is of an event that comes once more, whole. Most formats have nothing to say until then."""
@@ -53,6 +64,9 @@ class Writer:
         """Writes what comes after the last event."""
         self.write_end(pattern)
         self._stream.flush()
+
+    def settle(self) -> None:
+        """Writes what has waited for the next event, if anything does."""
 
     def write_end(self, pattern: Optional[Pattern]) -> None:
         """Nothing, for most."""

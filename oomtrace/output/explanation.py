@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from oomtrace import why
 from oomtrace.model import OomEvent
@@ -12,6 +12,7 @@ from oomtrace.why.units import human
 
 from .bars import bar
 from .base import Writer
+from .kills import Run
 from .terminal import Style, escaped
 
 _INDENT = 15  # "5 without adj   "
@@ -22,16 +23,54 @@ _RANKS = 3
 _BESIDE_BARS = 68  # columns of a row that leave room for its bar
 
 
-class WhyWriter(Writer):
-    """The explanation alone."""
+class PeopleWriter(Writer):
+    """An explanation for each OOM, and one table for kills of which the log has the kill line alone.
+
+    Such a kill waits for the next OOM, which may be another one, if it may (``waits``).
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._run = Run()
 
     def write_event(self, event: OomEvent) -> None:
-        self.put("\n" if self.count else "")
-        self.put(explanation(self.explained(event), self.style, self.width))
+        run = self._run
+        if run and not run.takes(event):
+            self.settle()
+        self.write_report(event, "\n" if self.count and not run else "")
+        before = self.before
+        if run:
+            run.add(event, before)
+            self.remember(event)
+            return
+        said = explanation(self.explained(event), self.style, self.width)
+        if self.waits and run.takes(event):
+            run.add(event, before, said)
+        else:
+            self.write_why(said)
+
+    def write_report(self, event: OomEvent, apart: str) -> None:
+        """Writes what comes before an explanation, ``apart`` from the OOM before it."""
+        self.put(apart)
+
+    def write_why(self, said: str) -> None:
+        """Writes the explanation."""
+        self.put(said)
+
+    def settle(self) -> None:
+        """Writes what has waited."""
+        if self._run:
+            self.write_why(self._run.ended())
+            self._stream.flush()
 
     def write_end(self, pattern: Optional[Pattern]) -> None:
+        self.settle()
         if pattern is not None and pattern.events > 1:
             self.put("\n" + pattern_text(pattern, self.style, self.width))
+
+
+class WhyWriter(PeopleWriter):
+    """The explanation alone."""
 
 
 def explanation(found: Explanation, style: Style, width: int) -> str:

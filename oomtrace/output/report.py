@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from oomtrace import text, why
+from oomtrace import text
 from oomtrace.model import OomEvent, Report
 
 from .base import Writer
-from .explanation import explanation, pattern_text
+from .explanation import PeopleWriter
 from .terminal import escaped
 
 
@@ -41,7 +41,7 @@ class KernelWriter(_LinesWriter):
         self._put_lines(lines[len(begun):] if lines.startswith(begun) else lines)
 
 
-class TextWriter(_LinesWriter):
+class TextWriter(PeopleWriter, _LinesWriter):
     """The report with timestamps where they are known, then the explanation, clearly set apart.
 
     It is for people: what is piped through a pager or tee ends at a terminal too.
@@ -49,18 +49,16 @@ class TextWriter(_LinesWriter):
 
     for_people = True
 
-    def write_event(self, event: OomEvent) -> None:
+    def write_report(self, event: OomEvent, apart: str) -> None:
         records = self.records(event)
         if event.report.stack is not None and not event.is_oom:
             # Where a charge failed.
             records = text.replay(OomEvent(report=Report(machine=event.report.machine, stack=event.report.stack)))
         stamped = any(record.time_ns is not None for record in records)
-        self.put("\n" if self.count else "")
+        self.put(apart)
         self._put_lines(text.text(records, timestamps=stamped))
+
+    def write_why(self, said: str) -> None:
         rule = "-- why " + "-" * (self.width - 7)
         self.put(f"\n{self.style('dim', rule)}\n")
-        self.put(explanation(self.explained(event), self.style, self.width))
-
-    def write_end(self, pattern: Optional[why.Pattern]) -> None:
-        if pattern is not None and pattern.events > 1:
-            self.put("\n" + pattern_text(pattern, self.style, self.width))
+        self.put(said)
