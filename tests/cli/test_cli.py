@@ -129,7 +129,7 @@ def test_what_is_wrong_is_said_before_anything_starts(arguments: List[str]) -> N
 def test_a_place_where_nothing_can_be_written(command: List[str], name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run(*command, "-o", f"{tmp_path}/{name}", *(["--", "true"] if command else []))
-    assert_complaint(done, 1, "cannot write captures to")
+    assert_complaint(done, 1, "cannot write to")
 
 
 def test_debug_is_the_commands_own_word_after_it() -> None:

@@ -23,6 +23,7 @@ HERE = {
     "read": "/foo reached its memory limit of 48.0 MiB",
     "pipe": "hog invoked oom-killer",
     "jsonl": "",
+    "page": "",
     "dialect": "hog invoked oom-killer",
     "survey": "kern.log.1.gz",
     "fields": "hog 158 /foo",
