@@ -12,7 +12,7 @@ from .copies import Events, Lines
 from .join import Joiner, Logical
 from .lines import LogLine, lines
 from .order import Order, Unit
-from .report import Offer, OpenReport
+from .report import Offer, OpenReport, regrouped
 from .source import chunks
 from .table import table_of
 from .texts import Texts
@@ -170,6 +170,10 @@ class Reader:
             report.since += 1
 
     def _given(self, logical: Logical) -> None:
+        grouped = regrouped(logical, self._open)
+        if grouped:
+            self._open = [report for report in self._open if report not in grouped]
+            return
         recent = sorted(self._open, key=lambda report: report.since) if len(self._open) > 1 else self._open
         if not (_given(logical, recent, OpenReport.offer) or self._opens(logical, OpenReport.offer, recent)):
             going = [report for report in recent if not report.ended]

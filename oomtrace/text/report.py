@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from oomtrace.formats import KINDS, RANK, ROWS, Dialect, Row, choose
 from oomtrace.model import Line, OomEvent
@@ -25,6 +25,9 @@ _AFTER_END = re.compile("|".join(sorted({
 _KILLED = re.compile(r"(?:(?:Memory cgroup out|Out) of memory[^:]{0,40}: )?Killed process \d")
 _BACKWARDS_NS = 1_000_000  # CPUs' clocks may differ by less
 _LISTS = frozenset(["stack", "stats", "tasks"])  # parts of which nobody knows how many lines they have
+_GROUP_NS = 1_000_000_000  # a group's kills are printed at once
+_CLOCK = re.compile(r"(\d\d):(\d\d):(\d\d)")
+_OF_MEMBER = frozenset(["killed", "reaped", "unreaped"])
 _FLOOD = 3  # a line that comes so often between two of a report is not of it
 
 
@@ -70,6 +73,8 @@ class OpenReport:
         self._gap = ""  # the part after whose line something was left out
         self._time_ns: Optional[int] = None  # of the last line
         self._dialect: Optional[Dialect] = None
+        self._last: Optional[Logical] = None  # line that was taken
+        self.grouped = False  # several reports were found to be one of a group
 
     @property
     def panicked(self) -> bool:
@@ -84,7 +89,7 @@ class OpenReport:
 
     def offer(self, logical: Logical) -> Optional[Offer]:
         """How the line would continue this report. None: it does not."""
-        if not self._same_source(logical) or (self.ended and not self._may_follow(logical.text)):
+        if not self._same_source(logical) or (self.ended and not self._may_follow(logical)):
             return None
         if logical.cut:
             return self.offer_cut(logical)
@@ -95,11 +100,47 @@ class OpenReport:
         found = loose(logical.text)
         return Offer(found, False) if found is not None and self._fits(found, logical) else None
 
-    def _may_follow(self, text: str) -> bool:
+    def _may_follow(self, logical: Logical) -> bool:
         """Could the line come after the end? Of kills only a group's: of logs with kills alone each line is an OOM."""
+        text = logical.text
         if _KILLED.match(text) is not None:
-            return self.place.allows("killed")
+            return self.place.allows("killed") and (not self.grouped or (self.since <= 1 and self.near(logical)))
         return _AFTER_END.search(text) is not None
+
+    # A group kill whose announcement is missing.
+
+    def near(self, logical: Logical) -> bool:
+        """Is the line of the same second, or of the next one, as the report's last? False if that is not known."""
+        before = self._last.stripped if self._last is not None else None
+        if before is None or not self._same_source(logical):
+            return False
+        if before.time_ns is not None and logical.stripped.time_ns is not None:
+            return 0 <= logical.stripped.time_ns - before.time_ns <= _GROUP_NS
+        seconds = [_CLOCK.search(stripped.prefix) for stripped in (before, logical.stripped)]
+        first, last = (3600 * int(at[1]) + 60 * int(at[2]) + int(at[3]) if at else None for at in seconds)
+        return first is not None and last is not None and 0 <= last - first <= 1
+
+    def killed_first(self, reading: Reading) -> bool:
+        """Is the kill line about this report's first victim?"""
+        kills = self.draft.items.get("kills", [])
+        said = dict(zip(reading.row.fields, reading.values))
+        return bool(kills) and all(kills[0].get(key) == said.get(key) for key in ("pid", "comm", "total_vm_kb"))
+
+    @property
+    def only_killed(self) -> bool:
+        """Has it the kill line alone, and perhaps the reaper's?"""
+        return self.place.kinds.keys() <= _OF_MEMBER and all(isinstance(own, _Own) for own in self._own)
+
+    def absorb(self, others: Iterable[OpenReport], logical: Logical, reading: Reading) -> None:
+        """Takes the kills of others, and the line that comes again: all are of one group."""
+        self.grouped = True
+        self.place.kinds.setdefault("oom_group", 0)
+        found = [own for other in others for own in other._own if isinstance(own, _Own)]
+        for each, read in [(own.logical, own.reading) for own in found] + [(logical, reading)]:
+            if read is not None:
+                self.take(each, Offer(read, True))
+            else:
+                self.hold(each)
 
     def offer_cut(self, logical: Logical) -> Optional[Offer]:
         """The same for a line whose end is missing: it is kept as it is, but what it says is known."""
@@ -139,6 +180,7 @@ class OpenReport:
             self.cut.add(KINDS[reading.row.kind].part)
         self._note(reading)
         self._time_ns = logical.stripped.time_ns
+        self._last = logical
         return True
 
     def take_rows(self, row: Row, batch: Batch) -> None:
@@ -242,3 +284,28 @@ class OpenReport:
         """The event that the report tells."""
         lines = tuple(own if isinstance(own, Line) else own.line() for own in self._own)
         return finished(self.draft, lines, frozenset(self.place.kinds), self.cut)
+
+
+def regrouped(logical: Logical, reports: Sequence[OpenReport]) -> Sequence[OpenReport]:
+    """Gives a kill line to the report whose first victim it names again, after other kills, with those: the reports
+    that are now a part of it.
+
+    Only a group kill (memory.oom.group) prints that: oom_kill_process() kills the chosen one, then all of its cgroup,
+    and that one among them (3d8b38eb81ca). ``reports``: in the order in which they began.
+    """
+    if _KILLED.match(logical.text) is None:
+        return ()
+    reading = next((each for each in readings(logical.text) if each.row.kind == "killed"), None)
+    between: List[OpenReport] = []
+    for report in reversed(reports):
+        if reading is None or report.grouped or not report.near(logical):
+            return ()
+        if report.killed_first(reading):
+            between.reverse()
+            if between:
+                report.absorb(between, logical, reading)
+            return between
+        if not report.only_killed:
+            return ()
+        between.append(report)
+    return ()

@@ -41,6 +41,8 @@ ROWS = (
          {"full.counter": "memsw", "full.failcnt": 38, "full.limit_kb": 524288}),
     Case("gfp0-contradiction", ["full.context_lost_while_free", "headline.context_lost"], {},
          ["full.machine", "headline.machine", "swap.*"]),
+    Case("group-without-marker", ["killed.group_inferred"], {"killed.processes": 2, "achieved.killed": 2},
+         ["pick.perhaps_of_group", "killed.several"]),
     Case("initramfs-unevictable", ["filled.by", "advice.ramfs"], {"filled.filler": Kind.RAMFS}, ["advice.unevictable"]),
     Case("meminfo-first-line-only", ["missing.from_log", "filled.counters_missing"], {},
          ["filled.not_counted", "headline.not_accounted", "headline.filled_by"]),
