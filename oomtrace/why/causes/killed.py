@@ -11,6 +11,8 @@ from ..case import Case
 from ..finding import LIKELY, UNKNOWN, Reason
 from ..ranking import rank
 from ..registry import cause
+from ..units import percent
+from .full import hit
 
 
 class Killed(Reason):
@@ -46,7 +48,8 @@ def killed(event: OomEvent, case: Case) -> None:
         _nobody(event, case)
         return
     victim = event.report.kills[0]
-    case.says(Killed.VICTIM, victim=look.who(victim), uid=victim.uid, held_kb=look.held_kb(victim))
+    case.says(Killed.VICTIM, victim=look.who(victim), uid=victim.uid, held_kb=look.held_kb(victim),
+              limit_percent=_of_limit(event, victim))
     _where(event, case)
     _more(event, victim, case)
     case.knows(
@@ -55,6 +58,15 @@ def killed(event: OomEvent, case: Case) -> None:
         kill__shmem_rss_kb=victim.shmem_rss_kb, victim_memcg=look.victim_path(event),
         memcg__path=look.full_path(event), trigger__memcg=trigger_path(event),
     )
+
+
+def _of_limit(event: OomEvent, victim: Kill) -> Optional[float]:
+    """How much of the memory limit the victim held, where no table tells it; None if a part is charged elsewhere."""
+    name, counter = hit(event)
+    limit, held = look.limit_kb(counter), look.held_kb(victim)
+    if event.report.tasks or name != "memory" or not limit or held is None or held > limit:
+        return None
+    return percent(held, limit)
 
 
 def trigger_path(event: OomEvent) -> Optional[str]:

@@ -38,7 +38,8 @@ def _group(facts: Facts) -> str:
 
 
 PHRASES = {
-    Killed.VICTIM: "{victim}[ of uid {uid}][, which held {held_kb:exact}].",
+    Killed.VICTIM: "{victim}[ of uid {uid}][, which held {held_kb:exact}]"
+                   "[, {limit_percent:percent} of the limit].",
     Killed.MEMCG_NOT_SHOWN: "Its cgroup is not in the report.",
     Killed.IN_MEMCG: "It was in {victim_memcg:place}.",
     Killed.IN_FULL_MEMCG: "It was in the full cgroup itself.",
