@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, List, Tuple
 
 import pytest
-from why_events import machine_wide, zone
+from why_events import advice, machine_wide, zone
 
 from oomtrace import text, why
 from oomtrace.model import OomEvent, Zone
@@ -134,3 +134,12 @@ def test_lists_whose_words_stand_on_lines_of_their_own(name: str) -> None:
     event, = text.read(["\n".join(log).encode() + b"\n"])
     found = [one for one in event.report.meminfo.zones if one.name == free and one.buddy]  # type: ignore[union-attr]
     assert found and found[0].buddy[0] == (2, 4, "UM") and found[0].buddy_total_kb == 24
+
+
+def test_a_boost_is_advised_on_after_what_used_the_memory_up() -> None:
+    boosted = zone("DMA32", 9000, 11000, 1000000, _64)
+    boosted = replace(boosted, counters={**boosted.counters, "boost_kb": 8000})
+    event = machine_wide(zones=(boosted,))
+    assert "boosted" in stated(event, "zones")
+    said = advice(event)
+    assert "zones: boost" in said and said.index("tasks: confine") < said.index("zones: boost")

@@ -42,12 +42,17 @@ def kept_out(event: OomEvent, cases: Cases) -> Optional[Statement]:
 
 
 @advice("zones", 9)
-def watermarks(event: OomEvent, cases: Cases) -> Optional[Statement]:
-    """Min watermarks that are larger than need be."""
-    case = cases.get("zones")
-    if case is None:
+def large(event: OomEvent, cases: Cases) -> Optional[Statement]:
+    """Min watermarks that are a good part of the zones."""
+    case = cases["zones"]
+    if not case.has(Zones.MIN_LARGE):
         return None
-    if case.has(Zones.MIN_LARGE):
-        return Statement(Unusable.MIN, facts(zones_managed_kb=case.value("zones_managed_kb"),
-                                             min_all_kb=case.value("min_all_kb")))
-    return Statement(Unusable.BOOST) if case.has(Zones.BOOSTED) else None
+    return Statement(Unusable.MIN, facts(zones_managed_kb=case.value("zones_managed_kb"),
+                                         min_all_kb=case.value("min_all_kb")))
+
+
+@advice("zones", 105)
+def boosted(event: OomEvent, cases: Cases) -> Optional[Statement]:
+    """Min watermarks that are boosted for a moment: what used the memory up comes first."""
+    case = cases["zones"]
+    return Statement(Unusable.BOOST) if case.has(Zones.BOOSTED) and not case.has(Zones.MIN_LARGE) else None
