@@ -34,6 +34,7 @@ class Pick(Reason):
     TIE = "tie"
     MOST_POINTS = "most_points"
     MOST_WHATEVER_LIMIT = "most_whatever_limit"
+    MOST_FROM = "most_from"  # totalpages on
     NOT_MOST_POINTS = "not_most_points"
     CONTRADICTS_TABLE = "contradicts_table"
     DISAGREES = "disagrees"
@@ -67,6 +68,8 @@ def pick(event: OomEvent, case: Case) -> None:
     if obstacle is not None or ranking is None or ranking.chosen is None:
         case.says(Pick.PICKED, chosen=chosen, verdict__score=verdict.score if verdict else None)
         case.means(obstacle or Pick.CANNOT_TELL, UNKNOWN)
+        if obstacle is Pick.LIMIT_UNKNOWN and ranking is not None:
+            _bound(event, ranking, chosen, case)
         return
     _points(event, ranking, ranking.chosen, chosen, case)
     _judgement(event, ranking, ranking.chosen, case)
@@ -113,6 +116,35 @@ def unweighable(event: OomEvent, ranking: Optional[Ranking], pid: Optional[int])
         return Pick.LIMIT_UNKNOWN
     lacking = badness.pages_of(row, look.page_kb(event)) is None or row.oom_score_adj is None
     return Pick.COLUMNS_MISSING if lacking else None
+
+
+def _bound(event: OomEvent, ranking: Ranking, chosen: Process, case: Case) -> None:
+    """The size of all memory from which on the choice follows, and whether the tasks hold as much."""
+    least = _first_from(ranking)
+    if least is None:
+        return
+    held = sum(weighed.task.rss_pages or 0 for weighed in (*ranking.candidates, *ranking.exempt))
+    case.remarks(Pick.MOST_FROM, UNKNOWN, chosen=chosen, first_from_pages=least,
+                 first_from_kb=least * look.page_kb(event), tasks_rss_pages=held if held >= least else None)
+
+
+def _first_from(ranking: Ranking) -> Optional[int]:
+    """The least totalpages with which the chosen one is first; None if there are none or a bonus may count.
+
+    oom_badness() adds adj × (totalpages / 1000), so that a higher oom_score_adj wins from some size on.
+    """
+    chosen, least = ranking.chosen, 0
+    if chosen is None or chosen.exempt is not None or len(ranking.rule.root) > 1:
+        return None
+    for other in ranking.candidates:
+        more = other.pages - chosen.pages
+        ahead = (chosen.task.oom_score_adj or 0) - (other.task.oom_score_adj or 0)
+        if more <= 0 <= ahead:
+            continue
+        if ahead <= 0:
+            return None
+        least = max(least, -(-more // ahead))
+    return 1000 * least or None
 
 
 def _points(event: OomEvent, ranking: Ranking, weighed: Weighed, chosen: Process, case: Case) -> None:

@@ -95,6 +95,8 @@ PHRASES = {
                       "{rival:points}.",
     Pick.MOST_WHATEVER_LIMIT: "That is the most of {candidates:plural listed_candidate}, whatever the limit. The "
                               "points of the others depend on it.",
+    Pick.MOST_FROM: "Of the listed tasks, {chosen} has the most points if all memory is {first_from_kb:size} "
+                    "({first_from_pages} pages) or more[; the tasks alone hold {tasks_rss_pages} pages].",
     Pick.NOT_MOST_POINTS: "That is number {place} of {candidates:plural listed_candidate}. {rival} has "
                           "{rival:points}.",
     Pick.CONTRADICTS_TABLE: "The kernel's choice contradicts the table: {exempt:word} is exempt.",
