@@ -12,8 +12,8 @@ from oomtrace.why.units import human
 
 from .terminal import escaped
 
-HEAD = "time             what was full                    held  oom_score_adj  victim"
-_TIME, _PLACE = 16, 24
+HEAD = "time              what was full                    held  oom_score_adj  victim"
+_TIME, _PLACE = 17, 24
 _DATE = re.compile(r"(?:\d{4}-)?(\d\d-\d\d)[T ](\d\d:\d\d:\d\d)|([A-Z][a-zé]{2}) +(\d{1,2}) (\d\d:\d\d:\d\d)")
 
 

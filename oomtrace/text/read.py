@@ -171,7 +171,7 @@ class Reader:
 
     def _given(self, logical: Logical) -> None:
         grouped = regrouped(logical, self._open)
-        if grouped:
+        if grouped is not None:
             self._open = [report for report in self._open if report not in grouped]
             return
         recent = sorted(self._open, key=lambda report: report.since) if len(self._open) > 1 else self._open

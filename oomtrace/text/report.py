@@ -127,6 +127,11 @@ class OpenReport:
         return bool(kills) and all(kills[0].get(key) == said.get(key) for key in ("pid", "comm", "total_vm_kb"))
 
     @property
+    def of_group(self) -> bool:
+        """Is it known that a group is killed? Then its kills come without more ado."""
+        return "oom_group" in self.place.kinds
+
+    @property
     def only_killed(self) -> bool:
         """Has it the kill line alone, and perhaps the reaper's?"""
         return self.place.kinds.keys() <= _OF_MEMBER and all(isinstance(own, _Own) for own in self._own)
@@ -286,26 +291,25 @@ class OpenReport:
         return finished(self.draft, lines, frozenset(self.place.kinds), self.cut)
 
 
-def regrouped(logical: Logical, reports: Sequence[OpenReport]) -> Sequence[OpenReport]:
-    """Gives a kill line to the report whose first victim it names again, after other kills, with those: the reports
-    that are now a part of it.
+def regrouped(logical: Logical, reports: Sequence[OpenReport]) -> Optional[Sequence[OpenReport]]:
+    """Gives a kill line to the report whose first victim it names again, with the kills between: the reports that are
+    now a part of it. None: it names none again.
 
     Only a group kill (memory.oom.group) prints that: oom_kill_process() kills the chosen one, then all of its cgroup,
     and that one among them (3d8b38eb81ca). ``reports``: in the order in which they began.
     """
     if _KILLED.match(logical.text) is None:
-        return ()
+        return None
     reading = next((each for each in readings(logical.text) if each.row.kind == "killed"), None)
     between: List[OpenReport] = []
     for report in reversed(reports):
-        if reading is None or report.grouped or not report.near(logical):
-            return ()
+        if reading is None or report.of_group or not report.near(logical):
+            return None
         if report.killed_first(reading):
             between.reverse()
-            if between:
-                report.absorb(between, logical, reading)
+            report.absorb(between, logical, reading)
             return between
         if not report.only_killed:
-            return ()
+            return None
         between.append(report)
-    return ()
+    return None

@@ -39,7 +39,7 @@ def killed(log: str) -> List[List[int]]:
 
 @pytest.mark.parametrize("line", [new, old])
 @pytest.mark.parametrize("kills", [
-    (MAIN, TINI, MAIN), (MAIN, TINI, SH, MAIN), (MAIN, TINI, MAIN, SH), (MAIN, SH, TINI, MAIN, LATE),
+    (MAIN, MAIN), (MAIN, TINI, MAIN), (MAIN, TINI, SH, MAIN), (MAIN, TINI, MAIN, SH), (MAIN, SH, TINI, MAIN, LATE),
 ])
 def test_they_are_one(line: Callable[[int, str], str], kills: Kills) -> None:
     log = stamped([line(*kill) for kill in kills])
@@ -59,6 +59,12 @@ def test_after_a_report() -> None:
     head = "Main invoked oom-killer: gfp_mask=0x100cca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=934"
     log = stamped([head, new(*MAIN), new(*TINI), new(*MAIN), head, new(*LATE)])
     assert killed(log) == [[MAIN[0], TINI[0], MAIN[0]], [LATE[0]]]
+
+
+def test_an_announced_group_may_have_other_lines_between() -> None:
+    tasks = "Tasks in /pods/a are going to be killed due to memory.oom.group set"
+    log = stamped([new(*MAIN), tasks, new(*MAIN), "eth0: link up", new(*TINI), "eth0: link down", new(*SH)])
+    assert killed(log) == [[MAIN[0], MAIN[0], TINI[0], SH[0]]]
 
 
 @pytest.mark.parametrize("log", [
