@@ -29,7 +29,8 @@ lint: $(VENV)/ready
 
 # A test that hangs says where, and does not take an hour.
 unit: $(VENV)/ready browser
-	$(VENV)/bin/pytest -m "not vm" -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
+	$(VENV)/bin/pytest -m "not vm" -n 2 --dist loadfile \
+		-o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 # Chromium and its driver, for the tests of pages, where they can be had; npm, which has the accessibility checker.
 browser:

@@ -9,7 +9,7 @@ from oomtrace.model import Kill, OomEvent, Reap, Release
 from .. import look
 from ..account import Kind, account
 from ..case import Case
-from ..finding import UNKNOWN, Process, Reason
+from ..finding import CERTAIN, UNKNOWN, Process, Reason
 from ..registry import cause
 
 
@@ -39,10 +39,11 @@ def achieved(event: OomEvent, case: Case) -> None:
         _released(event, release, case)
     for reap in event.report.reaps:
         _reaped(event, reap, case)
-    if not event.trace.releases and not event.report.reaps:
-        case.says(Achieved.NOT_SHOWN, UNKNOWN)
     _again(event, case)
     _stays(event, case)
+    if not event.trace.releases and not event.report.reaps:
+        # What else is known is certain all the same.
+        case.says(Achieved.NOT_SHOWN, CERTAIN if case.said or case.concluded else UNKNOWN)
     case.knows(killed=len(kills), reaped=len([reap for reap in event.report.reaps if reap.reaped]),
                released=len(event.trace.releases))
 
