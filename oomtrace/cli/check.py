@@ -20,7 +20,7 @@ _VERDICTS = {
 }
 
 
-@click.command("check")
+@click.command("check", short_help="Check what works on this machine.")
 @compile_option()
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(form: str) -> int:

@@ -7,7 +7,7 @@ import click
 from oomtrace import service
 
 
-@click.command("install-service")
+@click.command("install-service", short_help="Make oomtrace.pyz a service that records every OOM.")
 @click.option("--remove", is_flag=True, help="Stop the service and remove its files. Its captures stay.")
 def command(remove: bool) -> int:
     """Make oomtrace.pyz a service that records every OOM, now and after each boot.

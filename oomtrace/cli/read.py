@@ -36,7 +36,7 @@ from oomtrace.wire import capture
 _COLLECT_AFTER = 50_000
 
 
-@click.command("read")
+@click.command("read", short_help="Find every OOM report in logs, and explain it.")
 @click.argument("files", nargs=-1, metavar="[FILE…|-]")
 @format_option()
 @click.option("--dialect", metavar="NAME", help="Print each report in the words of another kernel, such as 6.12.")

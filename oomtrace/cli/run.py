@@ -32,7 +32,8 @@ _LATE_SECONDS = 5.0
 _SURPLUS_SECONDS = 0.3
 
 
-@click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.command("run", short_help="Run a command in a new memory cgroup, and report its OOMs.",
+               context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
 @click.option("--memory-max", type=Size(maximum=True), metavar="SIZE", help="Memory limit, such as 64M (memory.max).")
 @click.option("--memory-high", type=Size(maximum=True), metavar="SIZE",
               help="Above this the kernel slows the command down (memory.high; cgroup v2 only).")

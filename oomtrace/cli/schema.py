@@ -9,7 +9,7 @@ import click
 from oomtrace import output
 
 
-@click.command("schema")
+@click.command("schema", short_help="Print the JSON Schema of the JSON output.")
 def command() -> int:
     """Print the JSON Schema of what --format json, jsonl and yaml write."""
     click.echo(json.dumps(output.schema(), indent=2))

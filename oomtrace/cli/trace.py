@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from oomtrace.session.verify import KernelLog
 
 
-@click.command("trace")
+@click.command("trace", short_help="Trace the OOM killer, and print a report of each OOM.")
 @click.option("--once", is_flag=True, help="Stop after the first OOM.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N OOMs.")
 @click.option("--timeout", type=Seconds(), metavar="S",

@@ -45,7 +45,7 @@ def read_zeros(me: Self, size: Bytes) -> None:
 
 @workload
 def thp(me: Self, size: Bytes) -> None:
-    """The same by transparent huge pages where the kernel has them: madvise(MADV_HUGEPAGE)."""
+    """Map and touch memory in transparent huge pages, where the kernel has them: madvise(MADV_HUGEPAGE)."""
     area = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     me.kept.append(area)
     area.madvise(_MADV_HUGEPAGE)

@@ -37,7 +37,7 @@ def _fill(descriptor: int, size: int) -> None:
 
 @workload
 def tmpfs(me: Self, size: Bytes) -> None:
-    """Fill a tmpfs file as standard output: memory that no kill of another process frees."""
+    """Open a tmpfs file as standard output and fill it: memory that no kill of another process frees."""
     os.dup2(os.open(private_tmpfs(me) + "/stdout", os.O_WRONLY | os.O_CREAT), 1)
     _fill(1, size)
 

@@ -111,7 +111,7 @@ def dentries(me: Self, count: int) -> None:
 
 @workload
 def fork_bomb(me: Self, count: int, pause: Seconds = NO_TIME) -> None:
-    """Fork children that sleep, tens of KiB of kernel memory each; a fork that fails is tried no more."""
+    """Fork children that sleep, tens of KiB of kernel memory each; a fork that fails is not tried again."""
     for _ in range(count):
         with contextlib.suppress(BlockingIOError):  # pids.max
             if not os.fork():

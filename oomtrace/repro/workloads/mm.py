@@ -47,7 +47,7 @@ def vfork(me: Self) -> None:
 
 @workload
 def exits_slowly(me: Self, size: Bytes) -> None:
-    """A child with memory that is exiting and does not get on with it: stopped by ptrace on its way out.
+    """A child with memory that has begun to exit and does not get further: ptrace stops it on its way out.
 
     It has a second thread: only then does exit_group(2) mark the group as exiting on all kernels
     (mm/oom_kill.c, __task_will_free_mem).

@@ -17,7 +17,7 @@ class Failed(Reason):
 
 @cause("failed", step=2, place=2, reasons=Failed, always=True)
 def failed(event: OomEvent, case: Case) -> None:
-    """Why it may fail, and how many more did."""
+    """A charge that failed without a kill: why it may fail, and how many more did."""
     if event.trace.failure is None:
         return
     trigger = event.report.trigger

@@ -20,8 +20,8 @@ class Thrashing(Reason):
 
 @cause("thrashing", step=3, place=4, reasons=Thrashing)
 def thrashing(event: OomEvent, case: Case) -> None:
-    """Refaults of more than twice what it may hold, since it was made: it had been short of memory for long. The
-    counters are of pages (mm/memcontrol.c, memory_stats and memcg_vm_event_stat), and do not say when."""
+    """More than twice what the memcg may hold was read back after reclaim: it had long been short of memory."""
+    # The counters are of pages (mm/memcontrol.c, memory_stats and memcg_vm_event_stat), and do not say when.
     memcg, found = event.report.memcg, account(event)
     if memcg is None or not memcg.stats or memcg.stats[0].unit != "bytes" or found is None or not found.total_kb:
         return

@@ -135,7 +135,7 @@ PHRASES = {
                           "as memory pressure. No limit was hit[; {usage_kb:exact} was in use].",
     Full.CONTRADICTORY: "The log contradicts itself: it says {ram_pages} pages RAM, but its zones, which are complete, "
                         "have {zones_kb:exact}. The zones are taken for right.",
-    Full.OTHER_LIMIT_TOO: "memory+swap was all but at its limit too: {memsw.usage_kb:size} of {memsw.limit_kb:size}, "
+    Full.OTHER_LIMIT_TOO: "memory+swap was almost at its limit too: {memsw.usage_kb:size} of {memsw.limit_kb:size}, "
                           "refused {memsw.failcnt:plural time}.",
     Earlier.ASKER_WAS_KILLED: "{asker}, which asked for the memory, had itself been killed by an OOM before"
                               "[, {since_ns:seconds} earlier]. A dying task is refused memory, so this kill was "

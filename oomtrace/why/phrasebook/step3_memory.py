@@ -117,7 +117,7 @@ PHRASES = {
     Filled.PARTS: lambda facts: capitalised(_sizes(facts["parts"])) + ".",
     Filled.STATISTICS_EXCEED: "The statistics sum to {exceed_kb:exact} more than the total: they are read one after "
                               "the other, and lag.",
-    Filled.SHARE_UNKNOWN: "What part of the whole that is the source does not tell.",
+    Filled.SHARE_UNKNOWN: "The source does not tell what part of the whole that is.",
     Filled.MOSTLY_FREE: _mostly_free,
     Filled.NOT_SUMMED_UP: "What most of it is cannot be told: the kernel sums its statistics up when it prints them, "
                           "and for this OOM it did not.",
@@ -160,12 +160,12 @@ PHRASES = {
                          "{memsw.limit_kb:exact}.",
     Swap.USED: "Swap used: {swap_kb:exact}.",
     Swap.NOT_COUNTED: "The kernel counted no swap for it: none is on, or swappiness is 0.",
-    Swap.COULD_HAVE_BEEN_USED: "Swap could have been used. Why it was not the source does not tell.",
-    Swap.NO_MORE_WENT: "Why no more went to swap (full, or slow) the source does not tell.",
-    Swap.NOT_SHOWN: "Whether there is any swap the source does not tell.",
+    Swap.COULD_HAVE_BEEN_USED: "Swap could have been used. The source does not tell why it was not.",
+    Swap.NO_MORE_WENT: "The source does not tell why no more went to swap (it was full, or slow).",
+    Swap.NOT_SHOWN: "The source does not tell whether there is any swap.",
     Swap.NONE: "There is no swap: anonymous and tmpfs pages could not be reclaimed.",
     Swap.NOT_NEEDED: "There is no swap. Next to nothing could have gone there.",
     Swap.FREE: "Free: {free_swap_kb:exact} of {total_swap_kb:exact}.",
     Swap.FULL: "Swap was full.",
-    Swap.NOT_FULL: "Swap was not full. Why no more went there the source does not tell.",
+    Swap.NOT_FULL: "Swap was not full. The source does not tell why no more went there.",
 }
