@@ -213,7 +213,7 @@ def test_a_thousand_events_are_there_at_once(chromium: Browser, tmp_path: Path) 
     ready = chromium.run("return performance.getEntriesByType('navigation')[0].domInteractive")
     assert chromium.run("return document.querySelectorAll('#table-events tbody tr').length") == 1000
     print(f"interactive after {ready:.0f} ms, loaded after {time.monotonic() - start:.2f} s, {page.stat().st_size} B")
-    assert ready <= 3000  # 1 s on an idle machine
+    assert ready <= 6000  # 1 s on an idle machine
     opened = chromium.wait("const start = performance.now(); location.hash = 'event-777';"
                            "while (!document.querySelector('#opened h1')) await new Promise(requestAnimationFrame);"
                            "return performance.now() - start;")
