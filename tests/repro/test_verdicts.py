@@ -131,7 +131,7 @@ def test_the_log_alone_is_judged() -> None:
     (wrong,) = of_log(Said("certain", ("not_counted",)))
     assert wrong.startswith("from the log: swap: (needs_swap, used, not_shown) Anonymous and tmpfs pages")
     assert wrong.endswith("expected [certain] not_counted")
-    assert of_log(Said("unknown", ("not_shown",), {"swap_kb": "0"}, "Whether there is any swap")) == []
+    assert of_log(Said("unknown", ("not_shown",), {"swap_kb": "0"}, "whether there is any swap")) == []
     assert of_log(Said("unknown", ("not_shown",), {"swap_kb": "1"}))
     assert of_log(Said("certain or absent", ("not_shown",)))
     assert of_log(None) == []
