@@ -231,7 +231,7 @@ def modules_and_cpus(_):
     events, closing = trace.stop()
     check(len(events) == 5, f"{len(events)} events of 5: {closing}")
     whole(events)
-    print(f"module {module}, CPUs {[event['trigger']['cpu'] for event in events]}")
+    print(f"module {module}, CPUs {[event['report']['trigger']['cpu'] for event in events]}")
     check(events[-1]["report"]["trigger"]["cpu"] == 1, "the last OOM was not on CPU 1")
 
 
