@@ -52,10 +52,10 @@ PHRASES = {
     Zones.ALL_LOW: "Every zone that it could use was below its min watermark or reserve.",
     Zones.FRAGMENTED: "Memory was free but in pieces: {free_in_pieces_kb:size}, and no free block of {block_kb:size} "
                       "(order {order}) that this allocation may use.",
-    Zones.FREE_ELSEWHERE: "{free_elsewhere_kb:size} was free in zone {zones_elsewhere}, above zone {highest_zone}, the "
-                          "highest that this allocation may use.",
+    Zones.FREE_ELSEWHERE: "{free_elsewhere_kb:size} were free in zone {zones_elsewhere}, above zone {highest_zone}, "
+                          "the highest that this allocation may use.",
     Zones.NODE_FULL: "Every zone of node {nodes_full} was below its min watermark or reserve, while "
-                     "{free_elsewhere_kb:size} was free on other nodes. So a memory policy or a cpuset kept the "
+                     "{free_elsewhere_kb:size} were free on other nodes. So a memory policy or a cpuset kept the "
                      "allocation to node {nodes_full}.",
     Zones.FILLED: _filled,
     Zones.FILE_LEFT: "{zones_file_kb:size} of file pages there were not reclaimed. They may be dirty, in use by I/O, "
