@@ -6,6 +6,7 @@ what nobody knows is passed over, and a value of another type is a ValueError th
 
 from __future__ import annotations
 
+import base64
 import collections.abc
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
@@ -18,13 +19,15 @@ Members = Mapping[tuple[type, str], tuple[str, ...]]
 
 
 def to_plain(value: Any) -> Any:
-    """Dataclasses and mappings as dicts, tuples as lists, enums as their values."""
+    """Dataclasses and mappings as dicts, tuples as lists, enums as their values, bytes as base64."""
     if is_dataclass(value):
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):
         return [to_plain(item) for item in value]
     if isinstance(value, collections.abc.Mapping):
         return {name: to_plain(item) for name, item in value.items()}
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     return value.value if isinstance(value, Enum) else value
 
 
@@ -37,6 +40,7 @@ class PlainReader:
         self._text = text
         self._known: dict[Any, Read] = {
             int: _scalar(int), bool: _scalar(bool), float: _float, type(None): _nothing, str: self._str,
+            bytes: _bytes,
         }
 
     def read(self, kind: type[T], value: object) -> T:
@@ -47,7 +51,7 @@ class PlainReader:
     def _of(self, hint: Any) -> Read:
         """What makes a value of that type of what JSON has in its place, or raises ValueError.
 
-        Types: int, float, str, bool, None, unions and Optional, ``Tuple[X, ...]``, ``Tuple[X, Y]``,
+        Types: int, float, str, bytes, bool, None, unions and Optional, ``Tuple[X, ...]``, ``Tuple[X, Y]``,
         ``Mapping[str, X]``, enums, NamedTuples (lists in JSON) and dataclasses. Raises TypeError for any other.
         """
         if hint not in self._known:
@@ -133,6 +137,13 @@ def _float(value: Any) -> float:
     if type(value) in (int, float):
         return float(value)
     raise ValueError(f"{_shown(value)} is no number")
+
+
+def _bytes(value: Any) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{_shown(value)} is no base64") from error
 
 
 def _nothing(value: Any) -> None:

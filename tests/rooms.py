@@ -51,7 +51,7 @@ ROOMS = (
           "errors facts model history"),
     _room("witness", "what dies with the victim and no kernel structure keeps: command lines, containers, maps",
           "errors model"),
-    _room("code", "stacks of processes → frames with names", "errors model"),
+    _room("code", "stacks of processes → frames with names", "errors model plain"),
     _room("formats", "the kernel's lines as data: a row a line and version range", "errors history"),
     _room("text", "log text → reports → events, and events → the kernel's text", "errors model history formats",
           "zstandard"),

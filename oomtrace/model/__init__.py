@@ -1,11 +1,19 @@
-"""One OOM as data, in groups: what the kernel prints (``report``), what only a trace knows (``trace``), and where it
-is from (``origin``).
+"""One OOM as data, in groups: what the kernel prints (``report``), what only a trace knows (``trace``), where it is
+from (``origin``), and the code of processes (``code``).
 
 Names are the kernel's own, units are in the names (``_kb``, ``_pages``, ``_bytes``, ``_ns``). What the source did not
 tell is ``None`` (or an empty tuple), never zero. Text that comes from the kernel (``comm``, paths) is ``str`` decoded
 as UTF-8 with ``surrogateescape``, so that its bytes survive a round trip.
 """
 
+from .code import Charge as Charge
+from .code import Code as Code
+from .code import CodeFrame as CodeFrame
+from .code import CodeSample as CodeSample
+from .code import CodeStack as CodeStack
+from .code import Ending as Ending
+from .code import NoStack as NoStack
+from .code import ThreadStack as ThreadStack
 from .event import OomEvent as OomEvent
 from .memory import Allocation as Allocation
 from .memory import Counters as Counters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional
 
+from .code import Code
 from .origin import Origin
 from .report import Report
 from .trace import Trace
@@ -21,6 +22,7 @@ class OomEvent:
     report: Report = field(default_factory=Report)
     trace: Trace = field(default_factory=Trace)
     origin: Origin = field(default_factory=Origin)
+    code: Optional[Code] = None  # None: stacks of processes were not taken
 
     @property
     def is_oom(self) -> bool:

@@ -1,0 +1,19 @@
+"""Stacks of processes → frames with names.
+
+How a trace uses it::
+
+    files = code.Files()                      # keeps files of processes open, so that they can be read after the death
+    process = code.look(tgid, files)          # while the process lives: when its memcg nears the limit, or at the OOM
+    ...
+    found = code.resolve(RawCode(samples=…, asker=…, victim=…, processes=(process, …)), files)   # model.Code
+    files.close()
+
+``look`` and ``resolve`` raise nothing for a process that has gone or a file that is damaged: less is then known.
+"""
+
+from .raw import MappedFile as MappedFile
+from .raw import Process as Process
+from .raw import PythonCode as PythonCode
+from .raw import RawCode as RawCode
+from .raw import RawSample as RawSample
+from .raw import RawStack as RawStack

@@ -1,0 +1,103 @@
+"""What a trace copies of a thread, and what must be known of its process to make frames of that.
+
+The registers are bytes of the kernel's ``struct pt_regs`` as they lay at the top of the thread's kernel stack, and the
+stack is a copy of user memory from the stack pointer upwards: who captures needs to know nothing of machines.
+
+All of it goes through JSON (``oomtrace.plain``: ``to_plain`` and ``from_plain``; bytes as base64), and back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping, Optional, Tuple
+
+from oomtrace.model import Charge, NoStack
+
+
+@dataclass(frozen=True)
+class RawStack:
+    """A thread at one moment.
+
+    ``none``: why there is nothing; the rest is then left empty. ``whole``: the copy goes up to where the stack's
+    mapping ends, so that what lies beyond it was not cut off. A copy shorter than asked for because a read failed at
+    the top of the stack is whole; one that ends at the size of the copy is not.
+    """
+
+    registers: bytes = b""  # struct pt_regs
+    stack: bytes = b""  # user memory from the stack pointer on
+    whole: bool = False
+    # Frames of CPython, innermost first, as BPF walked them (see python/offsets.py): the address of the code object,
+    # and of the instruction in it. None: nobody walked them. Entries with code 0 stand for a return to C ("shim").
+    interpreter: Optional[Tuple[Tuple[int, int], ...]] = None
+    none: Optional[NoStack] = None
+
+
+@dataclass(frozen=True)
+class RawSample:
+    """A stack and what was charged there. ``pid`` and ``tgid`` are those of the first pid namespace."""
+
+    pid: int
+    tgid: int
+    comm: str
+    stack: RawStack
+    charged_bytes: int = 0  # since the sample before; 0 for the stacks of asker and victim
+    kind: Optional[Charge] = None
+    memcg: Optional[str] = None  # its path
+    before_ns: Optional[int] = None  # how long before the OOM
+
+
+@dataclass(frozen=True)
+class PythonCode:
+    """A code object of CPython, as it lay in the process. ``first_instruction``: the address of its byte code."""
+
+    name: str  # co_qualname
+    file: str  # co_filename
+    first_line: int
+    first_instruction: int
+    line_table: bytes = b""  # co_linetable (PEP 626)
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """A line of /proc/PID/maps that is executable, or belongs to a file that has such lines."""
+
+    start: int
+    end: int
+    executable: bool
+    file_offset: int
+    device: str
+    inode: int
+    path: str  # as the process has it; "" for anonymous memory; without " (deleted)"
+    build_id: Optional[str] = None  # of the file that was mapped
+
+
+@dataclass(frozen=True)
+class Process:
+    """What must be known of a process for its frames, after it has gone as well.
+
+    ``look()`` makes one of a process that lives.
+    """
+
+    tgid: int
+    ns_tgid: Optional[int] = None  # its number in its own pid namespace: perf maps have that in their names
+    started: Optional[int] = None  # field 22 of /proc/PID/stat: tells it from a later process of the same number
+    maps: Tuple[MappedFile, ...] = ()
+    root: Optional[str] = None  # where its files lie after it has gone: the root of its container
+    perf_map: str = ""  # what it had in /tmp/perf-PID.map
+    python: Mapping[str, PythonCode] = field(default_factory=dict)  # code objects by address ("0x7f…")
+    python_version: Optional[Tuple[int, int]] = None
+
+
+@dataclass(frozen=True)
+class RawCode:
+    """All that was captured around an OOM: give it to ``resolve()``, or keep it in a capture."""
+
+    machine: str = "x86_64"  # as uname -m has it
+    samples: Tuple[RawSample, ...] = ()
+    asker: Optional[RawSample] = None
+    victim: Optional[RawSample] = None
+    victim_charged: Optional[RawSample] = None
+    processes: Tuple[Process, ...] = ()
+    window_ns: Optional[int] = None
+    sample_bytes: Optional[int] = None
+    samples_lost: Optional[int] = None

@@ -1,0 +1,146 @@
+"""Whose code: the stacks of processes around an OOM, and who charged the memory.
+
+A stack is of code in user space. Frames stand in one table and stacks are indexes into it, innermost first, since a
+thousand stacks share most of their frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator, Optional, Tuple
+
+from .word import Word
+
+
+class Charge(Word):
+    """What kind of memory was charged, by the part of the kernel that charged it."""
+
+    ANON = "anonymous"
+    FILE = "file"
+    SHMEM = "shmem"
+    KERNEL = "kernel"
+
+
+class Ending(Word):
+    """Why the outermost frames of a stack are not known."""
+
+    CUT = "cut"  # the copy of the stack was too small
+    SHORT = "short"  # only frame pointers could be followed, and most programs have none
+    BROKEN = "broken"  # the file has no rule for going on, or its rule leads nowhere
+    NO_FILE = "no file"  # the file of a frame could not be opened, or is another one by now
+
+
+class NoStack(Word):
+    """Why a thread has no stack of user space here."""
+
+    KERNEL_THREAD = "kernel thread"  # it has none
+    EXITING = "exiting"  # its memory was gone already
+    NOT_READABLE = "not readable"  # its stack was not in memory at that moment
+    OTHER_MACHINE = "code for another machine"  # 32-bit code on a 64-bit kernel
+    NOT_TAKEN = "not taken"  # the trace did not take it, or lost it
+
+
+@dataclass(frozen=True)
+class CodeFrame:
+    """A place in code. ``function`` None: nothing names it; then ``module`` and ``offset`` say where it is.
+
+    ``offset`` is the address within the module as its file has it, which is what addr2line takes; where there is no
+    module, the address in the process. ``module`` is the path that the process has for it; None: memory without a file
+    (code made at run time).
+    """
+
+    function: Optional[str] = None
+    module: Optional[str] = None
+    offset: Optional[int] = None
+    source: Optional[str] = None  # the file of its source
+    line: Optional[int] = None
+    language: Optional[str] = None  # "python": a function of the interpreted program; None: machine code
+    inlined: bool = False  # the compiler has put it into the next frame
+    build_id: Optional[str] = None  # of the module, hexadecimal
+
+    @property
+    def name(self) -> str:
+        """The function, or ``module+0x1234``."""
+        if self.function is not None:
+            return self.function
+        module = self.module.rsplit("/", 1)[-1] if self.module is not None else "[anonymous]"
+        return module if self.offset is None else f"{module}+{self.offset:#x}"
+
+    @property
+    def place(self) -> Optional[str]:
+        """The source, as ``catalog.c:7``; None where no source is known."""
+        if self.source is None:
+            return None
+        file = self.source.rsplit("/", 1)[-1]
+        return file if self.line is None else f"{file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class CodeStack:
+    """A stack: indexes of frames, the innermost first. ``ends`` None: it reaches the thread's first function."""
+
+    frames: Tuple[int, ...] = ()
+    ends: Optional[Ending] = None
+    # Frames of an interpreter were read this long after the machine's frames, and may be of another moment. 0: with
+    # them; None: it has none.
+    interpreter_after_ns: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class CodeSample:
+    """What was charged at a stack. Samples of one stack, process and kind are one, with their bytes summed.
+
+    ``charged_bytes`` is an estimate: each sample stands for the bytes charged since the last one.
+    """
+
+    stack: Optional[int]  # index; None: it has no stack (``none``)
+    pid: int
+    tgid: int
+    comm: str
+    charged_bytes: int
+    samples: int = 1
+    kind: Optional[Charge] = None
+    memcg: Optional[str] = None
+    none: Optional[NoStack] = None
+
+
+@dataclass(frozen=True)
+class ThreadStack:
+    """Where a thread was."""
+
+    pid: int
+    tgid: Optional[int] = None
+    comm: Optional[str] = None
+    stack: Optional[int] = None  # index; None: it has none (``none``)
+    none: Optional[NoStack] = None
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code around an OOM, or of a command that ended without one.
+
+    Charged is not kept: memory that was charged and given back is in the samples, too.
+    """
+
+    frames: Tuple[CodeFrame, ...] = ()
+    stacks: Tuple[CodeStack, ...] = ()
+    samples: Tuple[CodeSample, ...] = ()  # the largest first
+    asker: Optional[ThreadStack] = None  # the thread that asked for memory, at out_of_memory()
+    victim: Optional[ThreadStack] = None  # the victim, as it takes the signal
+    victim_charged: Optional[ThreadStack] = None  # the thread of the victim that charged last, at that moment
+    window_ns: Optional[int] = None  # from the first sample to the OOM
+    sample_bytes: Optional[int] = None  # about how many bytes a sample stands for
+    samples_lost: Optional[int] = None  # within the window
+    unwinder: Optional[str] = None  # "libdw"; "frame pointers": where elfutils' libdw is missing
+
+    def walk(self, stack: Optional[int]) -> Iterator[CodeFrame]:
+        """The frames of a stack, innermost first; none if there is no such stack."""
+        if stack is not None and 0 <= stack < len(self.stacks):
+            for index in self.stacks[stack].frames:
+                if 0 <= index < len(self.frames):
+                    yield self.frames[index]
+
+    @property
+    def charged_bytes(self) -> int:
+        """What all samples stand for."""
+        return sum(sample.charged_bytes for sample in self.samples)
