@@ -1,5 +1,5 @@
 # make demo   a real OOM in a test VM, traced
-# make test   the tests, with their own set-up (make test-long: those that take many minutes in VMs)
+# make test   the tests, with their own set-up (make test-long: those that take many minutes)
 # make check  before a commit: lint, types, unit tests
 # make shell  a prompt in a test VM that has this checkout
 # make dist   dist/oomtrace.pyz, one file that runs on any server; make deb, make rpm: packages
@@ -29,7 +29,7 @@ lint: $(VENV)/ready
 
 # A test that hangs says where, and does not take an hour.
 unit: $(VENV)/ready browser
-	$(VENV)/bin/pytest -m "not vm" -n 2 --dist loadfile \
+	$(VENV)/bin/pytest -m "not vm and not long" -n 2 --dist loadfile \
 		-o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 # Chromium and its driver, for the tests of pages, where they can be had; npm, which has the accessibility checker.
@@ -47,7 +47,7 @@ vm-test: $(VENV)/ready
 	$(VENV)/bin/pytest -m "vm and not long and one_cpu" -n 2 --dist loadfile
 
 test-long: $(VENV)/ready
-	$(VENV)/bin/pytest -m "vm and long"
+	$(VENV)/bin/pytest -m "long"
 
 # oomtrace amid trouble, in full on every kernel (a shortened form is in vm-test).
 staying-alive: $(VENV)/ready

@@ -57,6 +57,8 @@ def _version(path: Path) -> "Tuple[int, int] | None":
 PYTHONS = _pythons()
 NEW = [version for version in PYTHONS if version >= OLDEST]
 OLD = [version for version in PYTHONS if version < OLDEST]
+# The Pythons between the oldest and the newest seldom have a word of their own; they are tried in make test-long.
+EACH_NEW = [pytest.param(version, marks=() if version in (min(NEW), max(NEW)) else pytest.mark.long) for version in NEW]
 
 
 def _run(version: Tuple[int, int], *words: str) -> "subprocess.CompletedProcess[str]":
@@ -64,7 +66,7 @@ def _run(version: Tuple[int, int], *words: str) -> "subprocess.CompletedProcess[
     return subprocess.run([PYTHONS[version], "-IS", *words], cwd="/", capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("version", NEW)
+@pytest.mark.parametrize("version", EACH_NEW)
 def test_commands_work_from_the_file_alone(pyz: Path, version: Tuple[int, int]) -> None:
     assert "$defs" in json.loads(_run(version, str(pyz), "schema").stdout)
     read = _run(version, str(pyz), "read", "--format", "json", str(CAPTURE))
@@ -78,7 +80,7 @@ def test_commands_work_from_the_file_alone(pyz: Path, version: Tuple[int, int]) 
     assert modules.returncode == 0 and len(modules.stdout.splitlines()) > 100, modules.stderr
 
 
-@pytest.mark.parametrize("version", NEW)
+@pytest.mark.parametrize("version", EACH_NEW)
 def test_a_scenario_is_read_from_the_file_alone(pyz: Path, version: Tuple[int, int], tmp_path: Path) -> None:
     scenario = tmp_path / "wrong.yaml"
     scenario.write_text("processes: 7\n")

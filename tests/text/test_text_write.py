@@ -41,7 +41,8 @@ def test_the_dialect_prints_what_the_kernel_printed(path: Path) -> None:
 
 
 @needs_corpus
-@pytest.mark.parametrize("name", ["3.10-el7", "4.19", "5.10-debian", "7.3"])
+@pytest.mark.parametrize("name", ["3.10-el7", pytest.param("4.19", marks=pytest.mark.long),
+                                  pytest.param("5.10-debian", marks=pytest.mark.long), "7.3"])
 def test_every_report_in_other_dialects(name: str) -> None:
     for path in files("real") + files("vm"):
         for event in events(path.read_bytes()):
