@@ -7,10 +7,10 @@ from typing import Optional
 
 from .errors import STATUS_USAGE, VmError
 
-VARIANTS = ("base", "bare", "bench", "systemd", "packages")
-"""``base``: no kernel headers, just what oomtrace needs, and bcc. ``bare``: no compiler either, neither bcc nor clang,
-as on a server. ``bench``: also headers and the tools to compare with. ``systemd``: process 1 is systemd, and the
-command runs as a unit of it. ``packages``: as ``systemd``, with rpm and podman."""
+VARIANTS = ("base", "bcc", "bench", "systemd", "packages")
+"""``base``: just what oomtrace needs, as on a server: neither bcc nor clang nor kernel headers. ``bcc``: also bcc, for
+programs compiled there. ``bench``: also headers and the tools to compare with, bcc among them. ``systemd``: process 1
+is systemd, and the command runs as a unit of it. ``packages``: as ``systemd``, with rpm and podman."""
 SYSTEMD_VARIANTS = ("systemd", "packages")
 
 

@@ -18,8 +18,13 @@ from .matrix import SYSTEMD_VARIANTS, VARIANTS, Kernel
 FORMAT = 1
 """Raise it when the code that builds an image changes what comes out of the same data."""
 
+PACKAGES = (
+    "python3-click", "python3-yaml", "libdw1",
+    "kmod", "procps", "util-linux", "busybox-static",
+)
+"""What oomtrace needs, libdw1 to unwind stacks of processes; and what the harness and the scenarios need."""
 BCC = "python3-bpfcc"
-PACKAGES = (BCC, "python3-click", "python3-yaml", "kmod", "procps", "util-linux", "busybox-static")
+"""The compiler, which the other images lack as servers do."""
 BENCH_PACKAGES = ("bpfcc-tools", "bpftrace")
 SYSTEMD_PACKAGES = ("systemd-sysv",)
 PACKAGING_PACKAGES = ("rpm", "podman", "crun", "conmon", "netavark", "ca-certificates")
@@ -81,8 +86,8 @@ class Recipe:
         """What to install on top of a minimal system, as apt-get takes it."""
         at_suite = f"/{self.kernel.kernel_suite}" if self.kernel.kernel_suite else ""
         packages = [*PACKAGES, self.kernel.kernel_package + at_suite]
-        if self.variant == "bare":
-            packages.remove(BCC)
+        if self.variant == "bcc":
+            packages.append(BCC)
         if self.variant == "bench":
             packages += [*BENCH_PACKAGES, self.kernel.headers_package + at_suite]
         if self.variant in SYSTEMD_VARIANTS:

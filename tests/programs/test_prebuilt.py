@@ -113,6 +113,6 @@ def test_the_same_bytes_are_made_on_another_kernel() -> None:
     from vm import boot
     from vm.spec import RunSpec
 
-    result = boot.run(RunSpec(kernel="6.1", timeout=300), "python3 -m oomtrace.programs.build -")
+    result = boot.run(RunSpec(kernel="6.1", variant="bcc", timeout=300), "python3 -m oomtrace.programs.build -")
     assert result.status == 0, result.stderr.decode()
     assert result.stdout.decode() == _text(), "made with another bcc than this guest's?"

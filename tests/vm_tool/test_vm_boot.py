@@ -18,7 +18,8 @@ pytestmark = pytest.mark.vm
 
 EVERYTHING = """
 set -e
-python3 -c 'import bcc, click, yaml'
+python3 -c 'import click, yaml, ctypes; ctypes.CDLL("libdw.so.1")'
+if python3 -c 'import bcc' 2>/dev/null; then exit 3; fi
 test ! -e /lib/modules/$(uname -r)/build
 test -r /sys/kernel/btf/vmlinux
 test -d oomtrace -a "$PWD" = "$HOME/oomtrace"
