@@ -1,5 +1,5 @@
 """One OOM as data, in groups: what the kernel prints (``report``), what only a trace knows (``trace``), where it is
-from (``origin``), and the code of processes (``code``).
+from (``origin``), the code of processes (``code``), and what files told before all was gone (``witness``).
 
 Names are the kernel's own, units are in the names (``_kb``, ``_pages``, ``_bytes``, ``_ns``). What the source did not
 tell is ``None`` (or an empty tuple), never zero. Text that comes from the kernel (``comm``, paths) is ``str`` decoded
@@ -52,4 +52,24 @@ from .trace import Release as Release
 from .trace import Trace as Trace
 from .trace import Unprinted as Unprinted
 from .trace import Wait as Wait
+from .witness import Area as Area
+from .witness import Aspect as Aspect
+from .witness import CachedFile as CachedFile
+from .witness import Container as Container
+from .witness import Cut as Cut
+from .witness import Holder as Holder
+from .witness import Identity as Identity
+from .witness import KernelItem as KernelItem
+from .witness import KernelMemory as KernelMemory
+from .witness import KernelUse as KernelUse
+from .witness import Look as Look
+from .witness import Mapped as Mapped
+from .witness import Missed as Missed
+from .witness import Occasion as Occasion
+from .witness import PageCache as PageCache
+from .witness import SharedFile as SharedFile
+from .witness import SharedMemory as SharedMemory
+from .witness import TaskMemory as TaskMemory
+from .witness import Tmpfs as Tmpfs
+from .witness import Witness as Witness
 from .word import Word as Word

@@ -9,6 +9,7 @@ from .code import Code
 from .origin import Origin
 from .report import Report
 from .trace import Trace
+from .witness import Witness
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class OomEvent:
     trace: Trace = field(default_factory=Trace)
     origin: Origin = field(default_factory=Origin)
     code: Optional[Code] = None  # None: stacks of processes were not taken
+    witness: Optional[Witness] = None  # None: nobody looked
 
     @property
     def is_oom(self) -> bool:

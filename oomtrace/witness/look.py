@@ -1,0 +1,119 @@
+"""One look: which processes, in which order, what is read of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import Callable, Iterable, Optional, Sequence
+
+from oomtrace.model import Aspect, Container, Identity, Look, Missed, Occasion
+
+from .containers import Containers
+from .memcgs import Memcgs
+from .meter import Budget, Meter
+from .mounts import Mounts
+from .people import People
+from .proc import Process
+from .tree import plain, text
+
+_LARGEST = 10  # tasks that are told of, besides those asked for
+_COUNTED = 512  # processes whose size is asked for, to find the largest
+_PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+ALL = frozenset(Aspect)
+USUAL = Budget()
+
+
+def boot_ns() -> int:
+    """The boot clock, which times of the kernel's events are of."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+class Reader:
+    """Looks at memcgs. It remembers containers and their users from one look to the next.
+
+    ``root``: the folder that has /proc, /sys and the rest of the machine. ``cmdline`` False: no command line is read.
+    """
+
+    def __init__(self, root: str = "/", cmdline: bool = True, clock: Callable[[], int] = boot_ns) -> None:
+        self._root = root.rstrip("/")
+        self._clock = clock
+        self._mounts = Mounts(text(plain(f"{self._root}/proc/self/mountinfo", 1 << 20) or b""))
+        self._memcgs = Memcgs(self._root, self._mounts)
+        self._people = People(self._root, self._memcgs, self._mounts, cmdline)
+        self._containers = Containers(self._root)
+
+    def look(
+        self, memcg: Optional[str], pids: Sequence[int] = (), budget: Budget = USUAL,
+        occasion: Occasion = Occasion.OOM, aspects: Iterable[Aspect] = ALL,
+    ) -> Look:
+        """Look at a memcg by its path ("/" is the root's), or with None at the whole machine.
+
+        ``pids``: processes that matter most: who asks, who may be killed. They come first, and need not be in the
+        memcg; the ten largest follow. What cannot be had is left out, and ``Look.cut`` says so; nothing is raised.
+        """
+        begin_ns, meter, wanted = self._clock(), Meter(budget), frozenset(aspects)
+        tasks: list[Identity] = []
+        containers: dict[str, Container] = {}
+        for pid in pids:
+            self._tell(pid, meter, wanted, tasks, containers)
+        if memcg is not None and Aspect.CONTAINER in wanted:
+            self._contain(memcg, None, meter, containers)
+        if Aspect.WHO in wanted:
+            for pid in self._largest(memcg, meter):
+                if meter.over(Aspect.WHO, "the largest processes"):
+                    break
+                if pid not in pids:
+                    self._tell(pid, meter, wanted, tasks, containers)
+        return Look(occasion, begin_ns, memcg, self._clock() - begin_ns, meter.cpu_ns, tuple(tasks),
+                    tuple(containers.values()), cut=tuple(meter.cuts))
+
+    def _tell(self, pid: int, meter: Meter, wanted: frozenset[Aspect], tasks: list[Identity],
+              containers: dict[str, Container]) -> None:
+        """Who a process is, and in which container."""
+        try:
+            process = Process(self._root, pid)
+        except OSError:
+            meter.cut(Aspect.WHO, Missed.GONE, f"process {pid}")
+            return
+        with process:
+            found = self._people.identity(process, self._clock(), meter)
+        if found is None:
+            return
+        if found.cgroup is not None and Aspect.CONTAINER in wanted:
+            container = self._contain(found.cgroup, pid, meter, containers)
+            found = replace(found, container_id=container.id if container is not None else None)
+        tasks.append(found)
+
+    def _contain(self, memcg: str, pid: Optional[int], meter: Meter, containers: dict[str, Container]
+                 ) -> Optional[Container]:
+        folder = self._memcgs.folder(memcg)
+        found = self._containers.of(memcg, pid, self._mounts, meter, self._clock(), folder)
+        if found is not None:
+            containers.setdefault(found.id, found)
+        return found
+
+    def _largest(self, memcg: Optional[str], meter: Meter) -> list[int]:
+        """The processes with most resident memory, as far as they could be counted."""
+        sizes: list[tuple[int, int]] = []
+        for number, pid in enumerate(self._processes(memcg)):
+            if number >= _COUNTED:
+                meter.cut(Aspect.WHO, Missed.BUDGET, "sizes of further processes")
+                break
+            if number % 16 == 15 and meter.cpu_ns * 2 > meter.budget.cpu_ns:
+                meter.cut(Aspect.WHO, Missed.BUDGET, "sizes of further processes")
+                break
+            fields = (plain(f"{self._root}/proc/{pid}/statm", 256) or b"").split()
+            if len(fields) > 1:
+                sizes.append((int(fields[1]) * _PAGE_KB, pid))
+        sizes.sort(reverse=True)
+        return [pid for _, pid in sizes[:_LARGEST]]
+
+    def _processes(self, memcg: Optional[str]) -> Iterable[int]:
+        if memcg is not None:
+            return self._memcgs.processes(memcg)
+        try:
+            return [int(name) for name in os.listdir(f"{self._root}/proc") if name.isdigit()]
+        except OSError:
+            return []
