@@ -12,7 +12,8 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from itertools import chain, compress
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union, get_args, get_origin, get_type_hints
+from json.encoder import encode_basestring_ascii
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union, get_args, get_origin, get_type_hints
 
 from oomtrace import why
 from oomtrace.model import OomEvent, Origin, Stack, Zone
@@ -96,13 +97,13 @@ def _of_dataclass(value: Any) -> Dict[str, Any]:
 def compact(value: Any) -> str:
     """JSON of what ``plain`` makes of a value, without blanks.
 
-    The same text as json.dumps gives, but rows of tables are put into templates: most of an event are such.
+    The same text as json.dumps gives, but tables are put into templates: most of an event are such.
     """
     kind: Any = type(value)
     if kind is tuple and value and _is_object(value[0]):
         kinds: set[Any] = set(map(type, value))
         rows = len(kinds) == 1 and _words(*kinds) is not None
-        return "[" + ",".join(map(_row if rows else compact, value)) + "]"
+        return "[" + ",".join(_rows(value) if rows else map(compact, value)) + "]"
     if not _is_object(value):
         return _dumped(plain(value))
     if _words(kind) is not None:
@@ -126,16 +127,13 @@ def _dumped(value: Any) -> str:
 
 
 def _row(value: Any) -> str:
+    """JSON of an object that has numbers and text alone."""
     kind: Any = type(value)
     values = vars(value).values()
     template, known, words = _template(kind, *map(type, values))
     values = list(compress(values, known))
     for at in words:
-        word = values[at]
-        if type(word) is bool:
-            values[at] = "true" if word else "false"
-        else:
-            values[at] = _dumped(word if type(word) is str and word.isascii() else plain(word))
+        values[at] = _dumped(plain(values[at]))
     return template % tuple(values)
 
 
@@ -144,10 +142,39 @@ def _template(owner: Any, *kinds: Any) -> Tuple[str, Tuple[bool, ...], Tuple[int
     """The JSON of an object whose fields have values of these types; which of them are not None; which of those are no
     numbers."""
     known = tuple(kind is not type(None) for kind in kinds)
-    shown = {int: "%d", type(None): "null"}
-    parts = [f'"{name}":' + shown.get(kind, "%s") for (name, _), kind in zip(_fields(owner), kinds)]
+    parts = [f'"{name}":' + ("%s" if there else "null") for (name, _), there in zip(_fields(owner), known)]
     words = tuple(at for at, kind in enumerate(compress(kinds, known)) if kind is not int)
     return "{" + ",".join(parts) + "}", known, words
+
+
+def _rows(rows: Tuple[Any, ...]) -> Iterable[str]:
+    """The same of many objects of one kind, a column at a time: tables are long."""
+    parts: List[str] = []
+    columns: List[Sequence[Any]] = []
+    for (name, _), values in zip(_fields(type(rows[0])), zip(*[vars(row).values() for row in rows])):
+        column = _column(values)
+        parts.append(f'"{name}":' + ("null" if column is None else "%s"))
+        if column is not None:
+            columns.append(column)
+    template = "{" + ",".join(parts) + "}"
+    return map(template.__mod__, zip(*columns)) if columns else [template] * len(rows)
+
+
+def _column(values: Tuple[Any, ...]) -> Optional[Sequence[Any]]:
+    """What "%s" shows as JSON; None if there is no value."""
+    kinds = set(map(type, values))
+    if kinds == {type(None)}:
+        return None
+    if kinds == {int}:
+        return values
+    if kinds == {int, type(None)}:
+        return ["null" if value is None else value for value in values]
+    if kinds == {str} and "".join(values).isascii():
+        return list(map(encode_basestring_ascii, values))
+    if len(kinds) > 1:  # 1 and True are equal
+        return [_dumped(plain(value)) for value in values]
+    known = {value: _dumped(plain(value)) for value in set(values)}
+    return [known[value] for value in values]
 
 
 _PLAIN_ALREADY = frozenset((int, bool, float, type(None)))

@@ -16,7 +16,7 @@ Before 3.5 the points are per mille of totalpages, and the table shows neither s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from oomtrace.model import OomEvent, Task
 
@@ -132,12 +132,13 @@ def exempt(task: Task) -> Optional[Exempt]:
 
 def pages_of(task: Task, page_kb: int) -> Optional[int]:
     """What the formula adds up, None if the table does not show all of it."""
-    if task.rss_pages is None or task.swapents_pages is None:
+    rss, swap, tables = task.rss_pages, task.swapents_pages, task.pgtables_bytes
+    if rss is None or swap is None:
         return None
-    if task.pgtables_bytes is not None:
-        return task.rss_pages + task.swapents_pages + task.pgtables_bytes // (page_kb * 1024)
+    if tables is not None:
+        return rss + swap + tables // (page_kb * 1024)
     if task.nr_ptes is not None:
-        return task.rss_pages + task.swapents_pages + task.nr_ptes + (task.nr_pmds or 0)
+        return rss + swap + task.nr_ptes + (task.nr_pmds or 0)
     return None
 
 
@@ -156,32 +157,49 @@ def bonuses(task: Task, rule: Formula) -> Tuple[str, ...]:
     return rule.root if task.uid == 0 else ("none",)
 
 
-def weigh(event: OomEvent, adj: Optional[int] = None, total: Optional[Totalpages] = None) -> Tuple[Weighed, ...]:
-    """Every task that can be weighed, in the table's order; with ``adj``, as if all had that; with ``total``, if
-    totalpages are known to be within it."""
+def weigh(event: OomEvent, total: Optional[Totalpages] = None) -> Tuple[Weighed, ...]:
+    """Every task that can be weighed, in the table's order; with ``total``, if totalpages are known to be within it."""
     rule = formula(event)
     total = total or totalpages(event) or Totalpages(0, UNBOUNDED)
     if rule is None:
         return ()
     size = look.page_kb(event)
     of_low, of_high = total.low // 1000, total.high // 1000  # what one of oom_score_adj counts for
+    floor, root = rule.floor, rule.root
     weighed: List[Weighed] = []
     for task, skipped in tasks(event):
-        pages = pages_of(task, size)
-        own = task.oom_score_adj if adj is None else adj
-        if pages is None or own is None:
+        pages, adj = pages_of(task, size), task.oom_score_adj
+        if pages is None or adj is None:
             continue
         reason = exempt(task) or (_SKIPPED.get(skipped, Exempt.OTHER) if skipped is not None else None)
-        if adj is not None and reason is Exempt.ADJ:
-            reason = None
-        had = bonuses(task, rule)
-        if had == _NO_BONUS:  # of most, and tables are long
-            least, most = pages + own * of_low, pages + own * of_high
+        had = root if task.uid == 0 else _NO_BONUS
+        if had == _NO_BONUS and not adj:  # of most, and tables are long
+            low = high = (pages, pages)
+        elif had == _NO_BONUS:
+            least, most = pages + adj * of_low, pages + adj * of_high
             low, high = (least, least), (most, most)
         else:
-            low, high = _ends(pages, own, total.low, had), _ends(pages, own, total.high, had)
-        weighed.append(Weighed(task, pages, low, high, rule.floor, reason))
+            low, high = _ends(pages, adj, total.low, had), _ends(pages, adj, total.high, had)
+        weighed.append(Weighed(task, pages, low, high, floor, reason))
     return tuple(weighed)
+
+
+def without_adj(event: OomEvent, weighed: Iterable[Weighed]) -> Tuple[Weighed, ...]:
+    """Those that may have the most points if every oom_score_adj were 0, with their points then."""
+    rule, total = formula(event), totalpages(event) or Totalpages(0, UNBOUNDED)
+    if rule is None:
+        return ()
+    able = [w for w in weighed if w.exempt is None or w.exempt is Exempt.ADJ]
+    flat = []
+    surely = 0  # points that somebody has
+    for w in sorted(able, key=lambda w: -w.pages):  # nobody has more points than pages
+        if w.pages < surely:
+            break
+        had = bonuses(w.task, rule)
+        low, high = _ends(w.pages, 0, total.low, had), _ends(w.pages, 0, total.high, had)
+        flat.append(w._replace(low=low, high=high, exempt=None))
+        surely = max(surely, min(low[0], high[0]))
+    return tuple(flat)
 
 
 def _ends(pages: int, adj: int, total: int, had: Tuple[str, ...]) -> Tuple[int, int]:

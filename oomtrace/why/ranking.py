@@ -28,9 +28,11 @@ class Reading:
     total_range: Optional[Tuple[int, int]] = None  # all totalpages that give the printed score
 
     def points(self, weighed: Weighed, rule: Formula) -> int:
+        adj, value, floor = weighed.task.oom_score_adj, weighed.pages, rule.floor
         bonus = self.bonus if weighed.task.uid == 0 else "none"
-        value = badness.points(weighed.pages, weighed.task.oom_score_adj or 0, self.total or 0, bonus)
-        return value if rule.floor is None else max(value, rule.floor)
+        if adj or bonus != "none":
+            value = badness.points(value, adj or 0, self.total or 0, bonus)
+        return value if floor is None or value >= floor else floor
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def rank(event: OomEvent) -> Optional[Ranking]:
     if chosen is None:
         return Ranking(rule, reading, tuple(able), _exempt(weighed), None)
     others = [w for w in able if w is not chosen]
-    rivals = [w for w in others if not chosen.surely_at_least(w)]
+    low, high = chosen.low[0], chosen.high[0]
+    rivals = [w for w in others if low < w.low[1] or high < w.high[1]]  # not surely_at_least, of many
     above = tuple(w for w in rivals if w.surely_above(chosen))
     unsure = tuple(w for w in rivals if not w.surely_above(chosen))
     return Ranking(rule, reading, tuple(able), _exempt(weighed), chosen, above, unsure)
@@ -164,23 +167,25 @@ def ranked(event: OomEvent) -> Tuple[Ranked, ...]:
         return ()
     size = look.page_kb(event)
     killed = frozenset([kill.pid for kill in event.report.kills] + [one.pid for one in event.report.sharing])
-    return tuple(_row(ranking, w, size, killed) for w in ranking.candidates + ranking.exempt)
+    return tuple([_row(ranking, w, size, killed) for w in ranking.candidates + ranking.exempt])
 
 
 def _row(ranking: Ranking, weighed: Weighed, size: int, killed: FrozenSet[int]) -> Ranked:
-    task = weighed.task
-    rss, swap = task.rss_pages or 0, task.swapents_pages or 0
-    able = weighed.exempt is None
-    return Ranked(
-        pid=task.pid,
+    """Past the frozen dataclass's own way to make one, which sets each field by a call: there are thousands."""
+    task, reason = weighed.task, weighed.exempt
+    rss, swap, pid = task.rss_pages or 0, task.swapents_pages or 0, task.pid
+    row: Ranked = object.__new__(Ranked)
+    row.__dict__.update(
+        pid=pid,
         comm=task.comm,
         rss_kb=rss * size,
         swap_kb=swap * size,
         pgtables_kb=(weighed.pages - rss - swap) * size,
         oom_score_adj=task.oom_score_adj,
-        points=ranking.points(weighed) if able and ranking.known(weighed) else None,
-        score_permille=ranking.score(weighed) if able else None,
-        exempt=weighed.exempt,
+        points=ranking.points(weighed) if reason is None and ranking.known(weighed) else None,
+        score_permille=ranking.score(weighed) if reason is None else None,
+        exempt=reason,
         chosen=weighed is ranking.chosen,
-        killed=not killed.isdisjoint((task.pid, task.tgid)),
+        killed=pid in killed or task.tgid in killed,
     )
+    return row

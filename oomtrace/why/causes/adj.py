@@ -36,7 +36,7 @@ def without_adj(event: OomEvent, case: Case) -> None:
     if not adjusted:
         return
     case.knows(tasks_with_adj=len(adjusted), chosen__oom_score_adj=ranking.chosen.task.oom_score_adj)
-    flat = [w for w in badness.weigh(event, adj=0) if w.exempt is None]
+    flat = badness.without_adj(event, (*ranking.candidates, *ranking.exempt))
     best = max(flat, key=lambda w: w.low[0])
     rivals = [w for w in flat if w is not best and not best.surely_at_least(w)]
     if rivals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from typing import Dict
 
 from oomtrace.model import OomEvent
 
@@ -27,16 +27,18 @@ def together(event: OomEvent, case: Case) -> None:
     found, rows = account(event), event.report.tasks or ()
     if found is None or not found.total_kb or not rows:
         return
-    held: Counter[str] = Counter()
-    number: Counter[str] = Counter()
+    held: Dict[str, int] = {}
     for task in rows:
-        own = task.rss_anon_pages if task.rss_anon_pages is not None else task.rss_pages
-        held[task.comm] += (own or 0) * look.page_kb(event)
-        number[task.comm] += 1
-    comm, kb = held.most_common(1)[0]
-    largest = max(look.rss_kb(event, task) for task in rows if task.comm == comm)
-    if number[comm] < _MANY or kb * 4 < found.total_kb or kb < 3 * largest:
+        own = task.rss_anon_pages
+        held[task.comm] = held.get(task.comm, 0) + ((task.rss_pages or 0) if own is None else own)
+    comm = max(held, key=held.__getitem__)
+    kb = held[comm] * look.page_kb(event)
+    if kb * 4 < found.total_kb:
+        return
+    named = [task for task in rows if task.comm == comm]
+    largest = max(look.rss_kb(event, task) for task in named)
+    if len(named) < _MANY or kb < 3 * largest:
         return
     counted = all(task.rss_anon_pages is not None for task in rows)  # else shared pages count for each
-    case.says(Together.SAME_NAME if counted else Together.SAME_NAME_AT_MOST, comm=comm, processes=number[comm],
+    case.says(Together.SAME_NAME if counted else Together.SAME_NAME_AT_MOST, comm=comm, processes=len(named),
               same_name_kb=kb, same_name_percent=percent(kb, found.total_kb))
