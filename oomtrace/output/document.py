@@ -13,7 +13,20 @@ from enum import Enum
 from functools import cache
 from itertools import chain, compress
 from json.encoder import encode_basestring_ascii
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from oomtrace import why
 from oomtrace.model import OomEvent, Origin, Stack, Zone
@@ -151,7 +164,8 @@ def _rows(rows: Tuple[Any, ...]) -> Iterable[str]:
     """The same of many objects of one kind, a column at a time: tables are long."""
     parts: List[str] = []
     columns: List[Sequence[Any]] = []
-    for (name, _), values in zip(_fields(type(rows[0])), zip(*[vars(row).values() for row in rows])):
+    kind: Any = type(rows[0])
+    for (name, _), values in zip(_fields(kind), zip(*[vars(row).values() for row in rows])):
         column = _column(values)
         parts.append(f'"{name}":' + ("null" if column is None else "%s"))
         if column is not None:

@@ -16,9 +16,10 @@ LOOK_BACK = 64 << 10  # before a place that is not a report's first line: the re
 _HEAD_BACK = 512  # before a first line: "callbacks suppressed", "Manual OOM execution"
 
 # Each line of _ANCHOR has one of these; to search for each is much faster than a regular expression of them all. The
-# longer they are, the faster it is, and the fewer lines have them that are no anchors.
+# longer they are, the faster it is, and the fewer lines have them that are no anchors. "Kill process" stands behind
+# "Out of memory: " or "Memory cgroup out of memory: ".
 _NEEDLES = (b"oom-kill", b"_adj name", b"oom_reaper: ", b"oom_kill_process", b"out_of_memory", b"as a result of limit",
-            b".oom.group set", b"Kill process ", b"Killed process ", b"Memory cgroup stats", b"ut of memory")
+            b".oom.group set", b"Killed process ", b"Memory cgroup stats", b"ut of memory")
 _ANCHOR = re.compile(
     rb"invoked oom-killer"
     rb"|oom-kill:constraint"
