@@ -24,7 +24,8 @@ file for --get was not there
 
 
 VARIANT_HELP = ("base: what oomtrace needs (default); bcc: also bcc, to compile; bench: also kernel headers, bpftrace, "
-                "bcc's tools; systemd: with systemd; packages: with systemd, rpm and podman")
+                "bcc's tools; systemd: with systemd; packages: with systemd, rpm and podman; "
+                "containers: container runtimes")
 ABOUT = "VMs with several kernels, to try and test oomtrace. Each has a copy of this checkout."
 
 

@@ -7,10 +7,11 @@ from typing import Optional
 
 from .errors import STATUS_USAGE, VmError
 
-VARIANTS = ("base", "bcc", "bench", "systemd", "packages")
+VARIANTS = ("base", "bcc", "bench", "systemd", "packages", "containers")
 """``base``: just what oomtrace needs, as on a server: neither bcc nor clang nor kernel headers. ``bcc``: also bcc, for
 programs compiled there. ``bench``: also headers and the tools to compare with, bcc among them. ``systemd``: process 1
-is systemd, and the command runs as a unit of it. ``packages``: as ``systemd``, with rpm and podman."""
+is systemd, and the command runs as a unit of it. ``packages``: as ``systemd``, with rpm and podman.
+``containers``: container runtimes: podman, docker.io, containerd."""
 SYSTEMD_VARIANTS = ("systemd", "packages")
 
 

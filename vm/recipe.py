@@ -28,6 +28,9 @@ BCC = "python3-bpfcc"
 BENCH_PACKAGES = ("bpfcc-tools", "bpftrace")
 SYSTEMD_PACKAGES = ("systemd-sysv",)
 PACKAGING_PACKAGES = ("rpm", "podman", "crun", "conmon", "netavark", "ca-certificates")
+CONTAINER_PACKAGES = ("podman", "crun", "conmon", "docker.io", "containerd", "runc", "ca-certificates")
+CONTAINER_PACKAGES_SINCE = {"bookworm": ("netavark",), "trixie": ("netavark", "docker-cli")}
+"""What suites have split from those packages, or want besides."""
 
 EXCLUDED = (
     "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/lintian/*",
@@ -94,6 +97,8 @@ class Recipe:
             packages += SYSTEMD_PACKAGES
         if self.variant == "packages":
             packages += PACKAGING_PACKAGES
+        if self.variant == "containers":
+            packages += [*CONTAINER_PACKAGES, *CONTAINER_PACKAGES_SINCE.get(self.kernel.suite, ())]
         return packages
 
     def mmdebstrap(self, root: Path, mirror: str, keyring: Path, apt_options: Sequence[str]) -> list[str]:

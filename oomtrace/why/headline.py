@@ -6,7 +6,7 @@ from typing import Iterable, Optional, Tuple
 
 from oomtrace.model import Kill, OomEvent, Wait
 
-from . import look
+from . import look, witnessed
 from .account import Kind, account, managed_kb
 from .causes.full import beyond, declared_by_bpf, hit, lost_context
 from .finding import Reason, Statement, facts
@@ -70,7 +70,9 @@ def _memcg(event: OomEvent) -> Statement:
     name, counter = hit(event)
     if name is None and event.report.memcg is not None:
         counter = event.report.memcg.memory
-    known = facts(memcg__path=look.full_path(event), counter=name or "memory", limit_kb=look.limit_kb(counter))
+    path = look.full_path(event)
+    known = facts(memcg__path=path, counter=name or "memory", limit_kb=look.limit_kb(counter),
+                  container=witnessed.name_of(event, path))
     return Statement(Headline.LIMIT_LOWERED if beyond(event) else Headline.MEMCG, known)
 
 

@@ -38,6 +38,17 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def age(ns: int) -> str:
+    """A time for people, in the largest unit of which there are two: "0.4 s", "90 s", "3 min", "26 h", "12 days"."""
+    s = ns / 1e9
+    if s < 10:
+        return f"{s:.1f} s"
+    for unit, length, until in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
+        if s < length * until:
+            return f"{s / length:.0f} {unit}"
+    return f"{s / 86400:.0f} days"
+
+
 def seconds(ns: int) -> str:
     """A span: "1.204 s", "3.2 ms"."""
     return f"{ns / 1e9:.3f} s" if ns >= 1e9 else f"{ns / 1e6:.1f} ms"

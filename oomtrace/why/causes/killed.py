@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Optional
 
-from oomtrace.model import Kill, OomEvent, Verdict
+from oomtrace.model import Identity, Kill, OomEvent, Verdict
 
-from .. import look, names
+from .. import look, names, witnessed
 from ..case import Case
-from ..finding import LIKELY, UNKNOWN, Reason
+from ..finding import LIKELY, UNKNOWN, Process, Reason
 from ..ranking import rank
 from ..registry import cause
 from ..units import percent
@@ -17,6 +17,7 @@ from .full import hit
 
 class Killed(Reason):
     VICTIM = "victim"
+    PARENT = "parent"  # who started it
     MEMCG_NOT_SHOWN = "memcg_not_shown"
     IN_MEMCG = "in_memcg"  # the OOM was not a memcg's
     IN_FULL_MEMCG = "in_full_memcg"
@@ -48,8 +49,14 @@ def killed(event: OomEvent, case: Case) -> None:
         _nobody(event, case)
         return
     victim = event.report.kills[0]
+    one = witnessed.identity(event, victim.pid, victim.comm)
     case.says(Killed.VICTIM, victim=look.who(victim), uid=victim.uid, held_kb=look.held_kb(victim),
-              limit_percent=_of_limit(event, victim))
+              limit_percent=_of_limit(event, victim), command=witnessed.command(one),
+              age_ns=witnessed.age_ns(event, one) if one is not None else None,
+              user=one.user if one is not None else None,
+              container=witnessed.container_name(witnessed.container_of_victim(event)))
+    if one is not None:
+        _started(one, case)
     _where(event, case)
     _more(event, victim, case)
     case.knows(
@@ -58,6 +65,15 @@ def killed(event: OomEvent, case: Case) -> None:
         kill__shmem_rss_kb=victim.shmem_rss_kb, victim_memcg=look.victim_path(event),
         memcg__path=look.full_path(event), trigger__memcg=trigger_path(event),
     )
+
+
+def _started(one: Identity, case: Case) -> None:
+    """By whom: its parent, its service, its login."""
+    if one.parent_comm is not None:
+        case.says(Killed.PARENT, parent=Process(one.parent_pid, one.parent_comm))
+    case.knows(exe=one.exe, cmdline=one.cmdline, parent_pid=one.parent_pid, start_ns=one.start_ns, unit=one.unit,
+               session=one.session, login_user=one.login_user, pid_in_container=one.ns_pids[-1] if
+               len(one.ns_pids) > 1 else None)
 
 
 def _of_limit(event: OomEvent, victim: Kill) -> Optional[float]:

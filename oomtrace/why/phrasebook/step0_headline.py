@@ -24,8 +24,13 @@ _PLAIN = {
 }
 
 
+def _whose(facts: Facts) -> str:
+    """The container's name, if somebody has looked it up; else what the path tells."""
+    return "{container:Word}" if "container" in facts else "{memcg.path:Short|A cgroup}"
+
+
 def _memcg(facts: Facts) -> str:
-    return fill("{memcg.path:Short|A cgroup} reached its " + LIMITS[facts["counter"]] + "[ of {limit_kb:size}]", facts)
+    return fill(_whose(facts) + " reached its " + LIMITS[facts["counter"]] + "[ of {limit_kb:size}]", facts)
 
 
 def _where(facts: Facts) -> str:
@@ -49,7 +54,8 @@ PHRASES = {
                      "[. It had slept for {wait_ns:seconds}].",
     Headline.CHARGE_FAILED: "{trigger} asked for memory and got an error (ENOMEM). Nobody was killed. ",
     Headline.MEMCG: _memcg,
-    Headline.LIMIT_LOWERED: "{memcg.path:Short|A cgroup} held more than its memory limit, lowered to {limit_kb:size}",
+    Headline.LIMIT_LOWERED: lambda facts: fill(
+        _whose(facts) + " held more than its memory limit, lowered to {limit_kb:size}", facts),
     Headline.SYSRQ: "Somebody asked the kernel for a kill (SysRq-f)",
     Headline.MACHINE: "The machine ran out of memory[ ({managed_kb:size} RAM)]",
     Headline.NODES: "The NUMA nodes that the task may use ran out of memory[ ({managed_kb:size} RAM)]",

@@ -5,9 +5,22 @@ from __future__ import annotations
 from .. import names
 from ..causes.failed import Failed
 from ..causes.killed import Killed
-from .template import Facts
+from .template import Facts, fill, who
 
 TITLES = {"killed": "killed", "failed": "failed"}
+
+
+def _victim(facts: Facts) -> str:
+    """ "`python3 -m etl.load` (158), 3 min old, in container etl; it held 30 MiB (30720 kB)." if somebody has looked,
+    else "python3 (158) of uid 0, which held 30 MiB (30720 kB)."."""
+    if not facts.keys() & {"command", "age_ns", "container"}:
+        return fill("{victim}[ of uid {uid}][, which held {held_kb:exact}][, {limit_percent:percent} of the limit].",
+                    facts)
+    victim = facts["victim"]
+    name = f"`{facts['command']}` ({victim.pid})" if "command" in facts else who(victim)
+    user = "[, of user {user}]" if "user" in facts else "[, of uid {uid}]"
+    return name + fill("[, {age_ns:age} old]" + user + "[, in {container}][; it held {held_kb:exact}]"
+                       "[, {limit_percent:percent} of the limit].", facts)
 
 
 def _levels(levels: int) -> str:
@@ -38,8 +51,8 @@ def _group(facts: Facts) -> str:
 
 
 PHRASES = {
-    Killed.VICTIM: "{victim}[ of uid {uid}][, which held {held_kb:exact}]"
-                   "[, {limit_percent:percent} of the limit].",
+    Killed.VICTIM: _victim,
+    Killed.PARENT: "It was started by {parent}.",
     Killed.MEMCG_NOT_SHOWN: "Its cgroup is not in the report.",
     Killed.IN_MEMCG: "It was in {victim_memcg:place}.",
     Killed.IN_FULL_MEMCG: "It was in the full cgroup itself.",
