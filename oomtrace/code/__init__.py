@@ -11,9 +11,12 @@ How a trace uses it::
 ``look`` and ``resolve`` raise nothing for a process that has gone or a file that is damaged: less is then known.
 """
 
+from .files import Files as Files
+from .look import look as look
 from .raw import MappedFile as MappedFile
 from .raw import Process as Process
 from .raw import PythonCode as PythonCode
 from .raw import RawCode as RawCode
 from .raw import RawSample as RawSample
 from .raw import RawStack as RawStack
+from .resolve import resolve as resolve

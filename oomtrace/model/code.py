@@ -44,9 +44,9 @@ class NoStack(Word):
 class CodeFrame:
     """A place in code. ``function`` None: nothing names it; then ``module`` and ``offset`` say where it is.
 
-    ``offset`` is the address within the module as its file has it, which is what addr2line takes; where there is no
-    module, the address in the process. ``module`` is the path that the process has for it; None: memory without a file
-    (code made at run time).
+    ``offset`` is an address within the module as its file has it, which is what addr2line takes: where the function
+    begins or, if nothing names it, the place itself. Where there is no module, it is the address in the process.
+    ``module`` is the path that the process has for it; None: memory without a file (code made at run time).
     """
 
     function: Optional[str] = None
@@ -56,6 +56,7 @@ class CodeFrame:
     line: Optional[int] = None
     language: Optional[str] = None  # "python": a function of the interpreted program; None: machine code
     inlined: bool = False  # the compiler has put it into the next frame
+    library: bool = False  # of a system library or a language's run time: not the program's own
     build_id: Optional[str] = None  # of the module, hexadecimal
 
     @property

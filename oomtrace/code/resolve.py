@@ -1,0 +1,139 @@
+"""What a trace has copied → frames with names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from oomtrace.model import (
+    Code,
+    CodeFrame,
+    CodeSample,
+    CodeStack,
+    Ending,
+    NoStack,
+    ThreadStack,
+)
+
+from .demangle import demangled
+from .files import Files
+from .libdw import libdw
+from .library import is_first, is_library
+from .machine import registers
+from .raw import Process, RawCode, RawSample, RawStack
+from .space import Space
+
+
+@dataclass(frozen=True)
+class _Resolved:
+    """A stack with its frames, before they have their places in tables."""
+
+    frames: tuple[CodeFrame, ...]
+    ends: Optional[Ending]
+
+
+class Resolver:
+    """Stacks of several processes. Close it after use."""
+
+    def __init__(self, machine: str, processes: tuple[Process, ...], files: Files) -> None:
+        self._machine = machine
+        self._processes = {process.tgid: process for process in processes}
+        self._files = files
+        self._spaces: dict[int, Space] = {}
+
+    def close(self) -> None:
+        """Gives back what libraries hold."""
+        for space in self._spaces.values():
+            space.close()
+
+    def stack(self, tgid: int, raw: RawStack) -> Optional[_Resolved]:
+        """A stack in words; None if there is none."""
+        found = registers(self._machine, raw.registers) if raw.none is None else None
+        if found is None:
+            return None
+        if tgid not in self._processes:
+            return _Resolved((CodeFrame(offset=found.pc),), Ending.NO_FILE)
+        space = self._space(tgid)
+        walked = space.walk(raw, found)
+        frames = tuple(frame for step in walked.steps for frame in space.frames(step))
+        return _Resolved(frames, None if frames and is_first(frames[-1]) else walked.ends)
+
+    def _space(self, tgid: int) -> Space:
+        if tgid not in self._spaces:
+            self._spaces[tgid] = Space(self._processes[tgid], self._files)
+        return self._spaces[tgid]
+
+
+class _Tables:
+    """Frames and stacks, each once."""
+
+    def __init__(self) -> None:
+        self._frames: dict[CodeFrame, int] = {}
+        self._stacks: dict[CodeStack, int] = {}
+
+    def stack(self, resolved: _Resolved) -> int:
+        """The index of a stack."""
+        frames = tuple(self._frames.setdefault(frame, len(self._frames)) for frame in resolved.frames)
+        return self._stacks.setdefault(CodeStack(frames, resolved.ends), len(self._stacks))
+
+    @property
+    def frames(self) -> tuple[CodeFrame, ...]:
+        """In words of the language that they were written in."""
+        names = demangled(frame.function for frame in self._frames if frame.function is not None)
+        found = (replace(frame, function=names.get(frame.function or "", frame.function)) for frame in self._frames)
+        return tuple(replace(frame, library=is_library(frame)) for frame in found)
+
+    @property
+    def stacks(self) -> tuple[CodeStack, ...]:
+        """All."""
+        return tuple(self._stacks)
+
+
+def resolve(raw: RawCode, files: Optional[Files] = None) -> Code:
+    """The code around an OOM. ``files``: those that were kept open while the processes lived; without, files are found
+    by path and build id."""
+    own = files if files is not None else Files()
+    resolver, tables = Resolver(raw.machine, raw.processes, own), _Tables()
+    try:
+        samples = _samples(raw, resolver, tables)
+        asker, victim, charged = (_thread(one, resolver, tables) for one in (raw.asker, raw.victim, raw.victim_charged))
+        unwinder = "libdw" if libdw() is not None else "frame pointers"
+        return Code(
+            tables.frames, tables.stacks, samples, asker, victim, charged, window_ns=raw.window_ns,
+            sample_bytes=raw.sample_bytes, samples_lost=raw.samples_lost, unwinder=unwinder,
+        )
+    finally:
+        resolver.close()
+        if files is None:
+            own.close()
+
+
+def _samples(raw: RawCode, resolver: Resolver, tables: _Tables) -> tuple[CodeSample, ...]:
+    """Those of one stack, process and kind as one, the largest first."""
+    found: dict[CodeSample, CodeSample] = {}
+    for one in raw.samples:
+        index = _index(one, resolver, tables)
+        key = CodeSample(index, one.pid, one.tgid, one.comm, 0, 0, one.kind, one.memcg, _none(one, index))
+        before = found.get(key, key)
+        found[key] = replace(
+            before, charged_bytes=before.charged_bytes + one.charged_bytes, samples=before.samples + 1
+        )
+    return tuple(sorted(found.values(), key=lambda one: -one.charged_bytes))
+
+
+def _thread(one: Optional[RawSample], resolver: Resolver, tables: _Tables) -> Optional[ThreadStack]:
+    if one is None:
+        return None
+    index = _index(one, resolver, tables)
+    return ThreadStack(one.pid, one.tgid, one.comm, index, _none(one, index))
+
+
+def _index(one: RawSample, resolver: Resolver, tables: _Tables) -> Optional[int]:
+    resolved = resolver.stack(one.tgid, one.stack)
+    return tables.stack(resolved) if resolved is not None else None
+
+
+def _none(one: RawSample, index: Optional[int]) -> Optional[NoStack]:
+    return None if index is not None else one.stack.none or NoStack.NOT_TAKEN
+
+
