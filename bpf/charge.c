@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Charges as they are made. One of these is attached, as --charges says. */
 #include "charge.h"
+#include "near.h"
 
 /* A counter's limit and what it counts towards: side by side in most kernels, and then read at once. */
 struct above {
@@ -30,18 +31,29 @@ static inline struct above get_above(u64 counter)
  */
 int charge_batch(struct pt_regs *ctx)
 {
-	u64 counter = PT_REGS_PARM1(ctx), nr_pages = PT_REGS_PARM2(ctx), at = counter;
+	u64 counter = PT_REGS_PARM1(ctx), nr_pages = PT_REGS_PARM2(ctx), at = counter, now = bpf_ktime_get_ns();
+	u32 fails = 0, rung = 0;
 	int i;
 
 #pragma nounroll
 	for (i = 0; i < COUNTER_DEPTH && at; i++) {
 		struct above above = get_above(at);
 
-		if (above.max < NO_LIMIT && GET(at, page_counter, usage) + nr_pages > above.max)
-			return 0;
+		if (above.max < NO_LIMIT) {
+			u64 usage = GET(at, page_counter, usage) + nr_pages;
+
+			if (usage > above.max) {
+				fails = 1;
+				break;
+			}
+			rung |= note_usage(at, usage, above.max, now);
+		}
 		at = above.parent;
 	}
-	count_charge((struct charger){counter, bpf_get_current_pid_tgid() >> 32}, nr_pages);
+	if (!fails)
+		count_charge((struct charger){counter, bpf_get_current_pid_tgid() >> 32}, nr_pages, now);
+	if (rung)
+		parts.call(ctx, SEND_NEAR);
 	return 0;
 }
 
@@ -52,12 +64,12 @@ static inline void charge_one(u64 memcg, u32 nr_pages)
 	struct pending *found = pendings.lookup(&cpu);
 
 	if (!found) {
-		count_charge(by, nr_pages);
+		count_charge(by, nr_pages, bpf_ktime_get_ns());
 		return;
 	}
 	if (found->by.counter != by.counter || found->by.tgid != by.tgid || found->pages >= PENDING_PAGES) {
 		if (found->pages)
-			count_charge(found->by, found->pages);
+			count_charge(found->by, found->pages, bpf_ktime_get_ns());
 		found->by = by;
 		found->pages = 0;
 	}

@@ -7,7 +7,7 @@
 
 /* Slots of 2^30 ns: a shift in place of a division. */
 #define SLOT_SHIFT 30
-#define SLOTS 8
+#define SLOTS CHARGE_SLOTS
 #define COUNTER_DEPTH 8
 
 struct charger {
@@ -22,9 +22,9 @@ struct charges {
 BPF_TABLE("lru_hash", struct charger, struct charges, charged, 8192);
 
 /* Threads of a process that charge at the same instant may lose each other's pages: a count, not an account. */
-static inline void count_charge(struct charger key, u64 nr_pages)
+static inline void count_charge(struct charger key, u64 nr_pages, u64 now)
 {
-	u64 slot = bpf_ktime_get_ns() >> SLOT_SHIFT;
+	u64 slot = now >> SLOT_SHIFT;
 	struct charges *found = charged.lookup(&key);
 	u32 at = slot & (SLOTS - 1);
 
@@ -67,7 +67,7 @@ static inline void collect_pending(void)
 
 		if (!found || !found->pages)
 			continue;
-		count_charge(found->by, found->pages);
+		count_charge(found->by, found->pages, bpf_ktime_get_ns());
 		found->pages = 0;
 	}
 }
@@ -84,9 +84,13 @@ static inline void submit_charged(struct pt_regs *ctx, struct oom_state *oom, st
 	if (!found)
 		return;
 #pragma unroll
-	for (i = 0; i < SLOTS; i++)
-		if (found->slot[i] + SLOTS > slot)
-			record.pages += found->pages[i];
+	for (i = 0; i < SLOTS; i++) {
+		u32 at = (slot + 1 + i) & (SLOTS - 1); /* the oldest first */
+
+		if (found->slot[at] + SLOTS > slot)
+			record.slot_pages[i] = found->pages[at];
+		record.pages += record.slot_pages[i];
+	}
 	if (!record.pages)
 		return;
 	record.memcg = row->memcg;

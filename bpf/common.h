@@ -76,6 +76,7 @@ struct oom_state {
 	u32 usage_lines; /* of the memcg's usage, that are still to be printed */
 	u64 frame;	 /* the last REC_FRAME */
 	u64 row;	 /* the task that dump_task has been entered for */
+	u64 who;	 /* the task whose REC_WHO comes after the memcgs, 0 if none */
 };
 
 enum oom_stage {
@@ -102,13 +103,19 @@ enum part {
 	SEND_MEMORY,
 	SEND_NODE,
 	SEND_PRINT,
+	SEND_NEAR,
+	SEND_WHO,
 };
-BPF_PROG_ARRAY(parts, 7);
+BPF_PROG_ARRAY(parts, 9);
 
 BPF_PERF_OUTPUT(records); /* wakes the reader when it begins to fill up */
 BPF_PERF_OUTPUT(bells);	  /* wakes it at once; one that is not 0 says that there is no more to wait for */
 BPF_TABLE("lru_hash", u32, struct oom_state, ooms, 4096);
 BPF_TABLE("lru_hash", u64, u64, seen, 8192); /* memcg -> oom_id that has sent it */
+
+/* What a person has asked for: bits of the one element. */
+#define SETTING_NO_CMDLINE 1
+BPF_ARRAY(settings, u32, 1);
 
 /* Records are too large for the 512 bytes of a BPF stack. One record a CPU: programs do not nest (bpf_prog_active). */
 union scratch {
@@ -126,8 +133,18 @@ union scratch {
 	struct rec_format format;
 	struct rec_print print;
 	struct rec_effort effort;
+	struct rec_near near;
+	struct rec_history history;
+	struct rec_who who;
 };
 BPF_PERCPU_ARRAY(scratch, union scratch, 1);
+
+/* What comes through `bells`; of an OOM that begins, where and by whom, for a look at them at once. */
+struct bell {
+	u64 over;
+	u64 memcg;
+	u64 tgid; /* 0: this is no beginning */
+};
 
 /*
  * Wake the reader: when an OOM begins, as it then looks for records by itself until there are no more, when the kill is
@@ -136,7 +153,16 @@ BPF_PERCPU_ARRAY(scratch, union scratch, 1);
  */
 static inline void ring(struct pt_regs *ctx, u64 over)
 {
-	bells.perf_submit(ctx, &over, sizeof(over));
+	struct bell bell = {.over = over};
+
+	bells.perf_submit(ctx, &bell, sizeof(bell));
+}
+
+static inline void ring_begin(struct pt_regs *ctx, u64 memcg)
+{
+	struct bell bell = {.memcg = memcg, .tgid = bpf_get_current_pid_tgid() >> 32};
+
+	bells.perf_submit(ctx, &bell, sizeof(bell));
 }
 
 /* What BPF's own trampoline gives a program: the function's arguments and, when it returns, after them the result. */

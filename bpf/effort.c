@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Reclaim on the way to an OOM, and charges that fail after it without one. */
 #include "effort.h"
+#include "near.h"
 
 /* Flags of include/linux/gfp_types.h: macros up to 6.9 (these values since 4.13), then also enumerators. */
 #define MAY_FAIL (HAVE_ENUM(___GFP_RETRY_MAYFAIL_BIT) ? 1u << ENUM(___GFP_RETRY_MAYFAIL_BIT) : 0x4000u)
@@ -121,6 +122,8 @@ int reclaim_memcg_return(struct pt_regs *ctx)
 int reclaim_global(struct pt_regs *ctx)
 {
 	another_attempt(0, 1ULL << PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
+	if (note_reclaim(bpf_ktime_get_ns()))
+		parts.call(ctx, SEND_NEAR);
 	return 0;
 }
 

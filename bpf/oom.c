@@ -34,7 +34,8 @@ static inline void begin(struct pt_regs *ctx, u32 kind, u64 oc, u64 memcg, u32 g
 	oom->next_subject = s->begin.trigger_memcg;
 	records.perf_submit(ctx, &s->begin, sizeof(s->begin));
 	submit_effort(ctx, oom);
-	ring(ctx, 0);
+	ring_begin(ctx, memcg);
+	oom->who = task;
 	oom->kind = REC_MEMCG;
 	oom->subject = memcg;
 	parts.call(ctx, SEND_MEMCGS);

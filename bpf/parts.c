@@ -3,9 +3,12 @@
 #include "charge.h"
 #include "common.h"
 #include "memcg.h"
+#include "names.h"
+#include "near.h"
 #include "release.h"
 #include "stack.h"
 #include "task.h"
+#include "who.h"
 
 /* What is chosen so far. Side by side in every kernel that has been seen, and then read at once. */
 static inline void fill_choice(struct rec_task *to, u64 oc)
@@ -45,6 +48,7 @@ int send_task(struct pt_regs *ctx)
 	if (oom->kind == REC_CANDIDATE || oom->kind == REC_VICTIM)
 		submit_charged(ctx, oom, &s->task.row);
 	if (oom->kind == REC_VICTIM) {
+		oom->who = s->task.row.task;
 		oom->kind = REC_MEMCG;
 		oom->subject = s->task.row.memcg;
 		parts.call(ctx, SEND_MEMCGS);
@@ -54,6 +58,7 @@ int send_task(struct pt_regs *ctx)
 	return 0;
 }
 
+#define MEMCG_DEPTH 16
 #define MEMCGS_AT_ONCE 8 /* then it calls itself: the verifier looks at each round of a loop, but once at a call */
 
 /*
@@ -85,6 +90,7 @@ int send_memcgs(struct pt_regs *ctx)
 		submit_memcg(ctx, oom, memcg);
 		if (oom->kind != REC_MEMCG)
 			goto out;
+		submit_history(ctx, oom, memcg);
 		seen.update(&key, &id);
 		memcg = memcg_parent(memcg);
 	}
@@ -93,6 +99,53 @@ int send_memcgs(struct pt_regs *ctx)
 out:
 	if (oom->stage & SILENT)
 		parts.call(ctx, SEND_STATS);
+	if (oom->who)
+		parts.call(ctx, SEND_WHO);
+	return 0;
+}
+
+/* Whose process oom->who is. */
+int send_who(struct pt_regs *ctx)
+{
+	struct oom_state *oom = get_oom();
+	union scratch *s = get_scratch();
+
+	if (!s || !oom)
+		return 0;
+	fill_who(&s->who, oom->who);
+	oom->who = 0;
+	stamp(&s->who.header, oom, REC_WHO);
+	records.perf_submit(ctx, &s->who, sizeof(s->who));
+	return 0;
+}
+
+/* A memcg nears its limit, or the machine its end: what scratch has of it (ring_near), and the memcg's names. */
+int send_near(struct pt_regs *ctx)
+{
+	union scratch *s = get_scratch();
+	u64 memcg, parent;
+	int i;
+
+	if (!s)
+		return 0;
+	memcg = s->near.memcg;
+	s->near.names_len = 0;
+#pragma nounroll
+	for (i = 0; i < MEMCG_DEPTH && memcg; i++) {
+		u64 cgroup = GET(AT(memcg, mem_cgroup, css), cgroup_subsys_state, cgroup);
+
+		parent = memcg_parent(memcg);
+		if (parent) /* else the root, whose name is none */
+			add_name(s->near.names, &s->near.names_len, GET(GET(cgroup, cgroup, kn), kernfs_node, name));
+		memcg = parent;
+	}
+	s->near.tgid = bpf_get_current_pid_tgid() >> 32;
+	s->near.header.kind = REC_NEAR;
+	s->near.header.seq = NO_SEQ;
+	s->near.header.oom_id = 0;
+	s->near.header.time_ns = bpf_ktime_get_ns();
+	records.perf_submit(ctx, &s->near, sizeof(s->near));
+	ring(ctx, 1);
 	return 0;
 }
 

@@ -28,6 +28,11 @@
 #define FORMAT_LEN 768
 #define PRINT_ARGS 32
 #define EFFORT_FRAMES 24
+#define CHARGE_SLOTS 8
+#define MOMENTS 64
+#define NAMES_LEN 768
+#define CMDLINE_LEN 512
+#define PID_LEVELS 8
 #define NO_SEQ ((u32)-1)
 #define NOT_TRACKED ((u64)-1)
 
@@ -68,6 +73,9 @@ enum record_kind {
 	REC_FRAME = 39,	     /* where on the stack a return address lies, as the kernel's unwinder finds it */
 	REC_KILL_LINE = 40,  /* the "Killed process" line, as printk gets it */
 	REC_BADNESS = 41,    /* oom_badness returns: the candidate's points */
+	REC_NEAR = 42,	     /* of no OOM: a memcg nears its limit, or the machine begins to reclaim directly */
+	REC_HISTORY = 43,    /* how the usage of a memcg with a limit has gone; after its REC_MEMCG */
+	REC_WHO = 44,	     /* whose process the trigger or the victim is */
 };
 
 struct rec_header {
@@ -349,6 +357,7 @@ struct rec_charged {
 	u32 tgid;
 	u32 unused;
 	char comm[COMM_LEN];
+	u64 slot_pages[CHARGE_SLOTS]; /* the same in slots of 2^30 ns from since_ns on */
 };
 
 struct rec_effort {
@@ -377,6 +386,56 @@ struct rec_reaped {
 	u32 pid;
 	u32 reaped; /* 0: "unable to reap" */
 	char comm[COMM_LEN];
+};
+
+/* Its oom_id is 0: it belongs to no OOM. */
+struct rec_near {
+	struct rec_header header;
+	u64 memcg; /* 0: the whole machine */
+	u64 usage; /* pages, as max */
+	u64 max;
+	u32 tgid;  /* who charged, or reclaims */
+	u32 again; /* it has been near since the last such record */
+	u32 names_len; /* bytes, with the NULs */
+	u32 unused;
+	char names[NAMES_LEN]; /* of the memcg, its parent, … each with a NUL; the root has none */
+};
+
+/* Usage at its highest in a slot of 2^30 ns (seconds) or 2^36 ns (minutes), as far as batches were charged in it. */
+struct moment {
+	u32 slot; /* of all since boot: time_ns >> 30, or >> 36 */
+	u32 pages;
+};
+
+struct rec_history {
+	struct rec_header header;
+	u64 memcg;
+	struct moment seconds[MOMENTS]; /* by slot % MOMENTS; what lies further back is left over */
+	struct moment minutes[MOMENTS]; /* the last one is not in it while it lasts */
+};
+
+struct rec_who {
+	struct rec_header header;
+	u64 start_ns;	      /* CLOCK_MONOTONIC */
+	u64 start_boot_ns;    /* CLOCK_BOOTTIME, as /proc/PID/stat has it; 0: not known */
+	u64 parent_start_ns;
+	u32 tgid;
+	u32 parent_tgid;
+	u32 uid;
+	u32 loginuid;	      /* -1: none, as sessionid; also where the kernel has no audit */
+	u32 sessionid;
+	u32 level;	      /* of its pid namespace: 0 is the initial one */
+	u32 pids[PID_LEVELS]; /* its tgid in each, from the initial one on */
+	u32 exe_deleted;
+	u32 exe_cut;	      /* its path has more levels than could be read */
+	u32 exe_len;	      /* bytes, with the NULs */
+	u32 masked;	      /* words of cmdline that the reader has masked, as they look like secrets */
+	u32 cmdline_len;      /* bytes of cmdline, of the trigger's process alone: no other's memory can be read */
+	u32 cmdline_full_len; /* how long it is */
+	char comm[COMM_LEN];  /* of the process, as of the parent: of its first thread */
+	char parent_comm[COMM_LEN];
+	char exe[NAMES_LEN];  /* its name, that of its folder, … each with a NUL, up to the root of the process */
+	char cmdline[CMDLINE_LEN]; /* words, each with a NUL */
 };
 
 #endif

@@ -15,6 +15,8 @@ from .code import Ending as Ending
 from .code import NoStack as NoStack
 from .code import ThreadStack as ThreadStack
 from .event import OomEvent as OomEvent
+from .history import UsageHistory as UsageHistory
+from .history import UsageMoment as UsageMoment
 from .memory import Allocation as Allocation
 from .memory import Counters as Counters
 from .memory import HugePages as HugePages

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Mapping, Optional, Tuple
 
+from .history import UsageHistory
 from .report import Task
 from .word import Word
 
@@ -53,6 +54,7 @@ class Growth:
     charged_pages: int
     memcg: Optional[str] = None
     window_ns: Optional[int] = None  # how long before the OOM counting began
+    by_second_pages: Tuple[int, ...] = ()  # the same in stretches of 2^30 ns from then on; the last ends with the OOM
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Trace:
     times_ns: Mapping[str, int] = field(default_factory=dict)  # sampling time by part: "header", "stack", "tasks", …
     records_lost: Optional[int] = None
     growth: Tuple[Growth, ...] = ()
+    history: Tuple[UsageHistory, ...] = ()  # of the memcgs with a limit: the full one, those above it, the victim's
     reclaim: Optional[Reclaim] = None
     releases: Tuple[Release, ...] = ()
     followed_ns: Optional[int] = None  # from this OOM to the next in the same memcg, if it came while this was in hand

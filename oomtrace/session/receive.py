@@ -11,10 +11,13 @@ from oomtrace.facts import Facts
 from oomtrace.kernel.symbols import Resolver
 from oomtrace.model import OomEvent
 from oomtrace.programs import source
+from oomtrace.session.cleaned import cleaned
 from oomtrace.wire import capture
 from oomtrace.wire.assemble import Assembler, Oom
 from oomtrace.wire.decode import LATE, Decoder
 from oomtrace.wire.layout import Layout
+from oomtrace.wire.near import Near, near
+from oomtrace.wire.records import RecordKind
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,15 @@ class Receiver:
     """Takes records, gives events. ``facts`` are a capture's; ``releases`` False: nothing tells when a victim's memory
     is free. Times are of a monotonic clock."""
 
-    def __init__(self, facts: Facts, names: Names, releases: bool) -> None:
+    def __init__(
+        self, facts: Facts, names: Names, releases: bool, near: Callable[[Near], None] = lambda bell: None,
+        layout: Optional[Layout] = None,
+    ) -> None:
+        """``near`` hears of each memcg that nears its limit. ``layout``: of the records; else that of bpf/records.h."""
+        self._near = near
         self._facts = facts
         self._names = names
-        self._layout = Layout(source.file("records.h"))
+        self._layout = layout or Layout(source.file("records.h"))
         self._assembler = Assembler(releases)
         self._drafts: dict[int, _Draft] = {}
 
@@ -95,7 +103,13 @@ class Receiver:
 
     def add(self, data: bytes, now_ns: int) -> None:
         """Take a record. Raises ValueError if it is none."""
-        self._assembler.add(self._layout.decode(data), now_ns)
+        record = self._layout.decode(data)
+        if record.kind is RecordKind.NEAR:
+            self._near(near(record))
+            return
+        if record.kind is RecordKind.WHO:
+            record = self._layout.decode(cleaned(record))
+        self._assembler.add(record, now_ns)
 
     def expire_names(self) -> None:
         """Modules have come or gone."""

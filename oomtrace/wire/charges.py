@@ -21,6 +21,7 @@ def growth(records: OomRecords, oom_id: int, memcgs: Memcgs) -> tuple[Growth, ..
             charged_pages=record.pages,
             memcg=memcgs.path_of(record.memcg),
             window_ns=max(0, oom_id - record.since_ns),
+            by_second_pages=tuple(record.slot_pages),
         )
         for record in records.all(RecordKind.CHARGED, RecCharged)
     }

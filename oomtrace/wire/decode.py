@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oomtrace.facts import Facts
-from oomtrace.model import OomEvent
-from oomtrace.wire import kills
+from oomtrace.model import OomEvent, Witness
+from oomtrace.wire import kills, who
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import Layout
 from oomtrace.wire.memcgs import Memcgs
@@ -34,11 +34,13 @@ class Decoder:
         memcgs = Memcgs(records)
         tasks = Tasks(records, memcgs)
         printable = report(records, memcgs, tasks)
+        known = who.identities(records)
         return OomEvent(
             kind=kind_of(records),
             report=printable,
             trace=trace(records, memcgs, tasks, oom.oom_id, max(oom.lost, lost)),
             origin=origin(records, printable, source),
+            witness=Witness(tasks=known) if known else None,
         )
 
     def completed(self, event: OomEvent, oom: Oom) -> OomEvent:

@@ -53,6 +53,9 @@ class RecordKind(IntEnum):
     FRAME = 39
     KILL_LINE = 40
     BADNESS = 41
+    NEAR = 42
+    HISTORY = 43
+    WHO = 44
 
 
 Chars = Sequence[int]  # a char array; layout.text_of makes text of it
@@ -321,6 +324,7 @@ class RecCharged(Struct):
     since_ns: int
     tgid: int
     comm: Chars
+    slot_pages: Sequence[int] = ()
 
 
 class RecEffort(Struct):
@@ -348,6 +352,53 @@ class RecReaped(Struct):
     pid: int
     reaped: int
     comm: Chars
+
+
+class RecNear(Struct):
+    header: RecHeader
+    memcg: int
+    usage: int
+    max: int
+    tgid: int
+    again: int
+    names_len: int
+    names: Chars
+
+
+class Moment(Struct):
+    slot: int
+    pages: int
+
+
+class RecHistory(Struct):
+    header: RecHeader
+    memcg: int
+    seconds: Sequence[Moment]
+    minutes: Sequence[Moment]
+
+
+class RecWho(Struct):
+    header: RecHeader
+    start_ns: int
+    start_boot_ns: int
+    parent_start_ns: int
+    tgid: int
+    parent_tgid: int
+    uid: int
+    loginuid: int
+    sessionid: int
+    level: int
+    pids: Sequence[int]
+    exe_deleted: int
+    exe_cut: int
+    exe_len: int
+    masked: int
+    cmdline_len: int
+    cmdline_full_len: int
+    comm: Chars
+    parent_comm: Chars
+    exe: Chars
+    cmdline: Chars
 
 
 _NAMES: Mapping[str, Type[Struct]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from oomtrace.model import Trace, Unprinted, Wait
-from oomtrace.wire import charges, kills
+from oomtrace.wire import charges, history, kills
 from oomtrace.wire.memcgs import Memcgs
 from oomtrace.wire.oom_records import OomRecords
 from oomtrace.wire.records import RecordKind
@@ -45,6 +45,7 @@ def trace(records: OomRecords, memcgs: Memcgs, tasks: Tasks, oom_id: int, lost: 
         levels=memcgs.levels(),
         releases=kills.releases(records),
         growth=charges.growth(records, oom_id, memcgs),
+        history=history.histories(records, oom_id, memcgs),
         reclaim=charges.reclaim(records, oom_id),
         charges=records.facts.charges,
         followed_ns=records.facts.followed_ns,

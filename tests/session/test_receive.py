@@ -49,7 +49,7 @@ class Kernel:
 @pytest.fixture
 def traced() -> Traced:
     found = capture.load(io.BytesIO(PATH.read_bytes()))
-    receiver = Receiver(found.facts, Kernel(dict(found.symbols)).names(), releases=True)
+    receiver = Receiver(found.facts, Kernel(dict(found.symbols)).names(), releases=True, layout=found.layout)
     for record in found.records:
         receiver.add(record, 0)
     assert receiver.pending
@@ -65,7 +65,7 @@ def test_a_capture_holds_what_came(traced: Traced) -> None:
 def received(path: Path, *hold_back: RecordKind) -> "tuple[Receiver, list[bytes]]":
     """What has all records of a capture but those of these kinds, and those."""
     found = capture.load(io.BytesIO(path.read_bytes()))
-    receiver = Receiver(found.facts, Kernel(dict(found.symbols)).names(), releases=True)
+    receiver = Receiver(found.facts, Kernel(dict(found.symbols)).names(), releases=True, layout=found.layout)
     held = [record for record in found.records if found.layout.decode(record).kind in hold_back]
     for record in found.records:
         if record not in held:
@@ -153,7 +153,7 @@ def test_old_names_are_kept_when_there_are_no_new_ones() -> None:
 def test_an_event_has_names_of_a_module_that_came_before_it() -> None:
     found = capture.load(io.BytesIO(PATH.read_bytes()))
     kernel = Kernel({})
-    receiver = Receiver(found.facts, kernel.names(), releases=True)
+    receiver = Receiver(found.facts, kernel.names(), releases=True, layout=found.layout)
     kernel.symbols.update(found.symbols)
     receiver.expire_names()
     for record in found.records:
