@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain, compress, count
+from itertools import accumulate, count
 from operator import add
 from struct import unpack_from
 from typing import Optional, Tuple
@@ -55,20 +55,26 @@ def _words_of(info: bytes) -> int:
     return 3 + _FIXED_WORDS[kind] + _MEMBER_WORDS[kind] * members
 
 
-def _infos(data: bytes, begin: int, end: int) -> list[bytes]:
-    """The word with the kind and the number of members, of each type. Done with what Python has in C: there are a
-    hundred thousand, on a machine that may be in a hurry."""
-    infos: list[bytes] = []
-    lengths: dict[bytes, int] = {}
+def _survey(data: bytes, begin: int, end: int) -> tuple[bytes, array[int]]:
+    """The kind of each type, a byte each, and the word that each begins at, from the first on, and the end. Id 0 is
+    void. Done with what Python has in C: there are a hundred thousand, on a machine that may be in a hurry and short of
+    memory."""
+    kinds, starts = bytearray(b"\0"), array("I", (0, 0))
+    words: dict[bytes, int] = {}
     while begin < end:
         found = _TYPE.findall(data, begin, end)
-        for info in set(found) - lengths.keys():
-            lengths[info] = 4 * _words_of(info)
-        infos += found
-        begin += sum(map(lengths.__getitem__, found)) if found else end
+        for info in set(found) - words.keys():
+            words[info] = _words_of(info)
+        last = starts.pop()
+        starts.extend(accumulate(map(words.__getitem__, found), initial=last))
+        kinds += b"".join(found)[3::4]
+        begin += 4 * (starts[-1] - last) if found else end
     if begin > end:
         raise _unreadable("end too early")
-    return infos
+    return bytes(kinds).translate(_KINDS), starts
+
+
+_KINDS = bytes(info & 31 for info in range(256))  # the byte that has the kind has a flag, too
 
 
 def _unreadable(why: str, hint: Optional[str] = None) -> OomtraceError:
@@ -102,17 +108,12 @@ class Btf:
         self._data, self._begin, self._end = data, begin, begin + type_len
         self._words = memoryview(data)[begin : begin + type_len].cast("I")
         self._strings = data[strings : strings + str_len]
-        infos = _infos(data, begin, begin + type_len)
-        # Word offset of each type by its id (id 0 is void), and the end.
-        lengths = {info: _words_of(info) for info in set(infos)}
-        self._starts = array("I", chain((0,), accumulate(map(lengths.__getitem__, infos), initial=0)))
-        self._infos = infos
+        self._kinds, self._starts = _survey(data, begin, begin + type_len)
         self._fields: dict[int, dict[int, tuple[int, int, Optional[int]]]] = {}
 
     def _ids(self, *kinds: int) -> Iterator[int]:
         """The types of these kinds, in order."""
-        wanted = {info for info in set(self._infos) if info[3] & 31 in kinds}
-        return compress(count(1), map(wanted.__contains__, self._infos))
+        return (found.start() for found in re.finditer(b"[%s]" % re.escape(bytes(kinds)), self._kinds))
 
     @cached_property
     def _structs(self) -> dict[int, int]:
@@ -142,7 +143,7 @@ class Btf:
         return self._strings[offset : self._strings.index(b"\0", offset)].decode()
 
     def _kind(self, type_id: int) -> int:
-        return self._words[self._starts[type_id] + 1] >> 24 & 31
+        return self._kinds[type_id]
 
     def _type_at(self, pos: int) -> int:
         """The id of the type whose words include pos."""
