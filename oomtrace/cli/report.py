@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence, TextIO
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, TextIO
 
 from oomtrace import output
-from oomtrace.cli.pagefile import PageFile
 from oomtrace.cli.relay import Relay, relayed
 from oomtrace.cli.shelf import Shelf
 from oomtrace.cli.target import Target
@@ -14,9 +13,12 @@ from oomtrace.errors import EXIT_FAILURE
 from oomtrace.model import OomEvent
 from oomtrace.output.terminal import escaped
 from oomtrace.session.receive import Traced
-from oomtrace.session.verify import KernelLog
 from oomtrace.tell import Channel
 from oomtrace.wire import capture
+
+if TYPE_CHECKING:  # few need them, and a trace's memory is that of the machine that is short of it
+    from oomtrace.cli.pagefile import PageFile
+    from oomtrace.session.verify import KernelLog
 
 
 class Sink:
@@ -38,7 +40,7 @@ class Sink:
         self._writer = output.writer(form, self._relay, colour) if self._relay else None
         self._log = log
         self._target = target if target is None or target.page is None else None
-        self._page = PageFile(target.page) if target is not None and target.page is not None else None
+        self._page = _page(target)
         self._warn = warn
         self._shelf = shelf
         self._channels = channels
@@ -122,3 +124,11 @@ class Sink:
         if isinstance(self._relay, Relay):
             self._relay.close()
             self.status = EXIT_FAILURE if self._relay.dropped else self.status
+
+
+def _page(target: Optional[Target]) -> Optional[PageFile]:
+    if target is None or target.page is None:
+        return None
+    from oomtrace.cli.pagefile import PageFile
+
+    return PageFile(target.page)

@@ -120,23 +120,23 @@ class Resolver:
     """Names for code addresses, as the kernel's ``%pS`` prints them (kernel/kallsyms.c, __sprint_symbol)."""
 
     def __init__(self, text: bytes) -> None:
-        core, modules, all_modules = _Table(text), _Table(text), _Table(text)
+        core, modules, all_modules = _Table(), _Table(), _Table()
         core_bytes = text.rfind(b"\n", 0, text.find(b"\t")) + 1 if b"\t" in text else len(text)
-        core.add_all(core_bytes)  # what modules have comes after it
+        core.add_all(text, core_bytes)  # what modules have comes after it
         for line in _LINE.finditer(text, core_bytes):
-            address, at = int(line.group(1), 16), line.start(3)
+            address, name = int(line.group(1), 16), line[0][line.start(3) - line.start() :]
             if line.group(4) is None:
-                core.add(address, at)
+                core.add(address, name)
                 continue
-            all_modules.add(address, at)
+            all_modules.add(address, name)
             if line.group(2) in b"tTwW":
-                modules.add(address, at)
+                modules.add(address, name)
         for table in (core, modules, all_modules):
             table.sort()
         self._core, self._modules = core, modules
         self._module_ends = _ends(all_modules)
-        self._stext = core.address_of(b"_stext")
-        self._etext = core.address_of(b"_etext")
+        self._stext = _address_of(text, b"_stext")
+        self._etext = _address_of(text, b"_etext")
 
     def is_text(self, address: int) -> bool:
         """Whether the kernel would take the word for a return address (kernel/extable.c, __kernel_text_address)."""
@@ -181,28 +181,32 @@ class Resolver:
 
 
 class _Table:
-    """Sorted addresses and where in the text their names begin; of several names at one address the first in kallsyms
-    counts. The text stays as it is: a quarter of a million names as objects would be 100 MB."""
+    """Sorted addresses, and where their names begin in a text of all names; of several names at one address the first
+    in kallsyms counts. A quarter of a million names as objects would be 100 MB, and the list itself has 20 characters
+    for each beside the name."""
 
-    def __init__(self, text: bytes) -> None:
-        self._text = text
-        self._addresses, self._starts = array("Q"), array("L")
+    def __init__(self) -> None:
+        self._names = bytearray()
+        self._addresses, self._starts = array("Q"), array("I")
 
-    def add(self, address: int, at: int) -> None:
+    def add(self, address: int, name: bytes) -> None:
         self._addresses.append(address)
-        self._starts.append(at)
+        self._starts.append(len(self._names))
+        self._names += name + b"\n"
 
-    def add_all(self, end: int) -> None:
+    def add_all(self, text: bytes, end: int) -> None:
         """The symbols in the text up to there, none of them a module's, in lines such as "ffffffff81000000 T _stext".
 
         There are a quarter of a million, so this is done by blocks and with what Python has in C.
         """
-        at = self._text.find(b"\n", 0, 1) + 1
+        at = text.find(b"\n", 0, 1) + 1
         while at < end:
-            stop = self._text.rfind(b"\n", at, min(at + _BLOCK_BYTES, end)) + 1 or end
-            lines = self._text[at:stop].splitlines(keepends=True)
+            stop = text.rfind(b"\n", at, min(at + _BLOCK_BYTES, end)) + 1 or end
+            lines = text[at:stop].splitlines(keepends=True)
+            names = [line[_NAME_AT:] for line in lines]
             self._addresses.frombytes(bytes.fromhex(b"".join([line[:16] for line in lines]).decode()))
-            self._starts.extend(islice(accumulate(map(len, lines), initial=at + _NAME_AT), len(lines)))
+            self._starts.extend(islice(accumulate(map(len, names), initial=len(self._names)), len(names)))
+            self._names += b"".join(names)
             at = stop
         if sys.byteorder == "little":
             self._addresses.byteswap()
@@ -214,18 +218,14 @@ class _Table:
             return
         order = sorted(range(len(addresses)), key=addresses.__getitem__)
         self._addresses = array("Q", (addresses[i] for i in order))
-        self._starts = array("L", (starts[i] for i in order))
+        self._starts = array("I", (starts[i] for i in order))
 
     def __iter__(self) -> Iterator[Tuple[int, bytes]]:
         return zip(self._addresses, map(self._name, self._starts))
 
     def _name(self, at: int) -> bytes:
-        end = self._text.find(b"\n", at)
-        return self._text[at:] if end < 0 else self._text[at:end]
-
-    def address_of(self, name: bytes) -> int:
-        at = self._text.find(b" " + name + b"\n") + 1
-        return int(self._text[self._text.rindex(b"\n", 0, at) + 1 : at].split()[0], 16) if at else 0
+        end = self._names.find(b"\n", at)
+        return bytes(self._names[at:] if end < 0 else self._names[at:end])
 
     def find(self, address: int) -> Optional[Tuple[int, bytes, Optional[int]]]:
         """(start, name, start of the next) of the symbol that holds the address."""
@@ -237,6 +237,11 @@ class _Table:
             at -= 1
         following = self._addresses[after] if after < len(self._addresses) else None
         return start, self._name(self._starts[at]), following
+
+
+def _address_of(text: bytes, name: bytes) -> int:
+    at = text.find(b" " + name + b"\n") + 1
+    return int(text[text.rindex(b"\n", 0, at) + 1 : at].split()[0], 16) if at else 0
 
 
 def _ends(modules: _Table) -> Dict[bytes, int]:

@@ -195,5 +195,8 @@ def prefer() -> None:
 
 
 def lock() -> None:
-    """Keep this process's pages in memory, if it is allowed to."""
-    ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
+    """Keep this process's pages in memory, if it is allowed to: those in use, not what starting has left behind."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # glibc's own
+        libc.malloc_trim(0)
+    libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
