@@ -21,8 +21,8 @@ static inline struct above get_above(u64 counter)
 	return above;
 }
 
-/* PAGE_COUNTER_MAX, include/linux/page_counter.h, for pages of 4 KiB; with larger ones, no limit is as high. */
-#define NO_LIMIT (0x7fffffffffffffffULL / 4096)
+/* PAGE_COUNTER_MAX, include/linux/page_counter.h */
+#define NO_LIMIT (0x7fffffffffffffffULL >> PAGE_SHIFT)
 
 /*
  * page_counter_try_charge(counter, nr_pages, fail): once for a batch of 64 pages, most of which stay in stock for the

@@ -31,6 +31,38 @@
 #define HAVE_KSYM(name) HAVE_KSYM_##name
 /* What no single field tells (features, oomtrace/kernel/header.py). */
 #define FEATURE(name) FEATURE_##name
+/* What differs between architectures (oomtrace/arch.py). */
+#define ARCH(name) ARCH_##name
+
+/*
+ * What a register held when the function was entered, or when it returned. Where struct pt_regs has it differs between
+ * architectures, so it is put in when the programs are loaded: an offset from REGISTER_MARK on, which no struct of ours
+ * reaches, stands for the n-th of Arch.registers. One that an architecture does not have is like a field that a kernel
+ * lacks.
+ */
+#define REGISTER_MARK 0x7000
+#define REGISTER(ctx, n)                                                                                        \
+	({                                                                                                      \
+		u64 _held;                                                                                      \
+		asm("%0 = *(u64 *)(%1 + %2)" : "=r"(_held) : "r"(ctx), "i"(REGISTER_MARK + 8 * (n)));           \
+		_held;                                                                                          \
+	})
+#undef PT_REGS_PARM1
+#undef PT_REGS_PARM2
+#undef PT_REGS_PARM3
+#undef PT_REGS_PARM4
+#undef PT_REGS_PARM5
+#undef PT_REGS_PARM6
+#undef PT_REGS_RC
+#undef PT_REGS_SP
+#define PT_REGS_PARM1(ctx) REGISTER(ctx, 0)
+#define PT_REGS_PARM2(ctx) REGISTER(ctx, 1)
+#define PT_REGS_PARM3(ctx) REGISTER(ctx, 2)
+#define PT_REGS_PARM4(ctx) REGISTER(ctx, 3)
+#define PT_REGS_PARM5(ctx) REGISTER(ctx, 4)
+#define PT_REGS_PARM6(ctx) REGISTER(ctx, 5)
+#define PT_REGS_RC(ctx) REGISTER(ctx, 8)
+#define PT_REGS_SP(ctx) REGISTER(ctx, 9)
 
 /*
  * The address of p->field, its value, and a copy of as much of it as there is room for. The value is of as many bytes as
@@ -190,6 +222,20 @@ static inline void stamp(struct rec_header *header, struct oom_state *oom, u32 k
 	header->seq = oom->seq++;
 	header->oom_id = oom->oom_id;
 	header->time_ns = bpf_ktime_get_ns();
+}
+
+/* Arguments from the seventh on: in registers while there are some, the others on the stack. */
+static inline void copy_arguments(struct pt_regs *ctx, u64 *to, u32 bytes)
+{
+	u64 stack = PT_REGS_SP(ctx) + ARCH(stack_arguments);
+
+	if (ARCH(register_arguments) == 6) {
+		bpf_probe_read_kernel(to, bytes, (void *)stack);
+		return;
+	}
+	to[0] = REGISTER(ctx, 6);
+	to[1] = REGISTER(ctx, 7);
+	bpf_probe_read_kernel(to + 2, bytes - 16, (void *)stack);
 }
 
 /* A nodemask_t has words for as many nodes as the kernel is built for; there are none in the rest of a record's. */

@@ -129,16 +129,13 @@ int send_print(struct pt_regs *ctx)
 		return 0;
 	submit_format(ctx, oom, s, format);
 	s->print.format = format;
-	s->print.count = 5;
+	s->print.count = PRINT_ARGS;
 	s->print.args[0] = PT_REGS_PARM2(ctx);
 	s->print.args[1] = PT_REGS_PARM3(ctx);
 	s->print.args[2] = PT_REGS_PARM4(ctx);
 	s->print.args[3] = PT_REGS_PARM5(ctx);
 	s->print.args[4] = PT_REGS_PARM6(ctx);
-#if defined(__x86_64__)
-	s->print.count = PRINT_ARGS;
-	bpf_probe_read_kernel(s->print.args + 5, 8 * (PRINT_ARGS - 5), (void *)(PT_REGS_SP(ctx) + 8));
-#endif
+	copy_arguments(ctx, s->print.args + 5, 8 * (PRINT_ARGS - 5));
 	s->print.string[0] = 0;
 	bpf_probe_read_kernel_str(s->print.string, sizeof(s->print.string), (void *)s->print.args[0]);
 	stamp(&s->print.header, oom, REC_PRINT);

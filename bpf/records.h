@@ -76,6 +76,7 @@ enum record_kind {
 	REC_NEAR = 42,	     /* of no OOM: a memcg nears its limit, or the machine begins to reclaim directly */
 	REC_HISTORY = 43,    /* how the usage of a memcg with a limit has gone; after its REC_MEMCG */
 	REC_WHO = 44,	     /* whose process the trigger or the victim is */
+	REC_TRACE_LINE = 48, /* a line of the call trace, as printk gets it: where no scan of the stack makes it */
 };
 
 struct rec_header {
@@ -253,6 +254,15 @@ struct rec_group {
 struct rec_frame {
 	struct rec_header header;
 	u64 address;
+};
+
+struct rec_trace_line {
+	struct rec_header header;
+	u64 address; /* that is named, not one after it */
+	u8 source;   /* a letter, or 0: by what the unwinder found it */
+	u8 fgraph;   /* likewise: the tracer had replaced it on the stack */
+	u8 kretprobe;
+	u8 unused[5];
 };
 
 struct rec_kill_line {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The report: from dump_header to the summary, each value where the kernel reads it for printing. */
 #include "common.h"
+#include "stack.h"
 #include "task.h"
 
 #define SUPPRESSED_FORMAT 0x6425203a73253401ULL /* KERN_WARNING "%s: %d", little-endian */
@@ -49,7 +50,7 @@ int unwind_get_return_address_ptr(struct pt_regs *ctx)
 	regs = GET(state, unwind_state, regs);
 	sp = GET(state, unwind_state, sp);
 	if (regs)
-		record.address = regs + offsetof(struct pt_regs, ip);
+		record.address = regs + 8 * X86_IP;
 	else if (sp)
 		record.address = sp - 8;
 	if (record.address == oom->frame || !record.address)
@@ -58,6 +59,30 @@ int unwind_get_return_address_ptr(struct pt_regs *ctx)
 	stamp(&record.header, oom, REC_FRAME);
 	records.perf_submit(ctx, &record, sizeof(record));
 	return 0;
+}
+
+#define TRACE_FORMAT 0x537025207325ULL /* "%s %pS" */
+
+/*
+ * "%s %pSb\n", or from 6.13 on "%s %pSb%s%s%s%s%s\n" (arch/arm64/kernel/stacktrace.c, dump_backtrace_entry): the address
+ * that a line of the call trace names, and a letter for each thing that is known of where it is from.
+ */
+static inline int submit_trace_line(struct pt_regs *ctx, struct oom_state *oom)
+{
+	u64 head = PEEK(u64, PT_REGS_PARM1(ctx));
+	struct rec_trace_line record = {};
+
+	if (head << 16 != TRACE_FORMAT << 16)
+		return 0;
+	record.address = PT_REGS_PARM3(ctx);
+	if (head >> 56 == '%') {
+		record.source = PEEK(char, PT_REGS_PARM5(ctx));
+		record.fgraph = PEEK(char, PT_REGS_PARM6(ctx));
+		record.kretprobe = PEEK(char, REGISTER(ctx, 6));
+	}
+	stamp(&record.header, oom, REC_TRACE_LINE);
+	records.perf_submit(ctx, &record, sizeof(record));
+	return 1;
 }
 
 #define USAGE_LINES 3
@@ -109,11 +134,11 @@ static inline void submit_usage(struct pt_regs *ctx, struct oom_state *oom)
 static inline void submit_kill_line(struct pt_regs *ctx, struct oom_state *oom)
 {
 	struct rec_kill_line record = {};
-	u64 words[4] = {}; /* the arguments after the sixth: on the stack, above the return address */
+	u64 words[4] = {};
 
 	if (AFTER_LEVEL(PT_REGS_PARM1(ctx)) != KILLED_FORMAT)
 		return;
-	bpf_probe_read_kernel(words, sizeof(words), (void *)(PT_REGS_SP(ctx) + 8));
+	copy_arguments(ctx, words, sizeof(words));
 	record.pid = PT_REGS_PARM3(ctx);
 	record.total_vm_kb = PT_REGS_PARM5(ctx);
 	record.anon_kb = PT_REGS_PARM6(ctx);
@@ -135,12 +160,12 @@ int stat_print(struct pt_regs *ctx)
 
 	if (!oom)
 		return 0;
-#if defined(__x86_64__)
 	if (oom->stage & KILLING) {
 		submit_kill_line(ctx, oom);
 		return 0;
 	}
-#endif
+	if (!ARCH(scans_stack) && oom->stage & WALKING && submit_trace_line(ctx, oom))
+		return 0;
 	if (oom->row && AFTER_LEVEL(PT_REGS_PARM1(ctx)) == ROW_FORMAT) {
 		subject = oom->row;
 		oom->row = 0;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The trigger's stack, as show_trace_log_lvl (arch/x86/kernel/dumpstack.c) is about to walk it.
+ * The trigger's stack, as the kernel is about to walk it.
  *
- * The kernel prints the frames that its unwinder finds, and with a `?` every other word on the stack that looks like
- * a return address. So two things are taken: the unwinder's frames (bpf_get_stack), and the raw stack.
+ * On x86 (show_trace_log_lvl, arch/x86/kernel/dumpstack.c) the kernel prints the frames that its unwinder finds, and with
+ * a `?` every other word on the stack that looks like a return address. So two things are taken: the unwinder's frames
+ * (bpf_get_stack), and the raw stack. Elsewhere it prints the frames alone, and each is taken as it is printed
+ * (submit_trace_line); bpf_get_stack serves where the kernel prints nothing.
  */
 #ifndef OOMTRACE_STACK_H
 #define OOMTRACE_STACK_H
@@ -12,7 +14,11 @@
 
 /* THREAD_SIZE; where union thread_union is not in the BTF, that of x86-64 without KASAN (3.15+). */
 #define STACK_BYTES (HAVE_SIZEOF(thread_union) ? SIZEOF(thread_union) : 16384)
-#define REGS_BYTES sizeof(struct pt_regs)
+
+/* struct pt_regs of x86-64, in words (arch/x86/include/asm/ptrace.h) */
+#define X86_WORDS 21
+#define X86_IP 16
+#define X86_CS 17
 
 /*
  * The user's registers lie at the top of the stack, under a padding of 16 bytes where the kernel is built for FRED
@@ -20,18 +26,18 @@
  */
 static inline u64 fill_regs(struct rec_stack *to, u64 top)
 {
-	u64 regs = top - REGS_BYTES, cs;
+	u64 regs = top - 8 * X86_WORDS, cs;
 
-	cs = PEEK(u64, regs + offsetof(struct pt_regs, cs));
+	cs = PEEK(u64, regs + 8 * X86_CS);
 	if ((cs & 3) != 3) {
 		regs -= 16;
-		cs = PEEK(u64, regs + offsetof(struct pt_regs, cs));
+		cs = PEEK(u64, regs + 8 * X86_CS);
 	}
 	to->has_regs = (cs & 3) == 3;
 	if (!to->has_regs)
 		return 0;
 	bpf_probe_read_kernel(to->regs, sizeof(to->regs), (void *)regs);
-	return PEEK(u64, regs + offsetof(struct pt_regs, ip));
+	return PEEK(u64, regs + 8 * X86_IP);
 }
 
 /* print_worker_info (kernel/workqueue.c) */
@@ -122,15 +128,19 @@ static inline void submit_stack(struct pt_regs *ctx, struct oom_state *oom)
 	if (HAVE_KSYM(kexec_crash_image))
 		s->stack.kdump = PEEK(u64, KSYM(kexec_crash_image));
 	bpf_probe_read_kernel(s->stack.hardware, sizeof(s->stack.hardware), (void *)KSYM(dump_stack_arch_desc_str));
-	ip = fill_regs(&s->stack, top);
-	s->stack.code_error = bpf_probe_read_user(s->stack.code, CODE_LEN, (void *)(ip - CODE_BEFORE));
+	s->stack.has_regs = 0;
+	if (ARCH(scans_stack)) {
+		ip = fill_regs(&s->stack, top);
+		s->stack.code_error = bpf_probe_read_user(s->stack.code, CODE_LEN, (void *)(ip - CODE_BEFORE));
+	}
 	fill_worker(&s->stack, task);
 	bytes = bpf_get_stack(ctx, s->stack.frames, sizeof(s->stack.frames), 0);
 	s->stack.frame_bytes = bytes < 0 ? 0 : bytes;
 	fill_fault(&s->stack);
 	stamp(&s->stack.header, oom, REC_STACK);
 	records.perf_submit(ctx, &s->stack, sizeof(s->stack));
-	submit_pieces(ctx, oom, s->stack.sp, top);
+	if (ARCH(scans_stack))
+		submit_pieces(ctx, oom, s->stack.sp, top);
 }
 
 #endif

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import Any, Dict, Optional
@@ -43,7 +42,7 @@ def _needed() -> Optional[str]:
     if origin() != BTF:
         return f"there is no BTF at {btf_path()}"
     try:
-        prebuilt.load(os.uname().machine)
+        prebuilt.load()
     except prebuilt.Unfit as reason:
         return f"of the programs, {reason}"
     return None

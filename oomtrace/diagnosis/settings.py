@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Dict, Tuple
 
+from oomtrace.arch import ARCHS
 from oomtrace.diagnosis import compiler
 from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, Row, listed, mib
 from oomtrace.errors import OomtraceError
@@ -14,7 +15,6 @@ from oomtrace.kernel.symbols import Symbols, base_address
 
 Facts = Dict[str, Any]
 
-_ARCHITECTURES = ("x86_64",)  # whose registers the BPF programs and the stub headers know
 _CONFIG = (
     "CONFIG_BPF_SYSCALL", "CONFIG_BPF_EVENTS", "CONFIG_KPROBES", "CONFIG_DEBUG_INFO_BTF", "CONFIG_MEMCG",
     "CONFIG_MEMCG_V1", "CONFIG_KALLSYMS_ALL", "CONFIG_PREEMPT_DYNAMIC",
@@ -27,8 +27,8 @@ def kernel(facts: Facts) -> Row:
         name: value for name, value in surroundings.kernel_config(facts["release"]).items() if name in _CONFIG
     }
     found = f"{facts['release']} {facts['machine']}, {facts['distribution'] or 'unknown distribution'}"
-    if facts["machine"] not in _ARCHITECTURES:
-        return Row("kernel", IMPOSSIBLE, found, f"oomtrace traces on {listed(_ARCHITECTURES)} only")
+    if facts["machine"] not in ARCHS:
+        return Row("kernel", IMPOSSIBLE, found, f"oomtrace traces on {listed(tuple(ARCHS))} only")
     return Row("kernel", OK, found)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Callable, Optional
 
+from oomtrace.arch import X86_64, Arch
 from oomtrace.kernel.btf import Btf, Field
 from oomtrace.kernel.questions import Question
 from oomtrace.kernel.symbols import Symbols
@@ -41,10 +42,13 @@ def symbol_names(asked: Sequence[Question]) -> Iterator[str]:
 
 
 class Kernel:
-    """Answers from a kernel's types and symbols."""
+    """Answers from a kernel's types and symbols, and from what its machine is."""
 
-    def __init__(self, btf: Btf, symbols: Symbols, nr_cpus: int, summed_rss: bool) -> None:
-        self._btf, self._symbols, self._nr_cpus = btf, symbols, nr_cpus
+    def __init__(
+        self, btf: Btf, symbols: Symbols, nr_cpus: int, summed_rss: bool, arch: Arch = X86_64, page_bytes: int = 4096
+    ) -> None:
+        self._btf, self._symbols, self._arch = btf, symbols, arch
+        self._machine = {"NR_CPUS": nr_cpus, "PAGE_SHIFT": page_bytes.bit_length() - 1}
         self._features = features(btf, summed_rss)
         self._fields: dict[tuple[str, str], Optional[Field]] = {}
 
@@ -54,10 +58,12 @@ class Kernel:
 
     def _answer(self, question: Question) -> Answer:
         kind, name = question.kind, question.name
-        if kind == "NR_CPUS":
-            return self._nr_cpus
+        if kind in self._machine:
+            return self._machine[kind]
         if kind == "FEATURE":
             return int(self._features[name])
+        if kind == "ARCH":
+            return int(getattr(self._arch, name))
         if "." in name:
             return self._of_field(kind, self._field(*question.field))
         if kind.endswith("SIZEOF"):

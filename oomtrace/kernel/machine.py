@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
+from oomtrace import arch as archs
+from oomtrace.arch import Arch
+from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel.symbols import Symbols
 
 if TYPE_CHECKING:
@@ -19,6 +22,21 @@ def _text(path: str) -> str:
         return Path(path).read_text()
     except OSError:
         return ""
+
+
+def arch() -> Arch:
+    """The architecture. Raises OomtraceError if a trace cannot run on it."""
+    name = os.uname().machine
+    found = archs.find(name)
+    if found is None:
+        known = " and ".join(archs.ARCHS)
+        raise OomtraceError(f"oomtrace cannot trace on {name}", f"it can on {known}", EXIT_NO_PROBE)
+    return found
+
+
+def page_bytes() -> int:
+    """Bytes in a page of the usual size."""
+    return os.sysconf("SC_PAGE_SIZE")
 
 
 def possible_cpus() -> int:
@@ -73,7 +91,7 @@ def described(facts: Facts, symbols: Symbols) -> Facts:
         package=package.group(1) if package else None,
         preempt=preempt,
         machine=uname.machine,
-        page_kb=os.sysconf("SC_PAGE_SIZE") // 1024,
+        page_kb=page_bytes() // 1024,
         host=uname.nodename or None,
         machine_id=_text("/etc/machine-id").strip() or None,
         boot_id=_text("/proc/sys/kernel/random/boot_id").strip() or None,

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 # The macros that stand for one question each, by how many arguments name what is asked for.
 _OF_A_FIELD = ("OFF", "SIZE", "LENGTH", "HAVE")
-_OF_A_NAME = ("SIZEOF", "HAVE_SIZEOF", "ENUM", "HAVE_ENUM", "KSYM", "KSYM_SIZE", "HAVE_KSYM", "FEATURE")
+_OF_A_NAME = ("SIZEOF", "HAVE_SIZEOF", "ENUM", "HAVE_ENUM", "KSYM", "KSYM_SIZE", "HAVE_KSYM", "FEATURE",
+              "ARCH")
 # Those that are made of them; the field's name is their last two arguments.
 _MADE_OF = {"AT": ("OFF",), "GET": ("OFF", "SIZE"), "COPY": ("OFF", "SIZE")}
-_CPUS = "NR_CPUS"
+_OF_NOTHING = ("NR_CPUS", "PAGE_SHIFT")  # the machine's own numbers
 
 _FIELD = re.compile(rf"\b({'|'.join((*_OF_A_FIELD, *_MADE_OF))})\(")
 _NAME = re.compile(rf"\b({'|'.join(_OF_A_NAME)})\((\w+)\)")
@@ -64,8 +65,7 @@ def questions(source: str) -> tuple[Question, ...]:
     text = _DEFINITION.sub("", re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL))
     found = set(_fields(text))
     found.update(Question(*match.groups()) for match in _NAME.finditer(text))
-    if re.search(rf"\b{_CPUS}\b", text):
-        found.add(Question(_CPUS, ""))
+    found.update(Question(name, "") for name in _OF_NOTHING if re.search(rf"\b{name}\b", text))
     return tuple(sorted(found))
 
 

@@ -1,11 +1,11 @@
 """``make programs``: compiles the programs that oomtrace comes with. Needs bcc and root, but no kernel in particular.
 
-The same sources and the same bcc make the same bytes, on whatever kernel they are compiled.
+The same sources and the same bcc make the same bytes, on whatever kernel they are compiled, and for whatever
+architecture.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from oomtrace.programs import compiler, prebuilt, source
 from oomtrace.programs.image import Image, mark
 
 
-def build(machine: str) -> str:
-    """The text of the file for this architecture. Raises ImportError without bcc, and what bcc raises."""
+def build() -> str:
+    """The text of the file. Raises ImportError without bcc, and what bcc raises."""
     import bcc
     from bcc.version import __version__ as version
 
@@ -23,17 +23,16 @@ def build(machine: str) -> str:
     text = header.text(asked, (), mark) + source.source()
     made = compiler.image_of(bcc, text)
     image = Image(made.maps, made.programs, tuple(map(str, asked)))
-    return prebuilt.dump(image, machine, f"bcc {version}")
+    return prebuilt.dump(image, f"bcc {version}")
 
 
 def main() -> int:
     """Write the file, or with ``-`` print it."""
-    machine = os.uname().machine
-    made = build(machine)
+    made = build()
     if sys.argv[1:] == ["-"]:
         sys.stdout.write(made)
     else:
-        path = Path(__file__).resolve().parent.parent / prebuilt.name(machine)
+        path = Path(__file__).resolve().parent.parent / prebuilt.NAME
         path.parent.mkdir(exist_ok=True)
         fresh = path.with_suffix(".new")
         fresh.write_text(made)

@@ -3,6 +3,8 @@
 In place of an answer that is not known when the sources are compiled stands a mark (``mark``): a number that the
 compiler cannot see through, in an instruction that loads 64 bits. The answers are put in afterwards (``Image.settled``:
 those that stay the same at every boot of a kernel; ``Program.linked``: symbols' addresses, and this process's maps).
+BPF's instructions are the same on all architectures. Where the kernel puts the registers of a probed function is not,
+so there are marks in place of that, too (``registers``).
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from typing import Any, Optional
 # No kernel address begins like this: the upper half of a canonical x86-64 or arm64 address is all ones.
 _MARK_BASE = 0x4F4F4D00 << 32
 _MARK_STEP = 1 << 24
-_LD_IMM64, _CALL, _BYTES = 0x18, 0x85, 8
+_LD_IMM64, _LDX_U64, _CALL, _BYTES = 0x18, 0x79, 0x85, 8
+_REGISTER_MARK, _MOST_REGISTERS = 0x7000, 10  # REGISTER_MARK of bpf/common.h, and how many may follow
 _PSEUDO_MAP_FD = 1
 
 # What stands for a thing that the kernel lacks: a call of a helper that there is none of. The verifier refuses it where
 # a program could get there, and does not see it in a branch that cannot be taken.
 _LACKING = 0x4F4F0000
+_NO_REGISTER = _LACKING - 1
 
 
 def mark(index: int) -> str:
@@ -42,6 +46,16 @@ def marks(code: bytes) -> dict[int, int]:
     return found
 
 
+def registers(code: bytes) -> dict[int, int]:
+    """Which instruction reads which register: a number in ``Arch.registers``."""
+    found = {}
+    for at in range(0, len(code), _BYTES):
+        number, rest = divmod(int.from_bytes(code[at + 2 : at + 4], "little") - _REGISTER_MARK, 8)
+        if code[at] == _LDX_U64 and not rest and 0 <= number < _MOST_REGISTERS:
+            found[at // _BYTES] = number
+    return found
+
+
 def without_maps(code: bytes, names: Mapping[int, str]) -> tuple[bytes, dict[int, str]]:
     """The instructions without this process's map descriptors (0 in place of them), and which of them loads which map,
     by the names of descriptors."""
@@ -51,6 +65,15 @@ def without_maps(code: bytes, names: Mapping[int, str]) -> tuple[bytes, dict[int
             uses[at // _BYTES] = names[int.from_bytes(code[at + 4 : at + 8], "little")]
             bare[at + 4 : at + 8] = bytes(4)
     return bytes(bare), uses
+
+
+def _put_register(code: bytearray, at: int, place: Optional[int]) -> None:
+    """Where in the context the register is that the at-th instruction reads."""
+    first = _BYTES * at
+    if place is None:
+        code[first : first + _BYTES] = bytes([_CALL, 0, 0, 0]) + _NO_REGISTER.to_bytes(4, "little")
+    else:
+        code[first + 2 : first + 4] = place.to_bytes(2, "little")
 
 
 def _put(code: bytearray, at: int, index: int, value: Optional[int]) -> None:
@@ -85,9 +108,14 @@ class Program:
     maps: Mapping[int, str]
     marks: Mapping[int, int]
 
-    def settled(self, answers: Sequence[Optional[int]], later: Sequence[int]) -> Program:
-        """With the answers to all questions but those (by index) that are to be answered later."""
+    def settled(
+        self, answers: Sequence[Optional[int]], later: Sequence[int], places: Sequence[Optional[int]]
+    ) -> Program:
+        """With the answers to all questions but those (by index) that are to be answered later, and the places of the
+        architecture's registers."""
         code, left = bytearray(self.code), {}
+        for at, number in registers(self.code).items():
+            _put_register(code, at, places[number])
         for at, index in self.marks.items():
             if index in later and answers[index] is not None:
                 left[at] = index
@@ -120,9 +148,12 @@ class Image:
         programs = tuple(program for image in images for program in image.programs)
         return cls(tuple(maps.values()), programs, images[0].asked)
 
-    def settled(self, answers: Sequence[Optional[int]], later: Sequence[int]) -> Image:
-        """With the answers to all questions but those (by index) that are to be answered later."""
-        return replace(self, programs=tuple(program.settled(answers, later) for program in self.programs))
+    def settled(
+        self, answers: Sequence[Optional[int]], later: Sequence[int], places: Sequence[Optional[int]]
+    ) -> Image:
+        """With the answers to all questions but those (by index) that are to be answered later, and the places of the
+        architecture's registers."""
+        return replace(self, programs=tuple(program.settled(answers, later, places) for program in self.programs))
 
     def explained(self, refusal: str) -> str:
         """What the verifier said, in other words if a program needs what the kernel lacks."""

@@ -67,7 +67,7 @@ def kept() -> Path:
     code that makes it, makes older plans void."""
     folder = Path(os.environ.get("OOMTRACE_CACHE") or FOLDER)
     parts = [str(os.uname()), str(machine.possible_cpus()), origin(), str(compile_asked()), __version__]
-    parts += shipped.stamps("kernel", "programs", "programs/images", "bpf")
+    parts += shipped.stamps(".", "kernel", "programs", "programs/images", "bpf")
     with suppress(OSError):
         parts.append(Path("/sys/kernel/notes").read_bytes().hex())  # holds the build id
     # Python's own hash for the same purpose, in its own kept bytecode; hashlib would load OpenSSL.

@@ -38,13 +38,14 @@ class _Answers:
     """What the running kernel says: of its symbols, and of whatever types it is asked with."""
 
     def __init__(self, asked: Sequence[Question]) -> None:
-        self.symbols, self.release = Symbols.load(), os.uname().release
+        self.symbols, self.release, self.arch = Symbols.load(), os.uname().release, machine.arch()
         self.symbols.look_up([*probes.symbol_names(), *header.symbol_names(asked), *eras.SYMBOLS])
 
     def to(self, asked: Sequence[Question], types: Btf) -> tuple[header.Answer, ...]:
         """The answers to the programs' questions."""
         cpus, summed = machine.possible_cpus(), eras.summed_rss(self.release)
-        return header.Kernel(types, self.symbols, cpus, summed).answers(asked)
+        page_bytes = machine.page_bytes()
+        return header.Kernel(types, self.symbols, cpus, summed, self.arch, page_bytes).answers(asked)
 
     def facts(self, types: Btf) -> Facts:
         """What decoding must know."""
@@ -54,7 +55,7 @@ class _Answers:
 def _make_shipped(base: int) -> Plan:
     if origin() != BTF:
         raise prebuilt.Unfit(f"there is no BTF at {btf_path()}")
-    image = prebuilt.load(os.uname().machine)
+    image = prebuilt.load()
     types = btf.load()
     if types is None:
         raise prebuilt.Unfit(f"{btf_path()} cannot be read")
@@ -94,7 +95,7 @@ def _plan(
         if question.kind == header.ADDRESS and answer is not None
     }
     return Plan(
-        image=image.settled(answers, tuple(addresses)),
+        image=image.settled(answers, tuple(addresses), kernel.arch.registers),
         programs=programs,
         targets=tuple(target.symbol for target in targets),
         entries=tuple(symbols.address(target.symbol) if target.symbol else None for target in targets),

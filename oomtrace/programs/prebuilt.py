@@ -1,4 +1,4 @@
-"""The programs that oomtrace comes with: one file for each architecture, made by ``make programs``.
+"""The programs that oomtrace comes with: one file, made by ``make programs``, for all architectures (oomtrace/arch.py).
 
 It is plain text, a program a line. It belongs to one version of the sources: programs of other sources would send
 records that are not understood.
@@ -15,8 +15,9 @@ from oomtrace.kernel.questions import Question, questions
 from oomtrace.programs import source, stubs
 from oomtrace.programs.image import Image
 
-FORMAT = 1
-FOLDER = "programs/images"
+FORMAT = 2
+NAME = "programs/images/programs.json"
+"""Where in the package they are."""
 
 
 class Unfit(Exception):
@@ -39,19 +40,13 @@ def asked() -> tuple[Question, ...]:
     return questions(source.source())
 
 
-def name(machine: str) -> str:
-    """Where in the package the programs for an architecture are, by the name that uname has for it."""
-    return f"{FOLDER}/{machine}.json"
-
-
-def dump(image: Image, machine: str, compiler: str) -> str:
+def dump(image: Image, compiler: str) -> str:
     """The file's text."""
     plain = image.to_plain()
     lists = ",\n".join(f"{json.dumps(key)}: [\n{_rows(plain[key])}\n]" for key in ("asked", "maps", "programs"))
     body = f"{lists}\n}}\n"
     head = {
         "format": FORMAT,
-        "machine": machine,
         "compiler": compiler,
         "sources": digest(),
         "body": _digest(body),
@@ -63,12 +58,12 @@ def _rows(rows: Iterable[object]) -> str:
     return ",\n".join(json.dumps(row, sort_keys=True) for row in rows)
 
 
-def load(machine: str) -> Image:
-    """The programs for an architecture. Raises Unfit."""
+def load() -> Image:
+    """The programs. Raises Unfit."""
     try:
-        text = shipped.read(name(machine)).decode()
+        text = shipped.read(NAME).decode()
     except FileNotFoundError as error:
-        raise Unfit(f"none are shipped for {machine}") from error
+        raise Unfit("none are shipped") from error
     except UnicodeDecodeError as error:
         raise Unfit("those shipped are damaged") from error
     first, _, body = text.partition("\n")
@@ -76,8 +71,6 @@ def load(machine: str) -> Image:
         head = json.loads(first.rstrip(",") + "}")
         if head["format"] != FORMAT:
             raise Unfit(f"those shipped are of another version (format {head['format']})")
-        if head["machine"] != machine:
-            raise Unfit(f"those shipped are for {head['machine']}")
         if head["body"] != _digest(body):
             raise Unfit("those shipped are damaged")
         if head["sources"] != digest():

@@ -62,9 +62,7 @@ typedef _Bool bool;
 typedef unsigned long size_t;
 typedef unsigned long uintptr_t;
 typedef int pid_t;
-struct pt_regs {
-	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
-};
+struct pt_regs; /* it differs between architectures: REGISTER in bpf/common.h */
 #endif
 """
 

@@ -28,19 +28,17 @@ class Traced:
     capture: Callable[[], bytes]
 
 
-# Where modules and BPF programs are: MODULES_VADDR to MODULES_END (arch/x86/include/asm/pgtable_64_types.h).
-_MODULES = range(0xFFFFFFFFC0000000, 0xFFFFFFFFFF000000)
-
 
 class Names:
-    """Names for code addresses. ``load`` makes the table of them anew, which takes some tenths of a second."""
+    """Names for code addresses. ``load`` makes the table of them anew, which takes some tenths of a second.
+    ``bpf_text`` is where code may be that was loaded since."""
 
-    def __init__(self, resolver: Resolver, load: Callable[[], Resolver]) -> None:
-        self._resolver, self._load = resolver, load
+    def __init__(self, resolver: Resolver, load: Callable[[], Resolver], bpf_text: range) -> None:
+        self._resolver, self._load, self._bpf_text = resolver, load, bpf_text
         self._stale = False
         self._fresh = False  # loaded since ``begin``
         self._known: dict[int, str] = {}
-        self._data: set[int] = set()  # in the modules' range and no code: of a driver's data, which each event shows
+        self._data: set[int] = set()  # in ``bpf_text`` and no code: of a driver's data, which each event shows
 
     def expire(self) -> None:
         """Modules have come or gone."""
@@ -64,7 +62,7 @@ class Names:
 
     def _is_new(self, address: int) -> bool:
         """Whether it is code that was loaded after the table: nothing tells of BPF programs. Asked once an event."""
-        if address not in _MODULES or address in self._data:
+        if address not in self._bpf_text or address in self._data:
             return False
         if not self._fresh:
             self._reload()

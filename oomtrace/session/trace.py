@@ -126,7 +126,7 @@ class LiveTrace:
         watched = f"charge_{self._charges}" not in self._without
         known, _ = Facts.from_plain(self._plan.facts)
         facts = replace(machine.described(known, symbols), charges=self._charges if watched else "off")
-        names = Names(symbols.resolver(), lambda: Symbols.load().resolver())
+        names = Names(symbols.resolver(), lambda: Symbols.load().resolver(), machine.arch().bpf_text)
         receiver = Receiver(facts, names, "exit_mmap_return" not in self._without)
         tracer.lock()
         return receiver

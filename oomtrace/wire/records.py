@@ -56,6 +56,7 @@ class RecordKind(IntEnum):
     NEAR = 42
     HISTORY = 43
     WHO = 44
+    TRACE_LINE = 48
 
 
 Chars = Sequence[int]  # a char array; layout.text_of makes text of it
@@ -225,6 +226,14 @@ class RecGroup(Struct):
 class RecFrame(Struct):
     header: RecHeader
     address: int
+
+
+class RecTraceLine(Struct):
+    header: RecHeader
+    address: int
+    source: int
+    fgraph: int
+    kretprobe: int
 
 
 class RecKillLine(Struct):

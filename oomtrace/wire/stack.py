@@ -1,7 +1,8 @@
-"""The raw stack → the call trace that the kernel prints (arch/x86/kernel/dumpstack.c, show_trace_log_lvl).
+"""What was read of the stack → the call trace that the kernel prints.
 
-The kernel scans the stack word by word. A word that is the unwinder's next return address is a frame; any other word
-that points into kernel text is printed with a ``?``.
+On x86 (arch/x86/kernel/dumpstack.c, show_trace_log_lvl) the kernel scans the stack word by word. A word that is the
+unwinder's next return address is a frame; any other word that points into kernel text is printed with a ``?``.
+On arm64 (arch/arm64/kernel/stacktrace.c, dump_backtrace) it prints the frames alone, and each is read as it is printed.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from itertools import count
 from struct import iter_unpack
 from typing import Iterator, Mapping, Optional, Sequence, Union
 
+from oomtrace import arch
 from oomtrace.model import Frame, Registers, Stack
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.oom_records import NameOf, OomRecords
-from oomtrace.wire.records import RecFrame, RecordKind, RecStack, RecStackPiece
+from oomtrace.wire.records import RecFrame, RecordKind, RecStack, RecStackPiece, RecTraceLine
 
 _NAME = re.compile(r"(?P<symbol>.*)\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)(?: \[(?P<module>[^\]]+)\])?$")
 # struct pt_regs in its order (arch/x86/include/asm/ptrace.h)
@@ -29,7 +31,26 @@ _NO_ORIG_RAX = (1 << 64) - 1  # it is no system call
 
 
 def decode(records: OomRecords, record: RecStack) -> Stack:
-    """The call trace of a record and the registers under it."""
+    """The call trace of a record and, where the kernel prints them, the registers under it."""
+    machine = arch.find(records.facts.machine) or arch.X86_64
+    return _scanned(records, record) if machine.scans_stack else _walked(records, record)
+
+
+def _walked(records: OomRecords, record: RecStack) -> Stack:
+    """Frame by frame, as printed. Where the kernel printed nothing: as it would have, from the probed function on."""
+    lines = records.all(RecordKind.TRACE_LINE, RecTraceLine)
+    if lines:
+        return Stack(tuple(replace(_at(line.address, records.name_of), source=_source(line)) for line in lines))
+    return Stack(tuple(_at(address, records.name_of) for address in record.frames[1 : record.frame_bytes // 8]))
+
+
+def _source(line: RecTraceLine) -> Optional[str]:
+    """What stands in brackets behind a frame: "C", "P", "CF"."""
+    letters = (line.source, line.fgraph, line.kretprobe)
+    return "".join(chr(letter) for letter in letters if letter) or None
+
+
+def _scanned(records: OomRecords, record: RecStack) -> Stack:
     # Where the return addresses of the unwinder's frames lie; nowhere if the kernel did not walk the stack.
     positions = [frame.address for frame in records.all(RecordKind.FRAME, RecFrame)]
     words = dict(_words(records.all(RecordKind.STACK_PIECE, RecStackPiece), record.sp, record.stack_top))
@@ -84,13 +105,19 @@ class _StackScan:
         return replace(_of(values, code), ip=None, ip_symbol=_instruction(record.fault_ip, self._records.name_of))
 
 
-def _instruction(address: int, name_of: NameOf) -> str:
-    """An instruction as ``%pS`` prints it: its own address counts, not that before it as for a return address."""
+def _at(address: int, name_of: NameOf) -> Frame:
+    """An instruction as ``%pS`` has it: its own address counts, not that before it as for a return address."""
     after = frame(address + 1, name_of(address + 1))
-    if after.symbol is None or after.offset is None:
+    return replace(after, address=address, offset=None if after.offset is None else after.offset - 1)
+
+
+def _instruction(address: int, name_of: NameOf) -> str:
+    """As ``%pS`` prints it."""
+    at = _at(address, name_of)
+    if at.symbol is None or at.offset is None:
         return f"0x{address:x}"
-    module = f" [{after.module}]" if after.module else ""
-    return f"{after.symbol}+0x{after.offset - 1:x}/0x{after.size:x}{module}"
+    module = f" [{at.module}]" if at.module else ""
+    return f"{at.symbol}+0x{at.offset:x}/0x{at.size:x}{module}"
 
 
 def _located(words: Mapping[int, int], frames: Sequence[int]) -> set[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Sequence
 
+from oomtrace import arch
 from oomtrace.history import constraints
 from oomtrace.model import Machine, MemInfo, Report, Stack, Summary, Trigger
 from oomtrace.wire import charges, kills, meminfo, stack, taint
@@ -57,7 +58,7 @@ def kind_of(records: OomRecords) -> Optional[str]:
 
 
 def _machine(records: OomRecords) -> Machine:
-    facts, captured = records.facts, records.stack
+    facts, captured, known = records.facts, records.stack, arch.find(records.facts.machine)
     names, described = taint.describe(captured.taint, facts) if captured else (None, None)
     return Machine(
         release=facts.release,
@@ -69,6 +70,7 @@ def _machine(records: OomRecords) -> Machine:
         kdump_loaded=bool(captured.kdump) if captured else None,
         hardware=text_of(captured.hardware) or None if captured else None,
         page_kb=facts.page_kb,
+        arch=known.dialect if known else None,
     )
 
 

@@ -38,7 +38,7 @@ def test_marks_and_maps_are_found() -> None:
 
 def test_answers_are_put_in_and_nothing_else_changes() -> None:
     answers: list[Optional[int]] = [1824, ADDRESS, *[7] * 299]
-    settled = program().settled(answers, later=(1,))
+    settled = program().settled(answers, (1,), ())
     assert settled.marks == {2: 1}
     linked = settled.linked({"records": 6}, {1: ADDRESS})
     expected = load(1, 6, 1) + load(2, ADDRESS) + load(3, 7) + load(4, 1824) + load(5, 0x200000001)
@@ -47,7 +47,7 @@ def test_answers_are_put_in_and_nothing_else_changes() -> None:
 
 def test_what_the_kernel_lacks_becomes_a_call_that_the_verifier_refuses_and_that_is_explained() -> None:
     image = Image((), (Program("p", load(1, number(1)), {}, {0: 1}),), ASKED)
-    code = image.settled([0, None, 0], later=(1,)).programs[0].linked({}, {})
+    code = image.settled([0, None, 0], (1,), ()).programs[0].linked({}, {})
     assert len(code) == 16 and code[:8] == code[8:] and code[0] == 0x85
     said = f"4: (85) call unknown#{int.from_bytes(code[4:8], 'little')}; invalid func unknown#1330576385"
     assert image.explained(said) == "it needs symbol tainted_mask, which this kernel does not have"

@@ -37,7 +37,7 @@ def test_without_btf_they_are_compiled_and_it_is_said_why(said: list[str], monke
 
 
 def test_an_unfit_file_is_a_reason_to_compile(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def unfit(_machine: str) -> Image:
+    def unfit() -> Image:
         raise prebuilt.Unfit("those shipped are damaged")
 
     monkeypatch.setattr(prebuilt, "load", unfit)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from oomtrace import shipped
+from oomtrace import arch, shipped
 from oomtrace.kernel.probes import PROBES
 from oomtrace.programs import prebuilt, source
+from oomtrace.programs.image import registers
 
-MACHINE = "x86_64"
 BCC_PYTHON = "/usr/bin/python3"
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def test_they_are_of_these_sources_and_complete() -> None:
-    image = prebuilt.load(MACHINE)  # make programs
+    image = prebuilt.load()  # make programs
     assert image.asked == tuple(map(str, prebuilt.asked()))
     names = {program.name for program in image.programs}
     direct = {probe.direct for probe in PROBES if probe.direct}
@@ -34,17 +34,17 @@ def test_they_are_for_every_python() -> None:
 
 
 def test_no_map_depends_on_the_machine_that_compiled_it() -> None:
-    assert {spec.name for spec in prebuilt.load(MACHINE).maps if not spec.max_entries} == {"records", "bells"}
+    assert {spec.name for spec in prebuilt.load().maps if not spec.max_entries} == {"records", "bells"}
 
 
 def _text() -> str:
-    return shipped.read(prebuilt.name(MACHINE)).decode()
+    return shipped.read(prebuilt.NAME).decode()
 
 
 def _with(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     """A file that holds this in place of the one that is shipped."""
     read = shipped.read
-    monkeypatch.setattr(shipped, "read", lambda name: data if name == prebuilt.name(MACHINE) else read(name))
+    monkeypatch.setattr(shipped, "read", lambda name: data if name == prebuilt.NAME else read(name))
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,7 @@ def _with(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
         (lambda text: text[: len(text) // 2], "damaged"),
         (lambda text: text.replace("GAAAA", "GAAAB", 1), "damaged"),
         (lambda text: "\x7fELF" + text, "damaged"),
-        (lambda text: text.replace('"format": 1', '"format": 2', 1), r"another version \(format 2\)"),
-        (lambda text: text.replace('"machine": "x86_64"', '"machine": "aarch64"', 1), "for aarch64"),
+        (lambda text: text.replace('"format": 2', '"format": 3', 1), r"another version \(format 3\)"),
         (lambda text: text.replace(f'"sources": "{prebuilt.digest()}"', '"sources": "0"', 1), "of other sources"),
         (lambda text: "[]\n", "damaged"),
     ],
@@ -63,26 +62,41 @@ def _with(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 def test_unfit_files(monkeypatch: pytest.MonkeyPatch, damage, why: str) -> None:  # type: ignore[no-untyped-def]
     _with(monkeypatch, damage(_text()).encode())
     with pytest.raises(prebuilt.Unfit, match=why):
-        prebuilt.load(MACHINE)
+        prebuilt.load()
 
 
 def test_a_file_that_is_whole_but_holds_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
     body = '"asked": [], "maps": [{"name": "records"}], "programs": []}\n'
-    head = {"format": prebuilt.FORMAT, "machine": MACHINE, "sources": prebuilt.digest(), "body": prebuilt._digest(body)}
+    head = {"format": prebuilt.FORMAT, "sources": prebuilt.digest(), "body": prebuilt._digest(body)}
     _with(monkeypatch, f"{json.dumps(head)[:-1]},\n{body}".encode())
     with pytest.raises(prebuilt.Unfit, match="damaged"):
-        prebuilt.load(MACHINE)
+        prebuilt.load()
 
 
 def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     _with(monkeypatch, b"\xff\xfe\x00" * 99)
     with pytest.raises(prebuilt.Unfit, match="damaged"):
-        prebuilt.load(MACHINE)
+        prebuilt.load()
 
 
-def test_an_architecture_without_programs() -> None:
-    with pytest.raises(prebuilt.Unfit, match="none are shipped for riscv64"):
-        prebuilt.load("riscv64")
+def test_an_installation_without_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prebuilt, "NAME", "programs/images/none.json")
+    with pytest.raises(prebuilt.Unfit, match="none are shipped"):
+        prebuilt.load()
+
+
+@pytest.mark.parametrize("machine", arch.ARCHS.values(), ids=lambda row: row.machine)
+def test_registers_are_where_the_architecture_has_them(machine: arch.Arch) -> None:
+    image = prebuilt.load()
+    read = {program.name: registers(program.code) for program in image.programs}
+    assert set().union(*(found.values() for found in read.values())) == set(range(len(machine.registers)))
+    settled = image.settled([0] * len(image.asked), (), machine.registers)
+    for program in settled.programs:
+        assert not registers(program.code), "a mark is left"
+        for at, number in read[program.name].items():
+            opcode, place = program.code[8 * at], int.from_bytes(program.code[8 * at + 2 : 8 * at + 4], "little")
+            lacking = machine.registers[number] is None
+            assert opcode == (0x85 if lacking else 0x79) and place == (machine.registers[number] or 0)
 
 
 def _made_with() -> str:

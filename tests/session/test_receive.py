@@ -10,6 +10,7 @@ from typing import Any, Optional
 import pytest
 
 from oomtrace import text
+from oomtrace.arch import X86_64
 from oomtrace.session.receive import Names, Receiver, Traced
 from oomtrace.wire import capture
 from oomtrace.wire.records import RecordKind
@@ -43,7 +44,7 @@ class Kernel:
         return Table(dict(self.symbols))
 
     def names(self) -> Names:
-        return Names(Table(dict(self.symbols)), self.load)  # type: ignore[arg-type]
+        return Names(Table(dict(self.symbols)), self.load, X86_64.bpf_text)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_old_names_are_kept_when_there_are_no_new_ones() -> None:
     def refuse() -> Any:
         raise OSError
 
-    names = Names(Table({CORE: "f+0x1/0x2"}), refuse)  # type: ignore[arg-type]
+    names = Names(Table({CORE: "f+0x1/0x2"}), refuse, X86_64.bpf_text)  # type: ignore[arg-type]
     names.expire()
     names.begin()
     assert names.of(CORE) == "f+0x1/0x2"
