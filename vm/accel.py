@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from . import host
+from .arch import Arch
 from .errors import STATUS_USAGE, VmError
 from .image import cache_folder
 from .progress import say
@@ -24,8 +25,11 @@ PROBE_TIMEOUT_S = 20.0
 """A working KVM boots in a second or two."""
 
 
-def kvm_works(boots: Callable[[], bool]) -> bool:
-    """Whether to use KVM. `boots` is called, if need be, to try: True if a VM came up under KVM."""
+def kvm_works(arch: Arch, boots: Callable[[], bool]) -> bool:
+    """Whether to use KVM for guests of an architecture. `boots` is called, if need be, to try: True if a VM came up
+    under KVM."""
+    if not arch.native:
+        return False
     forced = os.environ.get("OOMTRACE_VM_ACCEL", "")
     if forced:
         if forced not in ("kvm", "tcg"):
@@ -33,7 +37,7 @@ def kvm_works(boots: Callable[[], bool]) -> bool:
         return forced == "kvm"
     if not os.access(DEVICE, os.R_OK | os.W_OK):
         return False
-    memory, key = cache_folder() / "accel.json", machine_key()
+    memory, key = cache_folder() / "accel.json", machine_key(arch)
     answer = recall(memory, key)
     if answer is None:
         with open(cache_folder() / "accel.lock", "w") as lock:
@@ -53,14 +57,14 @@ def _probe(boots: Callable[[], bool]) -> bool:
     return answer
 
 
-def machine_key() -> str:
+def machine_key(arch: Arch) -> str:
     """What the answer depends on: kernel, processor, QEMU."""
     try:
         cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
     except OSError:
         cpuinfo = ""
     model = re.search(r"^model name\s*:\s*(.*)$", cpuinfo, re.M)
-    return f"{platform.release()} / {model[1] if model else platform.machine()} / QEMU {host.qemu_version()}"
+    return f"{platform.release()} / {model[1] if model else platform.machine()} / QEMU {host.qemu_version(arch)}"
 
 
 def recall(memory: Path, key: str) -> Optional[bool]:

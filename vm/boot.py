@@ -48,9 +48,10 @@ def run(
     that is lost is a result too, with ``status`` None; VmError means that none could be started.
     """
     spec = _with_kept(spec)
-    host.ensure_qemu()
-    built = image.ensure(Recipe(matrix.find(spec.kernel), spec.variant))
-    kvm = not spec.icount and accel.kvm_works(lambda: _boots_under_kvm(built))
+    kernel = matrix.find(spec.kernel)
+    host.ensure_qemu(kernel.arch)
+    built = image.ensure(Recipe(kernel, spec.variant))
+    kvm = not spec.icount and accel.kvm_works(kernel.arch, lambda: _boots_under_kvm(spec.kernel, built))
     for _ in range(CRASHES):
         result = _run(spec, command, built, kvm, stdout, stderr, terminal)
         if not result.crashed or terminal or (result.stdout and stdout):  # what was passed on cannot be taken back
@@ -82,9 +83,9 @@ def _run(
     return result
 
 
-def _boots_under_kvm(built: image.Image) -> bool:
-    """Try it. The kernel itself is irrelevant to `_run`, which is handed its image."""
-    return _run(RunSpec(memory=256 << 20, timeout=accel.PROBE_TIMEOUT_S), "true", built, kvm=True).status == 0
+def _boots_under_kvm(kernel: str, built: image.Image) -> bool:
+    """Try it."""
+    return _run(RunSpec(kernel, memory=256 << 20, timeout=accel.PROBE_TIMEOUT_S), "true", built, kvm=True).status == 0
 
 
 class _Session:

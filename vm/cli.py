@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from . import boot, fidelity, host, image, matrix, scenario, shell, spec
+from . import arch, boot, fidelity, host, image, matrix, scenario, shell, spec
 from .errors import STATUS_HARNESS, STATUS_LOST, STATUS_USAGE, VmError
 from .progress import say
 from .recipe import Recipe
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = actions.add_parser("list", help="list the kernels and the images that are built")
     listing.set_defaults(action=_list)
     build = actions.add_parser("build", help="build images that are missing or out of date")
-    build.add_argument("kernels", nargs="+", metavar="KERNEL", help=f"{', '.join(matrix.names())} or all")
+    build.add_argument("kernels", nargs="+", metavar="KERNEL", help=f"{', '.join(matrix.all_names())} or all")
     build.add_argument("--variant", default="base", choices=matrix.VARIANTS, help=VARIANT_HELP)
     build.set_defaults(action=_build)
     run = actions.add_parser("run", help="boot a VM, and run a command or a shell in it", epilog=EPILOG)
@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run_options(run: argparse.ArgumentParser) -> None:
     default = spec.RunSpec()
-    run.add_argument("--kernel", default=default.kernel, choices=matrix.names(), help=f"default {default.kernel}")
+    run.add_argument("--kernel", default=default.kernel, metavar="NAME",
+                     help=f"{', '.join(matrix.names())} (default {default.kernel}); beside these for arm64: 6.12-16k")
+    run.add_argument("--arch", default=arch.usual().name, choices=arch.names(), help="default: that of this machine")
     run.add_argument("--variant", default=default.variant, choices=matrix.VARIANTS, help=VARIANT_HELP)
     run.add_argument("--memory", default="1G", metavar="SIZE", help="RAM (default 1G)")
     run.add_argument("--cpus", default=default.cpus, type=int, metavar="N", help="CPUs (default 2)")
@@ -97,10 +99,10 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
 
 
 def _list(_: argparse.Namespace) -> int:
-    row = "{:<7} {:<9} {:<17} {:<8} {:>9}  {}".format
+    row = "{:<14} {:<9} {:<17} {:<8} {:>9}  {}".format
     print(row("KERNEL", "SUITE", "KERNEL FROM", "VARIANT", "SIZE", "IMAGE"))
-    for kernel in matrix.KERNELS:
-        for variant in matrix.VARIANTS:
+    for kernel in (*matrix.KERNELS, *matrix.ARM64_KERNELS):
+        for variant in matrix.VARIANTS if kernel.arch.native else matrix.FOREIGN_VARIANTS:
             built = image.find(Recipe(kernel, variant))
             size = f"{built.size() >> 20} MiB" if built else "-"
             what = built.release if built else "not built"
@@ -112,8 +114,8 @@ def _list(_: argparse.Namespace) -> int:
 def _build(options: argparse.Namespace) -> int:
     names = matrix.names() if "all" in options.kernels else options.kernels
     recipes = [Recipe(matrix.find(name), options.variant) for name in names]
-    host.ensure_qemu()
     for recipe in recipes:
+        host.ensure_qemu(recipe.kernel.arch)
         built = image.ensure(recipe)
         say(f"{recipe.name}: {built.release} at {built.path}")
     return 0
@@ -121,7 +123,8 @@ def _build(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     wanted = spec.RunSpec(
-        kernel=options.kernel, variant=options.variant, memory=spec.parse_size(options.memory), cpus=options.cpus,
+        kernel=matrix.named(options.kernel, arch.find(options.arch)).name, variant=options.variant,
+        memory=spec.parse_size(options.memory), cpus=options.cpus,
         swap=spec.parse_size(options.swap), numa=options.numa, cgroup=options.cgroup, append=options.append,
         icount=options.icount, timeout=_timeout(options), get=[_pair(text) for text in options.get],
         put=tuple(options.put), environment=dict(_variable(text) for text in options.env),

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import apt
+from .arch import Arch
 from .errors import VmError
 from .progress import run_quietly, say
 
-QEMU = "qemu-system-x86_64"
 QEMU_OLDEST = 8
 """QEMU 7.2 makes kernel 6.12 double-fault at boot (cmpxchg16b under TCG)."""
-PACKAGES = {QEMU: "qemu-system-x86", "mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "git": "git"}
+PACKAGES = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "git": "git", "depmod": "kmod"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BACKPORTS_FILE = Path("/etc/apt/sources.list.d/oomtrace-backports.sources")
 SBIN = "/usr/sbin:/sbin"
@@ -39,21 +39,21 @@ def program(name: str) -> str:
     return path
 
 
-def qemu_version() -> int:
-    """Major version of QEMU, 0 where it is not installed."""
-    if not shutil.which(QEMU):
+def qemu_version(arch: Arch) -> int:
+    """Major version of QEMU for an architecture, 0 where it is not installed."""
+    if not shutil.which(arch.qemu):
         return 0
-    output = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout
+    output = subprocess.run([arch.qemu, "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout
     match = re.search(r"version (\d+)", output)
     return int(match[1]) if match else 0
 
 
-def ensure_qemu() -> None:
-    """Have a QEMU that boots the whole matrix: from the distribution, else from its backports."""
-    if qemu_version() >= QEMU_OLDEST:
+def ensure_qemu(arch: Arch) -> None:
+    """Have a QEMU that boots all kernels of an architecture: from the distribution, else from its backports."""
+    if qemu_version(arch) >= QEMU_OLDEST:
         return
-    package = PACKAGES[QEMU]
-    if qemu_version() == 0:
+    package = arch.qemu_package
+    if qemu_version(arch) == 0:
         _apt_update()
         if _candidate_version(package) >= QEMU_OLDEST:
             _apt_install([package])
@@ -64,14 +64,14 @@ def ensure_qemu() -> None:
         _add_suite(suite)
     _apt_update()
     _apt_install(["--target-release", suite, package])
-    if qemu_version() < QEMU_OLDEST:
-        raise VmError(f"QEMU {qemu_version()} is too old", f"install QEMU {QEMU_OLDEST} or later by hand")
+    if qemu_version(arch) < QEMU_OLDEST:
+        raise VmError(f"QEMU {qemu_version(arch)} is too old", f"install QEMU {QEMU_OLDEST} or later by hand")
 
 
 def ensure_builder() -> None:
     """Have what building an image needs."""
     path = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
-    missing = [PACKAGES[name] for name in ("mmdebstrap", "mke2fs") if not shutil.which(name, path=path)]
+    missing = [PACKAGES[name] for name in ("mmdebstrap", "mke2fs", "depmod") if not shutil.which(name, path=path)]
     if not KEYRING.exists():
         missing.append("debian-archive-keyring")
     if missing:

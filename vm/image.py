@@ -21,7 +21,7 @@ from typing import Optional
 from . import host, initrd
 from .errors import VmError
 from .progress import run_quietly, say
-from .recipe import FREE_MIB, MKE2FS, REMOVED, Recipe
+from .recipe import FOREIGN_COPIES, FOREIGN_FOLDERS, FREE_MIB, MKE2FS, REMOVED, Recipe
 
 MOST_KEPT = 16
 """Files of kept programs: some for each kernel. All of them go into each guest."""
@@ -35,7 +35,7 @@ class Image:
 
     @property
     def kernel(self) -> Path:
-        """The bzImage."""
+        """The kernel."""
         return self.path / "vmlinuz"
 
     @property
@@ -134,7 +134,9 @@ def _build_in(work: Path, recipe: Recipe) -> None:
         "is the Debian mirror reachable? OOMTRACE_VM_MIRROR overrides the one of this machine's apt",
     )
     release = initrd.module_directory(root).name
-    shutil.copyfile(root / "boot" / f"vmlinuz-{release}", work / "vmlinuz")
+    if not recipe.kernel.arch.native:
+        _configure(root, release)
+    shutil.copyfile(_kernel(root, release), work / "vmlinuz")
     (work / "initrd").write_bytes(initrd.build(root))
     _remove([root / path for path in REMOVED])
     used_mib = int(subprocess.run(host.as_root(["du", "-sm", str(root)]), stdout=subprocess.PIPE, check=True)
@@ -149,6 +151,22 @@ def _build_in(work: Path, recipe: Recipe) -> None:
     _remove([root])
     meta = {"release": release, "packages": recipe.packages(), "suite": recipe.kernel.suite}
     (work / "image.json").write_text(json.dumps(meta, indent=1) + "\n")
+
+
+def _configure(root: Path, release: str) -> None:
+    """What the packages' own scripts would have done, had they been able to run here."""
+    commands = [["cp", str(root / source), str(root / target)] for source, target in FOREIGN_COPIES.items()]
+    commands.append(["mkdir", "-p", *(str(root / folder) for folder in FOREIGN_FOLDERS)])
+    commands.append([host.program("depmod"), "-b", str(root), release])
+    commands.append([host.program("ldconfig"), "-r", str(root)])
+    for command in commands:
+        subprocess.run(host.as_root(command), check=True)
+
+
+def _kernel(root: Path, release: str) -> Path:
+    """The kernel itself. From 7.x on the package has it beside the modules, and a script copies it to /boot."""
+    places = (root / "boot" / f"vmlinuz-{release}", root / "usr/lib/modules" / release / "vmlinuz")
+    return next((path for path in places if path.is_file()), places[0])
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from .arch import Arch
+from .arch import find as find_arch
 from .errors import STATUS_USAGE, VmError
 
 VARIANTS = ("base", "bcc", "bench", "systemd", "packages", "containers")
@@ -13,6 +15,8 @@ programs compiled there. ``bench``: also headers and the tools to compare with, 
 is systemd, and the command runs as a unit of it. ``packages``: as ``systemd``, with rpm and podman.
 ``containers``: container runtimes: podman, docker.io, containerd."""
 SYSTEMD_VARIANTS = ("systemd", "packages")
+FOREIGN_VARIANTS = ("base", "bcc")
+"""Those whose packages serve without their own scripts having run: on another architecture than this machine's."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Kernel:
     """One row of the matrix: where a kernel comes from and what it can do."""
 
     name: str
-    """Major and minor number, what ``--kernel`` takes."""
+    """Major and minor number, and what else it is told apart by: what ``--kernel`` takes, without ``-ARCH``."""
     suite: str
     """Debian suite of the user space, and of the kernel unless `kernel_suite` says otherwise."""
     kernel_suite: Optional[str] = None
@@ -30,6 +34,18 @@ class Kernel:
     headers_package: str = "linux-headers-cloud-amd64"
     cgroup_v1: bool = False
     """Whether the kernel still has the v1 memory controller (CONFIG_MEMCG_V1)."""
+    arch_name: str = "amd64"
+
+    @property
+    def arch(self) -> Arch:
+        """The architecture that it runs on."""
+        return find_arch(self.arch_name)
+
+
+def _arm64(version: str, suite: str, kernel_suite: Optional[str] = None, flavour: str = "cloud-arm64",
+           cgroup_v1: bool = False) -> Kernel:
+    return Kernel(f"{version}-arm64", suite, kernel_suite, f"linux-image-{flavour}", f"linux-headers-{flavour}",
+                  cgroup_v1, "arm64")
 
 
 KERNELS = (
@@ -38,17 +54,35 @@ KERNELS = (
     Kernel("6.12", "trixie"),
     Kernel("7.3", "trixie", kernel_suite="trixie-backports"),
 )
+ARM64_KERNELS = (
+    _arm64("6.1", "bookworm", cgroup_v1=True),
+    _arm64("6.12", "trixie"),
+    _arm64("6.12-16k", "trixie", flavour="arm64-16k"),
+    _arm64("7.3", "trixie", "trixie-backports"),
+)
+"""Beside the matrix: what has to be tried on an architecture of its own. 16k: pages of 16 KiB."""
 DEFAULT_KERNEL = "6.1"
 
 
 def names() -> list[str]:
-    """Names of all kernels, oldest first."""
+    """Names of all kernels of the matrix, oldest first."""
     return [kernel.name for kernel in KERNELS]
+
+
+def all_names() -> list[str]:
+    """Those, and the names of the kernels beside the matrix."""
+    return [kernel.name for kernel in (*KERNELS, *ARM64_KERNELS)]
 
 
 def find(name: str) -> Kernel:
     """The row called `name`; VmError if there is none."""
-    for kernel in KERNELS:
+    for kernel in (*KERNELS, *ARM64_KERNELS):
         if kernel.name == name:
             return kernel
-    raise VmError(f"no kernel {name} in the matrix", f"one of {', '.join(names())}", STATUS_USAGE)
+    raise VmError(f"no kernel {name} in the matrix", f"one of {', '.join(all_names())}", STATUS_USAGE)
+
+
+def named(name: str, arch: Arch) -> Kernel:
+    """The kernel `name` of an architecture: ``6.12`` and arm64 are ``6.12-arm64``. A name in full is that kernel."""
+    suffix = "" if arch.name == "amd64" or name in all_names() and find(name).arch == arch else f"-{arch.name}"
+    return find(name + suffix)

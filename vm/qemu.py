@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from . import matrix
+from .arch import Arch
 from .errors import STATUS_USAGE, VmError
-from .host import QEMU
 from .spec import RunSpec
 
-QUIET = "console=ttyS0 quiet loglevel=3 printk.time=1 panic=-1 sysrq_always_enabled rdinit=/init"
+QUIET = "quiet loglevel=3 printk.time=1 panic=-1 sysrq_always_enabled rdinit=/init"
 """A console that shows emergencies, alerts and critical messages alone: an OOM report is none of them, and a
 slow serial line must not become part of what is measured. A panic raises the level by itself and is seen whole."""
 
@@ -32,11 +33,14 @@ class Machine:
 
 def command(spec: RunSpec, machine: Machine) -> list[str]:
     """QEMU's arguments for `spec`."""
+    arch = matrix.find(spec.kernel).arch
+    words = f"console={arch.console} {QUIET} {spec.append}".strip()
     return [
-        QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-name", f"oomtrace-{spec.kernel}",
-        *accelerator(machine.kvm, spec.icount),
+        arch.qemu, *arch.board, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-name", f"oomtrace-{spec.kernel}",
+        *accelerator(arch, machine.kvm, spec.icount),
         *memory(spec),
-        "-kernel", str(machine.kernel), "-initrd", str(machine.initrd), "-append", f"{QUIET} {spec.append}".strip(),
+        "-kernel", str(machine.kernel), "-initrd", str(machine.initrd), "-append", words,
         *disk("root", machine.root, "snapshot=on"),
         *disk("payload", machine.payload, "readonly=on"),
         *(disk("swap", machine.swap, "cache=unsafe") if machine.swap else ()),
@@ -44,13 +48,13 @@ def command(spec: RunSpec, machine: Machine) -> list[str]:
     ]
 
 
-def accelerator(kvm: bool, icount: bool) -> list[str]:
+def accelerator(arch: Arch, kvm: bool, icount: bool) -> list[str]:
     """How instructions are run. Counting them excludes KVM and more than one thread."""
     if icount:
-        return ["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=off", "-rtc", "clock=vm"]
+        return ["-accel", "tcg,thread=single", "-cpu", arch.cpu, "-icount", "shift=0,sleep=off", "-rtc", "clock=vm"]
     if kvm:
         return ["-accel", "kvm", "-cpu", "host"]
-    return ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    return ["-accel", "tcg,thread=multi", "-cpu", arch.cpu]
 
 
 def memory(spec: RunSpec) -> list[str]:

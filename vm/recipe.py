@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import initrd
 from .errors import STATUS_USAGE, VmError
-from .matrix import SYSTEMD_VARIANTS, VARIANTS, Kernel
+from .matrix import FOREIGN_VARIANTS, SYSTEMD_VARIANTS, VARIANTS, Kernel
 
 FORMAT = 1
 """Raise it when the code that builds an image changes what comes out of the same data."""
@@ -60,6 +60,11 @@ FREE_MIB = 1536
 """Room left in the file system for what the guest writes; costs nothing while unused."""
 
 
+FOREIGN_COPIES = {f"usr/share/base-passwd/{name}.master": f"etc/{name}" for name in ("passwd", "group")}
+FOREIGN_FOLDERS = ("usr/local/bin", "usr/local/sbin", "srv", "mnt", "root", "proc", "sys", "dev", "tmp", "run")
+"""What a tree needs whose packages were unpacked and not configured; then depmod and ldconfig run over it."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How to make the image of one kernel in one variant."""
@@ -81,7 +86,7 @@ class Recipe:
         """Hash of everything that decides what the image is, the mirror aside."""
         data = [
             FORMAT, self.kernel.suite, self.packages(), EXCLUDED, REMOVED, MKE2FS, FREE_MIB, initrd.MODULES,
-            self.kernel.kernel_suite,
+            self.kernel.kernel_suite, *([] if self.kernel.arch_name == "amd64" else [self.kernel.arch_name]),
         ]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
 
@@ -106,10 +111,20 @@ class Recipe:
         signed = f"[signed-by={keyring}] " if keyring.exists() else ""
         suites = [self.kernel.suite] + ([self.kernel.kernel_suite] if self.kernel.kernel_suite else [])
         return [
-            "mmdebstrap", "--mode=root", "--variant=minbase",
+            "mmdebstrap", "--mode=root", *self._ways(),
             '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Retries "3"',
             *(f"--aptopt={option.rstrip(';')}" for option in apt_options),
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
             f"--include={','.join(self.packages())}",
             self.kernel.suite, str(root), *(f"deb {signed}{mirror} {suite} main" for suite in suites),
         ]
+
+    def _ways(self) -> list[str]:
+        """A minimal system; of another architecture, whose programs do not run here, its packages as they are unpacked:
+        `FOREIGN_COPIES` and the rest do what their own scripts would have done, as far as a guest needs it."""
+        if self.kernel.arch.native:
+            return ["--variant=minbase"]
+        if self.variant not in FOREIGN_VARIANTS:
+            raise VmError(f"no image variant {self.variant} of {self.kernel.arch.name} can be made on this machine",
+                          f"one of {', '.join(FOREIGN_VARIANTS)}", STATUS_USAGE)
+        return [f"--architectures={self.kernel.arch.name}", "--variant=extract", "--include=?essential"]

@@ -134,7 +134,8 @@ def show(found: Sequence[Cell]) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line of ``scenario``."""
     parser.add_argument("scenarios", nargs="+", metavar="NAME", help="files of vm/scenarios, without .yaml; or all")
-    parser.add_argument("--kernel", action="append", choices=matrix.names(), help="may be repeated (default: all)")
+    parser.add_argument("--kernel", action="append", choices=matrix.all_names(), metavar="NAME",
+                        help="may be repeated (default: all of the matrix)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result to FILE, as JSON")
     parser.set_defaults(action=main)
 

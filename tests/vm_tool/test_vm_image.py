@@ -6,6 +6,7 @@ import lzma
 import multiprocessing
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,39 @@ def test_mmdebstrap_command(tmp_path: Path) -> None:
         f"deb [signed-by={keyring}] http://m.example/debian trixie-backports main",
     ]
     assert '--aptopt=Acquire::http::Proxy "http://p"' in command
+
+
+@pytest.mark.parametrize("here, there", [("x86_64", "6.12-arm64"), ("aarch64", "6.12")])
+def test_packages_of_another_architecture_are_unpacked_and_not_run(
+    here: str, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: here)
+    kernel = matrix.find(there)
+    recipe = Recipe(kernel)
+    command = recipe.mmdebstrap(Path("/r"), "http://m.example/debian", Path("/none"), [])
+    assert f"--architectures={kernel.arch.name}" in command and "--variant=extract" in command
+    assert f"linux-image-cloud-{kernel.arch.name}" in recipe.packages()
+    with pytest.raises(VmError, match="can be made on this machine"):
+        Recipe(kernel, "systemd").mmdebstrap(Path("/r"), "", Path("/none"), [])
+    monkeypatch.setattr("platform.machine", lambda: kernel.arch.machine)
+    native = Recipe(kernel)
+    assert "--variant=minbase" in native.mmdebstrap(Path("/r"), "http://m.example/debian", Path("/none"), [])
+    assert native.key == recipe.key, "the image is the same in all that matters"
+
+
+def test_what_scripts_would_have_done_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Sequence[str]] = []
+    monkeypatch.setattr("vm.host.as_root", list)
+    monkeypatch.setattr("vm.host.program", lambda name: name)
+    monkeypatch.setattr("vm.image.subprocess.run", lambda command, check: ran.append(command))
+    image._configure(tmp_path, "6.12.1-test")
+    words = [" ".join(command) for command in ran]
+    assert f"cp {tmp_path}/usr/share/base-passwd/passwd.master {tmp_path}/etc/passwd" in words
+    assert f"depmod -b {tmp_path} 6.12.1-test" in words and f"ldconfig -r {tmp_path}" in words
+    (tmp_path / "usr/lib/modules/7.3.1-test").mkdir(parents=True)
+    beside = tmp_path / "usr/lib/modules/7.3.1-test/vmlinuz"
+    beside.touch()
+    assert image._kernel(tmp_path, "7.3.1-test") == beside
 
 
 @pytest.fixture

@@ -13,9 +13,12 @@ from typing import Callable, Optional
 import pytest
 
 from oomtrace import sizes
-from vm import accel, cli, guest, matrix, payload, qemu, shell, spec
+from vm import accel, arch, cli, guest, matrix, payload, qemu, shell, spec
+from vm.arch import ARCHS
 from vm.errors import STATUS_LOST, STATUS_USAGE, VmError
 from vm.spec import Result, RunSpec
+
+AMD64, ARM64 = ARCHS
 
 
 @pytest.mark.parametrize(("text", "size"), [("256M", 256 << 20), ("1g", 1 << 30), ("2GiB", 2 << 30), ("4096", 4096)])
@@ -71,10 +74,33 @@ def test_qemu_command() -> None:
 
 
 def test_accelerators() -> None:
-    assert "kvm" in qemu.accelerator(kvm=True, icount=False)
-    counting = qemu.accelerator(kvm=True, icount=True)
+    assert "kvm" in qemu.accelerator(AMD64, kvm=True, icount=False)
+    counting = qemu.accelerator(AMD64, kvm=True, icount=True)
     assert "shift=0,sleep=off" in counting and "kvm" not in counting
     assert qemu.memory(RunSpec(cpus=4, icount=True))[:2] == ["-smp", "1"]
+
+
+def test_another_architecture() -> None:
+    words = qemu.command(RunSpec("6.12-arm64"), machine())
+    line = " ".join(words)
+    assert words[0] == "qemu-system-aarch64" and "-machine virt,gic-version=3" in line and "-cpu neoverse-n1" in line
+    assert "console=ttyAMA0 quiet" in line
+    assert matrix.named("6.12", ARM64).name == "6.12-arm64" == matrix.named("6.12-arm64", ARM64).name
+    assert matrix.named("6.1", AMD64).name == "6.1"
+    with pytest.raises(VmError, match="no kernel 5.10-arm64"):
+        matrix.named("5.10", ARM64)
+    with pytest.raises(VmError, match="amd64, arm64"):
+        arch.find("vax")
+
+
+@pytest.mark.parametrize("machine, native", [("x86_64", AMD64), ("aarch64", ARM64), ("riscv64", None)])
+def test_kvm_and_the_usual_architecture_are_this_machines(
+    machine: str, native: Optional[arch.Arch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setenv("OOMTRACE_VM_ACCEL", "kvm")
+    assert arch.usual() == native or AMD64
+    assert [each for each in arch.ARCHS if accel.kvm_works(each, lambda: True)] == ([native] if native else [])
 
 
 def test_numa_shares_memory_and_cpus() -> None:
@@ -115,16 +141,16 @@ def test_kvm_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         tries.append(1)
         return True
 
-    assert not accel.kvm_works(boots) and not tries
+    assert not accel.kvm_works(arch.usual(), boots) and not tries
     device.touch()
-    assert accel.kvm_works(boots) and accel.kvm_works(boots) and len(tries) == 1
-    monkeypatch.setattr("vm.accel.machine_key", lambda: "another machine")
-    assert not accel.kvm_works(lambda: False)
+    assert accel.kvm_works(arch.usual(), boots) and accel.kvm_works(arch.usual(), boots) and len(tries) == 1
+    monkeypatch.setattr("vm.accel.machine_key", lambda _: "another machine")
+    assert not accel.kvm_works(arch.usual(), lambda: False)
     monkeypatch.setenv("OOMTRACE_VM_ACCEL", "kvm")
-    assert accel.kvm_works(lambda: False)
+    assert accel.kvm_works(arch.usual(), lambda: False)
     monkeypatch.setenv("OOMTRACE_VM_ACCEL", "xen")
     with pytest.raises(VmError, match="xen"):
-        accel.kvm_works(boots)
+        accel.kvm_works(arch.usual(), boots)
 
 
 def test_command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -202,4 +228,6 @@ def test_list_needs_no_images(tmp_path: Path) -> None:
     output = subprocess.run(
         [sys.executable, "-m", "vm", "list"], cwd=payload.REPOSITORY, env=environment, check=True, text=True,
         stdout=subprocess.PIPE).stdout
-    assert output.count("not built") == len(matrix.KERNELS) * len(matrix.VARIANTS) and "trixie-backports" in output
+    kernels = (*matrix.KERNELS, *matrix.ARM64_KERNELS)
+    variants = [len(matrix.VARIANTS if kernel.arch.native else matrix.FOREIGN_VARIANTS) for kernel in kernels]
+    assert output.count("not built") == sum(variants) and "trixie-backports" in output

@@ -197,9 +197,9 @@ def test_crash_of_qemu_is_tried_again(
         lost = len(tried) <= crashes
         return Result(None if lost else 0, printed, b"", "", "gone" if lost else "", crashed=lost)
 
-    monkeypatch.setattr("vm.boot.host.ensure_qemu", lambda: None)
+    monkeypatch.setattr("vm.boot.host.ensure_qemu", lambda _: None)
     monkeypatch.setattr("vm.boot.image.ensure", lambda _: Image(Path()))
-    monkeypatch.setattr("vm.boot.accel.kvm_works", lambda _: False)
+    monkeypatch.setattr("vm.boot.accel.kvm_works", lambda *_: False)
     monkeypatch.setattr("vm.boot._run", once)
     boot.run(RunSpec(), "true", [].append if heard else None)
     assert len(tried) == runs

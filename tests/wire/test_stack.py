@@ -5,8 +5,10 @@ from __future__ import annotations
 from struct import pack
 from typing import Any, Dict, List, Sequence
 
+from oomtrace.facts import Facts
 from oomtrace.model import Frame, Stack
 from oomtrace.wire import stack
+from oomtrace.wire.layout import TraceRecord
 from oomtrace.wire.records import RecordKind, RecStack
 from tests.wire.made import oom_records, record
 
@@ -81,3 +83,22 @@ def test_registers_where_the_kernels_unwinder_comes_as_far() -> None:
     assert _trace(words, frames, (), **registers).registers is not None, "the kernel did not walk"
     padded = _trace([*words, 0, 0], frames, (SP, SP + 8, ip), **registers)
     assert padded.registers is not None, "with FRED"
+
+
+def _walked(*more: TraceRecord, frames: Sequence[int] = (), **facts: Any) -> Stack:
+    head = record(RecordKind.STACK, frames=frames, frame_bytes=8 * len(frames))
+    return stack.decode(oom_records(head, *more, names=NAMES, facts=Facts(machine="aarch64", **facts)),
+                        head.read(RecStack))
+
+
+def test_where_the_kernel_prints_its_frames_each_is_as_printed() -> None:
+    lines = [record(RecordKind.TRACE_LINE, address=0x1010 - 1, source=ord("C"), kretprobe=ord("K")),
+             record(RecordKind.TRACE_LINE, address=0x9999)]
+    named, nameless = _walked(*lines, frames=(1, 2, 3)).entries
+    assert named == Frame("callee", 0xF, 0x20, address=0x100F, source="CK"), "the address itself, not that before it"
+    assert nameless == Frame(None, address=0x9999)
+
+
+def test_where_the_kernel_printed_no_frames_those_from_the_probed_function_on() -> None:
+    found = _walked(frames=(0x6010 - 1, 0x1010 - 1, 0x2010 - 1))
+    assert _shown(found) == ["callee", "caller"] and found.registers is None
