@@ -10,6 +10,7 @@ from typing import Callable, Iterable, Optional, Sequence
 from oomtrace.model import Aspect, Container, Identity, Look, Missed, Occasion
 
 from .containers import Containers
+from .contents import Contents
 from .memcgs import Memcgs
 from .meter import Budget, Meter
 from .mounts import Mounts
@@ -60,14 +61,21 @@ class Reader:
             self._tell(pid, meter, wanted, tasks, containers)
         if memcg is not None and Aspect.CONTAINER in wanted:
             self._contain(memcg, None, meter, containers)
-        if Aspect.WHO in wanted:
-            for pid in self._largest(memcg, meter):
-                if meter.over(Aspect.WHO, "the largest processes"):
-                    break
-                if pid not in pids:
-                    self._tell(pid, meter, wanted, tasks, containers)
+        by_size = self._by_size(memcg, meter) if wanted - {Aspect.CONTAINER} else []
+        largest = by_size[:_LARGEST]
+        for pid in largest if Aspect.WHO in wanted else ():
+            if meter.over(Aspect.WHO, "the largest processes"):
+                break
+            if pid not in pids:
+                self._tell(pid, meter, wanted, tasks, containers)
+        counters = self._memcgs.stat(memcg) if memcg is not None else None
+        contents = Contents(self._root, meter, wanted, counters, self._mounts, self._people.host_ns, self._clock)
+        within = [pid for pid in pids if pid not in largest]
+        contents.add([*within, *largest], by_size[_LARGEST:], memcg is not None and len(by_size) < _COUNTED)
+        slabinfo = self._memcgs.value(memcg, "memory.kmem.slabinfo") if memcg is not None else None
+        parts = contents.tasks, contents.shared, contents.cache, contents.kernel(slabinfo)
         return Look(occasion, begin_ns, memcg, self._clock() - begin_ns, meter.cpu_ns, tuple(tasks),
-                    tuple(containers.values()), cut=tuple(meter.cuts))
+                    tuple(containers.values()), *parts, cut=tuple(meter.cuts))
 
     def _tell(self, pid: int, meter: Meter, wanted: frozenset[Aspect], tasks: list[Identity],
               containers: dict[str, Container]) -> None:
@@ -94,8 +102,8 @@ class Reader:
             containers.setdefault(found.id, found)
         return found
 
-    def _largest(self, memcg: Optional[str], meter: Meter) -> list[int]:
-        """The processes with most resident memory, as far as they could be counted."""
+    def _by_size(self, memcg: Optional[str], meter: Meter) -> list[int]:
+        """The processes, those with most resident memory first, as far as they could be counted."""
         sizes: list[tuple[int, int]] = []
         for number, pid in enumerate(self._processes(memcg)):
             if number >= _COUNTED:
@@ -108,7 +116,7 @@ class Reader:
             if len(fields) > 1:
                 sizes.append((int(fields[1]) * _PAGE_KB, pid))
         sizes.sort(reverse=True)
-        return [pid for _, pid in sizes[:_LARGEST]]
+        return [pid for _, pid in sizes]
 
     def _processes(self, memcg: Optional[str]) -> Iterable[int]:
         if memcg is not None:

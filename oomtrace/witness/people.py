@@ -36,7 +36,7 @@ class People:
         self._host = host
         self._cmdline = cmdline
         self._users: dict[str, Mapping[int, str]] = {}
-        self._own_mounts = _own(self._root)
+        self.host_ns = _own(self._root)  # the mount namespace of this machine itself
 
     def identity(self, process: Process, now_ns: int, meter: Meter) -> Optional[Identity]:
         """Who it is; None if it has gone."""
@@ -85,7 +85,7 @@ class People:
         if uid is None:
             return None, None
         mounts, root = process.link("ns/mnt"), process.link("root")
-        if mounts is None or (mounts == self._own_mounts and root in ("/", None)):
+        if mounts is None or (mounts == self.host_ns and root in ("/", None)):
             name = self._of_host().get(uid)
             return name, "/etc/passwd" if name is not None else None
         inner = mapped(uid, process.text("uid_map") or "")

@@ -1,0 +1,124 @@
+"""What the memory is, of a memcg or of the machine: joins the readers of anonymous, shared, cached and kernel parts."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Mapping, Optional, Sequence
+
+from oomtrace.model import Aspect, KernelItem, KernelMemory, KernelUse, PageCache, SharedMemory, TaskMemory
+
+from . import anonymous, machine
+from .areas import Region
+from .buffers import Buffers
+from .cache import Cache
+from .descriptors import Opened, opened
+from .meter import Meter
+from .mounts import Mounts
+from .proc import Process
+from .shared import Shared
+
+_IN_FULL = 5  # tasks whose mappings are read
+_PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+_LEAST_BYTES = 512 << 10  # of a kind of memory, for it to be looked into
+
+# memory.stat of cgroup v2, and its name on v1 with all below.
+_SHMEM, _FILE = ("shmem", "total_shmem"), ("file", "total_cache")
+_COUNTERS = (
+    (KernelUse.SLAB, "slab"), (KernelUse.PAGE_TABLES, "pagetables"), (KernelUse.STACKS, "kernel_stack"),
+    (KernelUse.PERCPU, "percpu"), (KernelUse.VMALLOC, "vmalloc"), (KernelUse.SOCKET, "sock"),
+    (KernelUse.ZSWAP, "zswap"), (KernelUse.HUGETLB, "hugetlb"),
+)
+
+
+class Contents:
+    """Of one look. ``counters``: the memcg's memory.stat, None of the whole machine; ``host_ns``: the mount namespace
+    of this machine itself."""
+
+    def __init__(self, root: str, meter: Meter, wanted: frozenset[Aspect], counters: Optional[Mapping[str, int]],
+                 host: Mounts, host_ns: Optional[str], clock: Callable[[], int]) -> None:
+        self._root, self._meter, self._clock = root, meter, clock
+        self._counters = counters
+        self._wanted = wanted
+        self._tasks: list[TaskMemory] = []
+        self._shared = Shared(root, meter, host_ns) if self._is_wanted(Aspect.SHARED, _SHMEM) else None
+        self._cache = Cache(host, meter) if self._is_wanted(Aspect.CACHE, _FILE) else None
+        self._buffers = Buffers(meter) if Aspect.KERNEL in wanted else None
+
+    def add(self, pids: Sequence[int], others: Sequence[int], all: bool) -> None:
+        """Look into the largest processes, and what the others have open. ``all``: these are all of the memcg."""
+        for number, pid in enumerate(pids):
+            self._add(pid, Aspect.ANONYMOUS in self._wanted and number < _IN_FULL)
+        for pid in others if self._shared is not None else ():
+            if self._meter.over(Aspect.SHARED, "who has files open among further processes"):
+                all = False
+                break
+            self._add_holder(pid)
+        if not all and self._shared is not None:
+            self._shared.incomplete()
+
+    @property
+    def tasks(self) -> tuple[TaskMemory, ...]:
+        """What the memory of processes is."""
+        return tuple(self._tasks)
+
+    @property
+    def shared(self) -> Optional[SharedMemory]:
+        """What tmpfs and shared memory are."""
+        if self._shared is None:
+            return None
+        self._shared.segments()
+        return self._shared.found(self._clock())
+
+    @property
+    def cache(self) -> Optional[PageCache]:
+        """What the page cache is."""
+        return self._cache.found(self._counters or {}, self._clock()) if self._cache is not None else None
+
+    def kernel(self, slabinfo: Optional[str]) -> Optional[KernelMemory]:
+        """What the kernel's part is. ``slabinfo``: of the memcg, which cgroup v1 shows."""
+        if self._buffers is None:
+            return None
+        now_ns, found = self._clock(), self._buffers.found()
+        if self._counters is None:
+            whole = machine.memory(self._root, self._meter, now_ns)
+            return KernelMemory((*whole.items, *found), whole.unexplained_kb, whole.counters_kb, now_ns)
+        items = [KernelItem(use, self._counters[name] >> 10, source="memory.stat")
+                 for use, name in _COUNTERS if self._counters.get(name, 0) >= 1024]
+        caches = machine.slabs(slabinfo, KernelUse.SLAB, "memory.kmem.slabinfo") if slabinfo else []
+        return KernelMemory((*items, *caches, *found), time_ns=now_ns)
+
+    def _is_wanted(self, aspect: Aspect, names: Sequence[str]) -> bool:
+        """Not where the memcg has next to nothing of that kind."""
+        if aspect not in self._wanted:
+            return False
+        known = [self._counters[name] for name in names if name in self._counters] if self._counters else []
+        return not known or known[0] >= _LEAST_BYTES
+
+    def _add(self, pid: int, in_full: bool) -> None:
+        try:
+            process = Process(self._root, pid)
+        except OSError:
+            return  # said already by who asked who it is
+        with process:
+            descriptors: list[Opened] = []
+            if (self._shared, self._cache, self._buffers) != (None, None, None):
+                descriptors = opened(process, self._meter, Aspect.SHARED)
+            mapped: list[Region] = []
+            if in_full and not self._meter.over(Aspect.ANONYMOUS, f"process {pid}"):
+                task, mapped = anonymous.memory(process, self._meter, self._clock(), _PAGE_KB)
+                self._tasks += [task] if task is not None else []
+            if self._shared is not None and not self._meter.over(Aspect.SHARED, f"process {pid}"):
+                self._shared.add(process, mapped or None, descriptors)
+            if self._cache is not None and not self._meter.over(Aspect.CACHE, f"process {pid}"):
+                self._cache.add(process, descriptors, mapped)
+            if self._buffers is not None:
+                self._buffers.add(process, descriptors)
+
+    def _add_holder(self, pid: int) -> None:
+        try:
+            process = Process(self._root, pid)
+        except OSError:
+            return
+        with process:
+            if self._shared is not None:
+                self._shared.add(process)

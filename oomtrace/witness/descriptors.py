@@ -1,0 +1,78 @@
+"""What processes have open: the links in /proc/PID/fd, whose text the kernel makes without asking a file system."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Iterator, Optional
+
+from oomtrace.model import Aspect, Holder
+
+from . import syscalls
+from .meter import Meter
+from .mounts import Mount
+from .proc import Process
+
+_MOST = 512  # of one process
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A descriptor of a process: ``target`` is "/srv/log", "/memfd:ring (deleted)", "socket:[123]", "pipe:[7]"."""
+
+    number: int
+    target: str
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.target.endswith(" (deleted)")
+
+    @property
+    def name(self) -> str:
+        """The target without what the kernel appends."""
+        return self.target[: -len(" (deleted)")] if self.is_deleted else self.target
+
+
+def opened(process: Process, meter: Meter, aspect: Aspect) -> list[Opened]:
+    """What a process has open, as far as the budget goes."""
+    found = []
+    for at, number in enumerate(process.numbers("fd")):
+        if at >= _MOST or (at % 32 == 31 and meter.over(aspect, f"further descriptors of {process.pid}")):
+            break
+        target = process.link(f"fd/{number}")
+        if target is not None:
+            found.append(Opened(number, target))
+    return found
+
+
+def mount_of(process: Process, number: int) -> Optional[Mount]:
+    """The mount that a descriptor's file is on; None for what is on none that the process sees, as memfds are."""
+    for line in (process.text(f"fdinfo/{number}", 4096) or "").splitlines():
+        name, _, value = line.partition(":")
+        if name == "mnt_id" and value.strip().isdigit():
+            return process.mounts.of_id(int(value))
+    return None
+
+
+@contextmanager
+def duplicate(process: Process, number: int) -> Iterator[int]:
+    """A descriptor of the same open file. Raises OSError, also if the process has gone meanwhile."""
+    pidfd = syscalls.pidfd_open(process.pid)
+    try:
+        if process.read("comm", 64) is None:
+            raise ProcessLookupError(3, "it has gone")
+        fd = syscalls.pidfd_getfd(pidfd, number)
+    finally:
+        os.close(pidfd)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def holder(process: Process, comms: dict[int, Optional[str]]) -> Holder:
+    """Who has it open; names are remembered in ``comms``."""
+    if process.pid not in comms:
+        comms[process.pid] = (process.text("comm", 64) or "").rstrip("\n") or None
+    return Holder(process.pid, comms[process.pid])
