@@ -14,8 +14,12 @@ from oomtrace.programs import prebuilt
 # Those of the distributions whose kernels the tests boot.
 _OLDEST, _NEWEST = (0, 18), (0, 31)
 _SECONDS = 60
+# -I: else Python would also import what lies in the current folder. It looks where this process would look.
+_ISOLATED = "-I"
 _ASK = """
-import json, bcc
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+import bcc
 try:
     from bcc.version import __version__ as version
 except ImportError:
@@ -51,8 +55,9 @@ def _needed() -> Optional[str]:
 def _asked(facts: Dict[str, Any]) -> Row:
     """In a process of its own: an installation may be broken enough to take that with it."""
     install = f"install python3-bpfcc (Debian, Ubuntu) or python3-bcc (Fedora) for {sys.executable}"
+    command = [sys.executable, _ISOLATED, "-c", _ASK, json.dumps(sys.path)]
     try:
-        done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, timeout=_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         return Row("bcc", IMPOSSIBLE, f"cannot be asked: {error}", install)
     if done.returncode or not done.stdout.strip():

@@ -79,7 +79,7 @@ def test_a_check_that_fails_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_bcc_of_pypi_is_told_from_the_right_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bcc.py").write_text("")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("OOMTRACE_COMPILE", "1")
     assert "not the BPF Compiler Collection" in compiler.look({}).found
     (tmp_path / "bcc.py").write_text("import nothing_of_this_name")
@@ -93,7 +93,7 @@ def test_bcc_is_needed_only_where_the_shipped_programs_do_not_serve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bcc.py").write_text("import nothing_of_this_name")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
     types = tmp_path / "vmlinux"
     types.write_bytes(b"")
     monkeypatch.setenv("OOMTRACE_BTF", str(types))
@@ -103,6 +103,14 @@ def test_bcc_is_needed_only_where_the_shipped_programs_do_not_serve(
     types.unlink()
     found = compiler.look({})
     assert found.state == IMPOSSIBLE and f"it is needed: there is no BTF at {types}" in found.found
+
+
+@pytest.mark.parametrize("name", ["bcc", "json"])
+def test_bcc_is_not_taken_from_the_current_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / f"{name}.py").write_text("open('imported', 'w')")
+    monkeypatch.chdir(tmp_path)
+    compiler.look({})
+    assert not (tmp_path / "imported").exists()
 
 
 def test_versions_of_bcc() -> None:
