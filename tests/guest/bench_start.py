@@ -1,4 +1,5 @@
 """Run in a guest of the bench variant: seconds from start to attached, and resident memory, of oomtrace and its peers.
+oomtrace.pyz lies in /root/put.
 
 Attached means: the kernel lists a kprobe on oom_kill_process (/sys/kernel/debug/kprobes/list), the only one that the
 peers have; of oomtrace, the last of its many, out_of_memory.
@@ -12,8 +13,10 @@ import sys
 import time
 from pathlib import Path
 
+PYZ = ["python3", "/root/put/oomtrace.pyz"]
 COMMANDS = {
     "oomtrace": ["oomtrace"],
+    "oomtrace.pyz": PYZ,
     "bpftrace oomkill.bt": ["bpftrace", "/usr/sbin/oomkill.bt"],
     "oomkill-bpfcc": ["oomkill-bpfcc"],
 }
@@ -21,7 +24,7 @@ SLOW = ("oomkill-bpfcc",)
 
 
 def attached(command):
-    function = "out_of_memory" if command[0] == "oomtrace" else "oom_kill_process"
+    function = "out_of_memory" if "oomtrace" in command[-1] else "oom_kill_process"
     with open("/sys/kernel/debug/kprobes/list") as file:
         return any(line.split()[2].split("+")[0] == function for line in file)
 
@@ -55,9 +58,17 @@ def ended_peak_kb(process):
         time.sleep(0.02)
 
 
-def once(command):
+def forget():
+    """As after a boot: what is read comes from the disk."""
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w") as file:
+        file.write("3")
+
+
+def once(name, command):
+    environment = {**os.environ, "OOMTRACE_CACHE": f"/var/cache/{name}"}
     begin = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
     while not attached(command):
         if process.poll() is not None:
             sys.exit(f"{command[0]} ended with {process.returncode}: {process.stderr.read().decode()}")
@@ -68,7 +79,7 @@ def once(command):
     peak = ended_peak_kb(process)
     while attached(command):
         time.sleep(0.02)
-    print(f"{command[0]}: {seconds:.2f} s, {kilobytes} kB, at most {peak} kB", file=sys.stderr)
+    print(f"{name}: {seconds:.2f} s, {kilobytes} kB, at most {peak} kB", file=sys.stderr)
     return seconds, kilobytes, peak
 
 
@@ -79,8 +90,10 @@ def main():
     results = {name: [] for name in COMMANDS}
     for number in range(rounds):
         for name, command in COMMANDS.items():
+            if not number:
+                forget()
             if name not in SLOW or number < 2:
-                results[name].append(once(command))
+                results[name].append(once(name, command))
     json.dump(results, sys.stdout)
     print()
 
