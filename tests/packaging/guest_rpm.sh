@@ -12,6 +12,7 @@ see_an_oom 1
 pid=$(systemctl show --value -p MainPID oomtrace)
 rpm -U --nodeps "$new" || exit 1
 echo "upgraded: $(rpm -q oomtrace)"
+echo "unit to be read again: $(systemctl show --value -p NeedDaemonReload oomtrace)"
 oomtrace --version
 [ "$(systemctl show --value -p MainPID oomtrace)" = "$pid" ] || echo "upgrade: restarted"
 see_an_oom 2

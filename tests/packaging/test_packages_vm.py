@@ -90,7 +90,8 @@ def test_rpm_package(tmp_path: Path) -> None:
     for line in (
         f"installed: oomtrace-{__version__}-1.noarch", "at first: inactive, 700", "check: 0",
         "captures: 1, service: active, enabled", f"upgraded: oomtrace-{NEWER}-1.noarch", f"oomtrace {NEWER}",
-        "upgrade: restarted", "captures: 2, service: active, enabled", "removed: inactive, captures: 2", "left: ",
+        "unit to be read again: no", "upgrade: restarted",
+        "captures: 2, service: active, enabled", "removed: inactive, captures: 2", "left: ",
     ):
         assert line in lines
 
