@@ -3,7 +3,7 @@
 How a trace uses it::
 
     files = code.Files()                      # keeps files of processes open, so that they can be read after the death
-    process = code.look(tgid, files)          # while the process lives: when its memcg nears the limit, or at the OOM
+    process = code.look(tgid, files, before)  # while the process lives: when its memcg nears the limit, or at the OOM
     ...
     found = code.resolve(RawCode(samples=…, asker=…, victim=…, processes=(process, …)), files)   # model.Code
     files.close()

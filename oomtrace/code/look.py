@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
+from typing import Iterator, Mapping, Optional
 
-from . import perfmap
+from . import perfmap, python
 from .files import Files
-from .raw import MappedFile, Process
+from .raw import MappedFile, Process, PythonCode
 
 _LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) (\S+) (\d+) *(.*)")
 _DELETED = " (deleted)"
+_MOST_THREADS = 256
+_MOST_CODES = 4096
 _MOST_MAPS = 65530  # vm.max_map_count
 
 
-def look(tgid: int, files: Files) -> Optional[Process]:
-    """What must be known of a process, and its files opened; None if it has gone or is a kernel thread."""
+def look(tgid: int, files: Files, before: Optional[Process] = None) -> Optional[Process]:
+    """What must be known of a process, and its files opened; None if it has gone or is a kernel thread.
+
+    ``before``: what was found when it was looked at earlier; code objects of Python are kept.
+    """
     folder = Path(files.proc, str(tgid))
     started = _started(folder)
     maps = mapped(_read(folder / "maps"))
@@ -27,7 +33,47 @@ def look(tgid: int, files: Files) -> Optional[Process]:
     ns_tgid, uid = _word(status, "NSpid", -1), _word(status, "Uid", 2)
     named = tuple(replace(one, build_id=files.keep(tgid, one)) if one.executable and one.inode else one for one in maps)
     path = f"{folder}/root/tmp/perf-{ns_tgid if ns_tgid is not None else tgid}.map"
-    return Process(tgid, ns_tgid, started, named, perf_map=perfmap.read(path, uid if uid is not None else 0))
+    found = Process(tgid, ns_tgid, started, named, perf_map=perfmap.read(path, uid if uid is not None else 0))
+    known = before.python if before is not None and before.started == started else {}
+    return _with_python(found, files, known)
+
+
+def _with_python(process: Process, files: Files, known: Mapping[str, PythonCode]) -> Process:
+    """With what the threads of an interpreter run, and the code objects that they run."""
+    try:
+        memory = python.Memory(process.tgid, files.proc)
+    except OSError:
+        return process
+    try:
+        layout = python.layout_of(process, files, memory.read)
+        if layout is None:
+            return process
+        threads = dict(_threads(process.tgid, files.proc, memory, layout))
+        addresses = {code for frames in threads.values() for code, _ in frames}
+        fresh = python.codes(memory, layout, addresses)
+        return replace(process, python=_bounded({**known, **fresh}), python_threads=threads)
+    finally:
+        memory.close()
+
+
+def _threads(
+    tgid: int, proc: str, memory: python.Memory, layout: python.Layout
+) -> Iterator[tuple[str, tuple[tuple[int, int], ...]]]:
+    tasks = Path(proc, str(tgid), "task")
+    try:
+        names = os.listdir(tasks)[:_MOST_THREADS]
+    except OSError:
+        return
+    for name in names:
+        native = _word(_read(tasks / name / "status"), "NSpid", -1)
+        frames = python.frames(memory, layout, native) if native is not None else None
+        if frames is not None:
+            yield name, frames
+
+
+def _bounded(codes: dict[str, PythonCode]) -> dict[str, PythonCode]:
+    """The last ones."""
+    return dict(list(codes.items())[-_MOST_CODES:])
 
 
 def mapped(maps: str) -> tuple[MappedFile, ...]:

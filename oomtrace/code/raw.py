@@ -26,8 +26,8 @@ class RawStack:
     registers: bytes = b""  # struct pt_regs
     stack: bytes = b""  # user memory from the stack pointer on
     whole: bool = False
-    # Frames of CPython, innermost first, as BPF walked them (see python/offsets.py): the address of the code object,
-    # and of the instruction in it. None: nobody walked them. Entries with code 0 stand for a return to C ("shim").
+    # Frames of CPython at the same moment, innermost first: the address of the code object, and of the instruction in
+    # it; (0, 0) where the interpreter was entered from C (python/walk.py says how). None: nobody walked them.
     interpreter: Optional[Tuple[Tuple[int, int], ...]] = None
     none: Optional[NoStack] = None
 
@@ -85,7 +85,8 @@ class Process:
     root: Optional[str] = None  # where its files lie after it has gone: the root of its container
     perf_map: str = ""  # what it had in /tmp/perf-PID.map
     python: Mapping[str, PythonCode] = field(default_factory=dict)  # code objects by address ("0x7f…")
-    python_version: Optional[Tuple[int, int]] = None
+    # What each thread of CPython ran when it was looked at, by pid: as RawStack.interpreter has it.
+    python_threads: Mapping[str, Tuple[Tuple[int, int], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from oomtrace.model import (
-    Code,
-    CodeFrame,
-    CodeSample,
-    CodeStack,
-    Ending,
-    NoStack,
-    ThreadStack,
-)
+from oomtrace.model import Code, CodeFrame, CodeSample, CodeStack, Ending, Moment, NoStack, ThreadStack
 
+from . import interpreted
 from .demangle import demangled
 from .files import Files
 from .libdw import libdw
@@ -30,6 +23,7 @@ class _Resolved:
 
     frames: tuple[CodeFrame, ...]
     ends: Optional[Ending]
+    interpreted: Optional[Moment] = None
 
 
 class Resolver:
@@ -46,8 +40,8 @@ class Resolver:
         for space in self._spaces.values():
             space.close()
 
-    def stack(self, tgid: int, raw: RawStack) -> Optional[_Resolved]:
-        """A stack in words; None if there is none."""
+    def stack(self, pid: int, tgid: int, raw: RawStack, roughly: bool = False) -> Optional[_Resolved]:
+        """A stack in words; None if there is none. ``roughly``: frames of Python may be of another moment."""
         found = registers(self._machine, raw.registers) if raw.none is None else None
         if found is None:
             return None
@@ -56,7 +50,14 @@ class Resolver:
         space = self._space(tgid)
         walked = space.walk(raw, found)
         frames = tuple(frame for step in walked.steps for frame in space.frames(step))
-        return _Resolved(frames, None if frames and is_first(frames[-1]) else walked.ends)
+        ends = None if frames and is_first(frames[-1]) else walked.ends
+        process = self._processes[tgid]
+        running, moment = raw.interpreter, Moment.SAME
+        if running is None and roughly:
+            running, moment = process.python_threads.get(str(pid)), Moment.OTHER
+        if not running or not (moment is Moment.SAME or interpreted.is_running(frames)):
+            return _Resolved(frames, ends)
+        return _Resolved(interpreted.in_place(frames, running, process.python), ends, moment)
 
     def _space(self, tgid: int) -> Space:
         if tgid not in self._spaces:
@@ -74,7 +75,7 @@ class _Tables:
     def stack(self, resolved: _Resolved) -> int:
         """The index of a stack."""
         frames = tuple(self._frames.setdefault(frame, len(self._frames)) for frame in resolved.frames)
-        return self._stacks.setdefault(CodeStack(frames, resolved.ends), len(self._stacks))
+        return self._stacks.setdefault(CodeStack(frames, resolved.ends, resolved.interpreted), len(self._stacks))
 
     @property
     def frames(self) -> tuple[CodeFrame, ...]:
@@ -124,12 +125,12 @@ def _samples(raw: RawCode, resolver: Resolver, tables: _Tables) -> tuple[CodeSam
 def _thread(one: Optional[RawSample], resolver: Resolver, tables: _Tables) -> Optional[ThreadStack]:
     if one is None:
         return None
-    index = _index(one, resolver, tables)
+    index = _index(one, resolver, tables, True)
     return ThreadStack(one.pid, one.tgid, one.comm, index, _none(one, index))
 
 
-def _index(one: RawSample, resolver: Resolver, tables: _Tables) -> Optional[int]:
-    resolved = resolver.stack(one.tgid, one.stack)
+def _index(one: RawSample, resolver: Resolver, tables: _Tables, roughly: bool = False) -> Optional[int]:
+    resolved = resolver.stack(one.pid, one.tgid, one.stack, roughly)
     return tables.stack(resolved) if resolved is not None else None
 
 

@@ -12,6 +12,7 @@ from .code import CodeFrame as CodeFrame
 from .code import CodeSample as CodeSample
 from .code import CodeStack as CodeStack
 from .code import Ending as Ending
+from .code import Moment as Moment
 from .code import NoStack as NoStack
 from .code import ThreadStack as ThreadStack
 from .event import OomEvent as OomEvent

@@ -30,6 +30,13 @@ class Ending(Word):
     NO_FILE = "no file"  # the file of a frame could not be opened, or is another one by now
 
 
+class Moment(Word):
+    """When the frames of an interpreted program were read, if a stack has such."""
+
+    SAME = "the same"  # with the machine's frames: they belong together
+    OTHER = "another"  # before or after: the thread may have gone on
+
+
 class NoStack(Word):
     """Why a thread has no stack of user space here."""
 
@@ -82,9 +89,7 @@ class CodeStack:
 
     frames: Tuple[int, ...] = ()
     ends: Optional[Ending] = None
-    # Frames of an interpreter were read this long after the machine's frames, and may be of another moment. 0: with
-    # them; None: it has none.
-    interpreter_after_ns: Optional[int] = None
+    interpreted: Optional[Moment] = None  # None: it has no frames of an interpreted program
 
 
 @dataclass(frozen=True)

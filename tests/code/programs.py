@@ -17,7 +17,7 @@ from oomtrace import code
 from oomtrace.model import Code, CodeFrame
 from tests.code.stopped import MACHINE, raw_stack
 
-SOURCES = Path(__file__).parent / "programs"
+SOURCES = Path(__file__).parent / "sources"
 _COMPILERS = {
     ".c": ("gcc", "-O2", "-fomit-frame-pointer"),
     ".cpp": ("g++", "-O2", "-fomit-frame-pointer"),
@@ -27,7 +27,7 @@ _COMPILERS = {
 
 
 def built(folder: Path, source: str, *options: str) -> Path:
-    """A program from ``programs/``. Skips the test if there is no compiler for it, or it cannot do what is asked."""
+    """A program from ``sources/``. Skips the test if there is no compiler for it, or it cannot do what is asked."""
     path, target = SOURCES / source, folder / "catalog"
     compiler, *usual = _COMPILERS[path.suffix]
     if shutil.which(compiler) is None:

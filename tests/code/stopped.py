@@ -7,7 +7,7 @@ import os
 import struct
 from contextlib import contextmanager
 from ctypes import c_long, c_size_t, c_void_p
-from typing import Iterator
+from typing import Callable, Iterator
 
 from oomtrace.code import RawStack
 from oomtrace.code.machine import registers
@@ -26,9 +26,10 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.ptrace.restype, _LIBC.ptrace.argtypes = c_long, (c_long, c_long, c_void_p, c_void_p)
 
 
-def raw_stack(tid: int, most: int = 32768) -> RawStack:
-    """The stack of a thread at this moment."""
+def raw_stack(tid: int, most: int = 32768, meanwhile: Callable[[], object] = lambda: None) -> RawStack:
+    """The stack of a thread at this moment. ``meanwhile``: called while it is stopped."""
     with _stopped(tid):
+        meanwhile()
         buffer = ctypes.create_string_buffer(512)
         piece = _Piece(ctypes.addressof(buffer), len(buffer))
         _call(_GETREGSET, tid, _NT_PRSTATUS, ctypes.addressof(piece))

@@ -14,7 +14,8 @@ def test_round_trip_through_json() -> None:
     mapping = code.MappedFile(0x1000, 0x3000, True, 0x1000, "fe:00", 12, "/opt/catalog", "ab12")
     process = code.Process(
         158, 1, 4711, (mapping,), "/proc/158/root", "7f00 10 lazy",
-        {"0x7f00": code.PythonCode("f", "a.py", 3, 9, b"\x80")}, (3, 11),
+        {"0x7f00": code.PythonCode("f", "a.py", 3, 9, b"\x80")},
+        {"158": ((1, 2), (0, 0))},
     )
     raw = code.RawCode(
         "x86_64", (code.RawSample(158, 158, "catalog", stack, 262144, Charge.ANON, "/a", 10**9),),

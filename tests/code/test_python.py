@@ -1,0 +1,111 @@
+"""Functions of Python programs, of every interpreter that is here."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from oomtrace import code
+from oomtrace.code import interpreted, libdw, python
+from oomtrace.model import Code, CodeFrame, Moment
+from tests.code.programs import SOURCES, running, stacks
+from tests.code.stopped import MACHINE, raw_stack
+
+PROGRAM = SOURCES / "catalog.py"
+NAMES = ["Catalog.fill", "load.<locals>.<lambda>", "load", "shelves", "main", "<module>"]
+LINES = {"load.<locals>.<lambda>": 15, "load": 15, "shelves": 21, "main": 27, "<module>": 31}
+
+
+def interpreters() -> dict[str, str]:
+    """CPython 3.11 to 3.14: the system's, and pyenv's."""
+    found = {}
+    for folder in ("/usr/bin", *sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin")))):
+        for minor in (11, 12, 13, 14):
+            path = os.path.join(folder, f"python3.{minor}")
+            if os.access(path, os.X_OK):
+                found[f"3.{minor} in {'/usr' if folder == '/usr/bin' else 'pyenv'}"] = path
+    return found
+
+
+def of_program(interpreter: str, count: int, walked: bool = True, most: int = 32768) -> Code:
+    """Its code. ``walked``: the interpreter's frames are read at the moment of the sample."""
+    files = code.Files()
+    with running([interpreter, str(PROGRAM)]) as child:
+        time.sleep(0.2)
+        process = code.look(child.pid, files)
+        assert process is not None
+        memory = python.Memory(child.pid)
+        layout = python.layout_of(process, files, memory.read)
+        assert layout is not None
+        taken, frames = [], []
+        for _ in range(count):
+            time.sleep(0.013)
+            raw = raw_stack(child.pid, most, lambda: frames.append(python.frames(memory, layout, child.pid)))
+            raw = replace(raw, interpreter=frames[-1] if walked else None)
+            taken.append(code.RawSample(child.pid, child.pid, "python3", raw, 65536))
+        process = code.look(child.pid, files, process) or process
+        memory.close()
+    found = code.resolve(code.RawCode(MACHINE, tuple(taken), asker=taken[0], processes=(process,)), files)
+    files.close()
+    return found
+
+
+@pytest.mark.skipif(libdw.libdw() is None, reason="there is no libdw (Debian: libdw1)")
+@pytest.mark.parametrize("interpreter", interpreters().values(), ids=interpreters().keys())
+def test_functions_and_lines(interpreter: str) -> None:
+    found = of_program(interpreter, 12)
+    right = 0
+    for stack in stacks(found):
+        own = [frame for frame in stack if not frame.library and frame.language == "python"]
+        right += [frame.name for frame in own] == NAMES
+        assert {frame.name: frame.line for frame in own if frame.name in LINES}.items() <= LINES.items()
+        assert all(frame.source == str(PROGRAM) for frame in own)
+        assert not interpreted.is_running(stack), "an interpreter's own frame is left"
+    assert right >= 0.95 * 12
+    assert {stack.interpreted for stack in found.stacks} == {Moment.SAME}
+
+
+@pytest.mark.skipif(not interpreters(), reason="there is no CPython 3.11 to 3.14")
+def test_a_copy_that_is_cut_has_all_functions_of_python() -> None:
+    found = of_program(next(iter(interpreters().values())), 2, most=256)
+    for stack in stacks(found):
+        assert [frame.name for frame in stack if frame.language == "python"] == NAMES
+
+
+@pytest.mark.skipif(not interpreters(), reason="there is no CPython 3.11 to 3.14")
+def test_what_was_read_at_another_moment_is_for_asker_and_victim_alone_and_says_so() -> None:
+    found = of_program(next(iter(interpreters().values())), 2, walked=False)
+    assert found.asker is not None and found.asker.stack is not None
+    assert found.stacks[found.asker.stack].interpreted is Moment.OTHER
+    names = [frame.name for frame in found.walk(found.asker.stack) if frame.language == "python"]
+    assert names[-3:] == NAMES[-3:]
+    assert all(frame.language is None for stack in stacks(found) for frame in stack)
+
+
+def test_a_process_that_is_no_python() -> None:
+    files = code.Files()
+    with running(["sh", "-c", "echo ready; sleep 60"]) as child:
+        process = code.look(child.pid, files)
+        assert process is not None and process.python == {} and process.python_threads == {}
+    files.close()
+
+
+def test_lines_of_this_interpreter() -> None:
+    if not hasattr(test_lines_of_this_interpreter.__code__, "co_positions"):
+        pytest.skip("3.11 was the first with such tables")
+    for function in (of_program, interpreters, code.look, code.resolve, Path.glob):
+        found = function.__code__
+        expected = [line for line, *_ in found.co_positions()]
+        table, first = found.co_linetable, found.co_firstlineno
+        assert [python.line_of(table, first, 2 * at) for at in range(len(expected))] == expected
+
+
+def test_a_function_that_nobody_has_read_has_no_name() -> None:
+    evaluates = CodeFrame("_PyEval_EvalFrameDefault", "/usr/bin/python3.11")
+    (frame,) = interpreted.in_place((evaluates,), ((0x7F00, 0x7F10), (0, 0)), {})
+    assert frame.name == "[python]+0x7f00"
