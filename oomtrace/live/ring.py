@@ -6,6 +6,7 @@ import mmap
 import os
 import select
 import time
+from _thread import allocate_lock  # what threading.Lock is: a start has no time for the rest of threading
 from contextlib import suppress
 from struct import Struct
 
@@ -16,10 +17,27 @@ from oomtrace.live.hotplug import Hotplug
 PAGE_BYTES = mmap.PAGESIZE
 # struct perf_event_mmap_page
 _DATA_HEAD, _DATA_TAIL = 1024, 1032
-_WORD = Struct("<Q")
+_WORD = Struct("@Q")  # the machine's own: read and written at once, by one instruction
 _EVENT = Struct("<IHH")  # struct perf_event_header
 _SAMPLE, _LOST = 9, 2
 HOLD_S = 0.3  # records are left in the buffers for so long at most
+
+
+_turnstile = allocate_lock()
+_turnstile.acquire()
+
+
+def _fence() -> None:
+    """What stands before it is read and written before what stands after it.
+
+    include/uapi/linux/perf_event.h asks for that at data_head (smp_rmb) and data_tail (smp_mb). x86 keeps such an order
+    by itself, arm64 does not, and Python has no fence. It has locks: to give one back is a store with release, which
+    comes after all before it; to take one is a load with acquire, which comes before all after it; and a load with
+    acquire does not overtake a store with release. (arm64 says so of its stlxr and ldaxr, and of the same in one
+    instruction, which is what these locks are made of.) It takes less than a microsecond.
+    """
+    _turnstile.release()
+    _turnstile.acquire()
 
 
 class Ring:
@@ -57,8 +75,8 @@ class Ring:
 
     def drain(self) -> list[bytes]:
         """The records since the last call."""
-        # x86 keeps the order of loads and of stores, so the head that is read vouches for the data before it.
         head = self.head
+        _fence()  # the kernel has written the data before the head: they are not to be read before it
         (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
         records: list[bytes] = []
         while tail < head:
@@ -69,6 +87,7 @@ class Ring:
             elif kind == _LOST:
                 self._lost += int.from_bytes(self._bytes(tail + 16, 8), "little")
             tail += size
+        _fence()  # the kernel may write over all before the tail: it must have been read by then
         _WORD.pack_into(self._map, _DATA_TAIL, tail)
         return records
 

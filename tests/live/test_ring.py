@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from struct import pack
-from typing import List, Optional
+from typing import Any, List, Optional
 
 import pytest
 
@@ -49,6 +49,36 @@ def test_records_around_the_end_of_the_buffer(monkeypatch: pytest.MonkeyPatch) -
         assert ring.drain() == [bytes([number]) * 84, b"twelve bytes"]
     assert ring.drain() == [] and ring.lost == 0
     ring.close()
+
+
+def test_data_are_read_between_two_fences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that may change the order: after the head, before the tail is moved."""
+    kernel = Kernel(monkeypatch, None)
+    ring = Ring(0, 1)
+    seen: List[str] = []
+    read, pack_into, word = ring._bytes, ring_module._WORD.pack_into, ring_module._WORD
+
+    class Word:
+        def unpack_from(self, memory: Any, at: int) -> Any:
+            seen.append({1024: "head", 1032: "tail"}[at])
+            return word.unpack_from(memory, at)
+
+        def pack_into(self, memory: Any, at: int, value: int) -> None:
+            seen.append("moved")
+            pack_into(memory, at, value)
+
+    monkeypatch.setattr(ring_module, "_WORD", Word())
+    monkeypatch.setattr(ring_module, "_fence", lambda: seen.append("fence"))
+    monkeypatch.setattr(ring, "_bytes", lambda *where: [seen.append("data"), read(*where)][1])
+    kernel.write(sample(b"x"))
+    assert ring.drain() == [b"x"]
+    assert seen == ["head", "fence", "tail", "data", "data", "data", "fence", "moved"]
+    ring.close()
+
+
+def test_a_fence_can_be_passed_again_and_again() -> None:
+    for _ in range(3):
+        ring_module._fence()
 
 
 def test_lost_records_are_told_of_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
