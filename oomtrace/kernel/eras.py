@@ -6,7 +6,7 @@ from typing import Optional
 
 from oomtrace.facts import Facts
 from oomtrace.history import eras, releases
-from oomtrace.kernel import meminfo, statistics
+from oomtrace.kernel import machine, meminfo, statistics
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols
 
@@ -31,7 +31,7 @@ def facts(btf: Btf, symbols: Symbols, release: str) -> Facts:
         taint_flags=_taint_flags(btf, symbols, eras.taint_flag_count(at)),
         # 6.10: each flag has a description, printed in a line of its own
         taint_names=btf.field("taint_flag", "desc") is not None,
-        statistics=tuple(statistics.rows(btf, release)),
+        statistics=tuple(statistics.rows(btf, release, machine.page_bytes())),
         meminfo=meminfo.facts(btf, symbols, release),
     )
 

@@ -14,9 +14,6 @@ from oomtrace.history.releases import Version
 from oomtrace.history.statistics import tables
 from oomtrace.kernel.btf import Btf
 
-PAGE_BYTES = 4096
-HPAGE_BYTES = 2 << 20
-
 # Enumerator of each state line (enum node_stat_item, enum memcg_stat_item) where it is not NR_<NAME>; the first that
 # the kernel has.
 _STATE = {
@@ -67,14 +64,14 @@ _EVENTS = {"numa_pages_migrated": "NUMA_PAGE_MIGRATE"}  # vmstat_text[] names it
 _BY_KHUGEPAGED = ("PGSCAN_KHUGEPAGED", "PGSTEAL_KHUGEPAGED")
 
 
-def _unit(name: str, thp_counts_pages: bool) -> int:
+def _unit(name: str, thp_counts_pages: bool, page_bytes: int) -> int:
     if name in _BYTES or name.startswith(_PLAIN):
         return 1
     if name == "kernel_stack":
         return 1024
     if name in ("anon_thp", "file_thp", "shmem_thp") and not thp_counts_pages:
-        return HPAGE_BYTES
-    return PAGE_BYTES
+        return page_bytes * (page_bytes // 8)  # PMD_SIZE: a page of entries of 8 bytes, a page each
+    return page_bytes
 
 
 def _state_item(btf: Btf, name: str) -> Optional[int]:
@@ -85,7 +82,7 @@ def _state_item(btf: Btf, name: str) -> Optional[int]:
     return next((item for item in found if item is not None), None)
 
 
-def _state_rows(btf: Btf, names: Sequence[str], at: Version) -> List[StatisticsRow]:
+def _state_rows(btf: Btf, names: Sequence[str], at: Version, page_bytes: int) -> List[StatisticsRow]:
     rows: List[StatisticsRow] = []
     for name in names:
         if name == "slab":
@@ -97,7 +94,7 @@ def _state_rows(btf: Btf, names: Sequence[str], at: Version) -> List[StatisticsR
             continue
         item = _state_item(btf, name)
         if item is not None and name != "hugetlb":  # only where cgroup2 is mounted to account it (6.13+)
-            one = CounterAt(item, _unit(name, eras.thp_counts_pages(at)))
+            one = CounterAt(item, _unit(name, eras.thp_counts_pages(at), page_bytes))
             rows.append(StatisticsRow(name, "state", (one,)))
     return rows
 
@@ -123,8 +120,8 @@ def _event_rows(btf: Btf, names: Sequence[str], at: Version) -> List[StatisticsR
     return rows
 
 
-def rows(btf: Btf, release: str) -> List[StatisticsRow]:
+def rows(btf: Btf, release: str, page_bytes: int = 4096) -> List[StatisticsRow]:
     """The printed lines in order."""
     at = releases.mainline(release)
     state, events = tables(at)
-    return _state_rows(btf, state, at) + _event_rows(btf, events, at)
+    return _state_rows(btf, state, at, page_bytes) + _event_rows(btf, events, at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 import sys
 from array import array
@@ -21,7 +22,7 @@ _CLONE = rb"(?:\.(?:constprop|isra|part)\.\d+)*"
 _LISTED_ONLY = frozenset(("__builtin__ftrace", "__builtin__kprobes"))
 _LINE = re.compile(rb"^([0-9a-f]+) (.) ([^\t\n]+)(\t[^\n]*)?$", re.MULTILINE)
 # BPF's trampolines have a page each, which counts as their size, up to 6.8 (26ef208c209a); later ones are packed.
-_TRAMPOLINE, _PAGE_BYTES = b"bpf_trampoline_", 4096
+_TRAMPOLINE, _PAGE_BYTES = b"bpf_trampoline_", mmap.PAGESIZE
 _BLOCK_BYTES = 1 << 18
 _NAME_AT = 19  # in a line such as "ffffffff81000000 T _stext"
 _BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_lookup, include/linux/filter.h)
@@ -249,5 +250,5 @@ def _ends(modules: _Table) -> Dict[bytes, int]:
     ends: Dict[bytes, int] = {}
     for address, name in modules:
         module = name.partition(b"\t")[2]
-        ends[module] = max(ends.get(module, 0), (address | 0xFFF) + 1)
+        ends[module] = max(ends.get(module, 0), (address | _PAGE_BYTES - 1) + 1)
     return ends

@@ -14,7 +14,7 @@ from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel import privileges, surroundings
 from oomtrace.kernel.probes import Target
 from oomtrace.live import bpf
-from oomtrace.live.ring import Rings
+from oomtrace.live.ring import PAGE_BYTES, Rings
 from oomtrace.programs.image import Image
 from oomtrace.programs.source import PARTS
 
@@ -23,6 +23,8 @@ BUFFER_BYTES = 8 << 20
 # On machines with many CPUs the buffers together stay within this.
 BUFFERS_BYTES = 64 << 20
 
+LEAST_BYTES = 256 << 10
+
 _NICE = -10
 
 _CLOSERS = 4  # more gain nothing: part of it is done under a lock of the kernel's (event_mutex)
@@ -30,10 +32,10 @@ _CLOSERS = 4  # more gain nothing: part of it is done under a lock of the kernel
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
-def buffer_pages(cpus: int, wanted_bytes: Optional[int] = None) -> int:
-    """Pages of 4 KiB for each CPU's perf buffer, a power of two: as many as fit into what is wanted, at least 64."""
+def buffer_pages(cpus: int, wanted_bytes: Optional[int] = None, page_bytes: int = PAGE_BYTES) -> int:
+    """Pages for each CPU's perf buffer, a power of two: as many as fit into what is wanted, at least 256 KiB."""
     share = min(BUFFER_BYTES, BUFFERS_BYTES // max(cpus, 1)) if wanted_bytes is None else wanted_bytes
-    return max(64, 1 << max(share // 4096, 1).bit_length() - 1)
+    return 1 << (max(share, LEAST_BYTES) // page_bytes).bit_length() - 1
 
 
 class Tracer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
+import pytest
+
 from oomtrace.facts import CounterAt, FreeArea
 from oomtrace.history.statistics import names
 from oomtrace.kernel import eras, meminfo, statistics
@@ -86,6 +88,13 @@ def test_units() -> None:
     assert _items("6.1.0", "kernel_stack") == [CounterAt(NODE.index("NR_KERNEL_STACK_KB"), 1024)]
     assert _items("6.1.0", "percpu") == [CounterAt(len(NODE) + 1, 1)]
     assert _items("5.11.0", "anon_thp")[0].unit == 2 << 20 and _items("5.12.0", "anon_thp")[0].unit == 4096
+
+
+@pytest.mark.parametrize("page, huge", [(4 << 10, 2 << 20), (16 << 10, 32 << 20), (64 << 10, 512 << 20)])
+def test_units_are_of_the_kernels_pages(page: int, huge: int) -> None:
+    types: Any = Types(())
+    units = {row.name: row.items[0].unit for row in statistics.rows(types, "5.11.0", page)}
+    assert (units["anon"], units["anon_thp"], units["kernel_stack"]) == (page, huge, 1024)
 
 
 def test_sums() -> None:

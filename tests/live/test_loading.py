@@ -182,6 +182,14 @@ def test_buffers_stay_within_their_budget(cpus: int, kilobytes: int) -> None:
     assert tracer.buffer_pages(cpus) * 4 == kilobytes
 
 
+@pytest.mark.parametrize("kilobytes", [4, 16, 64])
+def test_buffers_have_as_many_bytes_with_pages_of_any_size(kilobytes: int) -> None:
+    def bytes_of(wanted: int) -> int:
+        return tracer.buffer_pages(1, wanted, kilobytes << 10) * kilobytes << 10
+
+    assert bytes_of(8 << 20) == 8 << 20 and bytes_of(5 << 20) == 4 << 20 and bytes_of(1) == 256 << 10
+
+
 def test_a_function_is_entered_directly_where_that_is_possible(kernel: Kernel) -> None:
     probe = next(probe for probe in PROBES if probe.direct)
     names = [*PARTS, probe.program, str(probe.direct)]
