@@ -123,7 +123,7 @@ def test_killed_stage_leaves_nothing(tmp_path: Path) -> None:
     assert not alive([int(pids.read_text())])
 
 
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="machine code for x86-64")
+@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"), reason="machine code for these")
 def test_sleepers_program(tmp_path: Path) -> None:
     """Forks as many as asked, says so, and all of them sleep."""
     read, write = os.pipe()

@@ -11,7 +11,7 @@ import struct
 import time
 
 from . import FOR_EVER, NO_TIME, Bytes, Seconds, Self, workload
-from .bare import address, become
+from .bare import address, become, of_this_machine
 from .files import private_tmpfs
 
 _F_SETPIPE_SZ = 1031
@@ -40,45 +40,60 @@ def pipes(me: Self, count: int, fill: bool = True) -> None:
 # 2: mov -12(%rsp), %edi; mov $0x400000, %esi; mov $4096, %edx; mov $1, %eax; syscall (write)
 #    test %eax, %eax; jns 2b; cmp $-11, %eax; je 1b (EAGAIN: this one is full)
 # 9: neg %eax; mov %eax, %edi; mov $231, %eax; syscall (exit_group)
-_PIPES = bytes.fromhex(
+_PIPES_X86_64 = bytes.fromhex(
     "b897000000bf010000000f05"
     "b825010000488d7c24f0be000800000f0585c0781e"
     "8b7c24f4be00004000ba00100000b8010000000f0585c079e783f8f574cd"
     "f7d889c7b8e70000000f05"
 )
+#    mov x0, #1; mov x8, #230; svc #0 (mlockall)
+# 1: sub x0, sp, #16; mov x1, #2048; mov x8, #59; svc #0 (pipe2); tbnz x0, #63, 9f
+# 2: ldur w0, [sp, #-12]; mov x1, #0x400000; mov x2, #4096; mov x8, #64; svc #0 (write)
+#    tbz x0, #63, 2b; cmn x0, #11; b.eq 1b
+# 9: neg x0, x0; mov x8, #94; svc #0 (exit_group)
+_PIPES_AARCH64 = bytes.fromhex(
+    "200080d2c81c80d2010000d4" "e04300d1010081d2680780d2010000d42001f8b7"
+    "e0435fb80108a0d2020082d2080880d2010000d4" "60ffffb61f2c00b180feff54" "e00300cbc80b80d2010000d4"
+)
 
 
 @workload
 def bare_pipes(me: Self, count: int) -> None:
-    """Become a program that fills pipes and exits with the number of the error that ends it. x86-64 alone.
+    """Become a program that fills pipes and exits with the number of the error that ends it.
 
     It has no page faults: in a full memcg where nobody can be killed each would be tried again for ever, with a report
     each time.
     """
     _allow_descriptors(2 * count)
-    become(me, _PIPES)
+    become(me, of_this_machine({"x86_64": _PIPES_X86_64, "aarch64": _PIPES_AARCH64}))
 
 
 #    mov $151, %eax; mov $1, %edi; syscall (mlockall, MCL_CURRENT)
 # 1: mov $321, %eax; xor %edi, %edi; mov $ATTRIBUTES, %esi; mov $72, %edx; syscall (bpf, BPF_MAP_CREATE)
 #    test %eax, %eax; jns 1b; neg %eax; mov %eax, %edi; mov $231, %eax; syscall (exit_group)
-_MAPS = b"\xb8\x97\0\0\0\xbf\x01\0\0\0\x0f\x05\xb8\x41\x01\0\0\x31\xff\xbe%s\xba\x48\0\0\0\x0f\x05" \
-        b"\x85\xc0\x79\xe9\xf7\xd8\x89\xc7\xb8\xe7\0\0\0\x0f\x05"
+_MAPS_X86_64 = b"\xb8\x97\0\0\0\xbf\x01\0\0\0\x0f\x05\xb8\x41\x01\0\0\x31\xff\xbe%s\xba\x48\0\0\0\x0f\x05" \
+               b"\x85\xc0\x79\xe9\xf7\xd8\x89\xc7\xb8\xe7\0\0\0\x0f\x05"
+#    mov x0, #1; mov x8, #230; svc #0 (mlockall)
+# 1: mov x0, #0; adr x1, ATTRIBUTES; mov x2, #72; mov x8, #280; svc #0 (bpf)
+#    tbz x0, #63, 1b; neg x0, x0; mov x8, #94; svc #0 (exit_group)
+_MAPS_AARCH64 = bytes.fromhex(
+    "200080d2c81c80d2010000d4" "000080d201010010020980d2082380d2010000d4" "60ffffb6e00300cbc80b80d2010000d4"
+)
 _BPF_MAP_TYPE_ARRAY = 2
 
 
 @workload
 def bpf_maps(me: Self, size: Bytes, count: int) -> None:
     """Become a program that makes BPF maps of about ``size`` and exits with the number of the error that ends it:
-    EMFILE (24) after ``count`` of them. x86-64 alone.
+    EMFILE (24) after ``count`` of them.
 
     The memory of a map is asked for so that nobody is killed for it (kernel/bpf/syscall.c, bpf_map_area_alloc); for a
     page fault of the program somebody would be.
     """
     _allow_descriptors(count)
     attributes = struct.pack("<5I", _BPF_MAP_TYPE_ARRAY, 4, size - 512, 1, 0).ljust(72, b"\0")
-    code = _MAPS % struct.pack("<I", address(len(_MAPS) + 2))
-    become(me, code + attributes)
+    x86_64 = _MAPS_X86_64 % struct.pack("<I", address(len(_MAPS_X86_64) + 2))
+    become(me, of_this_machine({"x86_64": x86_64, "aarch64": _MAPS_AARCH64}) + attributes)
 
 
 @workload
