@@ -35,6 +35,8 @@ FORMATS: dict[str, Format] = {
     "jsonl": Format("structured", "JsonlWriter", "the same, a line of JSON for each OOM"),
     "yaml": Format("structured", "YamlWriter", "the same as YAML"),
     "html": Format("html", "HtmlWriter", "a page to look at, one file for all OOMs, written at the end"),
+    "folded": Format("folded", "FoldedWriter", "whose code charged memory, a stack a line, for flame graphs"),
+    "pprof": Format("pprof", "PprofWriter", "the same for pprof, one gzipped profile, written at the end"),
 }
 
 

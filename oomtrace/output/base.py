@@ -87,6 +87,11 @@ class Writer:
         else:
             self._stream.write(text)
 
+    def put_bytes(self, data: bytes) -> None:
+        """Bytes to the stream, as they are."""
+        raw = getattr(self._stream, "buffer", None)
+        (self._stream if raw is None else raw).write(data)
+
 
 def with_names(event: OomEvent) -> OomEvent:
     """With the gfp flags' names, which a live event and the kernels up to 4.5 have not."""
