@@ -6,13 +6,14 @@ from typing import List
 
 from ..callsite import Site
 from ..causes.charging import Charging
+from ..causes.code_of_threads import AskedIn
 from ..causes.earlier import Earlier
 from ..causes.full import Full
 from ..units import exact, human, plural
 from .template import Facts, fill, word
 from .template import who as named
 
-TITLES = {"full": "full", "charging": "asked by", "earlier": "earlier"}
+TITLES = {"full": "full", "charging": "asked by", "earlier": "earlier", "asked_in": "asked in"}
 
 LIMITS = {"memory": "memory limit", "memsw": "memory+swap limit", "kmem": "kernel memory limit"}
 
@@ -106,6 +107,11 @@ def _flags(facts: Facts) -> str:
 
 
 PHRASES = {
+    AskedIn.WAS_IN: "{thread} asked in {code}.",
+    AskedIn.KERNEL_THREAD: "{thread} is a thread of the kernel: no program's code asked.",
+    AskedIn.CUT: "The outermost frames are not known: the copy of the stack ended.",
+    AskedIn.SHORT: "Further frames are not known: elfutils' libdw is missing here (Debian: libdw1).",
+    AskedIn.OTHER_MOMENT: "Its functions of Python were read at another moment. It may have gone on.",
     Full.NOT_SHOWN: "What was full is not in the source: there are neither a cgroup's lines nor Mem-Info.",
     Full.SYSRQ: "Somebody asked the kernel for a kill with SysRq-f. Nothing needs to have been full.",
     Full.AT_LIMIT: _at_limit,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .. import names
+from ..causes.code_of_threads import WasIn
 from ..causes.failed import Failed
 from ..causes.killed import Killed
 from .template import Facts, fill, who
 
-TITLES = {"killed": "killed", "failed": "failed"}
+TITLES = {"killed": "killed", "failed": "failed", "was_in": "was in"}
 
 
 def _victim(facts: Facts) -> str:
@@ -51,6 +52,12 @@ def _group(facts: Facts) -> str:
 
 
 PHRASES = {
+    WasIn.WAS_IN: "As it took the signal, {thread} was in {code}.",
+    WasIn.CHARGED_LAST: "Of its threads, {thread} had charged last; it was in {code}.",
+    WasIn.EXITING: "Where {thread} was in its code is not known: its memory had gone already.",
+    WasIn.CUT: "The outermost frames are not known: the copy of the stack ended.",
+    WasIn.SHORT: "Further frames are not known: elfutils' libdw is missing here (Debian: libdw1).",
+    WasIn.OTHER_MOMENT: "Its functions of Python were read at another moment. It may have gone on.",
     Killed.VICTIM: _victim,
     Killed.PARENT: "It was started by {parent}.",
     Killed.MEMCG_NOT_SHOWN: "Its cgroup is not in the report.",

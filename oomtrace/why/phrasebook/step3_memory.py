@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Optional, Tuple
 
 from ..account import Kind
+from ..causes.code import ByCode
 from ..causes.filled import Filled, KernelPart
 from ..causes.reclaim import Reclaim
 from ..causes.swap import Swap
@@ -13,7 +14,7 @@ from ..finding import Size
 from ..units import exact, human, plural, seconds
 from .template import Facts, capitalised, word
 
-TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap", "thrashing": "before"}
+TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap", "thrashing": "before", "code": "by code"}
 
 WORDS = {
     Kind.ANON: "anonymous",
@@ -111,6 +112,13 @@ def _effort(facts: Facts) -> str:
 
 
 PHRASES = {
+    ByCode.CHARGED_BY: "{percent:percent} of what {process} charged[ in the last {window_ns:age}] came by {code}.",
+    ByCode.NO_STACKS: "Stacks of who charged could not be read.",
+    ByCode.CHARGED_AND_RESIDENT: "In all {process} charged {charged_kb:size}, and held {resident_kb:size} at the OOM.",
+    ByCode.CHARGED_IS_NOT_KEPT: "Charged is not kept: memory that was given back is in these shares, too. They are "
+                                "estimates from samples.",
+    ByCode.LOST: "{samples_lost:plural sample_was samples_were} lost.",
+    ByCode.SHORT: "Stacks may be short: elfutils' libdw is missing here (Debian: libdw1).",
     Filled.NO_STATISTICS: "What filled it is not in the source: there are no memory statistics.",
     Filled.NO_MEMINFO: "What filled it is not in the source: there is no Mem-Info.",
     Filled.NOTHING: "All its counters are 0.",
