@@ -19,6 +19,7 @@ _INDENT = 15  # "5 without adj   "
 _TABLE_INDENT = 6
 _AMOUNTS = 4
 _LEVELS = 6
+_KILLED = 5  # of a group that are shown below those
 _RANKS = 3
 _BESIDE_BARS = 68  # columns of a row that leave room for its bar
 
@@ -171,7 +172,8 @@ def _amounts(found: Explanation, style: Style) -> List[str]:
 def _ranking(found: Explanation, style: Style) -> List[str]:
     """The best candidates and the chosen one."""
     able = [(place, row) for place, row in enumerate(found.ranking, 1) if row.exempt is None or row.chosen]
-    shown = able[:_RANKS] + [pair for pair in able[_RANKS:] if pair[1].chosen or pair[1].killed]
+    marked = [pair for pair in able[_RANKS:] if pair[1].chosen or pair[1].killed]
+    shown, more = able[:_RANKS] + marked[:_KILLED], len(marked[_KILLED:])
     if len(shown) < 2:
         return []
     lines = ["   #      pid        rss       swap     tables   adj     points  name"]
@@ -181,6 +183,8 @@ def _ranking(found: Explanation, style: Style) -> List[str]:
         line = f"{place:>4} {row.pid:>8} {' '.join(cells)} {row.oom_score_adj:>5} {points:>10}  {escaped(row.comm)}"
         mark = " <- killed" if row.killed else " <- chosen" if row.chosen else ""
         lines.append(style("chosen", line + mark) if mark else line)
+    if more:
+        lines.append(f"     and {more} more that were killed")
     return lines
 
 

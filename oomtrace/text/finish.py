@@ -8,7 +8,8 @@ from typing import AbstractSet, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from oomtrace.formats import KINDS, RANK, ROWS, Dialect, Kind, arch_of, choose
 from oomtrace.history import constraints
-from oomtrace.model import Frame, Line, Memcg, MemInfo, OomEvent, Origin, Part, Report, Summary
+from oomtrace.history.limits import PAGE_SIZES_KB
+from oomtrace.model import Frame, Line, Memcg, MemInfo, OomEvent, Origin, Part, Report, Summary, Task
 
 from .draft import Draft, build
 from .items import Items
@@ -108,6 +109,8 @@ def _completed(path: Optional[str], memcg: Memcg, report: Report) -> Optional[st
     if path is None or path == "/":
         return path
     for whole in [stats.path for stats in memcg.stats] + [report.victim_memcg]:
+        if whole is not None and " " not in whole and path.replace(" ", "") == whole:
+            return whole  # broken where there was no blank, and joined with one
         if whole is not None and whole.startswith(path) and whole[len(path):len(path) + 1] not in ("", "/"):
             return whole if "/" not in whole[len(path):] else None
     return path
@@ -117,8 +120,8 @@ _PAGES = re.compile(r"[+_.-](4|16|64)k(?:$|[.+_-])")
 
 
 def _page_kb(report: Report) -> int:
-    """The size of a page: by the smallest block of free memory, by what the victim has in pages and in kB, or by the
-    kernel's name; 4 kB where nothing tells."""
+    """The size of a page: by the smallest block of free memory, by what the victim or Mem-Info has in pages and in kB,
+    by the kernel's name, or by page tables; 4 kB where nothing tells."""
     blocks = [zone.buddy[0][1] for zone in (report.meminfo.zones if report.meminfo else ()) if zone.buddy]
     if blocks:
         return blocks[0]
@@ -126,10 +129,31 @@ def _page_kb(report: Report) -> int:
     for task in report.tasks or ():
         if task.pid in sizes and task.total_vm_pages and (sizes[task.pid] or 0) % task.total_vm_pages == 0:
             found = (sizes[task.pid] or 0) // task.total_vm_pages
-            if found in (4, 8, 16, 64):
+            if found in PAGE_SIZES_KB:
                 return found
     named = _PAGES.search(report.machine.release or "")
-    return int(named.group(1)) if named is not None else report.machine.page_kb
+    if named is not None:
+        return int(named.group(1))
+    counted = _page_kb_of_counters(report.meminfo) if report.meminfo is not None else None
+    return counted or _page_kb_of_tables(report.tasks or ()) or report.machine.page_kb
+
+
+def _page_kb_of_counters(meminfo: MemInfo) -> Optional[int]:
+    """By the largest counter that the machine has in pages and its nodes have in kB: both are read a moment apart."""
+    both = [(meminfo.counters[f"{name}_pages"], sum(node.counters.get(f"{name}_kb", 0) for node in meminfo.nodes))
+            for name in ("active_anon", "inactive_anon", "active_file", "inactive_file")
+            if meminfo.counters.get(f"{name}_pages")]
+    pages, kb = max(both, default=(0, 0))
+    return next((size for size in PAGE_SIZES_KB if abs(size * pages - kb) * 50 < kb), None)
+
+
+def _page_kb_of_tables(tasks: Tuple[Task, ...]) -> Optional[int]:
+    """Larger than 4 kB if the page tables of all tasks are made of larger pages, and that is no chance."""
+    sizes = [task.pgtables_bytes for task in tasks if task.pgtables_bytes]
+    for size, least in ((64, 4), (16, 8)):
+        if len(sizes) >= least and not any(bytes % (size * 1024) for bytes in sizes):
+            return size
+    return None
 
 
 # The kinds of line that show that a part is there, in printed order.

@@ -109,6 +109,17 @@ def page_kb(event: OomEvent) -> int:
     return _of_victim(event) or event.report.machine.page_kb
 
 
+# Kernels of these are built with pages of several sizes, none of which goes without saying.
+_OF_ANY_SIZE = frozenset(("powerpc", "loongarch", "ia64", "sparc"))
+
+
+def page_is_known(event: OomEvent) -> bool:
+    """Does the source tell the size of a page, or can it be only the usual one?"""
+    return page_kb(event) != 4 or event.report.machine.arch not in _OF_ANY_SIZE or bool(
+        event.report.meminfo is not None and any(zone.buddy for zone in event.report.meminfo.zones)
+        or _of_victim(event) is not None)
+
+
 def _of_victim(event: OomEvent) -> Optional[int]:
     for kill in event.report.kills:
         row = row_of(event, kill.pid)

@@ -44,6 +44,7 @@ class Several(Reason):
     """What is said of several OOMs."""
 
     OOMS = "ooms"
+    OOMS_SOMEWHERE = "ooms_somewhere"  # where some of them were is not known
     PLACE = "place"
     SUPPRESSED = "suppressed"
 
@@ -79,13 +80,17 @@ def outline(event: OomEvent) -> OomEvent:
                    origin=replace(event.origin, lines=timed))
 
 
+# What stands for a place that the source does not tell. OOMs of which that is said may be of several.
+NOT_NAMED = ("memory cgroups not named", "places not named")
+
+
 def place(event: OomEvent) -> str:
     """Where an OOM belongs: container ids and pod uids change with each restart, so they do not count."""
     scope = look.scope(event)
     path = look.full_path(event)
     if scope == "memcg":
-        return _without_ids(path) if path is not None else "a memory cgroup not named"
-    return {"global": "the machine", "sysrq": "SysRq-f"}.get(scope or "", scope or "unknown")
+        return _without_ids(path) if path is not None else NOT_NAMED[0]
+    return {"global": "the machine", "sysrq": "SysRq-f"}.get(scope or "", scope or NOT_NAMED[1])
 
 
 def _place_within(event: OomEvent, before: Sequence[OomEvent]) -> str:
@@ -131,7 +136,10 @@ def _group(name: str, events: List[OomEvent]) -> Group:
 
 
 def _statements(found: Pattern) -> Iterator[Statement]:
-    yield Statement(Several.OOMS, facts(events=found.events, places=len(found.groups), kills=found.kills))
+    nowhere = sum(group.events for group in found.groups if group.place in NOT_NAMED)
+    places = sum(group.place not in NOT_NAMED for group in found.groups)
+    yield Statement(Several.OOMS_SOMEWHERE if nowhere and found.events > 1 else Several.OOMS,
+                    facts(events=found.events, places=places, kills=found.kills, nowhere=nowhere or None))
     for group in found.groups:
         if group.events > 1:
             yield Statement(Several.PLACE, _of_group(group))

@@ -12,12 +12,14 @@ from ..causes.earlier import Earlier
 from ..causes.full import declared_by_bpf
 from ..finding import Reason, Statement, facts
 from ..registry import Cases, advice
+from ..shortage import Shortage, short
 
 
 class Limits(Reason):
     RAISE_FOR_ONE = "raise_for_one"
     RAISE_FOR_ALL = "raise_for_all"
     CONFINE = "confine"
+    TOO_MUCH_AT_ONCE = "too_much_at_once"
     FULL_MEMCG_ELSEWHERE = "full_memcg_elsewhere"
 
 
@@ -62,11 +64,17 @@ def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
 
 @advice("tasks", 80)
 def confine(event: OomEvent, cases: Cases) -> Optional[Statement]:
-    """A machine-wide OOM with one large process."""
-    top, found = largest(event), account(event)
-    if look.scope(event) == "memcg" or top is None or found is None or not found.total_kb:
+    """A machine-wide OOM with one large process, or with many."""
+    top, found, shortage = largest(event), account(event), short(event)
+    if look.scope(event) in ("memcg", "sysrq") or top is None or found is None or not found.total_kb:
         return None
-    if look.rss_kb(event, top) * 2 < found.total_kb:
+    if shortage is not None and shortage.kind != Shortage.ALL_LOW:
         return None
+    if look.rss_kb(event, top) * 4 < found.total_kb:
+        anon = found.part(Kind.ANON, Kind.ANON_OR_SHMEM)
+        if anon * 2 < found.total_kb or "together" in cases:
+            return None
+        return Statement(Limits.TOO_MUCH_AT_ONCE, facts(tasks=len(event.report.tasks or ()), anon_kb=anon,
+                                                        total_kb=found.total_kb))
     return Statement(Limits.CONFINE, facts(task=look.who(top), held_kb=look.rss_kb(event, top),
                                            total_kb=found.total_kb))

@@ -154,4 +154,5 @@ def nobody(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """Nothing that could be killed."""
     if _has(cases, "killed", Killed.PASSED_OVER):
         return None  # there are such, and the kernel passed them over
-    return Statement(Remedies.NOBODY) if _has(cases, "killed", Killed.NOBODY_KILLABLE) else None
+    exempt = event.report.tasks and _has(cases, "killed", Killed.NOBODY_KILLABLE)
+    return Statement(Remedies.NOBODY) if exempt else None

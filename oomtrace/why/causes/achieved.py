@@ -17,6 +17,7 @@ class Achieved(Reason):
     KILLED = "killed"
     RELEASED = "released"
     REAPED = "reaped"
+    HARDLY_REAPED = "hardly_reaped"  # locked memory, for one, stays
     NOT_REAPED = "not_reaped"
     NOT_SHOWN = "not_shown"
     NEXT = "next"  # the next OOM in the same place
@@ -76,7 +77,10 @@ def _reaped(event: OomEvent, reap: Reap, case: Case) -> None:
     after = None
     if kill is not None and kill.time_ns is not None and reap.time_ns is not None and reap.time_ns >= kill.time_ns:
         after = reap.time_ns - kill.time_ns
-    case.says(Achieved.REAPED, process=look.who(reap), left_kb=reap.anon_rss_kb, after_kill_ns=after)
+    left, held = reap.anon_rss_kb or 0, kill.anon_rss_kb if kill is not None else None
+    hardly = held and left * 10 >= held * 9
+    case.says(Achieved.HARDLY_REAPED if hardly else Achieved.REAPED, process=look.who(reap), left_kb=reap.anon_rss_kb,
+              after_kill_ns=after)
 
 
 def _again(event: OomEvent, case: Case) -> None:

@@ -13,10 +13,12 @@ from ..callsite import CallSite, Site, call_site
 from ..case import Case
 from ..finding import LIKELY, UNKNOWN, Reason
 from ..registry import cause
+from .full import declared_by_bpf
 
 
 class Charging(Reason):
     NOT_SHOWN = "not_shown"
+    DECLARED = "declared"  # by a BPF program that it ran: it wanted no memory
     ASKED = "asked"
     FLAGS = "flags"
     NO_TRACE = "no_trace"
@@ -35,11 +37,15 @@ def charging(event: OomEvent, case: Case) -> None:
     if trigger.comm is None and trigger.pid is None and event.report.stack is None:
         case.says(Charging.NOT_SHOWN, UNKNOWN)
         return
+    if declared_by_bpf(event):
+        case.says(Charging.DECLARED, trigger=look.trigger(event))
+        case.knows(trigger__comm=trigger.comm, trigger__pid=trigger.pid, trigger__memcg=trigger.memcg)
+        return
     site, order = call_site(event), look.order(event)
     case.says(
         Charging.ASKED, trigger=look.trigger(event), site=site.site if site is not None else None,
         system_call=site.system_call if site is not None else None, order=order,
-        asked_kb=look.page_kb(event) << order if order is not None else None,
+        asked_kb=look.page_kb(event) << order if order is not None and look.page_is_known(event) else None,
     )
     if trigger.order != -1 and (trigger.gfp_flags or trigger.gfp_mask is not None):
         case.says(Charging.FLAGS, gfp_flags=trigger.gfp_flags or None, gfp_mask=trigger.gfp_mask)

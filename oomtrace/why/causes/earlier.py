@@ -12,6 +12,8 @@ from ..case import Case
 from ..finding import LIKELY, Reason
 from ..pattern import place, time_ns
 from ..registry import cause
+from ..shortage import Shortage, short
+from ..zones import usable, verdicts
 
 _SOON_NS = 5 * 10**9
 _LIMIT = 10  # reports in those 5 s: DEFAULT_RATELIMIT_BURST of oom_kill_process()
@@ -38,7 +40,7 @@ def earlier(event: OomEvent, case: Case) -> None:
         return
     found = account(event)
     free = found.part(Kind.FREE) if found is not None else 0
-    if found is None or not found.total_kb or free * 4 < found.total_kb:
+    if found is None or not found.total_kb or free * 4 < found.total_kb or _of_no_use(event):
         return
     victims = {kill.pid for kill in event.report.kills}
     reaped = [reap for reap in event.report.reaps if reap.reaped and reap.pid not in victims]
@@ -50,6 +52,15 @@ def earlier(event: OomEvent, case: Case) -> None:
     else:
         return
     case.means(Earlier.MEMORY_HAD_COME_BACK, LIKELY, free_kb=free, total_kb=found.total_kb)
+
+
+def _of_no_use(event: OomEvent) -> bool:
+    """Was what was free not for this allocation: in other zones, on other nodes, or in pieces? It need not have come
+    back."""
+    shortage = short(event)
+    if shortage is not None:
+        return shortage.kind != Shortage.ALL_LOW
+    return bool(verdicts(event)) and not usable(event)
 
 
 def rate_limited(event: OomEvent, before: Tuple[OomEvent, ...]) -> bool:
@@ -83,15 +94,37 @@ def _asker(event: OomEvent, case: Case) -> Optional[Tuple[Kill, Optional[int]]]:
     trigger = event.report.trigger
     for one in reversed(case.before):
         for kill in one.report.kills:
-            if kill.pid in (trigger.pid, trigger.tgid) and kill.comm == trigger.comm:
+            asks = kill.pid in (trigger.pid, trigger.tgid) and kill.comm == trigger.comm
+            if asks and _same_process(event, one, kill):
                 since = _since(event, one, kill)
                 return (kill, since) if since is None or since <= 12 * _SOON_NS else None
     return None
 
 
+def _same_process(event: OomEvent, one: OomEvent, kill: Kill) -> bool:
+    """Can it be the process that was killed then? Not after another boot, nor with memory that the oom_reaper took."""
+    if not _same_boot(event, one):
+        return False
+    reaped = any(reap.pid == kill.pid and reap.reaped and reap.anon_rss_kb == 0 for reap in one.report.reaps)
+    holds = any(again.pid == kill.pid and again.anon_rss_kb for again in event.report.kills)
+    return not (reaped and holds)
+
+
+def _same_boot(event: OomEvent, one: OomEvent) -> bool:
+    """Nothing shows that the machine was started anew between the two, or that they are of two machines."""
+    for name in ("release", "version", "hardware"):
+        values = {getattr(each.report.machine, name) for each in (event, one)} - {None}
+        if len(values) > 1:
+            return False
+    before, after = (each.report.memcg.memory.failcnt if each.report.memcg and each.report.memcg.memory else None
+                     for each in (one, event))
+    same_place = look.full_path(event) is not None and look.full_path(event) == look.full_path(one)
+    return not (same_place and before is not None and after is not None and after < before)
+
+
 def _just_before(event: OomEvent, case: Case) -> Optional[Tuple[Kill, int]]:
     for one in reversed(case.before):
-        if one.report.kills:
+        if one.report.kills and _same_boot(event, one):
             since = _since(event, one, one.report.kills[0])
             return (one.report.kills[0], since) if since is not None and since <= _SOON_NS else None
     return None

@@ -9,7 +9,9 @@ from ..account import account
 from ..case import Case
 from ..finding import Reason
 from ..registry import cause
+from ..shortage import short
 from ..units import percent
+from ..zones import usable, verdicts
 
 _LITTLE = 20  # a 20th (5 %) of what was full
 
@@ -30,11 +32,16 @@ def frees(event: OomEvent, case: Case) -> None:
     if shared * 4 >= held:
         case.says(Frees.LESS_WHAT_IS_SHARED, held_kb=held, shared_kb=shared, frees_kb=held - shared)
     found = account(event)
-    whole = found.total_kb if found is not None else None
+    whole, shortage = found.total_kb if found is not None else None, short(event)
+    if shortage is not None and shortage.elsewhere:
+        whole = shortage.managed_kb  # of the zones that were short
+    elif verdicts(event) and not usable(event):
+        return  # nothing that anybody holds would do
     tables = sum(kill.pgtables_kb or 0 for kill in kills)
     swapped = _swapped_kb(event)
     if whole and (held - shared + tables) * _LITTLE < whole and swapped * _LITTLE < whole:
-        case.says(Frees.LITTLE, frees_kb=held - shared, frees_percent=percent(held - shared, whole))
+        case.says(Frees.LITTLE, frees_kb=held - shared, frees_percent=percent(held - shared, whole),
+                  frees_of_kb=whole)
 
 
 def _swapped_kb(event: OomEvent) -> int:

@@ -81,6 +81,9 @@ def _unclear(event: OomEvent, used: Optional[int], case: Case) -> None:
     """Whether the machine has swap stands in no memcg report; totalpages tell where they are known."""
     if used is not None:
         case.says(Swap.USED, swap_kb=used)
+    if any(task.swapents_pages for task in event.report.tasks or ()):
+        case.means(Swap.NO_MORE_WENT, UNKNOWN)  # whatever the cgroup's counter says, there is some
+        return
     confidence = no_swap_counted(event)
     if confidence is not None and not used:
         case.means(Swap.NOT_COUNTED, confidence)

@@ -66,7 +66,7 @@ _FLAGS = {
     "GFP_DMA32": "from the lowest 4 GiB",
     "__GFP_ZERO": "zeroed",
     "__GFP_ACCOUNT": "charged to the cgroup",
-    "__GFP_COMP": "compound",
+    "__GFP_COMP": "as one unit (compound)",
     "__GFP_NOFAIL": "must not fail",
     "__GFP_NORETRY": "may fail early",
     "__GFP_RETRY_MAYFAIL": "may fail after some tries",
@@ -87,10 +87,15 @@ def _asked(facts: Facts) -> str:
         return f"{said} ran SysRq-f."
     if site is Site.LIMIT_LOWERED:
         return f"{said} wrote to memory.max, which lowered the limit."
-    what = "memory" if order is None else human(facts["asked_kb"])
-    if order:
-        what += f" at once ({plural(1 << order, 'page')}, order {order})"
+    if order is None:
+        what = "memory"
+    elif facts.get("asked_kb") is None:
+        what = "a page" if not order else f"{1 << order} contiguous pages (order {order})"
+    else:
+        what = human(facts["asked_kb"]) + (f" at once ({plural(1 << order, 'page')}, order {order})" if order else "")
     where = "" if site is None else f" in system call {call}" if site is Site.SYSTEM_CALL else f" for {word(site)}"
+    if site is Site.KERNEL_THREAD:
+        where = ", as a kernel thread"
     if site is not None and site is not Site.SYSTEM_CALL and call is not None:
         where += f" in system call {call}"
     return f"{said} asked for {what}{where}."
@@ -155,6 +160,7 @@ PHRASES = {
     Earlier.SAME_SIZE_AS_BEFORE: "A process of the same name and size had just been killed in {memcg.path:place}: this "
                                  "is probably the same place.",
     Charging.NOT_SHOWN: "Who asked for the memory is not in the report: it has no \"invoked oom-killer\" line.",
+    Charging.DECLARED: "{trigger} ran the BPF program. It had asked for no memory.",
     Charging.ASKED: _asked,
     Charging.FLAGS: _flags,
     Charging.NO_TRACE: "What it was doing is unknown: the report has no call trace.",

@@ -7,7 +7,7 @@ from ..causes.zones import Zones
 from ..headline import Headline
 from ..units import exact, human
 from .step3_memory import in_words
-from .template import Facts, plain, word
+from .template import Facts, fill, plain, word
 
 TITLES = {"zones": "zones"}
 
@@ -47,6 +47,12 @@ def _node(facts: Facts) -> str:
             f"on node {facts['nodes_elsewhere']}")
 
 
+def _above(facts: Facts) -> str:
+    zones = facts["zones_above"]
+    said = "Zone {zones_above} was above its" if len(zones) == 1 else "Zones {zones_above:and} were above their"
+    return fill(said + " min watermark when this was printed, which is after the decision.", facts)
+
+
 PHRASES = {
     Zones.LARGEST: _largest,
     Zones.ALL_LOW: "Every zone that it could use was below its min watermark or reserve.",
@@ -64,10 +70,9 @@ PHRASES = {
                    "a while after it has mixed movable and unmovable pages.",
     Zones.MIN_LARGE: "The min watermarks, {min_all_kb:size}, are a large part of the {zones_managed_kb:size} there: so "
                      "much is always kept free.",
-    Zones.ABOVE_WHEN_PRINTED: "Zone {zones_above} was above its min watermark when this was printed, which is after "
-                              "the decision.",
+    Zones.ABOVE_WHEN_PRINTED: _above,
     Zones.NONE_USABLE: "The nodes have only zone {zones_listed}, and this allocation may use zones up to "
-                       "{highest_zone}. Whatever was free in them was not for it.",
+                       "{highest_zone}. Whatever was free in them was not for it, and no kill can help.",
     Headline.LOWMEM: _lowmem,
     Headline.NODE_FULL: _node,
     Headline.FRAGMENTED: "Memory was free but in pieces: {free_in_pieces_kb:size}, and no free block of "

@@ -33,12 +33,13 @@ def _next(facts: Facts) -> str:
 PHRASES = {
     Frees.LESS_WHAT_IS_SHARED: "Of {held_kb:size}, {shared_kb:size} were shared memory, which stays while others have "
                                "it or its file is there: the kill frees {frees_kb:size} at most.",
-    Frees.LITTLE: "What the kill can free, {frees_kb:size}, is {frees_percent:percent} of what was full: it hardly "
-                  "helps.",
+    Frees.LITTLE: "The kill can free {frees_kb:size} of {frees_of_kb:size}, {frees_percent:percent}: it hardly helps.",
     Achieved.KILLED: _killed,
     Achieved.RELEASED: _released,
     Achieved.REAPED: "The oom_reaper took {process}'s memory[, {left_kb:size} anonymous left]"
                      "[, {after_kill_ns:seconds} after the kill].",
+    Achieved.HARDLY_REAPED: "The oom_reaper could take hardly any of {process}'s memory: {left_kb:size} anonymous "
+                            "are left[, {after_kill_ns:seconds} after the kill].",
     Achieved.NOT_REAPED: "The oom_reaper could not take {process}'s memory.",
     Achieved.NOT_SHOWN: "When the memory came back is not in the source.",
     Achieved.NEXT: lambda facts: _next(facts) + ".",

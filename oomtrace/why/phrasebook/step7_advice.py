@@ -24,9 +24,9 @@ PHRASES = {
                                 "then is the cause of both kills.",
     Remedies.LIMIT_LOWERED: "Lower memory.max only after memory.current has fallen below it (write to memory.reclaim, "
                             "or stop something first)[; {usage_kb:size} were in use].",
-    Remedies.BPF_POLICY: "Look at the BPF program that decides (bpftool prog, bpftool struct_ops): its policy, not a "
-                         "limit, is to be changed.",
-    Remedies.CPUSET: "Add nodes to cpuset.mems[ of cpuset {cpuset}], which allows only node {nodes|?}, or move tasks "
+    Remedies.BPF_POLICY: "Look at the BPF program that decides (bpftool prog, bpftool struct_ops): its policy, not "
+                         "a limit, is to be changed.",
+    Remedies.CPUSET: "Add nodes to cpuset.mems[ of cpuset {cpuset}][, which allows only node {nodes}], or move tasks "
                      "to another cpuset.",
     Remedies.MEMPOLICY: "Bind to more nodes than {nodes|these}, or prefer them instead (numactl --preferred): a strict "
                         "binding fails when they are full.",
@@ -56,8 +56,11 @@ PHRASES = {
     Limits.RAISE_FOR_ONE: "Raise the limit of {memcg.path:short} above {need_kb:size}, or make {task} use less.",
     Limits.RAISE_FOR_ALL: "Raise the limit of {memcg.path:short} above {need_kb:size}, or make its {tasks:plural task} "
                           "use less.",
-    Limits.CONFINE: "{task} alone holds {held_kb:size} of {total_kb:size}. A limit of its own would confine the next "
-                    "OOM to it.",
+    Limits.CONFINE: "{task} alone holds {held_kb:size} of {total_kb:size}. Make it use less, or give it a limit of "
+                    "its own (MemoryMax= of its service, or systemd-run -p MemoryMax=), so that the next OOM is its "
+                    "alone.",
+    Limits.TOO_MUCH_AT_ONCE: "{tasks:plural task} hold {anon_kb:size} of {total_kb:size} together, none of them a "
+                             "quarter: run fewer at once, or give the machine more memory.",
     Limits.FULL_MEMCG_ELSEWHERE: "gfp_mask is 0: look for a cgroup that was at its limit at that time "
                                  "(memory.failcnt, memory.events). Kernels with commit 60e2793d440a no longer kill for "
                                  "that.",

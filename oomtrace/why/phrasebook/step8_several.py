@@ -20,8 +20,17 @@ def _place(facts: Facts) -> str:
                 + "[; each held more than the one before ({first_held_kb:size} to {last_held_kb:size})].", facts)
 
 
+def _somewhere(facts: Facts) -> str:
+    """ "3 OOMs: 2 in 1 place, 1 where the log does not tell; 3 processes killed."."""
+    placed = facts["events"] - facts["nowhere"]
+    where = f"{placed} in {{places:plural place}}, {facts['nowhere']}" if placed else "all"
+    return fill(f"{{events:plural OOM}}: {where} where the log does not tell; "
+                "{kills:plural process processes} killed.", facts)
+
+
 PHRASES = {
     Several.OOMS: "{events:plural OOM} in {places:plural place}, {kills:plural process processes} killed.",
+    Several.OOMS_SOMEWHERE: _somewhere,
     Several.PLACE: _place,
     Several.SUPPRESSED: "The kernel's rate limit left out {callbacks_suppressed:plural more_report}.",
 }
