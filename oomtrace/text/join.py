@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Sequence, Set
+from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .match import cut, cut_title, is_read, readings
 from .others import is_elision
 from .prefix import QUOTES, Stripped, strip
 from .strange import Strange
+from .tail import Tail
 from .wrap import Piece, Wrapping, paragraph
 
 _MARK = 80  # characters that a mark for left out lines has at most
@@ -19,6 +20,9 @@ _HELD = 128  # lines without prefix that may follow one with a prefix: a record 
 _CONTINUED = re.compile(r"(?:lowmem_reserve\[\]:|(?:Node \d+ )?(?:DMA|DMA32|Normal|HighMem|Movable): ?)$")
 _CONTINUATION = re.compile(r" ?(?:\d+|\d+\*\d+kB|\([A-Z]+\)|= \d+kB) ?")
 _ESCAPED = re.compile(r"#012|\\x0a")
+# The first line of a report, or of a kernel up to 4.19 the second: before a name anything may stand.
+_NAME_FIRST = re.compile(r" invoked oom-killer: | cpuset=\S* mems_allowed=")
+_DOUBTFUL = 3  # of those and the next, of which one shows where names begin
 
 
 class Logical(NamedTuple):
@@ -51,10 +55,25 @@ class Joiner:
         self._paged_at: Set[int] = set()  # widths at which a pager cut lines
         self._wrapping = Wrapping()
         self._strange: Optional[Strange] = None
+        self._odd = Strange()
+        self._doubtful: List[Tuple[int, str]] = []  # lines that begin with a name, or with more than that
+        self._tail = Tail()
 
     def add(self, number: int, line: str) -> List[Logical]:
         """The kernel's lines that are complete with this line of text."""
+        line = self._tail.off(line)
+        if self._doubtful or (_NAME_FIRST.search(line) is not None and strip(line).time_ns is None):
+            self._doubtful.append((number, line))
+            shown = _NAME_FIRST.search(line) is None or len(self._doubtful) == _DOUBTFUL
+            return self._believed() if shown else []
         return self._split(number, line)
+
+    def _believed(self) -> List[Logical]:
+        """Those that begin with a name, as the line after them shows where names begin."""
+        lines, self._doubtful = self._doubtful, []
+        for _, line in lines:
+            self._odd.learn(line)
+        return [logical for number, line in lines for logical in self._split(number, line)]
 
     def plain(self, raw: str) -> Optional[Stripped]:
         """The last line, if it is just as the log has it (``raw``) and behind a prefix: nothing was undone."""
@@ -64,6 +83,9 @@ class Joiner:
 
     def flush(self) -> List[Logical]:
         """What is held back, in case that more of it comes: nothing did."""
+        return self._believed() + self._flushed()
+
+    def _flushed(self) -> List[Logical]:
         held, self._held = self._held, []
         return self._resolved(held)
 
@@ -72,22 +94,28 @@ class Joiner:
         if "\xa0" in line and _RUN.search(line) and not is_read(stripped.text):  # mail programs make them of blanks
             line = line.replace("\xa0", " ")
             stripped = strip(line)
+        if stripped.time_ns is None:  # in front of which stands what is known
+            stripped = self._stripped(line, stripped)
         special = self._special(number, line, stripped)
         return special if special is not None else self._plain(number, line, stripped)
+
+    def _stripped(self, line: str, stripped: Stripped) -> Stripped:
+        """The line without its prefix, if that is one of which the usual forms know but a part."""
+        return self._odd.instead(line, stripped) or stripped
 
     def _special(self, number: int, line: str, stripped: Stripped) -> Optional[List[Logical]]:
         """A mark of somebody who left lines out, or of a pager that cut the line; records in which newlines are
         escaped."""
         text = stripped.text
         if len(line) < _MARK and self._is_mark(line, text):
-            return self.flush() + [Logical(number, text, stripped, True, elided=True)]
+            return self._flushed() + [Logical(number, text, stripped, True, elided=True)]
         if text:
             self._quoted = ">" in stripped.prefix
         if text.endswith((">", "\u2026")) or "\u2026" in text:
             shown = self._paged(line, text)
             if shown is not None:
                 self._marked = stripped
-                return self.flush() + [Logical(number, shown, stripped, cut=True)]
+                return self._flushed() + [Logical(number, shown, stripped, cut=True)]
         if ("#012" in text or "\\x0a" in text) and not is_read(text):
             found: List[Logical] = []
             for part in _ESCAPED.split(text):

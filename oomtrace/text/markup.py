@@ -12,6 +12,7 @@ _CODES = re.compile(rf"{_ESC}(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]{{0,80}}(?:\x07|\
 _COLOUR_LEFT = re.compile(r"\[(?:\d{1,3}(?:;\d{1,3})*)?m(?:\[K)?")  # CI logs drop the ESC alone
 _COLOUR = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,4}m")
 _SIGNS = ("\x1b", "\x0f", "#033", "^[", "\\x1", "\\033", "\\33", "\\e[", "\\u001", "\u241b", "<ESC>", "<0x1")
+_INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"  # marks of the order of bytes and of text
 _PADDING = " " * 24  # a CPU line has fewer, behind the taint flags
 
 # The tags of pages on which people paste; <TASK> and <IRQ> are the kernel's.
@@ -26,7 +27,7 @@ _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,5}|#[xX][0-9a-fA-F]{1,
 
 def clean(line: str) -> str:
     """Without carriage returns and terminal escape codes."""
-    line = line.rstrip("\r\n")
+    line = line.rstrip("\r\n").lstrip(_INVISIBLE)
     if any(sign in line for sign in _SIGNS):
         line = _CODES.sub("", line)
     if "m" in line and "[" in line and _COLOUR.search(line):

@@ -27,7 +27,7 @@ _QUOTE = re.compile(r"[ \t]*(?:[>|][ \t]?)+(?:#+ )?|#+ (?=\[)|[ \t]+(?=\[[ \d]{4
 _STAMP = re.compile(r"\[? *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ?")
 # What vendors of phones put behind the time: CPU, process and its number.
 _VENDOR = re.compile(r" ?(?:\[\d: *[^\]]{1,16}: *\d+\] ?|\(\d\)\[\d+:[^\]]{1,16}\] ?|c\d +\d+ )")
-_STAMP_WITHIN = re.compile(r"(?<=[ :\w\"|>\t,;])\[ *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ")
+_STAMP_WITHIN = re.compile(r"(?<=[ :\w\"|>\t,;-])\[ *(\d+)\.(\d{6})\](?: ?\[ *([TC]\d+)\])? ")
 _WALL = re.compile(r"\[?[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,24}\](?::? |:?$)|\[ *[<+] *\d+\.\d+>?\](?: |$)")
 _KMSG = re.compile(r"(\d{1,4}),\d+,(\d+),[^;]{1,80};")
 _FACILITY = r"(?:kern|user|mail|daemon|auth|syslog|local\d)"
@@ -45,7 +45,7 @@ _CONTAINER = re.compile(_DATE + r" (?:stdout|stderr) [FP] ")
 _RFC5424 = re.compile(r"1 (?:" + _DATE + r"|-) (\S+) (\S+) \S+ \S+ (?:-|\[[^\]]*\]) ?\ufeff?")
 _SYSLOG = re.compile(_DATE + rf"(?: [A-Z]{{2,5}})?(?: \d{{4}})? (?:(?!{_FACILITY}\.)([\w.:@%-]+) )?"
                      rf"(?:{_FACILITY}\.\w+ )?" r"(?:(kernel|kern|vmunix): ?|([\w./@()-]+)(\[\d+\])?: )")
-_BARE_DATE = re.compile(_DATE + r"[ \t]+")
+_BARE_DATE = re.compile(_DATE + r"(?:\t| (?=\S| \[<)| +)")  # a frame begins with a blank of its own
 _HOST = re.compile(r"([\w.:@%-]+) (kernel): ")  # behind a monotonic time (journalctl -o short-monotonic)
 _TAG = re.compile(r"(kernel): ?")
 # What vendors and relays put between the time and the tag: host, level, facility, numbers.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from .prefix import Stripped
+from .match import is_read
+from .prefix import Stripped, strip
 
 _BEGINNINGS = re.compile(
     r"sysrq: Manual OOM execution$|oom_kill_process: \d+ callbacks|Call Trace:$"
@@ -24,6 +25,26 @@ class Strange:
 
     def __init__(self) -> None:
         self._shape: Optional["re.Pattern[str]"] = None
+
+    def learn(self, line: str) -> None:
+        """Looks at a line that comes later, for those before it."""
+        usual = strip(line)
+        if usual.time_ns is None:
+            self.instead(line, usual)
+
+    def instead(self, line: str, usual: Stripped) -> Optional[Stripped]:
+        """The line without such a prefix, of which the usual forms know a part alone, or take too much. None: the
+        usual forms are right."""
+        read = is_read(usual.text)
+        if self._shape is None and read:
+            return None
+        known, found = self._shape, self.strip(line)
+        if found is None or found.prefix == usual.prefix:
+            return None
+        if (read and not is_read(found.text)) or (known is None and not is_read(found.text)):
+            self._shape = known
+            return None
+        return found
 
     def strip(self, line: str) -> Optional[Stripped]:
         """The line without such a prefix, None if it has none."""
@@ -55,4 +76,6 @@ def _expression(part: str) -> str:
         return r"\d+"
     if part.isalpha() and part.isascii():
         return "[A-Za-z]+"
+    if part in ":-":  # grep's, before a line that was found and before one beside it
+        return "[:-]"
     return r"\s+" if part.isspace() and len(part) > 1 else re.escape(part)

@@ -20,6 +20,9 @@ Record = List[str]  # lines that belong together
 
 _ESCAPED_END = re.compile(r"(?:\\r)?\\n|\\012")
 _CODE = re.compile(r"\s*(?:[-*+] +|\d+\. +)?`([^`].*[^`])`\s*$")  # Markdown, in a list or not
+_BACKSLASHED = re.compile(r"\\([_*<>()\[\]#+.!|~-])")  # Markdown's own characters
+_MARKED = re.compile(r"^\s*(?:\{(?:code|noformat)[^}]{0,40}\}|\[(?:code|quote|pre)(?:=[^\]]{0,60})?\])"  # of trackers
+                     r"|(?:\{(?:code|noformat)\}|\[/(?:code|quote|pre)\])\s*$", re.IGNORECASE)
 _FENCE = "```"
 _FENCES = re.compile(r"^\s*```(?=.*\d)|```\s*$")  # on the report's own lines, as chats have them
 _LONG = 250  # characters; a shorter line has no other in it, unless it says so
@@ -52,6 +55,10 @@ class Texts:
         line = code.group(1) if code is not None else line
         if _FENCE in line and line.strip() != _FENCE:
             line = _FENCES.sub("", line)
+        if "{" in line or "[/" in line or line[:1] == "[":
+            line = _MARKED.sub("", line)
+        if "\\_" in line or "\\[" in line:
+            line = _BACKSLASHED.sub(r"\1", line)
         parts = unmarked(line) if "<" in line or "&" in line else [line]
         if "|" in line or parts[0:1] != [line]:
             parts = [self._cell(part) if "|" in part else part for part in parts]

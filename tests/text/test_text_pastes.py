@@ -44,6 +44,14 @@ def _newest_first(form: Callable[[List[str]], str]) -> Callable[[List[str]], str
     return lambda lines: form(lines[::-1])
 
 
+# Of which no form is known, and what a text processor puts at the ends of lines.
+BEFORE = (
+    "Apr 30 12:20:45 web-03 ", "Apr 30 12:20:45 web-03: ", "<4>Apr 30 12:20:45 web-03 user.warn ", "kernel-1  | ",
+    "[pod/node/kmsg] ", "2026-01-02T03:04:05.123456789Z ", "2026-01-02T03:04:05.123456Z 00O ", "kern.log:", "+", ": ",
+    "build\tRun tests\t2026-01-02T03:04:05.1234567Z ", "JD> ", "* ", "// ", "; ", "REM ", "[web-03] out: ",
+    "null_resource.x (remote-exec): ", "==> qemu: ", "[03:04:05] <joe> ", "01-02 03:04:05.123     0     0 W         : ")
+BEHIND = ("$", " \\", "\\par", "  ", "<br>")
+
 PASTES: Dict[str, Callable[[List[str]], str]] = {
     **{f"colours, {escape!r}": coloured(escape)
        for escape in ("\x1b", "\\x1b", "\\033", "\\e", "#033", "^[", "\\u001b", "\\u001B", "\u241b", "")},
@@ -121,6 +129,27 @@ PASTES: Dict[str, Callable[[List[str]], str]] = {
     "no time": each(lambda line: line[15:]),
     "no time, one line": lambda lines: " ".join(line[15:] for line in lines) + "\n",
     "no time, host": each(lambda line: "node1 kernel: " + line[15:]),
+    **{f"no time, {before!r}": each(lambda line, before=before: before + line[15:])  # type: ignore[misc]
+       for before in BEFORE},
+    **{f"{before!r}": each(lambda line, before=before: before + line) for before in BEFORE},  # type: ignore[misc]
+    **{f"{behind!r}": each(lambda line, behind=behind: line + behind) for behind in BEHIND},  # type: ignore[misc]
+    **{f"no time, {behind!r}": each(lambda line, behind=behind: line[15:] + behind)  # type: ignore[misc]
+       for behind in BEHIND},
+    "no time, grep -n": lambda lines: "".join(f"{at}:{line[15:]}\n" for at, line in enumerate(lines, 90)),
+    "grep -C": lambda lines: "".join(f"log{':-'[at % 3 > 0]}{line}\n" for at, line in enumerate(lines)),
+    "no time, grep -nC": lambda lines: "".join(
+        f"log{mark}{at}{mark}{line[15:]}\n" for at, line in enumerate(lines, 98) for mark in [":-"[at % 3 > 0]]),
+    "no time, nl": lambda lines: "".join(f"{at:6d}\t{line[15:]}\n" for at, line in enumerate(lines, 1)),
+    "no time, a list": lambda lines: "".join(f"{at}. {line[15:]}\n" for at, line in enumerate(lines, 1)),
+    "quotes": each(lambda line: f"\u201c{line}\u201d"),
+    "cdata": each(lambda line: f"<message><![CDATA[{line}]]></message>"),
+    "sql": each(lambda line: "INSERT INTO log VALUES (1,'h','" + line.replace("'", "''") + "');"),
+    "markdown, escaped": each(lambda line: re.sub(r"([_*\[\]])", r"\\\1", line)),
+    "no time, markdown, escaped": each(lambda line: re.sub(r"([_*\[\]])", r"\\\1", line[15:])),
+    "jira": lambda lines: "{noformat}" + "\n".join(lines) + "{noformat}\n",
+    "no time, jira": lambda lines: "{code:java}" + "\n".join(line[15:] for line in lines) + "{code}\n",
+    "a forum": lambda lines: "[code]" + "\n".join(lines) + "[/code]\n",
+    "no time, a mark of the order of bytes": lambda lines: "\ufeff" + "\n".join(line[15:] for line in lines) + "\n",
 }
 
 

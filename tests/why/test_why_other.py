@@ -82,7 +82,8 @@ def test_no_stack() -> None:
 
 def test_gfp_in_words() -> None:
     event = machine_wide()
-    assert "Conditions: for user space, movable, as one unit (compound), zeroed (GFP_" in found(event, "charging").sentence
+    said = "Conditions: for user space, movable, as one unit (compound), zeroed (GFP_"
+    assert said in found(event, "charging").sentence
     assert "is 0xd0." in found(seed(), "charging").sentence
 
 

@@ -88,7 +88,8 @@ def test_free_memory_in_zones_that_are_not_for_it_has_not_come_back() -> None:
 
 def test_the_same_pid_on_another_boot_is_another_process() -> None:
     assert "earlier.asker_was_killed" in stated(explained(memcg() + memcg(at=75, failcnt=55)))
-    for other in (memcg(at=75, build=2, failcnt=55), memcg(at=75, release="6.1.1", failcnt=55), memcg(at=75, failcnt=9)):
+    others = memcg(at=75, build=2, failcnt=55), memcg(at=75, release="6.1.1", failcnt=55), memcg(at=75, failcnt=9)
+    for other in others:
         assert "earlier.asker_was_killed" not in stated(explained(memcg() + other))
 
 
@@ -117,8 +118,8 @@ shmem_pmdmapped: 0kB anon_thp: 0kB writeback_tmp:0kB kernel_stack:5504kB all_unr
 
 
 def rows(sizes: List[int]) -> str:
-    return "".join(f"[  {{at}}.000008] [{number:7d}]     0 {number:5d}     2986     1024 {size:8d}        0             0 "
-                   "task\n" for number, size in enumerate(sizes, 1000))
+    return "".join(f"[  {{at}}.000008] [{number:7d}]     0 {number:5d}     2986     1024 {size:8d}        0 "
+                   "            0 task\n" for number, size in enumerate(sizes, 1000))
 
 
 def test_page_size_from_page_tables() -> None:
@@ -146,8 +147,8 @@ def test_powerpc_has_pages_of_two_sizes() -> None:
 # What is shared is not theirs; what is in swap shows that there is some.
 
 def test_processes_that_share_their_pages_hold_little() -> None:
-    sleeps = "".join(f"[  {{at}}.000008] [{pid:7d}]     0 {pid:5d}      724      352    32768        0             0 sleep\n"
-                     for pid in range(91, 101))
+    sleeps = "".join(f"[  {{at}}.000008] [{pid:7d}]     0 {pid:5d}      724      352    32768        0 "
+                     "            0 sleep\n" for pid in range(91, 101))
     found = stated(explained(memcg(rows=HOG + sleeps)))
     assert found.isdisjoint({"together.same_name", "together.same_name_at_most", "advice.same_name"})
 
