@@ -97,11 +97,13 @@ def _is(finding: why.Finding, name: str, pattern: str) -> bool:
 
 
 def fact_text(value: why.Value) -> str:
-    """A fact as text: a process as "comm (pid)", kinds of memory by their names."""
+    """A fact as text: a process as "comm (pid)", kinds of memory and what takes it by their names."""
     if isinstance(value, tuple):
         return ", ".join(fact_text(one) for one in value)
     if isinstance(value, why.Process):
         return f"{value.comm} ({value.pid})"
+    if isinstance(value, why.Thing):
+        return value.name or value.what
     return str(value.kind) if isinstance(value, why.Size) else str(value)
 
 

@@ -31,6 +31,7 @@ from .finding import (
     Size,
     Statement,
     Suggestion,
+    Thing,
     Value,
 )
 from .headline import headline as first
@@ -41,8 +42,8 @@ from .registry import rules
 
 __all__ = [
     "ALARMS", "CERTAIN", "IDS", "LIKELY", "REASONS", "SILENT", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding",
-    "Group", "Kind", "Pattern", "Process", "Ranked", "Reason", "Size", "Statement", "Suggestion", "Value", "explain",
-    "outline", "pattern",
+    "Group", "Kind", "Pattern", "Process", "Ranked", "Reason", "Size", "Statement", "Suggestion", "Thing", "Value",
+    "explain", "outline", "pattern",
 ]
 
 # The ids of all findings, in the order in which an engineer reads a report; and what each can state.

@@ -46,8 +46,22 @@ class Size:
     percent: Optional[float] = None
 
 
-Single = Union[int, float, str, Reason, Process, Size]
-Value = Union[Single, Tuple[Process, ...], Tuple[Size, ...], Tuple[str, ...], None]
+@dataclass(frozen=True)
+class Thing:
+    """Something within a fact that takes memory: mappings of a process, a file, a socket, a slab cache."""
+
+    what: str  # its kind, by the model's words: "heap", "tmpfs", "pipe"
+    name: Optional[str]
+    kb: int
+    count: Optional[int] = None
+    age_ns: Optional[int] = None
+    holders: Tuple[Process, ...] = ()
+    unheld: bool = False  # it is known that nobody holds it
+    deleted: bool = False
+
+
+Single = Union[int, float, str, Reason, Process, Size, Thing]
+Value = Union[Single, Tuple[Process, ...], Tuple[Size, ...], Tuple[Thing, ...], Tuple[str, ...], None]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,32 @@ from dataclasses import replace
 from typing import Any, Optional
 
 from oomtrace import why
-from oomtrace.model import Container, Identity, Kill, Look, Memcg, Occasion, OomEvent, PageCounter, Witness
+from oomtrace.model import (
+    Area,
+    CachedFile,
+    Container,
+    Holder,
+    Identity,
+    KernelItem,
+    KernelMemory,
+    KernelUse,
+    Kill,
+    Look,
+    Mapped,
+    Memcg,
+    MemcgStats,
+    MemInfo,
+    Occasion,
+    OomEvent,
+    PageCache,
+    PageCounter,
+    SharedFile,
+    SharedMemory,
+    TaskMemory,
+    Witness,
+)
 from oomtrace.why import witnessed
+from oomtrace.why.causes.contents import Shared
 from oomtrace.why.causes.killed import Killed
 from tests.events import changed, made
 
@@ -98,3 +122,70 @@ def test_a_long_command_is_cut_off() -> None:
 
 def test_words_with_blanks_are_quoted() -> None:
     assert witnessed.command(replace(ETL, cmdline=("sh", "-c", "a b", ""))) == "sh -c 'a b' ''"
+
+
+def shown(one: OomEvent, id: str) -> str:
+    found = why.explain(one).finding(id)
+    return "" if found is None else found.sentence
+
+
+def full_of(**stat: int) -> Memcg:
+    """A memcg of 48 MiB with these counters, in MiB."""
+    values = {"anon": 0, "file": 0, "shmem": 0, "kernel": 0, **stat}
+    return Memcg(PATH, PageCounter(49152, 49152, 3), stats=(
+        MemcgStats(PATH, {name: value << 20 for name, value in values.items()}, "bytes"),), version=2)
+
+
+def seen(memcg: Memcg, **parts: Any) -> OomEvent:
+    return changed(event(replace(look(ETL), **parts)), memcg=memcg)
+
+
+def test_what_anonymous_memory_was() -> None:
+    memory = TaskMemory(158, "python3", 40960, 40000, mappings=(
+        Mapped(Area.HEAP, None, 1, 32768, 30720), Mapped(Area.THREAD_STACKS, None, 12, 98304, 2048),
+        Mapped(Area.NAMED, "rows", 3, 2048, 1536), Mapped(Area.FILE, "/bin/tiny", 1, 10, 8)), source="smaps")
+    assert shown(seen(full_of(anon=40), anonymous=(memory,)), "anonymous") == (
+        "python3 (158): heap 30.0 MiB, 12 thread stacks 2.0 MiB, rows 1.5 MiB.")
+    assert shown(seen(full_of(anon=1, file=44), anonymous=(memory,)), "anonymous") == ""
+    only = replace(memory, mappings=(Mapped(Area.JVM_HEAP, None, 2, 1 << 20),), source="maps")
+    assert shown(seen(full_of(anon=40), anonymous=(only,)), "anonymous") == (
+        "python3 (158) has mapped JVM heap 1.0 GiB. How much of each was resident is not known.")
+
+
+def test_what_shared_memory_was() -> None:
+    ring = SharedFile("/dev/shm/ring", 38 << 10, False, 7_200_000_000_000, holders_known=True)
+    gone = SharedFile("memfd:frames", 3 << 10, False, None, (Holder(158, "python3"), Holder(159, "sh")), True)
+    one = seen(full_of(file=42, shmem=41), shared=SharedMemory((), (ring, gone), 2))
+    assert shown(one, "shared") == (
+        "41.0 MiB: /dev/shm/ring (38.0 MiB, 2 h old, open in nobody), "
+        "memfd:frames (3.0 MiB, open in python3 (158) and 1 other).")
+    found = why.explain(one).finding("shared")
+    assert found is not None and found.reason is Shared.STAYS
+    held = SharedMemory((), (replace(ring, holders=(Holder(158, "python3"),)),), 1)
+    other = why.explain(seen(full_of(file=42, shmem=41), shared=held)).finding("shared")
+    assert other is not None and other.reason is Shared.FILES
+    unknown = SharedMemory((), (replace(ring, holders_known=False),), 1)
+    assert "nobody" not in shown(seen(full_of(file=42, shmem=41), shared=unknown), "shared")
+
+
+def test_what_the_page_cache_was() -> None:
+    log = CachedFile("/srv/log", 30 << 10, 40 << 10, 10 << 10, holders=(Holder(158, "python3"),))
+    one = seen(full_of(anon=2, file=44), cache=PageCache((log,), 1, 44 << 10, 12 << 10))
+    assert shown(one, "cached") == "/srv/log (30.0 MiB, open in python3 (158)); 12.0 MiB not written yet."
+
+
+def test_whose_the_kernels_memory_was() -> None:
+    items = (KernelItem(KernelUse.SLAB, 20 << 10, source="memory.stat"),
+             KernelItem(KernelUse.PIPE, 8 << 10, "pipe:[7]", 1, (Holder(158, "python3"),)),
+             KernelItem(KernelUse.SOCKET, 9 << 10, "tcp 10.0.0.1:80 - 10.0.0.2:5", 1, (Holder(159, "sh"),)))
+    one = seen(full_of(anon=2, kernel=44), kernel=KernelMemory(items))
+    assert shown(one, "kernel_users") == (
+        "Socket tcp 10.0.0.1:80 - 10.0.0.2:5 of sh (159) 9.0 MiB, pipe pipe:[7] of python3 (158) 8.0 MiB.")
+
+
+def test_what_no_counter_has_of_the_machine() -> None:
+    meminfo = MemInfo(tail={"ram_pages": 262144, "hwpoisoned_pages": 0, "highmem_pages": 0, "reserved_pages": 0})
+    kernel = KernelMemory((KernelItem(KernelUse.SLAB, 70 << 10, "dentry", 5),), 300 << 10, {"MemTotal": 1 << 20})
+    one = made(kind="global", meminfo=meminfo, witness=Witness((Look(Occasion.RECLAIM, 1, kernel=kernel),)),
+               kills=(Kill(158, "python3"),))
+    assert shown(one, "kernel_users").startswith("Slab dentry 70.0 MiB. 300.0 MiB (307200 kB) is in no counter")

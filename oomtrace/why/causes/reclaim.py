@@ -33,7 +33,7 @@ class Reclaim(Reason):
     EFFORT = "effort"
 
 
-@cause("reclaim", step=3, place=2, reasons=Reclaim, always=True)
+@cause("reclaim", step=3, place=6, reasons=Reclaim, always=True)
 def reclaim(event: OomEvent, case: Case) -> None:
     """What there was to reclaim besides what needs swap, and what stood in the way."""
     if look.scope(event) in (None, "sysrq"):

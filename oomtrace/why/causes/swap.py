@@ -37,7 +37,7 @@ class Swap(Reason):
     UNUSED = "unused"
 
 
-@cause("swap", step=3, place=3, reasons=Swap)
+@cause("swap", step=3, place=7, reasons=Swap)
 def swap(event: OomEvent, case: Case) -> None:
     """No swap, full, or not allowed."""
     found = account(event)

@@ -18,7 +18,7 @@ class Thrashing(Reason):
     THRASHED = "thrashed"
 
 
-@cause("thrashing", step=3, place=4, reasons=Thrashing)
+@cause("thrashing", step=3, place=8, reasons=Thrashing)
 def thrashing(event: OomEvent, case: Case) -> None:
     """More than twice what the memcg may hold was read back after reclaim: it had long been short of memory."""
     # The counters are of pages (mm/memcontrol.c, memory_stats and memcg_vm_event_stat), and do not say when.
