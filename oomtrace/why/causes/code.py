@@ -28,7 +28,7 @@ class ByCode(Reason):
     SHORT = "short"
 
 
-@cause("code", step=3, place=5, reasons=ByCode)
+@cause("code", step=3, place=9, reasons=ByCode)
 def by_code(event: OomEvent, case: Case) -> None:
     """The functions that charged most, each with its share of what its process charged."""
     code = event.code
