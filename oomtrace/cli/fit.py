@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Callable, Iterator, Mapping, Optional, Sequence
 
 from oomtrace import sizes
@@ -47,9 +46,6 @@ def bounds(given: str) -> tuple[int, int]:
 def fit(words: Sequence[str], given: str, name: str, files: Files, hierarchy: cgroups.Hierarchy, form: str) -> int:
     """Find the smallest limit, and write it to standard output. ``files``: the knobs for a value of memory.max."""
     low, high = bounds(given)
-    if Path("/proc/self/oom_score_adj").read_text().strip() == "-1000":
-        raise OomtraceError("oom_score_adj is -1000 here, and the command would inherit it: it could not be OOM-killed",
-                            "choom -n 0 -- oomtrace run --fit …", EXIT_FAILURE)
     runs = _Runs(words, name, files, hierarchy)
     try:
         found = find(runs.attempt, low, high)

@@ -20,6 +20,13 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _AGAIN_S = 0.1
 _ADJ = Path("/proc/self/oom_score_adj")
+_UNKILLABLE, _ORDINARY = "-1000", "0"  # OOM_SCORE_ADJ_MIN, include/uapi/linux/oom.h
+
+
+def exempt() -> bool:
+    """Whether a command would inherit an oom_score_adj with which it cannot be OOM-killed: in a full cgroup it would
+    try again for ever. So it gets 0."""
+    return _ADJ.read_text().strip() == _UNKILLABLE
 
 
 class Command:
@@ -36,6 +43,7 @@ class Command:
         """``unheard``: which of its standard descriptors (0, 1, 2) are /dev/null."""
         self._words = words
         self._unheard = unheard
+        self.pid = 0  # once it runs
         self.stopped = False  # by ``run``, since its time was over
         self.signalled: Optional[int] = None  # the last signal that came meanwhile
         self._path = path
@@ -64,12 +72,12 @@ class Command:
     def run(self, stream: int, receive: Callable[[], object], bound_s: Optional[float] = None) -> int:
         """Run it to its end; returns its exit status, 128 + N for signal N. ``receive`` is called while ``stream`` can
         be read. After ``bound_s`` seconds all that is in its cgroup is killed."""
-        adj = _ADJ.read_text()
+        adj = _ORDINARY if exempt() else _ADJ.read_text()
         with suppress(OSError):
             _ADJ.write_text("-1000")  # an OOM of the whole machine is for the command
         signals = Signals(_FORWARDED)
         try:
-            pid = os.fork()
+            pid = self.pid = os.fork()
             if not pid:
                 self._become(signals, adj)
             return self._attend(pid, signals, stream, receive, bound_s)

@@ -132,3 +132,15 @@ def test_expectations() -> None:
     }
     with pytest.raises(OomtraceError, match="expected oom"):
         run._verdict("maybe")
+
+
+@pytest.mark.parametrize("callers, commands", [("-1000\n", "0"), ("-500\n", "-500\n"), ("0\n", "0\n")])
+def test_a_command_can_be_oom_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, callers: str, commands: str
+) -> None:
+    """-1000 is inherited. A command with it would loop in a full cgroup: there is nobody to kill."""
+    adj = tmp_path / "oom_score_adj"
+    adj.write_text(callers)
+    monkeypatch.setattr("oomtrace.repro.command._ADJ", adj)
+    assert in_cgroup(tmp_path, ["true"]) == 0
+    assert adj.read_text() == commands
