@@ -81,6 +81,7 @@ class Facts:
     host: Optional[str] = None  # its name
     machine_id: Optional[str] = None  # /etc/machine-id
     boot_id: Optional[str] = None  # /proc/sys/kernel/random/boot_id
+    boot_unix_ns: Optional[int] = None  # Unix time when the clock of its records was 0, as known at the event
     page_kb: int = 4
     preempt: Optional[str] = None  # as preempt_model_str() has it; None: it is not printed
     task_markers: bool = False  # <TASK> around a call trace
@@ -93,11 +94,13 @@ class Facts:
     offsets_bytes: Mapping[str, int] = field(default_factory=dict)  # "task_struct.mm": where the field lies
     charges: Optional[str] = None  # how charges were watched: "off", "batch", "every"
     followed_ns: Optional[int] = None  # of one OOM: until the next in the same memcg
+    said: Tuple[str, ...] = ()  # of one kill: what its sender wrote into the journal
 
     def __post_init__(self) -> None:
         _sound(0 < self.page_kb <= _MAX_PAGE_KB)
         _sound(_WITH_ADDRESS.fullmatch(self.opcode_error) is not None)
-        _sound(all(number is None or _is_number(number) for number in (self.taint_flags, self.followed_ns)))
+        numbers = (self.taint_flags, self.followed_ns, self.boot_unix_ns)
+        _sound(all(number is None or _is_number(number) for number in numbers))
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON has it; what is not known is not there."""

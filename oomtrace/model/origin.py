@@ -56,3 +56,4 @@ class Origin:
     host: Optional[str] = None  # the machine's name
     machine_id: Optional[str] = None  # /etc/machine-id
     boot_id: Optional[str] = None  # /proc/sys/kernel/random/boot_id
+    unix_ns: Optional[int] = None  # when it began, in ns since 1970 (UTC); of a trace

@@ -28,7 +28,9 @@ class Wall:
 
 
 def wall(event: OomEvent) -> Optional[Wall]:
-    """The time that stands in front of the report's first line that has one."""
+    """When a trace saw it, or the time that stands in front of the report's first line that has one."""
+    if event.origin.unix_ns is not None:
+        return _at(event.origin.unix_ns // 1_000_000_000)
     prefixes = (line.prefix for line in event.origin.lines[:40] if line.prefix)
     return next((found for found in map(_parsed, prefixes) if found is not None), None)
 
@@ -72,7 +74,11 @@ def _unix(prefix: str) -> Optional[Wall]:
     match = _UNIX.search(prefix)
     if match is None:
         return None
-    at = datetime.fromtimestamp(int(match.group(1)), timezone.utc)
+    return _at(int(match.group(1)))
+
+
+def _at(seconds: int) -> Wall:
+    at = datetime.fromtimestamp(seconds, timezone.utc)
     return Wall(at.timestamp(), f"{at:%Y-%m-%d %H:%M:%S} Z", True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,11 @@ class Traced:
     event: OomEvent
     capture: Callable[[], bytes]
 
+
+
+def boot_unix_ns() -> int:
+    """The Unix time when CLOCK_MONOTONIC, which stamps the records, was 0."""
+    return max(0, time.time_ns() - time.monotonic_ns())
 
 
 class Names:
@@ -125,8 +131,12 @@ class Receiver:
         """The OOMs whose kill is over while the victim still has its memory: all that the kernel has printed of them so
         far. They come once more when they are ``ready``."""
         for oom in self._assembler.killed():
-            draft = self._drafts[oom.oom_id] = self._decoded(oom, self._facts)
+            draft = self._drafts[oom.oom_id] = self._decoded(oom, self._facts_now())
             yield draft.event
+
+    def _facts_now(self) -> Facts:
+        """With the time of day, which may be set while the trace runs."""
+        return replace(self._facts, boot_unix_ns=boot_unix_ns())
 
     def _decoded(self, oom: Oom, facts: Facts) -> _Draft:
         met: dict[int, str] = {}
@@ -141,7 +151,7 @@ class Receiver:
         return _Draft(Decoder(self._layout, facts, name_of).event(oom), met, _timely(oom))
 
     def _traced(self, oom: Oom) -> Traced:
-        facts = self._facts
+        facts = self._facts_now()
         if oom.followed_ns is not None:
             facts = replace(facts, followed_ns=oom.followed_ns - oom.oom_id)
         draft = self._drafts.pop(oom.oom_id, None)

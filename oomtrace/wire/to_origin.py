@@ -10,8 +10,9 @@ from oomtrace.wire.oom_records import OomRecords
 from oomtrace.wire.records import RecordKind
 
 
-def origin(records: OomRecords, report: Report, source: str) -> Origin:
-    """The origin of an event with that report. ``source``: "live" or "capture"."""
+def origin(records: OomRecords, report: Report, source: str, oom_id: int = 0) -> Origin:
+    """The origin of an event with that report. ``source``: "live" or "capture"; ``oom_id``: when it began, by the clock
+    of its records."""
     facts = records.facts
     return Origin(
         source=source,
@@ -19,12 +20,13 @@ def origin(records: OomRecords, report: Report, source: str) -> Origin:
         host=facts.host,
         machine_id=facts.machine_id,
         boot_id=facts.boot_id,
+        unix_ns=facts.boot_unix_ns + oom_id if facts.boot_unix_ns is not None else None,
     )
 
 
 def _missing(records: OomRecords, report: Report) -> Iterator[Part]:
     begin, decided = records.begin, records.has(RecordKind.CHOSEN)
-    if begin is None:
+    if begin is None and not records.has(RecordKind.SIGNAL):
         yield Part.BEGINNING
     if decided and not records.has(RecordKind.STACK):
         yield Part.CALL_TRACE

@@ -20,6 +20,15 @@ CORE, MODULE, PROGRAM, DATA = 0xFFFFFFFF81000010, 0xFFFFFFFFC0001010, 0xFFFFFFFF
 PATH = Path(__file__).resolve().parent.parent / "fixtures" / "data" / "6.12-memcg-v2.oom"
 
 
+NEW_YEAR_NS = 1_767_225_600_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that booted at the beginning of 2026."""
+    monkeypatch.setattr("oomtrace.session.receive.boot_unix_ns", lambda: NEW_YEAR_NS)
+
+
 class Table:
     """The capture's own names, as a resolver."""
 
@@ -88,6 +97,15 @@ def test_a_kill_is_told_before_the_memory_is_free(path: Path) -> None:
     assert whole.event == at_once.event and whole.event.trace.releases
     assert text.replay(early) == text.replay(whole.event)
     assert whole.capture() == at_once.capture()
+
+
+def test_a_trace_knows_when_it_was() -> None:
+    receiver, _ = received(PATH)
+    (traced,) = receiver.flush()
+    event = traced.event
+    assert event.origin.unix_ns == NEW_YEAR_NS + (event.trace.begin_ns or 0)
+    (again,) = capture.events(capture.load(io.BytesIO(traced.capture())))
+    assert again.origin.unix_ns == event.origin.unix_ns
 
 
 def test_what_comes_late_and_matters_is_decoded_again() -> None:

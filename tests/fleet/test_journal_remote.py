@@ -1,0 +1,80 @@
+"""An OOM's journal entry on its way to another machine: Debian's systemd-journal-upload and systemd-journal-remote, two
+processes on this one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from oomtrace.model import Kill, Memcg, Trigger
+from oomtrace.tell import journald
+from tests.events import made
+
+REMOTE, UPLOAD = "/lib/systemd/systemd-journal-remote", "/lib/systemd/systemd-journal-upload"
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
+    """It is Debian's package; as root it is installed where it is missing."""
+    if Path(REMOTE).exists() and shutil.which("journalctl"):
+        return
+    if os.geteuid() or not shutil.which("apt-get"):
+        pytest.skip("systemd-journal-remote is not installed (apt install it)")
+    words = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "systemd-journal-remote"]
+    subprocess.run(words, capture_output=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=True)
+
+
+def exported(entries: "list[dict[str, str]]") -> bytes:
+    """Entries in the journal's export format (systemd.io/JOURNAL_EXPORT_FORMATS), as journald would have kept them."""
+    parts = []
+    for number, entry in enumerate(entries, 1):
+        own = {"__REALTIME_TIMESTAMP": str(1_767_225_600_000_000 + number), "__MONOTONIC_TIMESTAMP": str(number),
+               "_BOOT_ID": f"{1:032x}", "_MACHINE_ID": f"{2:032x}", "_HOSTNAME": "node7", "_UID": "0"}
+        parts.append("".join(f"{name}={value}\n" for name, value in {**own, **entry}.items()) + "\n")
+    return "".join(parts).encode("utf-8", "surrogateescape")
+
+
+@contextmanager
+def running(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that is ended at the end."""
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def journal(*words: str) -> str:
+    command = ["journalctl", "-o", "cat", "--no-pager", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def test_an_entry_arrives_with_its_fields(tmp_path: Path) -> None:
+    event = made(kind="memcg", memcg=Memcg("/system.slice/web.service"), kills=(Kill(7, "nginx"),), host="node7",
+                 trigger=Trigger("nginx", 7, order=0))
+    other = {"MESSAGE": "something else", "SYSLOG_IDENTIFIER": "cron"}
+    sent, kept = tmp_path / "sent.journal", tmp_path / "remote.journal"
+    subprocess.run([REMOTE, f"--output={sent}", "-"], input=exported([other, journald.fields(event)]), check=True,
+                   capture_output=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serving = running(REMOTE, f"--listen-http=127.0.0.1:{port}", f"--output={kept}", "--split-mode=none")
+    with serving, running(UPLOAD, f"--url=http://127.0.0.1:{port}", f"--file={sent}", f"--save-state={tmp_path}/state"):
+        deadline = time.monotonic() + PATIENCE_S
+        while "nginx" not in (found := journal(f"--file={kept}", f"MESSAGE_ID={journald.MESSAGE_ID}")):
+            assert time.monotonic() < deadline, f"nothing has arrived: {found}"
+            time.sleep(0.2)
+    assert "web.service" in found and "something else" not in found
+    by_victim = journal(f"--file={kept}", "OOMTRACE_VICTIM=nginx", "-o", "export")
+    assert "_HOSTNAME=node7" in by_victim and "OOMTRACE_MEMCG=/system.slice/web.service" in by_victim
