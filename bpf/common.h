@@ -168,6 +168,8 @@ union scratch {
 	struct rec_near near;
 	struct rec_history history;
 	struct rec_who who;
+	struct rec_sender sender;
+	struct rec_signal signal;
 };
 BPF_PERCPU_ARRAY(scratch, union scratch, 1);
 

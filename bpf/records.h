@@ -33,6 +33,7 @@
 #define NAMES_LEN 768
 #define CMDLINE_LEN 512
 #define PID_LEVELS 8
+#define ARGS_LEN 256
 #define NO_SEQ ((u32)-1)
 #define NOT_TRACKED ((u64)-1)
 
@@ -77,6 +78,8 @@ enum record_kind {
 	REC_HISTORY = 43,    /* how the usage of a memcg with a limit has gone; after its REC_MEMCG */
 	REC_WHO = 44,	     /* whose process the trigger or the victim is */
 	REC_TRACE_LINE = 48, /* a line of the call trace, as printk gets it: where no scan of the stack makes it */
+	REC_SENDER = 60,     /* a signal that ends processes is sent: by whom, and how the machine is */
+	REC_SIGNAL = 61,     /* … and to whom */
 };
 
 struct rec_header {
@@ -386,6 +389,62 @@ struct rec_released {
 	u64 anon_pages; /* that it still had */
 	u32 tgid;
 	u32 unused;
+};
+
+/* Pressure stall information: shares of time as avg10, avg60, avg300 hold them, 2048 a per cent; or NOT_TRACKED. */
+struct pressure {
+	u64 some[3];
+	u64 full[3];
+};
+
+enum sender_flag {
+	SENDER_EXITING = 1,	/* PF_EXITING */
+	SENDER_CGROUP_KILL = 2, /* within a write to cgroup.kill */
+	SENDER_KTHREAD = 4,
+};
+
+/* The task in whose hands signals are sent: also where the kernel sends them, as then to itself. */
+struct rec_sender {
+	struct rec_header header;
+	u64 memcg;
+	u64 ram_pages; /* of the machine, as all below */
+	s64 free_pages;
+	s64 file_pages; /* on the LRU lists of files */
+	s64 slab_reclaimable_pages;
+	s64 free_swap_pages;
+	s64 total_swap_pages; /* -1: no CONFIG_SWAP */
+	struct pressure pressure;
+	u32 pid;
+	u32 tgid;
+	u32 uid;
+	u32 parent_tgid;
+	u32 flags;	/* enum sender_flag */
+	u32 args_bytes; /* of its command line, which may go on; 0: it could not be read */
+	char comm[COMM_LEN]; /* of its process */
+	char parent_comm[COMM_LEN];
+	u8 args[ARGS_LEN];
+};
+
+enum signal_from {
+	FROM_PROCESS = 0, /* kill(2) and the like */
+	FROM_NOINFO = 1,  /* SEND_SIG_NOINFO: the kernel, as for the current task */
+	FROM_KERNEL = 2,  /* SEND_SIG_PRIV */
+	FROM_FAULT = 3,	  /* the kernel, with a reason in si_code */
+};
+
+struct rec_signal {
+	struct rec_header header;
+	struct task_row row;
+	struct pressure pressure; /* of the memcg's cgroup */
+	u64 asked_ns;		  /* when SIGTERM was sent to it, 0 if it was not */
+	u64 rlimit_cpu_s;	  /* RLIMIT_CPU, the hard one */
+	u32 asked_by;		  /* whose SIGTERM: tgid */
+	u32 signal;
+	s32 code;    /* si_code */
+	s32 syscall; /* of seccomp, -1: none */
+	u32 sent_from; /* enum signal_from */
+	u32 fatal;   /* 0: the process has a handler for it */
+	char asked_by_comm[COMM_LEN];
 };
 
 struct rec_reaped {

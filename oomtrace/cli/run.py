@@ -13,8 +13,9 @@ from oomtrace.cli.options import Size, compile_option, format_option
 from oomtrace.cli.target import Target, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_UNEXPECTED, EXIT_USAGE, OomtraceError
+from oomtrace.kernel.probes import KILLS_OF_COMMAND
 from oomtrace.repro import cgroups, delegation, reader
-from oomtrace.repro.command import Command
+from oomtrace.repro.command import Command, exempt
 from oomtrace.repro.journal import Journal
 from oomtrace.repro.recorder import Recorder
 from oomtrace.why.units import plural
@@ -77,15 +78,17 @@ def command(
     be executed. --expect and --fit have their own.
     """
     if fit is not None:
+        _say_adj()
         return _fit(words, fit, _name(cgroup), form, limits, expect or output or count)
     verdict, captures = _verdict(expect), target(output)
+    _say_adj()
     hierarchy = cgroups.find()
     files = _files(hierarchy, **limits)
     name = _name(cgroup)
-    recorder = Recorder(say if verbose else nothing, say)
-    status, path = _run(words, name, files, hierarchy, recorder)
+    recorder = Recorder(say if verbose else nothing, say, KILLS_OF_COMMAND)
+    status, path, pid = _run(words, name, files, hierarchy, recorder)
     # Now that the trace has ended, all has come that was to come, and it has told what it lost.
-    events = [traced for traced in recorder.events if concerns(traced.event, path)]
+    events = [traced for traced in recorder.events if concerns(traced.event, path) or ended(traced.event, path, pid)]
     _report(events[:count], form, quiet, captures)
     if recorder.lost:
         say(f"oomtrace: {plural(recorder.lost, 'record')} lost: some reports are incomplete")
@@ -115,8 +118,8 @@ def _fit(words: Sequence[str], given: str, name: str, form: str, limits: Mapping
 
 def _run(
     words: Sequence[str], name: str, files: Mapping[str, str], hierarchy: cgroups.Hierarchy, recorder: Recorder
-) -> Tuple[int, str]:
-    """The command from the trace's beginning to its end; returns its status and its cgroup's path."""
+) -> Tuple[int, str, int]:
+    """The command from the trace's beginning to its end; returns its status, its cgroup's path and its pid."""
     with ExitStack() as stack:
         stack.callback(recorder.stop)
         recorder.start()
@@ -130,7 +133,12 @@ def _run(
         recorder.settle(_FIRST_SECONDS, lambda: _kills(recorder.events, path) >= min(running.kills(), 1))
         recorder.settle(_LATE_SECONDS, lambda: _kills(recorder.events, path) >= running.kills())
         recorder.drain(_SURPLUS_SECONDS, _LATE_SECONDS)
-    return status, path
+    return status, path, running.pid
+
+
+def _say_adj() -> None:
+    if exempt():
+        say("oomtrace: oom_score_adj is -1000 here; the command gets 0, or it could not be OOM-killed")
 
 
 def _name(cgroup: Optional[str]) -> str:
@@ -170,6 +178,19 @@ def concerns(event: "OomEvent", path: str) -> bool:
     report = event.report
     paths = [report.memcg.path if report.memcg else None, report.victim_memcg, report.trigger.memcg]
     return any(one is not None and f"{one}/".startswith(f"{path}/") for one in paths)
+
+
+def ended(event: "OomEvent", path: str, pid: int) -> bool:
+    """Whether somebody else than the OOM killer ended the command, or from outside one of the cgroup's processes."""
+    killed = event.killed
+    if killed is None:
+        return False
+    if any(victim.pid == pid for victim in killed.victims):
+        return True
+    sender = killed.sender
+    inside = sender is not None and f"{sender.memcg}/".startswith(f"{path}/")
+    ours = sender is not None and sender.pid == os.getpid()  # what a command leaves behind is killed in the end
+    return not (inside or ours) and any(f"{victim.memcg}/".startswith(f"{path}/") for victim in killed.victims)
 
 
 def _kills(events: "List[Traced]", path: str) -> int:

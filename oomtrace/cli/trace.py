@@ -15,7 +15,7 @@ from oomtrace.cli.options import Seconds, Size, channel_options, color_option, c
 from oomtrace.cli.target import target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
-from oomtrace.kernel.probes import CHARGES
+from oomtrace.kernel.probes import CHARGES, KILLS
 from oomtrace.session.select import Selection
 from oomtrace.session.trace import LiveTrace
 
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 @click.option("--charges", type=click.Choice(CHARGES), default="batch", show_default=True,
               help="Watch which tasks charge memory (add pages to a memcg) before an OOM. off: do not watch; batch: "
                    "each batch of 64 pages; every: each charge (slow).")
+@click.option("--kills", type=click.Choice(KILLS), default="near", show_default=True,
+              help="Also tell who kills processes besides the OOM killer. near: where memory is short; all: each kill; "
+                   "off: none.")
 @click.option("--buffer", "buffer_bytes", type=Size(), metavar="SIZE",
               help="Size of the buffer for the records of each CPU.  [default: 8M, and at most 64M for all CPUs]")
 @click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
@@ -65,6 +68,7 @@ def command(
     count: Optional[int],
     timeout: Optional[float],
     charges: str,
+    kills: str,
     buffer_bytes: Optional[int],
     output: Optional[str],
     keep: Optional[int],
@@ -93,14 +97,14 @@ def command(
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(pid_file, ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
-        trace = LiveTrace.start(say if verbose else nothing, say, charges, buffer_bytes)
+        trace = LiveTrace.start(say if verbose else nothing, say, charges, buffer_bytes, kills)
         stack.callback(trace.close)
         say(f"oomtrace: ready ({trace.probes} probes)")
         ready.announce()
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
         sink = report.Sink(sys.stdout, form, quiet, captures, say, log, colour, bound, channels)
-        seen, waits, failures = 0, 0, 0
+        seen, waits, failures, others = 0, 0, 0, 0
         selection = Selection(**wanted)
 
         def killed(event: "OomEvent") -> None:
@@ -113,17 +117,18 @@ def command(
             sink.take(traced)
             waits += traced.event.trace.wait is not None
             failures += traced.event.trace.failure is not None
+            others += traced.event.killed is not None
             if not traced.event.is_oom:
                 continue
             seen += 1
             if once or seen == count:
                 break
         sink.close()
-        failed = trace.failed_charges
+        failed, unreported = trace.failed_charges, trace.unreported_kills
         if verbose:
             say(f"oomtrace: {trace.received} records received")
-    _closing(sys.stderr, (seen, "OOM"), (waits, "wait"), (failures, "failed charge"),
-             more_failures=failed - failures, lost=trace.lost)
+    _closing(sys.stderr, (seen, "OOM"), (waits, "wait"), (failures, "failed charge"), (others, "other kill"),
+             (unreported, "more kill"), more_failures=failed - failures, lost=trace.lost)
     return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
 
 

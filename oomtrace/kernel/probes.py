@@ -21,11 +21,14 @@ class Probe:
     returns: bool = False  # entered when the function returns; never one that is on the stack when a report is made
     charges: Optional[str] = None  # attached for this mode of --charges alone
     direct: Optional[str] = None  # the same for BPF's own trampoline (fentry, fexit), a fraction of a kprobe's cost
+    kills: bool = False  # attached unless --kills is off
 
 
 # In the order in which they are attached: the beginning of an OOM last, so that none is seen only in part.
 _EFFORT = "what reclaim tried"
 _RELEASE = "when a victim's memory was free"
+_KILLS = "who ends processes besides the OOM killer"
+_CGROUP_KILL = "that a signal comes from a write to cgroup.kill"
 PROBES: Tuple[Probe, ...] = (
     Probe("exit_mmap_return", ("exit_mmap",), _RELEASE, returns=True),
     Probe("exit_mmap", ("exit_mmap",), _RELEASE),
@@ -36,6 +39,11 @@ PROBES: Tuple[Probe, ...] = (
     Probe("reclaim_memcg", ("try_to_free_mem_cgroup_pages",), _EFFORT),
     Probe("reclaim_global", ("try_to_free_pages",), _EFFORT),
     Probe("vmpressure", ("vmpressure",), _EFFORT),
+    # 5.14+ (cgroup: introduce cgroup.kill)
+    Probe("cgroup_kill_write_return", ("cgroup_kill_write",), _CGROUP_KILL, True, True, kills=True),
+    Probe("cgroup_kill_write", ("cgroup_kill_write",), _CGROUP_KILL, True, kills=True),
+    # 5.18 (signal: Rename send_signal send_signal_locked)
+    Probe("send_signal", ("send_signal_locked", "send_signal", "__send_signal"), _KILLS, kills=True),
     Probe("charge_batch", ("page_counter_try_charge",), "who charged in the seconds before", charges="batch"),
     Probe("charge_every", ("try_charge_memcg", "try_charge"), "who charged in the seconds before", charges="every",
           direct="charge_every_direct"),
@@ -82,11 +90,23 @@ class Target:
 
 # What --charges may be.
 CHARGES = ("off", "batch", "every")
+# What --kills may be.
+KILLS = ("near", "all", "off")
+# That of one command: each signal that can end a process (signal(7)), since its command may get any.
+KILLS_OF_COMMAND = "command"
 
 
-def wanted(probe: Probe, charges: str) -> bool:
-    """Whether the probe is to be attached in a mode of --charges."""
-    return probe.charges in (None, charges)
+def kill_signals(kills: str) -> int:
+    """The signals that are looked at in a mode of --kills, a bit each: SIGKILL and SIGTERM, and what the kernel sends
+    for a fault or a limit (SIGBUS, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS)."""
+    if kills == "off":
+        return 0
+    return (1 << 32) - 2 if kills == KILLS_OF_COMMAND else sum(1 << number for number in (7, 9, 11, 15, 24, 25, 31))
+
+
+def wanted(probe: Probe, charges: str, kills: str = "off") -> bool:
+    """Whether the probe is to be attached in a mode of --charges and one of --kills."""
+    return probe.charges in (None, charges) and not (probe.kills and kills == "off")
 
 
 def symbol_names() -> Iterator[str]:

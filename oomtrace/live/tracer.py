@@ -134,6 +134,16 @@ class Tracer:
         """Charges that failed without a kill, reported or not."""
         return bpf.number_in(self._maps["failed_charges"], 0)
 
+    @property
+    def unreported_kills(self) -> int:
+        """Kills by others than the OOM killer that were too many in a second to be told of."""
+        return bpf.number_in(self._maps["kills_unreported"], 0)
+
+    def watch_kills(self, signals: int, near: bool) -> None:
+        """Tell of these signals, a bit each; ``near``: only where memory is short. Raises OSError."""
+        bpf.update_map(self._maps["kill_settings"], 1, int(near))  # enum kill_setting (bpf/signals.c)
+        bpf.update_map(self._maps["kill_settings"], 0, signals)
+
     def modules_changed(self) -> bool:
         """Whether kernel modules have come or gone since the last call, as far as the kernel tells."""
         changed = self._rings is not None and self._rings.modules_changed

@@ -18,6 +18,12 @@ from .code import ThreadStack as ThreadStack
 from .event import OomEvent as OomEvent
 from .history import UsageHistory as UsageHistory
 from .history import UsageMoment as UsageMoment
+from .killed import Killed as Killed
+from .killed import MachineMemory as MachineMemory
+from .killed import Pressure as Pressure
+from .killed import Sender as Sender
+from .killed import Sent as Sent
+from .killed import Signalled as Signalled
 from .memory import Allocation as Allocation
 from .memory import Counters as Counters
 from .memory import HugePages as HugePages

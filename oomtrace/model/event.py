@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .code import Code
+from .killed import Killed
 from .origin import Origin
 from .report import Report
 from .trace import Trace
@@ -19,14 +20,15 @@ class OomEvent:
     Who reads one group need not know the others.
     """
 
-    kind: Optional[str] = None  # "memcg", "global", "cpuset", "mempolicy", "sysrq"
+    kind: Optional[str] = None  # "memcg", "global", "cpuset", "mempolicy", "sysrq"; "killed": no OOM
     report: Report = field(default_factory=Report)
     trace: Trace = field(default_factory=Trace)
     origin: Origin = field(default_factory=Origin)
     code: Optional[Code] = None  # None: stacks of processes were not taken
     witness: Optional[Witness] = None  # None: nobody looked
+    killed: Optional[Killed] = None  # processes that another killed; the kernel's OOM killer had no part in it
 
     @property
     def is_oom(self) -> bool:
-        """False for what a trace reports besides: a task that waits, a charge that fails. Nobody is killed then."""
-        return self.trace.wait is None and self.trace.failure is None
+        """False for what a trace reports besides: a task that waits, a charge that fails, a kill by somebody else."""
+        return self.trace.wait is None and self.trace.failure is None and self.killed is None

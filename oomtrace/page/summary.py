@@ -43,6 +43,8 @@ class Number:
 
 def kind(event: OomEvent) -> str:
     """What kind of event it is, in a word or two."""
+    if event.killed is not None:
+        return "a kill, not by the OOM killer"
     if event.trace.wait is not None:
         return "waits: nobody is killed"
     if event.trace.failure is not None:
@@ -54,6 +56,8 @@ def badges(case: Case) -> tuple[Badge, ...]:
     """What is known of kind, place, kernel, host, time and completeness."""
     event = case.event
     path = look.full_path(event) if case.is_memcg else look.victim_path(event)
+    if event.killed is not None and event.killed.victims:
+        path = event.killed.victims[0].memcg
     owner = names.owner(path) if path else None
     found = [Badge("kind", kind(event))]
     found += [Badge("of", owner.text)] if owner is not None else []

@@ -39,8 +39,10 @@ class Recorder:
     """A trace that is running elsewhere. ``events`` are those that have come, ``lost`` the records that found no room
     as of the last ``ask``, and after ``stop`` all of them."""
 
-    def __init__(self, say: Say, warn: Say) -> None:
+    def __init__(self, say: Say, warn: Say, kills: str = "off") -> None:
+        """``kills``: which kills by others than the OOM killer are events (LiveTrace)."""
         self._tell = {"say": say, "warn": warn}
+        self._kills = kills
         self.events: "List[Traced]" = []
         self.lost = 0
         self.probes = 0
@@ -59,7 +61,7 @@ class Recorder:
         if not self._pid:
             os.close(self.descriptor)
             os.close(self._asking)
-            _trace(parent, asked, write)
+            _trace(parent, asked, write, self._kills)
         os.close(asked)
         os.close(write)
         while not self.probes:
@@ -126,14 +128,14 @@ class Recorder:
         self._pid = 0
 
 
-def _trace(parent: int, asked: int, write: int) -> None:
+def _trace(parent: int, asked: int, write: int, kills: str) -> None:
     """The life of the trace's process."""
     status = 1
     try:
         os.setsid()  # Ctrl-C is for the command
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() == parent:
-            _record(asked, write)
+            _record(asked, write, kills)
             status = 0
     except OomtraceError as error:
         _send(write, "error", error)
@@ -143,12 +145,14 @@ def _trace(parent: int, asked: int, write: int) -> None:
         os._exit(status)
 
 
-def _record(asked: int, write: int) -> None:
+def _record(asked: int, write: int, kills: str) -> None:
     # Imported here: bcc and what comes with it must not be part of the process that forks.
     from oomtrace.session.trace import LiveTrace
 
     fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
-    trace = LiveTrace.start(lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text))
+    trace = LiveTrace.start(
+        lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text), kills=kills
+    )
     try:
         _send(write, "probes", trace.probes)
         threading.Thread(target=_answer, args=(asked, write, trace), daemon=True).start()

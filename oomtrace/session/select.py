@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
-    from oomtrace.model import OomEvent
+    from oomtrace.model import Killed, OomEvent
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Selection:
 
     def accepts(self, event: OomEvent) -> bool:
         """Whether the event is wanted. An event that does not tell what is asked about is not."""
+        if event.killed is not None:
+            return self._accepts_kill(event.killed)
         is_memcg = event.kind == "memcg"
         if (self.global_only and is_memcg) or (self.memcg_only and not is_memcg):
             return False
@@ -34,6 +36,18 @@ class Selection:
             return False
         pids = [event.report.trigger.pid, event.report.trigger.tgid, *(kill.pid for kill in event.report.kills)]
         return self.pid is None or self.pid in pids
+
+    def _accepts_kill(self, killed: Killed) -> bool:
+        """A kill by somebody else: by the victims' memcgs and names, and the sender's name and pid."""
+        if self.global_only or self.memcg_only:
+            return False
+        if self.cgroup is not None and not _any([one.memcg for one in killed.victims], _from_the_root(self.cgroup)):
+            return False
+        known = [(one.comm, one.pid) for one in killed.victims]
+        known += [(killed.sender.comm, killed.sender.pid)] if killed.sender is not None else []
+        if self.comm is not None and not _any([comm for comm, _ in known], self.comm):
+            return False
+        return self.pid is None or self.pid in [pid for _, pid in known]
 
 
 def _any(values: list[Optional[str]], pattern: str) -> bool:

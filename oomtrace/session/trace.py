@@ -47,11 +47,14 @@ class LiveTrace:
         self.received = 0
 
     @classmethod
-    def start(cls, say: Say, warn: Say, charges: str = "batch", buffer_bytes: Optional[int] = None) -> LiveTrace:
+    def start(
+        cls, say: Say, warn: Say, charges: str = "batch", buffer_bytes: Optional[int] = None, kills: str = "off"
+    ) -> LiveTrace:
         """Get the programs and attach them. Raises OomtraceError with what a person can do about it.
 
         ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel. ``charges`` is one of
-        probes.CHARGES: how the charges before an OOM are watched. ``buffer_bytes``: for each CPU's records.
+        probes.CHARGES: how the charges before an OOM are watched. ``buffer_bytes``: for each CPU's records. ``kills``
+        is one of probes.KILLS, or KILLS_OF_COMMAND: which kills by others than the OOM killer are events.
         """
         privileges.require()
         plan, base = keep.get(say)
@@ -59,7 +62,7 @@ class LiveTrace:
         tracer.prefer()
         for part in plan.lost:
             warn(f"oomtrace: without the kernel's BTF: {part}")
-        targets = [target for target in plan.targets_at(base) if probes.wanted(target.probe, charges)]
+        targets = [target for target in plan.targets_at(base) if probes.wanted(target.probe, charges, kills)]
         attached = tracer.Tracer(plan.image, plan.at(base), machine.online_cpus(), buffer_bytes)
         without: set[str] = set()
 
@@ -69,6 +72,7 @@ class LiveTrace:
 
         try:
             attached.attach(targets, skipped)
+            attached.watch_kills(probes.kill_signals(kills), kills == "near")
         except OomtraceError as error:
             attached.close()
             if plan.programs == SHIPPED and error.status == EXIT_NO_PROBE:
@@ -95,6 +99,11 @@ class LiveTrace:
     def failed_charges(self) -> int:
         """Charges that failed without a kill: all of them, of which one a second and memcg is an event."""
         return self._tracer.failed_charges
+
+    @property
+    def unreported_kills(self) -> int:
+        """Kills by others than the OOM killer that were too many in a second to be events."""
+        return self._tracer.unreported_kills
 
     def events(self, deadline: Optional[float] = None, killed: Killed = lambda event: None) -> Iterator[Traced]:
         """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand.

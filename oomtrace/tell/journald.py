@@ -20,6 +20,8 @@ OPTION = Option("--journal", "Write an entry for each OOM to the systemd journal
 SOCKET = "/run/systemd/journal/socket"
 # Of "an OOM was traced"; made with uuidgen, stays for ever.
 MESSAGE_ID = "aca40e4268b646a18c779427d1fc2d74"
+# Of "somebody else killed", likewise.
+MESSAGE_ID_KILLED = "4e41cfc705ef46108a6637623e82eb64"
 _WARNING = 4
 _LONGEST = 16 << 10
 PATIENCE_S = 1.0
@@ -34,7 +36,8 @@ def fields(event: OomEvent, capture: Optional[Path] = None) -> dict[str, str]:
     """What an entry says of the event; what the source does not tell is left out."""
     from oomtrace.tell.common.essentials import essentials
 
-    entry = {"MESSAGE_ID": MESSAGE_ID, "PRIORITY": str(_WARNING), "SYSLOG_IDENTIFIER": "oomtrace"}
+    kind = MESSAGE_ID if event.killed is None else MESSAGE_ID_KILLED
+    entry = {"MESSAGE_ID": kind, "PRIORITY": str(_WARNING), "SYSLOG_IDENTIFIER": "oomtrace"}
     return {**entry, **essentials(event, capture)}
 
 

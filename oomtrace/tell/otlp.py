@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from oomtrace import __version__
 from oomtrace.errors import EXIT_USAGE, OomtraceError
 from oomtrace.tell import Option
+from oomtrace.tell.common import subject
 
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
@@ -48,6 +49,7 @@ class Otlp:
             "attributes": attributes(event, capture),
             "resource": resource(event),
             "time_ns": time.time_ns(),
+            "name": "oomtrace.oom" if event.killed is None else "oomtrace.killed",
         }
         self.beside.hand(message, b"")
 
@@ -78,8 +80,9 @@ def attributes(event: OomEvent, capture: Optional[Path] = None) -> dict[str, Any
     from oomtrace.why import names
 
     report, trace = event.report, event.trace
-    victim, trigger = report.victim, report.trigger
-    path = (report.memcg.path if report.memcg is not None else None) or report.victim_memcg
+    victim, trigger = subject.victim_of(event), report.trigger
+    sender = event.killed.sender if event.killed is not None else None
+    path = subject.path_of(event)
     owner = names.owner(path) if path else None
     memory = report.memcg.memory if report.memcg is not None else None
     values = {
@@ -93,9 +96,11 @@ def attributes(event: OomEvent, capture: Optional[Path] = None) -> dict[str, Any
         "oomtrace.memcg.path": path,
         "oomtrace.memcg.limit_kb": memory.limit_kb if memory is not None else None,
         "oomtrace.memcg.usage_kb": memory.usage_kb if memory is not None else None,
-        "oomtrace.victim.memcg": report.victim_memcg,
+        "oomtrace.victim.memcg": subject.victim_memcg(event),
         "oomtrace.victim.anon_rss_kb": victim.anon_rss_kb if victim else None,
-        "oomtrace.killed": len({kill.pid for kill in report.kills}),
+        "oomtrace.killed": subject.processes(event),
+        "oomtrace.sender.pid": sender.pid if sender is not None else None,
+        "oomtrace.sender.name": sender.comm if sender is not None else None,
         "oomtrace.trigger.pid": trigger.tgid if trigger.tgid is not None else trigger.pid,
         "oomtrace.trigger.name": trigger.comm,
         "oomtrace.records_lost": trace.records_lost,

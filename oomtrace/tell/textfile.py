@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Optional
 from oomtrace import __version__
 from oomtrace.errors import EXIT_USAGE, OomtraceError
 from oomtrace.tell import Option
+from oomtrace.tell.common import subject
 
 if TYPE_CHECKING:
-    from oomtrace.model import OomEvent
+    from oomtrace.model import Killed, OomEvent
 
 OPTION = Option("--textfile", "Count OOMs in DIR/oomtrace.prom, for node_exporter's textfile collector.", "DIR")
 NAME = "oomtrace.prom"
@@ -33,6 +34,7 @@ _Labels = tuple[tuple[str, str], ...]
 _COUNTERS: Mapping[str, tuple[str, bool]] = {
     "oomtrace_ooms_total": ("OOMs, by what was full and whose it was.", True),
     "oomtrace_killed_processes_total": ("Processes that the OOM killer killed, likewise.", True),
+    "oomtrace_kills_by_others_total": ("Kills by others than the OOM killer, by who did it and whose it was.", True),
     "oomtrace_freed_bytes_total": ("Anonymous memory that killed processes gave back.", False),
     "oomtrace_waits_total": ("Tasks that slept in a memory cgroup where OOM killing is disabled.", False),
     "oomtrace_failed_charges_total": ("Charges that failed, and nobody was killed for them.", False),
@@ -69,6 +71,8 @@ class Textfile:
             freed_pages = sum(release.freed_pages or 0 for release in trace.releases)
             self._add("oomtrace_freed_bytes_total", (), freed_pages * event.report.machine.page_kb * 1024)
             self._last_s = time.time()
+        if event.killed is not None:
+            self._add("oomtrace_kills_by_others_total", tuple(labels_of(event).items()), 1)
         self._write()
 
     def close(self) -> None:
@@ -126,17 +130,24 @@ def labels_of(event: OomEvent) -> dict[str, str]:
     """Whose OOM it was, as far as the path of its memcg says: never a pid, never a process's name."""
     from oomtrace.why import names
 
-    report = event.report
-    path = (report.memcg.path if report.memcg is not None else None) or report.victim_memcg
+    path = subject.path_of(event)
     owner = names.owner(path) if path else None
     values = {
-        "kind": event.kind,
+        "kind": event.kind if event.killed is None else _by(event.killed),
         "container": owner.container_id[:12] if owner is not None and owner.container_id else None,
         "pod": owner.pod_uid if owner is not None else None,
         "namespace": None,
         "unit": owner.unit if owner is not None else None,
     }
     return {name: values[name] or "" for name in LABELS}
+
+
+def _by(killed: Killed) -> str:
+    """Who killed: a program that is known for it, "process" for any other, or why the kernel did."""
+    from oomtrace.why import senders
+
+    role = senders.role(killed.sender) if senders.by_process(killed.how) else None
+    return str(role or killed.how or "")
 
 
 def _sample(name: str, labels: _Labels, value: str) -> str:

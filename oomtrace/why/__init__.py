@@ -37,8 +37,8 @@ from .finding import (
 from .headline import headline as first
 from .pattern import Group, Pattern, outline, summary
 from .ranking import ranked
+from .registry import Cause, rules
 from .registry import causes as all_causes
-from .registry import rules
 
 __all__ = [
     "ALARMS", "CERTAIN", "IDS", "LIKELY", "REASONS", "SILENT", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding",
@@ -66,7 +66,7 @@ def explain(event: OomEvent, before: Tuple[OomEvent, ...] = ()) -> Explanation:
     cases: Dict[str, Case] = {}
     findings = []
     for cause in all_causes():
-        if not (event.is_oom or cause.always):
+        if not _applies(cause, event):
             continue
         case = Case(before)
         cause.judge(event, case)
@@ -80,10 +80,17 @@ def explain(event: OomEvent, before: Tuple[OomEvent, ...] = ()) -> Explanation:
         headline_facts=tuple(fact for statement in said for fact in statement.facts),
         findings=tuple(findings),
         levels=event.trace.levels,
-        amounts=tuple(phrasebook.amount(size) for size in amounts(event)),
-        ranking=ranked(event),
+        amounts=tuple(phrasebook.amount(size) for size in amounts(event)) if event.killed is None else (),
+        ranking=ranked(event) if event.killed is None else (),
         suggestions=_suggestions(event, cases),
     )
+
+
+def _applies(cause: Cause, event: OomEvent) -> bool:
+    """Whether a cause is for such an event: of a kill by somebody else, what was lost matters besides."""
+    if event.killed is not None:
+        return cause.killed or cause.id == "missing"
+    return not cause.killed and (event.is_oom or cause.always)
 
 
 def _suggestions(event: OomEvent, cases: Mapping[str, Case]) -> Tuple[Suggestion, ...]:

@@ -6,7 +6,7 @@ from typing import Iterable, Optional, Tuple
 
 from oomtrace.model import Kill, OomEvent, Wait
 
-from . import look, witnessed
+from . import ended, look, witnessed
 from .account import Kind, account, managed_kb
 from .causes.full import beyond, declared_by_bpf, hit, lost_context
 from .finding import Reason, Statement, facts
@@ -42,6 +42,8 @@ class Headline(Reason):
 
 def headline(event: OomEvent) -> Tuple[Statement, ...]:
     """What was full, of what, and who paid for it."""
+    if event.killed is not None:
+        return ended.headline(event, event.killed)
     if event.trace.wait is not None:
         return (_waiting(event, event.trace.wait),)
     if event.trace.failure is not None:

@@ -32,6 +32,7 @@ class Cause:
     reasons: Type[Reason]
     judge: Judge
     always: bool = False
+    killed: bool = False  # of a kill by somebody else than the OOM killer, and of nothing else
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,15 @@ _causes: Dict[str, Cause] = {}
 _advice: List[Advice] = []
 
 
-def cause(id: str, step: int, place: int, reasons: Type[Reason], always: bool = False) -> Callable[[Judge], Judge]:
+def cause(
+    id: str, step: int, place: int, reasons: Type[Reason], always: bool = False, killed: bool = False
+) -> Callable[[Judge], Judge]:
     """Registers the function that judges a cause."""
 
     def register(judge: Judge) -> Judge:
         if id in _causes:
             raise ValueError(f"there are two findings {id}")
-        _causes[id] = Cause(id, step, place, reasons, judge, always)
+        _causes[id] = Cause(id, step, place, reasons, judge, always, killed)
         return judge
 
     return register

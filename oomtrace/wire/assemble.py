@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from oomtrace.wire.layout import TraceRecord
-from oomtrace.wire.records import RecBegin, RecMemcg, RecordKind, RecReleased, RecTask
+from oomtrace.wire.records import RecBegin, RecMemcg, RecordKind, RecReleased, RecSignal, RecTask
 
 # After the last record of an OOM whose end no record marks (a group kill, no victim, lost records).
 QUIET_NS = 250_000_000
@@ -30,7 +30,7 @@ _MATTERS = frozenset((
 _OPENS = frozenset((RecordKind.BEGIN, RecordKind.CHOSEN, RecordKind.HEADER))  # what a decision comes after
 _DECIDES = frozenset((RecordKind.NO_VICTIM, RecordKind.KILLED, RecordKind.DONE))
 # What tells where an OOM stands. Most records do not (tasks, by the thousands), and are not looked at further.
-_TELLING = _MATTERS | _OPENS | _DECIDES | {RecordKind.RELEASED}
+_TELLING = _MATTERS | _OPENS | _DECIDES | {RecordKind.RELEASED, RecordKind.SIGNAL}
 _OF_CALLS = frozenset((RecordKind.BEGIN, RecordKind.CHOSEN))
 
 
@@ -57,6 +57,7 @@ class Oom:
     told: bool = False  # that its kill is over
     _killed: set[int] = field(default_factory=set)  # by their mm
     _released: set[int] = field(default_factory=set)
+    _asked: set[int] = field(default_factory=set)  # by their mm: processes that a signal only asks to end
 
     def add(self, record: TraceRecord, now_ns: int) -> None:
         """Take a record that arrived now."""
@@ -80,6 +81,11 @@ class Oom:
             self._killed.add(record.read(RecTask).row.mm)
         elif record.kind is RecordKind.RELEASED:
             self._released.add(record.read(RecReleased).mm)
+            self.matters = self.matters or not self._asked.isdisjoint(self._released)
+        elif record.kind is RecordKind.SIGNAL:
+            signal = record.read(RecSignal)
+            (self._killed if signal.fatal else self._asked).add(signal.row.mm)
+            self.matters = self.matters or bool(signal.fatal)
 
     def sort(self) -> None:
         """Put the records in the kernel's order; those of other tasks, which came afterwards, last."""
@@ -101,7 +107,12 @@ class Oom:
 
     def released(self) -> bool:
         """Whether the memory of all that were killed is known to have come back."""
-        return self._killed <= self._released
+        return self._killed <= self._released and (not self.matters or self._asked <= self._released)
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a signal that has ended nobody yet: then there may be nothing to tell, ever."""
+        return bool(self._asked) and not self.matters
 
     def _group_kill(self) -> bool:
         """Whether memory.oom.group applies, which adds kills after the first: from the victim's memcg up to the full
@@ -171,6 +182,8 @@ class Assembler:
         quiet_ns = now_ns - oom.last_arrival_ns
         if now_ns - oom.since_ns >= AGE_NS:
             return True
+        if oom.asks:
+            return False
         if (self._releases and not oom.released()) or self._goes_on(oom):
             return quiet_ns >= RELEASE_NS
         return oom.ended() or quiet_ns >= QUIET_NS
@@ -193,4 +206,4 @@ class Assembler:
     @property
     def pending(self) -> bool:
         """Whether an OOM is in hand."""
-        return bool(self._open)
+        return any(not oom.asks for oom in self._open.values())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oomtrace.facts import Facts
-from oomtrace.model import OomEvent, Witness
-from oomtrace.wire import kills, who
+from oomtrace.model import OomEvent, Report, Trace, Witness
+from oomtrace.wire import killed, kills, who
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import Layout
 from oomtrace.wire.memcgs import Memcgs
@@ -14,9 +14,11 @@ from oomtrace.wire.oom_records import NameOf, OomRecords
 from oomtrace.wire.records import RecordKind
 from oomtrace.wire.tasks import Tasks
 from oomtrace.wire.to_origin import origin
-from oomtrace.wire.to_report import kind_of, report
+from oomtrace.wire.to_report import kind_of, machine, report
 from oomtrace.wire.to_trace import trace
 
+KILLED = "killed"  # the kind of event that is no OOM
+OF_KILLED = (RecordKind.SENDER, RecordKind.SIGNAL)
 LATE = frozenset((RecordKind.RELEASED, RecordKind.REAPED))  # what comes of an OOM at any time after the kill
 
 
@@ -32,6 +34,8 @@ class Decoder:
         """The event that the records tell of. ``lost``: records known to be lost besides the gaps in the sequence."""
         records = OomRecords(oom.records, self._layout, self._facts, self._name_of)
         memcgs = Memcgs(records)
+        if records.has(*OF_KILLED):
+            return self._killed(records, memcgs, oom, source, max(oom.lost, lost))
         tasks = Tasks(records, memcgs)
         printable = report(records, memcgs, tasks)
         known = who.identities(records)
@@ -39,8 +43,23 @@ class Decoder:
             kind=kind_of(records),
             report=printable,
             trace=trace(records, memcgs, tasks, oom.oom_id, max(oom.lost, lost)),
-            origin=origin(records, printable, source),
+            origin=origin(records, printable, source, oom.oom_id),
             witness=Witness(tasks=known) if known else None,
+        )
+
+    @staticmethod
+    def _killed(records: OomRecords, memcgs: Memcgs, oom: Oom, source: str, lost: int) -> OomEvent:
+        """A kill by somebody else, of which the kernel reports nothing."""
+        printed = Report(machine=machine(records))
+        return OomEvent(
+            kind=KILLED,
+            report=printed,
+            trace=Trace(
+                oom_id=oom.oom_id, begin_ns=oom.oom_id, levels=killed.levels(records, memcgs),
+                releases=kills.releases(records), records_lost=lost,
+            ),
+            origin=origin(records, printed, source, oom.oom_id),
+            killed=killed.killed(records, memcgs),
         )
 
     def completed(self, event: OomEvent, oom: Oom) -> OomEvent:

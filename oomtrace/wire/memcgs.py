@@ -68,7 +68,11 @@ class Memcgs:
     def levels(self) -> tuple[MemcgLevel, ...]:
         """The memcg that ran out and those above it, the root last."""
         begin = self._records.begin
-        return tuple(self._level(record) for record in self.chain(begin.memcg)) if begin and begin.memcg else ()
+        return self.levels_from(begin.memcg) if begin and begin.memcg else ()
+
+    def levels_from(self, memcg: int) -> tuple[MemcgLevel, ...]:
+        """A memcg and those above it."""
+        return tuple(self._level(record) for record in self.chain(memcg))
 
     def _protected(self, memcg: Memcg, record: RecMemcg) -> Memcg:
         least, low = record.children_min_usage * self._page_kb, record.children_low_usage * self._page_kb

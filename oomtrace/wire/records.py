@@ -57,6 +57,8 @@ class RecordKind(IntEnum):
     HISTORY = 43
     WHO = 44
     TRACE_LINE = 48
+    SENDER = 60
+    SIGNAL = 61
 
 
 Chars = Sequence[int]  # a char array; layout.text_of makes text of it
@@ -408,6 +410,47 @@ class RecWho(Struct):
     parent_comm: Chars
     exe: Chars
     cmdline: Chars
+
+
+class Pressure(Struct):
+    some: Sequence[int]
+    full: Sequence[int]
+
+
+class RecSender(Struct):
+    header: RecHeader
+    memcg: int
+    ram_pages: int
+    free_pages: int
+    file_pages: int
+    slab_reclaimable_pages: int
+    free_swap_pages: int
+    total_swap_pages: int
+    pressure: Pressure
+    pid: int
+    tgid: int
+    uid: int
+    parent_tgid: int
+    flags: int
+    args_bytes: int
+    comm: Chars
+    parent_comm: Chars
+    args: Chars
+
+
+class RecSignal(Struct):
+    header: RecHeader
+    row: TaskRow
+    pressure: Pressure
+    asked_ns: int
+    rlimit_cpu_s: int
+    asked_by: int
+    signal: int
+    code: int
+    syscall: int
+    sent_from: int
+    fatal: int
+    asked_by_comm: Chars
 
 
 _NAMES: Mapping[str, Type[Struct]] = {

@@ -25,7 +25,7 @@ def report(records: OomRecords, memcgs: Memcgs, tasks: Tasks) -> Report:
     group = records.first(RecordKind.GROUP, RecGroup)
     suppressed = records.first(RecordKind.SUPPRESSED, RecSuppressed)
     return Report(
-        machine=_machine(records),
+        machine=machine(records),
         trigger=_trigger(records, memcgs),
         stack=_stack(records),
         memcg=memcgs.full(),
@@ -57,7 +57,8 @@ def kind_of(records: OomRecords) -> Optional[str]:
     return constraints.kind_of(constraints.constraint_name(number) or "", order=begin.order)
 
 
-def _machine(records: OomRecords) -> Machine:
+def machine(records: OomRecords) -> Machine:
+    """The machine, as far as its records tell."""
     facts, captured, known = records.facts, records.stack, arch.find(records.facts.machine)
     names, described = taint.describe(captured.taint, facts) if captured else (None, None)
     return Machine(

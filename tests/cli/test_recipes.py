@@ -38,6 +38,7 @@ GUEST = {
     "one-shot": "/foo reached its memory limit",
     "expect": "task=python3",
     "fit": "MiB",
+    "killed": "ended itself with SIGKILL",
     "check": "everything works",
     "repro": "mine: 1 OOM, 1 kill in",
 }

@@ -31,7 +31,7 @@ class FakeTrace:
         return self._lost
 
     @classmethod
-    def start(cls, *_: object) -> FakeTrace:
+    def start(cls, *_: object, kills: str) -> FakeTrace:
         made = cls()
         signal.signal(signal.SIGTERM, lambda number, _: made._ended.append(number))
         return made

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from oomtrace.tell.common import subject
+
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
 
@@ -14,8 +16,11 @@ def essentials(event: OomEvent, capture: Optional[Path] = None) -> dict[str, str
     from oomtrace import why
     from oomtrace.escape import escaped
     from oomtrace.output.base import with_names
+    from oomtrace.why.senders import signal_name
 
-    victim, trigger = event.report.victim, event.report.trigger
+    victim, trigger = subject.victim_of(event), event.report.trigger
+    sender = event.killed.sender if event.killed is not None else None
+    signals = event.killed.victims[:1] if event.killed is not None else ()
     values = {
         "MESSAGE": escaped(why.explain(with_names(event)).headline),
         "OOMTRACE_KIND": event.kind,
@@ -24,8 +29,11 @@ def essentials(event: OomEvent, capture: Optional[Path] = None) -> dict[str, str
         "OOMTRACE_VICTIM": victim.comm if victim else None,
         "OOMTRACE_VICTIM_PID": victim.pid if victim else None,
         "OOMTRACE_VICTIM_UID": victim.uid if victim else None,
-        "OOMTRACE_VICTIM_MEMCG": event.report.victim_memcg,
-        "OOMTRACE_KILLED": len({kill.pid for kill in event.report.kills}),
+        "OOMTRACE_VICTIM_MEMCG": subject.victim_memcg(event),
+        "OOMTRACE_KILLED": subject.processes(event),
+        "OOMTRACE_SIGNAL": signal_name(signals[0].signal) if signals else None,
+        "OOMTRACE_SENDER": sender.comm if sender else None,
+        "OOMTRACE_SENDER_PID": sender.pid if sender else None,
         "OOMTRACE_TRIGGER": trigger.comm,
         "OOMTRACE_TRIGGER_PID": trigger.tgid if trigger.tgid is not None else trigger.pid,
         "OOMTRACE_CAPTURE": capture.absolute() if capture is not None else None,

@@ -60,6 +60,6 @@ def _record(message: dict[str, Any]) -> Any:
     record = LogRecord(
         timestamp=message["time_ns"], observed_timestamp=message["time_ns"], severity_text="WARN",
         severity_number=SeverityNumber.WARN, body=message["body"], attributes=message["attributes"],
-        event_name="oomtrace.oom",
+        event_name=message["name"],
     )
     return ReadableLogRecord(record, Resource(message["resource"]), InstrumentationScope("oomtrace", __version__))
