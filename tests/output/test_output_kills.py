@@ -95,9 +95,27 @@ def test_silence_ends_the_wait() -> None:
 def test_a_whole_report_stands_apart() -> None:
     whole = (b"[  10.000001] Out of memory: Killed process 5 (a) total-vm:8kB, anon-rss:4kB, file-rss:0kB, "
              b"shmem-rss:0kB\n[  90.000001] hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, "
-             b"oom_score_adj=0\n[  90.000002] Out of memory: Killed process 6 (hog) total-vm:8kB, anon-rss:4kB, "
+             b"oom_score_adj=0\n[  90.000002] Mem-Info:\n"
+             b"[  90.000002] Out of memory: Killed process 6 (hog) total-vm:8kB, anon-rss:4kB, "
              b"file-rss:0kB, shmem-rss:0kB\n")
     found = events(whole)
     assert [is_bare(event) for event in found] == [True, False]
     assert "oom_score_adj  victim" not in written("why", found)
     assert written("why", found) == written("why", found, waits=False)
+
+
+def test_three_lines_a_kill_are_a_row_as_well() -> None:
+    """grep -E 'invoked|oom-kill|Killed process' leaves who asked, what was full, and who was killed."""
+    path = "/docker/" + "4f2d8e9a1b3c5d7e" * 4
+    three = "".join(
+        f"Jan  2 09:{number:02}:00 n kernel: {line}\n" for number in range(3) for line in (
+            "php invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+            f"oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg={path},"
+            f"task_memcg={path},task=php,pid={70 + number},uid=33",
+            f"Memory cgroup out of memory: Killed process {70 + number} (php) {SIZES}, shmem-rss:0kB, UID:33 "
+            "pgtables:40kB oom_score_adj:0"))
+    lines = written("why", events(three.encode())).splitlines()
+    assert lines[0] == "Of these kills the log has no tables:"
+    assert [line.split()[-2:] for line in lines[3:6]] == [["php", "(70)"], ["php", "(71)"], ["php", "(72)"]]
+    assert all("container 4f2d8e9a1b3c (docker)" in line for line in lines[3:6])
+    assert len({line.index("php (") for line in lines[3:6]}) == 1

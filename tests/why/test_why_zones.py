@@ -44,7 +44,7 @@ def test_lowmem_is_full_and_highmem_is_not() -> None:
     assert (said["reason"], said["free_elsewhere_kb"], said["zones_elsewhere"]) == ("lowmem", 284120, ("HighMem",))
     assert "file_left" in stated(event, "zones") and stated(event, "swap") == []
     assert "file_cache_left" not in stated(event, "reclaim"), "the machine's file cache is beside the point"
-    assert [one.reason.value for one in why.explain(event).suggestions][0] == "lowmem"
+    assert [one.reason.value for one in why.explain(event).suggestions][0] == "lowmem_files"
 
 
 def test_blocks_of_cma_are_not_for_the_unmovable() -> None:

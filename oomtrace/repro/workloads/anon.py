@@ -34,7 +34,7 @@ def anon(me: Self, size: Bytes, pause: Seconds = NO_TIME) -> None:
 
 @workload
 def read_zeros(me: Self, size: Bytes) -> None:
-    """Read /dev/zero into memory not touched before: the kernel itself faults the pages in, amid a system call."""
+    """Read /dev/zero into fresh memory: the kernel touches the pages, within a read, and not the program itself."""
     with open("/dev/zero", "rb", buffering=0) as zeros:
         for _ in range(0, size, _CHUNK):
             area = mmap.mmap(-1, _CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

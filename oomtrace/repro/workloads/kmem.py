@@ -98,7 +98,7 @@ def bpf_maps(me: Self, size: Bytes, count: int) -> None:
 
 @workload
 def pipe_size(me: Self, size: Bytes, count: int = 1) -> None:
-    """Pipes with room for ``size``: an array of page descriptors each, one allocation of an order above 0.
+    """Enlarge pipes to ``size``: the kernel needs an array for that, several pages side by side (order above 0).
 
     Up to about 3 MiB of room the order is at most costly (3) and a full memcg is killed in; above, the charge fails.
     """

@@ -33,14 +33,14 @@ def _clone_pausing(me: Self, flags: int) -> int:
 
 @workload
 def share_mm(me: Self, count: int = 1) -> None:
-    """Children made with CLONE_VM: processes of their own with this one's memory."""
+    """Make processes that share this one's memory (CLONE_VM): killing one must kill all, or nothing comes back."""
     for _ in range(count):
         _clone_pausing(me, 0)
 
 
 @workload
 def vfork(me: Self) -> None:
-    """A child made with vfork that never calls exec; the thread that made it waits, the others go on."""
+    """Make a child by vfork, which borrows this one's memory and keeps it: such a child is no candidate for a kill."""
     threading.Thread(target=_clone_pausing, args=(me, _CLONE_VFORK), daemon=True).start()
     time.sleep(0.1)  # nothing tells that the thread is inside clone(2): it returns when the child is gone
 
@@ -76,7 +76,8 @@ def threads(me: Self, count: int) -> None:
 
 @workload
 def leader_exits(me: Self) -> None:
-    """The thread-group leader exits as by pthread_exit; what follows runs in the thread that is left."""
+    """End the first thread of the process alone. The steps that follow run in another: the process has memory, the task
+    by whose number it goes has none."""
     threading.Thread(target=me.run).start()
     # The system call and not the C library's function, which would unwind Python's frames.
     ctypes.CDLL(None).syscall(_SYS_EXIT[platform.machine()], 0)

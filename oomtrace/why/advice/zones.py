@@ -15,6 +15,7 @@ from ..shortage import Shortage, short
 
 class Unusable(Reason):
     LOWMEM = "lowmem"
+    LOWMEM_FILES = "lowmem_files"  # filled by file cache, such as of block devices
     ZONE = "zone"
     NODE = "node"
     COMPACT = "compact"
@@ -30,6 +31,9 @@ def kept_out(event: OomEvent, cases: Cases) -> Optional[Statement]:
         return None
     elsewhere = tuple(dict.fromkeys(verdict.zone.name for verdict in shortage.others))
     if shortage.kind == Shortage.LOWMEM:
+        files, total = shortage.file_kb or 0, shortage.managed_kb or 0
+        if "HighMem" in elsewhere and total and files * 2 >= total:
+            return Statement(Unusable.LOWMEM_FILES, facts(zones_file_kb=files, zones_managed_kb=total))
         reason = Unusable.LOWMEM if "HighMem" in elsewhere else Unusable.ZONE
         return Statement(reason, facts(zones_elsewhere=elsewhere))
     if shortage.kind == Shortage.NODE:

@@ -80,6 +80,9 @@ PHRASES = {
     Unusable.LOWMEM: "A 64-bit kernel has no such limit. On this one, let the kernel use less for itself: a larger "
                      "vm.vfs_cache_pressure drops directory entries and inodes earlier, and fewer tasks and sockets "
                      "need less.",
+    Unusable.LOWMEM_FILES: "{zones_file_kb:size} of {zones_managed_kb:size} of lowmem are file cache. That of block "
+                           "devices and of file systems' own data can be nowhere else. If it waits to be written, "
+                           "lower vm.dirty_bytes. A 64-bit kernel has no such limit.",
     Unusable.ZONE: "Something asked for memory below zone {zones_elsewhere}, mostly a driver for a device that cannot "
                    "reach more: the call trace names it.",
     Unusable.NODE: "Look at the memory policy of {trigger} (numactl --show, /proc/{trigger_pid}/numa_maps) and at its "

@@ -140,7 +140,7 @@ PHRASES = {
     Reclaim.CONTIGUOUS: "{pages} contiguous pages were asked for (order {order}).",
     Reclaim.CHARGED_AT_ONCE: "{asked_kb:size} were to be charged at once[, and {room_kb:size} were left below the "
                              "limit]. A limit knows no fragmentation.",
-    Reclaim.FILE_PAGES: "File pages on the lists: {file_kb:exact}.",
+    Reclaim.FILE_PAGES: "File pages that reclaim could look at: {file_kb:exact}.",
     Reclaim.NO_FILE_CACHE: "No file cache was left to drop.",
     Reclaim.LITTLE_FILE_CACHE: "Hardly any file cache was left to drop.",
     Reclaim.DIRTY: "{busy_kb:size} of them waited to be written and could not be dropped at once.",

@@ -48,7 +48,9 @@ PHRASES = {
     Tasks.NOT_SHOWN: "The task table is not in the source. Who holds the memory is unknown.",
     Tasks.EMPTY: "The task table is empty.",
     Tasks.LISTED: lambda facts: fill("{tasks:plural task} " + ("holds" if facts["tasks"] == 1 else "hold together")
-                                     + " {rss_kb:exact}[, {rss_percent:percent} of it]"
+                                     + " {rss_kb:exact}"
+                                     + ("[, {rss_percent:percent} of the {rss_of_kb:size} in use]"
+                                        if "rss_of_kb" in facts else "[, {rss_percent:percent} of it]")
                                      + (". The largest: {largest:list}." if facts["tasks"] > 1 else
                                         ": {largest:and}."), facts),
     Tasks.PAGETABLES: "Page tables take {pgtables_kb:exact}.",
