@@ -37,6 +37,7 @@ class Made:
 
     row: overview.Row
     packed: bytes
+    files: tuple[str, ...] = ()  # styles and scripts that it needs besides the page's own
 
     @property
     def json(self) -> str:
@@ -61,14 +62,16 @@ def made(event: OomEvent, found: Explanation, json: str) -> Made:
         absent=absent(case, frozenset(names)),
     )
     packed = zlib.compress(f"{json.strip()}\n{html}".encode("utf-8", "backslashreplace"), 6)
-    return Made(overview.row(event, found), packed)
+    return Made(overview.row(event, found), packed, ("flame",) if "code" in names else ())
 
 
 def document(pages: Sequence[Made], pattern: Optional[Pattern] = None) -> str:
     """The file: the page of the one event, or an overview of them and each event's page behind it."""
+    files = tuple(sorted({file for page in pages for file in page.files}))
     if len(pages) == 1:
         data = base64.b64encode(gzip.compress(pages[0].json.encode(), 9, mtime=0)).decode()
-        return render("one.html", files=("page",), title=pages[0].row.headline, body=Markup(pages[0].html), data=data)
+        body = Markup(pages[0].html)
+        return render("one.html", files=(*files, "page"), title=pages[0].row.headline, body=body, data=data)
     view = overview.view([page.row for page in pages], pattern)
     packed = [base64.b64encode(page.packed).decode() for page in pages]
-    return render("many.html", files=("page", "many"), title=f"{len(pages)} OOMs", view=view, packed=packed)
+    return render("many.html", files=(*files, "page", "many"), title=f"{len(pages)} OOMs", view=view, packed=packed)

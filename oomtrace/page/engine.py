@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +14,7 @@ from markupsafe import Markup
 
 from oomtrace.escape import escaped
 
+_COMMENT = re.compile(r"(?<=[;{},]) +// .*")  # after code; those on lines of their own go with the line
 SHOWN = 100  # rows of a long table that the page itself has; the others come with the first click
 
 
@@ -46,8 +48,8 @@ def render(name: str, **values: Any) -> str:
 
 @cache
 def squeezed(name: str) -> str:
-    """A style sheet or script without what only its authors need: indentation, and comments on lines of their own."""
-    lines = [line.strip() for line in resource(name).split("\n")]
+    """A style sheet or script without what only its authors need: indentation, and comments."""
+    lines = [_COMMENT.sub("", line).strip() for line in resource(name).split("\n")]
     between = "" if name.endswith(".css") else "\n"
     return between.join(line for line in lines if line and not line.startswith(("//", "/*")))
 

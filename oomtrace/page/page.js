@@ -22,7 +22,7 @@ async function unpacked(base64, how = "deflate") {
 function table(element, around) {
   const heads = all("thead th", element), body = one("tbody", element);
   const kinds = heads.map((th) => th.dataset.kind);
-  const tools = one(".tools", around), said = tools && one("output", tools);
+  const tools = one(".tools:not(.flames *)", around), said = tools && one("output", tools);
   const search = tools && one("input[type=search]", tools), grouping = tools && one("input[type=checkbox]", tools);
   const kind = tools && one("select.kind", tools), rest = one(`script[data-of="${element.id}"]`, around);
   let rows = null, sorted = -1, down = false, waiting = [], range = null;
@@ -156,6 +156,8 @@ function event(root, json) {
       setTimeout(() => { button.textContent = "Copy"; }, 2000);
     });
   }
+  // flame.js
+  for (const each of all(".flames", root)) flames(each);
   const link = one("#json");
   if (link && json) link.onclick = async (click) => {
     click.preventDefault();

@@ -8,6 +8,7 @@ from typing import Any, Callable
 from oomtrace.model import Frame
 
 from .case import Case
+from .code import code
 from .composition import composition
 from .ladder import ladder
 from .moments import growth, moments
@@ -49,6 +50,7 @@ PARTS: tuple[Part, ...] = (
     Part("time", "Time", _time, "picture"),
     Part("pick", "The pick: who weighed most", pick, "picture"),
     Part("steps", "Why", steps, "words"),
+    Part("code", "Whose code", code, "words"),
     Part("tasks", "All tasks", tasks, "detail"),
     Part("stat", "What the kernel counted", statistics, "detail"),
     Part("trace", "Call trace of the task that asked", _trace, "detail"),

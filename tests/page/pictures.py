@@ -21,6 +21,7 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     pages = {name: scenes.page(scenes.captured(name)) for name in ALONE}
     pages.update(cut=scenes.page(scenes.cut()), busy=scenes.page(scenes.busy()), hostile=scenes.page(scenes.hostile()))
+    pages.update(code=scenes.page(scenes.coded()), deep=scenes.page(scenes.deep()))
     pages["many"] = scenes.page(*(scenes.captured(name) for name in sorted(scenes.CAPTURES)))
     pages["killings"] = scenes.page(*scenes.logged(scenes.killings(1000)))
     with Browser() as chromium:

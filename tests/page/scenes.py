@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 from oomtrace import output, text, why
-from oomtrace.model import Growth, OomEvent, Task
+from oomtrace.model import Charge, Code, CodeFrame, CodeSample, CodeStack, Growth, OomEvent, Task
 from oomtrace.output.html import HtmlWriter
 from oomtrace.page import document
 from oomtrace.wire import capture
+from tests.codes import CODE
 from tests.events import changed
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -70,6 +73,26 @@ def busy(tasks: int = 1000) -> OomEvent:
     return changed(event, tasks=rows + more, candidates=())
 
 
+def coded(event: Optional[OomEvent] = None) -> OomEvent:
+    """An OOM with stacks."""
+    return changed(event if event is not None else captured("demo"), code=CODE)
+
+
+def deep(stacks: int = 500) -> OomEvent:
+    """An OOM with many stacks, drawn by chance that is the same each time."""
+    chance = random.Random(17)
+    frames = tuple(CodeFrame(f"shop::stage_{n}<std::vector<row>>::operator()", f"/opt/lib{n % 9}.so", n * 64,
+                             f"src/stage_{n}.cpp", n, library=n % 5 == 0) for n in range(300))
+    found, samples = [], []
+    for n in range(stacks):
+        depth = chance.randrange(5, 40)
+        outer = tuple(chance.randrange(level * 6, level * 6 + 1 + min(level, 3)) for level in range(depth, 0, -1))
+        found.append(CodeStack(outer))
+        samples.append(CodeSample(n, 158 + n % 3, 158 + n % 3, "catalog", chance.randrange(1, 9) << 18, 1, Charge.ANON))
+    code = Code(frames, tuple(found), tuple(samples), window_ns=5_000_000_000, unwinder="libdw")
+    return changed(captured("demo"), code=code)
+
+
 def hostile() -> OomEvent:
     """Whatever others can choose is markup."""
     event = captured("demo")
@@ -92,6 +115,10 @@ def hostile() -> OomEvent:
         growth=tuple(Growth(one.pid, HOSTILE, one.charged_pages, one.memcg, one.window_ns)
                      for one in event.trace.growth),
         host=HOSTILE,
+        code=replace(
+            CODE, frames=tuple(replace(one, function=HOSTILE, source=f"/{BEYOND}") for one in CODE.frames),
+            samples=tuple(replace(one, comm=HOSTILE) for one in CODE.samples),
+        ),
     )
 
 

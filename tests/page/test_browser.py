@@ -48,6 +48,7 @@ def chromium() -> Iterator[Browser]:
 def events() -> dict[str, list[OomEvent]]:
     """By name: each scene alone, and logs of many."""
     found = {name: [scenes.captured(name)] for name in scenes.CAPTURES}
+    found.update(code=[scenes.coded()], deep=[scenes.deep()])
     found.update(cut=[scenes.cut()], busy=[scenes.busy()], hostile=[scenes.hostile()])
     found["many"] = [*(scenes.captured(name) for name in sorted(scenes.CAPTURES)), scenes.hostile()]
     found["killings"] = scenes.logged(scenes.killings(200))
@@ -105,7 +106,7 @@ def test_axe_finds_no_violation(chromium: Browser, pages: dict[str, Path], dark:
         pytest.skip(f"axe-core cannot be had: {error}")
     found = {}
     chromium.look(dark=dark)
-    for name in ("demo", "two-nodes", "many") + (() if dark else ("container", "cut", "killings")):
+    for name in ("demo", "two-nodes", "many", "code") + (() if dark else ("container", "cut", "killings")):
         for anchor in ("", "#event-1") if name == "many" else ("",):
             chromium.open(pages[name], anchor)
             chromium.run("for (const d of document.querySelectorAll('details')) d.open = true")
@@ -168,6 +169,39 @@ def test_a_fact_leads_to_its_line(chromium: Browser, pages: dict[str, Path]) -> 
     chromium.wait("await new Promise((done) => setTimeout(done, 60));")
     assert chromium.run("return document.querySelector('#report').open")
     assert "failcnt 81" in chromium.run("return document.querySelector(':target').textContent")
+
+
+def test_the_flame_graph_is_zoomed_searched_and_goes_by_keys(chromium: Browser, pages: dict[str, Path]) -> None:
+    chromium.look()
+    chromium.open(pages["code"])
+    shown = ("return [...document.querySelectorAll('svg.flame svg')].filter((f) => f.style.display !== 'none')"
+             ".map((f) => f.querySelector('title').textContent.split(':')[0])")
+    said = "return document.querySelector('#code output').textContent"
+    everything = chromium.run(shown)
+    assert len(everything) == 17 and everything[:3] == ["all", "catalog (158)", "__libc_start_main"]
+    chromium.run("[...document.querySelectorAll('svg.flame svg')].find((f) => f.textContent.includes('load_catalog'))"
+                 ".dispatchEvent(new Event('click'))")
+    assert chromium.run(shown) == ["all", "catalog (158)", "__libc_start_main", "main", "load_catalog", "parse_row"]
+    widths = "return [...document.querySelectorAll('svg.flame svg')].slice(0, 6).map((f) => f.getAttribute('width'))"
+    assert chromium.run(widths) == ["100%"] * 6
+    assert chromium.run(said).startswith("load_catalog: 36.0 MiB")
+    chromium.run("document.querySelector('#code .reset').click()")
+    assert chromium.run(shown) == everything
+    chromium.run("const s = document.querySelector('#code select'); s.value = 'python3 (170)';"
+                 "s.dispatchEvent(new Event('change'))")
+    assert chromium.run(shown)[:2] == ["all", "python3 (170)"]
+    chromium.run("document.querySelector('#code .reset').click();"
+                 "const s = document.querySelector('#code input'); s.value = 'MEMSET';"
+                 "s.dispatchEvent(new Event('input'))")
+    assert chromium.run(said) == "32.8 % found"
+    assert chromium.run("return document.querySelectorAll('svg.flame .found').length") == 2
+    for key in ("Escape", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
+        chromium.run("(document.activeElement.closest('svg.flame svg') ?? document.querySelector('svg.flame svg'))"
+                     f".dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}}))")
+    assert chromium.run("return document.activeElement.getAttribute('aria-label')").startswith("make_cache: 8.0 MiB")
+    assert chromium.run(shown)[-2:] == ["make_cache", "memset"]
+    chromium.run("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))")
+    assert chromium.run(shown) == everything
 
 
 def test_the_timeline_is_zoomed_and_filters_the_events(chromium: Browser, pages: dict[str, Path]) -> None:

@@ -58,8 +58,9 @@ def _largest(code: Code) -> list[tuple[_Who, _Where]]:
         frames = stacks.program(code, sample.stack)
         if frames:
             found[(sample.tgid, sample.comm), (frames[0].name, frames[0].module)] += sample.charged_bytes
-    total = code.charged_bytes
-    return [key for key, size in found.most_common(_MOST_LINES) if size * 100 >= total * _LEAST_PERCENT]
+    least = code.charged_bytes * _LEAST_PERCENT / 100
+    largest = found.most_common(_MOST_LINES)
+    return [key for place, (key, size) in enumerate(largest) if place == 0 or size >= least]
 
 
 def _by_process(code: Code) -> Count[_Who]:
