@@ -92,7 +92,7 @@ def described(facts: Facts, symbols: Symbols) -> Facts:
         preempt=preempt,
         machine=uname.machine,
         page_kb=page_bytes() // 1024,
-        host=uname.nodename or None,
+        host=os.environ.get("OOMTRACE_HOST") or uname.nodename or None,  # a container has a name of its own
         machine_id=_text("/etc/machine-id").strip() or None,
         boot_id=_text("/proc/sys/kernel/random/boot_id").strip() or None,
     )

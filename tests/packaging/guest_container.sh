@@ -18,8 +18,9 @@ done
 mkdir -p /root/base/tmp /root/base/proc /root/base/sys /root/base/dev /root/base/etc
 du -sh /root/base | sed 's/^/base: /'
 tar -C /root/base -c . | podman --cgroup-manager cgroupfs import -q - localhost/base:1 >/dev/null || exit 1
-mkdir -p /root/build/dist
+mkdir -p /root/build/dist /root/build/deploy
 cp oomtrace.pyz /root/build/dist/
+cp -r hooks /root/build/deploy/
 podman --cgroup-manager cgroupfs build -q --isolation chroot --build-arg BASE=localhost/base:1 -t localhost/oomtrace \
 	-f /root/put/Containerfile /root/build >/dev/null || exit 1
 echo "image: built"
@@ -49,5 +50,12 @@ podman --cgroup-manager cgroupfs run --rm --privileged --pid host --cgroupns hos
 echo "check in a container: $?"
 podman --cgroup-manager cgroupfs run --rm --network none localhost/oomtrace check >/tmp/check 2>&1
 echo "without what it must be given: $?"
+# As deploy/kubernetes has it: not privileged, with these capabilities alone.
+add=$(sed -n '/add:/,/volumeMounts:/s/^ *- \([A-Z_]*\)\( .*\|$\)/--cap-add CAP_\1/p' daemonset.yaml)
+podman --cgroup-manager cgroupfs run --rm --network none --pid host --cap-drop all $add --security-opt no-new-privileges \
+	--read-only --tmpfs /tmp -v /sys/fs/cgroup:/sys/fs/cgroup:ro -v /var/cache/oomtrace:/var/cache/oomtrace \
+	-e OOMTRACE_HOST=node7 localhost/oomtrace --timeout 1 >/tmp/least 2>&1
+echo "with the least of privileges: $? $(grep -c 'oomtrace: ready' /tmp/least) $add"
+grep -q 'oomtrace: ready' /tmp/least || cat /tmp/least
 systemctl stop oomtrace-container
 echo "stopped: $(podman ps -q | wc -l) left"

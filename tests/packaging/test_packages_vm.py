@@ -99,10 +99,13 @@ def test_rpm_package(tmp_path: Path) -> None:
 @pytest.mark.vm
 @pytest.mark.long
 def test_container(pyz: Path) -> None:
-    packaging = ROOT / "packaging"
+    packaging, deploy = ROOT / "packaging", ROOT / "deploy"
     lines = _in_guest("guest_container.sh", "packages", pyz, packaging / "Containerfile",
-                      packaging / "oomtrace-container.service")
+                      packaging / "oomtrace-container.service", deploy / "hooks",
+                      deploy / "kubernetes/base/daemonset.yaml")
     for line in ("image: built", "captures: 1, service: active", "check in a container: 0", "stopped: 0 left"):
         assert line in lines
     assert "without what it must be given: 0" not in lines
+    (least,) = [line for line in lines if line.startswith("with the least of privileges: ")]
+    assert least.startswith("with the least of privileges: 124 1 --cap-add CAP_BPF"), "no OOM came, and it was ready"
     assert any("reached its memory limit of 24.0 MiB" in line for line in lines)
