@@ -288,8 +288,11 @@ int send_signal(struct pt_regs *ctx)
 	kind = from(info);
 	if (sig != SIGKILL) {
 		handler = handler_of(leader, sig);
-		if (handler == SIG_IGN || (!handler && flags & SIGNAL_UNKILLABLE && kind != FROM_FAULT))
+		if (handler == SIG_IGN || (!handler && flags & SIGNAL_UNKILLABLE && kind != FROM_FAULT)) {
+			if (sig == SIGTERM) /* SIGKILL may follow */
+				remember_asked(bpf_ktime_get_ns(), GET(leader, task_struct, tgid));
 			return 0;
+		}
 	}
 	fatal = !handler;
 	if (!fatal && sig != SIGTERM)

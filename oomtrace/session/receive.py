@@ -90,9 +90,11 @@ class Receiver:
 
     def __init__(
         self, facts: Facts, names: Names, releases: bool, near: Callable[[Near], None] = lambda bell: None,
-        layout: Optional[Layout] = None,
+        layout: Optional[Layout] = None, said: Callable[[OomEvent], tuple[str, ...]] = lambda event: (),
     ) -> None:
-        """``near`` hears of each memcg that nears its limit. ``layout``: of the records; else that of bpf/records.h."""
+        """``near`` hears of each memcg that nears its limit. ``layout``: of the records; else that of bpf/records.h.
+        ``said`` tells what the sender of a kill has written about it."""
+        self._said = said
         self._near = near
         self._facts = facts
         self._names = names
@@ -160,6 +162,10 @@ class Receiver:
             draft = draft._replace(event=late.completed(draft.event, oom))
         else:
             draft = self._decoded(oom, facts)
+        if draft.event.killed is not None:
+            said = self._said(draft.event)
+            facts = replace(facts, said=said)
+            draft = draft._replace(event=replace(draft.event, killed=replace(draft.event.killed, said=said)))
         records = [record.raw for record in oom.records]
         # Not a lambda: it goes from process to process (repro/recorder.py).
         return Traced(draft.event, partial(capture.dump, self._layout.text, facts, records, draft.names, oom.lost))

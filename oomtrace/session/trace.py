@@ -136,7 +136,7 @@ class LiveTrace:
         known, _ = Facts.from_plain(self._plan.facts)
         facts = replace(machine.described(known, symbols), charges=self._charges if watched else "off")
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver(), machine.arch().bpf_text)
-        receiver = Receiver(facts, names, "exit_mmap_return" not in self._without)
+        receiver = Receiver(facts, names, "exit_mmap_return" not in self._without, said=_said)
         tracer.lock()
         return receiver
 
@@ -170,3 +170,9 @@ class LiveTrace:
         """Detach, and give the signals back."""
         self._stop.close()
         self._tracer.close()
+
+
+def _said(event: OomEvent) -> tuple[str, ...]:
+    from oomtrace.witness import journal  # late: most traces never meet such a kill
+
+    return journal.said(event)

@@ -11,10 +11,13 @@ import pytest
 
 from oomtrace import text
 from oomtrace.arch import X86_64
+from oomtrace.facts import Facts
+from oomtrace.model import OomEvent
 from oomtrace.session.receive import Names, Receiver, Traced
 from oomtrace.wire import capture
 from oomtrace.wire.records import RecordKind
 from tests.events import changed
+from tests.wire import made as made_records
 
 CORE, MODULE, PROGRAM, DATA = 0xFFFFFFFF81000010, 0xFFFFFFFFC0001010, 0xFFFFFFFFC0002010, 0xFFFFFFFFC0003010
 PATH = Path(__file__).resolve().parent.parent / "fixtures" / "data" / "6.12-memcg-v2.oom"
@@ -180,3 +183,23 @@ def test_an_event_has_names_of_a_module_that_came_before_it() -> None:
     (event,) = receiver.flush()
     stack = event.event.report.stack
     assert stack is not None and any("oom_kill_process" in str(entry) for entry in stack.entries)
+
+
+def test_what_a_killer_says_itself_is_in_the_event_and_in_its_capture() -> None:
+    asked: list[OomEvent] = []
+
+    def said(event: OomEvent) -> tuple[str, ...]:
+        asked.append(event)
+        return ("Killed /foo due to memory pressure",)
+
+    receiver = Receiver(Facts(), Kernel({}).names(), releases=True, layout=made_records.LAYOUT, said=said)
+    for one in (
+        made_records.record(RecordKind.SENDER, 0, 7, 7, tgid=300, comm=b"systemd-oomd"),
+        made_records.record(RecordKind.SIGNAL, 1, 7, 8, signal=9, fatal=1, row={"tgid": 60, "comm": b"hog"}),
+    ):
+        receiver.add(one.raw, 0)
+    (traced,) = receiver.flush()
+    assert traced.event.killed is not None and traced.event.killed.said == ("Killed /foo due to memory pressure",)
+    assert [event.killed and event.killed.said for event in asked] == [()]
+    (again,) = capture.events(capture.load(io.BytesIO(traced.capture())))
+    assert again.killed == traced.event.killed

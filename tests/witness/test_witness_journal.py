@@ -1,0 +1,77 @@
+"""What a killer has written into the journal: with a journalctl of our own, and what Debian's programs write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oomtrace.model import Killed, Sender, Signalled
+from oomtrace.witness import journal
+from tests.events import made
+
+NS = 1_000_000_000
+OOMD = [
+    "No swap; memory pressure usage will be degraded",
+    "Killed /system.slice/press.service due to memory pressure for /system.slice/press.service being 41.00% > 5.00% "
+    "for > 1s with reclaim activity",
+]
+EARLYOOM = [
+    "mem avail:   653 of   972 MiB (67.20%), swap free:    0 of    0 MiB ( 0.00%)",
+    "low memory! at or below SIGKILL limits: mem 90.00%, swap 100.00%",
+    'sending SIGKILL to process 571 uid 0 "python3": badness 1372, VmRSS 107 MiB',
+    "process exited after 0.1 seconds",
+]
+SYSTEMD = [
+    "other.service: Stopping timed out. Killing.",
+    "stubborn.service: State 'stop-sigterm' timed out. Killing.",
+    "stubborn.service: Killing process 604 (python3) with signal SIGKILL.",
+]
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file with the lines that journalctl gives; what it was asked goes into ``asked`` beside it."""
+    lines = tmp_path / "lines"
+    command = tmp_path / "journalctl"
+    command.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\n[ -e {tmp_path}/slow ] && exec sleep 60\n'
+                       f'cat {lines}\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return lines
+
+
+def said(comm: str, memcg: str = "/system.slice/stubborn.service") -> "tuple[str, ...]":
+    victim = Signalled(604, "python3", 9, True, 1, memcg=memcg)
+    return journal.said(made(killed=Killed(sender=Sender(300, comm), victims=(victim,)), unix_ns=1000 * NS))
+
+
+@pytest.mark.parametrize(
+    "comm, lines, expected",
+    [
+        ("systemd-oomd", OOMD, OOMD[1:]),
+        ("earlyoom", EARLYOOM, EARLYOOM[1:3]),
+        ("systemd", SYSTEMD, SYSTEMD[1:]),
+        ("nohang", ["idle"], []),
+    ],
+)
+def test_the_reason_is_found(written: Path, comm: str, lines: "list[str]", expected: "list[str]") -> None:
+    written.write_text("\n".join(lines) + "\n")
+    assert said(comm) == tuple(expected)
+    assert "_PID=300 --since=@990" in (written.parent / "asked").read_text()
+
+
+def test_others_are_not_asked_about(written: Path) -> None:
+    assert said("bash") == () and not (written.parent / "asked").exists()
+    assert journal.said(made()) == ()
+
+
+def test_a_journal_that_takes_long_is_not_waited_for(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_PATIENCE_S", 0.2)
+    (written.parent / "slow").touch()
+    assert said("earlyoom") == ()
+
+
+def test_no_journal(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert said("earlyoom") == ()
