@@ -9,7 +9,7 @@ from typing import Dict, List, Tuple
 from ..spec import RunSpec
 from .guest import measure, table
 
-_Measured = List[Tuple[str, Dict[str, int]]]  # mode, and the least of each work's rounds; in the order of measuring
+Measured = List[Tuple[str, Dict[str, int]]]  # mode, and the least of each work's rounds; in the order of measuring
 
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for the same work (its CPU time in a guest whose clock counts
@@ -35,7 +35,7 @@ def section(kernel: str) -> str:
     return table("work|instructions|off|batch|every|(trampoline)|(kprobe)", rows) + _profile(measured, found["runs"])
 
 
-def _ratios(measured: _Measured, mode: str, work: str) -> list[float]:
+def ratios(measured: Measured, mode: str, work: str) -> list[float]:
     """Of a mode to the mean of what was measured untraced before and after it, pass by pass."""
     return [
         2 * least[work] / (measured[at - 1][1][work] + measured[at + 1][1][work])
@@ -43,29 +43,30 @@ def _ratios(measured: _Measured, mode: str, work: str) -> list[float]:
     ]
 
 
-def _row(work: str, measured: _Measured) -> list[str]:
-    row = [work, f"{_untraced(measured, work) / 1e6:.1f} M"]
+def _row(work: str, measured: Measured) -> list[str]:
+    row = [work, f"{untraced(measured, work) / 1e6:.1f} M"]
     for mode in _COLUMNS:
-        ratios = _ratios(measured, mode, work)
-        middle = statistics.median(ratios)
-        apart = statistics.median(abs(ratio - middle) for ratio in ratios)
+        found = ratios(measured, mode, work)
+        middle = statistics.median(found)
+        apart = statistics.median(abs(ratio - middle) for ratio in found)
         row.append(f"{100 * (middle - 1):+.2f} % ± {100 * apart:.2f}")
     return row
 
 
-def _untraced(measured: _Measured, work: str) -> float:
+def untraced(measured: Measured, work: str) -> float:
+    """What a work takes without a trace."""
     return statistics.median(least[work] for mode, least in measured if mode == "untraced")
 
 
-def _profile(measured: _Measured, runs: dict[str, tuple[int, int]]) -> str:
+def _profile(measured: Measured, runs: dict[str, tuple[int, int]]) -> str:
     """Where the instructions go: into calling a program, and into the program."""
     call = {
-        way: (statistics.median(_ratios(measured, way, _WORK)) - 1) * _untraced(measured, _WORK) / _PAGES
+        way: (statistics.median(ratios(measured, way, _WORK)) - 1) * untraced(measured, _WORK) / _PAGES
         for way in ("trampoline", "kprobe")
     }
     run = {mode: time / count for mode, (count, time) in runs.items()}
     batch = call["kprobe"] + run["batch"]
-    percent = 100 * batch * _PAGES / 64 / _untraced(measured, _WORK)
+    percent = 100 * batch * _PAGES / 64 / untraced(measured, _WORK)
     return "\n" + textwrap.fill(
         f"To call a program takes {call['trampoline']:.0f} instructions by a trampoline and {call['kprobe']:.0f} by a "
         f"kprobe; a run of `batch` takes {run['batch']:.0f} and one of `every` {run['every']:.0f} (as the kernel "
