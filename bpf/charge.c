@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Charges as they are made. One of these is attached, as --charges says. */
+/* Charges as they are made. One of these is attached, as --charges and --stacks say. */
 #include "charge.h"
 #include "near.h"
+#include "sample.h"
 
 /* A counter's limit and what it counts towards: side by side in most kernels, and then read at once. */
 struct above {
@@ -29,10 +30,11 @@ static inline struct above get_above(u64 counter)
  * next charges. It fails, and nothing is charged, where a counter up to the root has no room. Every read costs as much
  * as forty instructions, so the usage is read only where there is a limit.
  */
-int charge_batch(struct pt_regs *ctx)
+static inline int batch(struct pt_regs *ctx, int sampled)
 {
-	u64 counter = PT_REGS_PARM1(ctx), nr_pages = PT_REGS_PARM2(ctx), at = counter, now = bpf_ktime_get_ns();
-	u32 fails = 0, rung = 0;
+	u64 counter = PT_REGS_PARM1(ctx), nr_pages = PT_REGS_PARM2(ctx), at = counter, now = bpf_ktime_get_ns(), task;
+	u32 fails = 0, rung = 0, near = 0;
+	struct charges *found;
 	int i;
 
 #pragma nounroll
@@ -47,30 +49,49 @@ int charge_batch(struct pt_regs *ctx)
 				break;
 			}
 			rung |= note_usage(at, usage, above.max, now);
+			if (sampled)
+				near |= usage * 10 > above.max * 9;
 		}
 		at = above.parent;
 	}
-	if (!fails)
-		count_charge((struct charger){counter, bpf_get_current_pid_tgid() >> 32}, nr_pages, now);
+	task = bpf_get_current_pid_tgid();
+	if (!fails) {
+		found = count_charge((struct charger){counter, task >> 32}, task, nr_pages, now);
+		if (sampled && found)
+			sample_charge(ctx, found, counter, nr_pages, near, now);
+	}
 	if (rung)
 		parts.call(ctx, SEND_NEAR);
 	return 0;
 }
 
+int charge_batch(struct pt_regs *ctx)
+{
+	return batch(ctx, 0);
+}
+
+/* The same, and now and then where in its code the process is. */
+int charge_batch_sampled(struct pt_regs *ctx)
+{
+	return batch(ctx, 1);
+}
+
 static inline void charge_one(u64 memcg, u32 nr_pages)
 {
-	struct charger by = {AT(memcg, mem_cgroup, memory), bpf_get_current_pid_tgid() >> 32};
+	u64 task = bpf_get_current_pid_tgid();
+	struct charger by = {AT(memcg, mem_cgroup, memory), task >> 32};
 	u32 cpu = bpf_get_smp_processor_id();
 	struct pending *found = pendings.lookup(&cpu);
 
 	if (!found) {
-		count_charge(by, nr_pages, bpf_ktime_get_ns());
+		count_charge(by, task, nr_pages, bpf_ktime_get_ns());
 		return;
 	}
 	if (found->by.counter != by.counter || found->by.tgid != by.tgid || found->pages >= PENDING_PAGES) {
 		if (found->pages)
-			count_charge(found->by, found->pages, bpf_ktime_get_ns());
+			count_charge(found->by, found->pid, found->pages, bpf_ktime_get_ns());
 		found->by = by;
+		found->pid = (u32)task;
 		found->pages = 0;
 	}
 	found->pages += nr_pages;

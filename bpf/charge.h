@@ -18,11 +18,18 @@ struct charger {
 struct charges {
 	u64 slot[SLOTS]; /* which of all slots since boot this is */
 	u64 pages[SLOTS];
+	u64 pid; /* of the thread that charged last */
+	/* For --stacks alone: pages of which samples are to be taken. */
+	u64 unsampled; /* since the last sample */
+	u64 next;      /* when there are so many, the next one is taken */
+	u64 sampled;   /* that samples stand for */
+	u64 look_at;   /* when there are so many, the process is looked at */
+	u64 scope;     /* enum sample_scope */
 };
 BPF_TABLE("lru_hash", struct charger, struct charges, charged, 8192);
 
 /* Threads of a process that charge at the same instant may lose each other's pages: a count, not an account. */
-static inline void count_charge(struct charger key, u64 nr_pages, u64 now)
+static inline struct charges *count_charge(struct charger key, u32 pid, u64 nr_pages, u64 now)
 {
 	u64 slot = now >> SLOT_SHIFT;
 	struct charges *found = charged.lookup(&key);
@@ -34,13 +41,15 @@ static inline void count_charge(struct charger key, u64 nr_pages, u64 now)
 		charged.update(&key, &fresh);
 		found = charged.lookup(&key);
 		if (!found)
-			return;
+			return 0;
 	}
 	if (found->slot[at] != slot) {
 		found->slot[at] = slot;
 		found->pages[at] = 0;
 	}
 	found->pages[at] += nr_pages;
+	found->pid = pid;
+	return found;
 }
 
 /*
@@ -52,6 +61,7 @@ static inline void count_charge(struct charger key, u64 nr_pages, u64 now)
 
 struct pending {
 	struct charger by;
+	u64 pid;
 	u64 pages;
 };
 BPF_ARRAY(pendings, struct pending, MAX_PENDING);
@@ -67,9 +77,18 @@ static inline void collect_pending(void)
 
 		if (!found || !found->pages)
 			continue;
-		count_charge(found->by, found->pages, bpf_ktime_get_ns());
+		count_charge(found->by, found->pid, found->pages, bpf_ktime_get_ns());
 		found->pages = 0;
 	}
+}
+
+/* Which thread of a task's process charged last; 0: not known. */
+static inline u32 last_charger(struct task_row *row)
+{
+	struct charger key = {.counter = AT(row->memcg, mem_cgroup, memory), .tgid = row->tgid};
+	struct charges *found = charged.lookup(&key);
+
+	return found ? found->pid : 0;
 }
 
 /* What a task has charged, if it has. */
@@ -96,6 +115,7 @@ static inline void submit_charged(struct pt_regs *ctx, struct oom_state *oom, st
 	record.memcg = row->memcg;
 	record.since_ns = (slot - SLOTS + 1) << SLOT_SHIFT;
 	record.tgid = row->tgid;
+	record.pid = found->pid;
 	__builtin_memcpy(record.comm, row->comm, COMM_LEN);
 	stamp(&record.header, oom, REC_CHARGED);
 	records.perf_submit(ctx, &record, sizeof(record));

@@ -121,6 +121,7 @@ enum oom_stage {
 	MEMINFO_SHOWN = 32,
 	KILLING = 64,  /* from __oom_kill_process to queue_oom_reaper */
 	DECIDED = 128, /* oom_kill_process has been entered */
+	DOOMED = 512,  /* the first victim's stack is awaited */
 };
 
 /*
@@ -137,11 +138,12 @@ enum part {
 	SEND_PRINT,
 	SEND_NEAR,
 	SEND_WHO,
+	SEND_USER_STACK,
 };
-BPF_PROG_ARRAY(parts, 9);
+BPF_PROG_ARRAY(parts, 10);
 
 BPF_PERF_OUTPUT(records); /* wakes the reader when it begins to fill up */
-BPF_PERF_OUTPUT(bells);	  /* wakes it at once; one that is not 0 says that there is no more to wait for */
+BPF_PERF_OUTPUT(bells);	  /* wakes it at once: struct bell */
 BPF_TABLE("lru_hash", u32, struct oom_state, ooms, 4096);
 BPF_TABLE("lru_hash", u64, u64, seen, 8192); /* memcg -> oom_id that has sent it */
 
@@ -170,14 +172,16 @@ union scratch {
 	struct rec_who who;
 	struct rec_sender sender;
 	struct rec_signal signal;
+	struct rec_user_stack user_stack;
+	struct rec_user_piece user_piece;
 };
 BPF_PERCPU_ARRAY(scratch, union scratch, 1);
 
-/* What comes through `bells`; of an OOM that begins, where and by whom, for a look at them at once. */
+/* What comes through `bells`: of an OOM that begins, where and by whom; of a decision, who dies. */
 struct bell {
-	u64 over;
+	u64 over; /* there is no more to wait for */
 	u64 memcg;
-	u64 tgid; /* 0: this is no beginning */
+	u64 tgid; /* a process that is to be looked at while it is alive; 0: none */
 };
 
 /*
@@ -192,9 +196,9 @@ static inline void ring(struct pt_regs *ctx, u64 over)
 	bells.perf_submit(ctx, &bell, sizeof(bell));
 }
 
-static inline void ring_begin(struct pt_regs *ctx, u64 memcg)
+static inline void ring_for(struct pt_regs *ctx, u64 memcg, u32 tgid)
 {
-	struct bell bell = {.memcg = memcg, .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct bell bell = {.memcg = memcg, .tgid = tgid};
 
 	bells.perf_submit(ctx, &bell, sizeof(bell));
 }

@@ -34,11 +34,11 @@ static inline void begin(struct pt_regs *ctx, u32 kind, u64 oc, u64 memcg, u32 g
 	oom->next_subject = s->begin.trigger_memcg;
 	records.perf_submit(ctx, &s->begin, sizeof(s->begin));
 	submit_effort(ctx, oom);
-	ring_begin(ctx, memcg);
+	ring_for(ctx, memcg, bpf_get_current_pid_tgid() >> 32);
 	oom->who = task;
 	oom->kind = REC_MEMCG;
 	oom->subject = memcg;
-	parts.call(ctx, SEND_MEMCGS);
+	parts.call(ctx, SEND_USER_STACK);
 }
 
 /* out_of_memory(oc): oom_lock is held from here to the kill. */
@@ -137,12 +137,15 @@ int oom_badness_direct(struct arguments *ctx)
 int oom_kill_process(struct pt_regs *ctx)
 {
 	struct oom_state *oom = get_oom();
+	u64 chosen;
 
 	if (!oom)
 		return 0;
 	oom->stage |= DECIDED;
 	submit_report(ctx, oom, REC_CHOSEN);
-	send(ctx, SEND_TASK, REC_VICTIM, GET(oom->oc, oom_control, chosen));
+	chosen = GET(oom->oc, oom_control, chosen);
+	ring_for(ctx, oom->memcg, GET(chosen, task_struct, tgid)); /* while the kernel prints */
+	send(ctx, SEND_TASK, REC_VICTIM, chosen);
 	return 0;
 }
 

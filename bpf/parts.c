@@ -8,6 +8,7 @@
 #include "release.h"
 #include "stack.h"
 #include "task.h"
+#include "userstack.h"
 #include "who.h"
 
 /* What is chosen so far. Side by side in every kernel that has been seen, and then read at once. */
@@ -43,8 +44,10 @@ int send_task(struct pt_regs *ctx)
 		return 0;
 	}
 	records.perf_submit(ctx, &s->task, offsetof(struct rec_task, message));
-	if (oom->kind == REC_KILLED)
+	if (oom->kind == REC_KILLED) {
 		watch_release(oom, &s->task.row);
+		await_stack(oom, s->task.row.tgid, last_charger(&s->task.row));
+	}
 	if (oom->kind == REC_CANDIDATE || oom->kind == REC_VICTIM)
 		submit_charged(ctx, oom, &s->task.row);
 	if (oom->kind == REC_VICTIM) {

@@ -34,6 +34,10 @@
 #define CMDLINE_LEN 512
 #define PID_LEVELS 8
 #define ARGS_LEN 256
+#define USER_WORDS 40
+#define USER_PIECE 4096
+#define SAMPLE_MEMCGS 8
+#define SAMPLE_WORDS 48
 #define NO_SEQ ((u32)-1)
 #define NOT_TRACKED ((u64)-1)
 
@@ -80,6 +84,9 @@ enum record_kind {
 	REC_TRACE_LINE = 48, /* a line of the call trace, as printk gets it: where no scan of the stack makes it */
 	REC_SENDER = 60,     /* a signal that ends processes is sent: by whom, and how the machine is */
 	REC_SIGNAL = 61,     /* … and to whom */
+	REC_USER_STACK = 50, /* where a process is in its own code: its registers … */
+	REC_USER_PIECE = 51, /* … and what lies on its stack, in pieces */
+	REC_SAMPLE = 52,     /* of no OOM: who charges, and where in its code (--stacks) */
 };
 
 struct rec_header {
@@ -368,9 +375,54 @@ struct rec_charged {
 	u64 pages;
 	u64 since_ns; /* when counting began that can be in `pages` */
 	u32 tgid;
-	u32 unused;
+	u32 pid; /* of its threads, the one that charged last; 0: not known */
 	char comm[COMM_LEN];
 	u64 slot_pages[CHARGE_SLOTS]; /* the same in slots of 2^30 ns from since_ns on */
+};
+
+enum stack_role {
+	STACK_TRIGGER = 1, /* of the task that invoked the OOM killer, as it did */
+	STACK_VICTIM = 2,  /* of a thread of the victim, as it goes */
+};
+
+/* A copy ends where it must: `registers` and `memory` may be cut off, or left out of what is kept. */
+struct rec_user_stack {
+	struct rec_header header;
+	u32 role; /* enum stack_role */
+	u32 tgid;
+	u32 pid;
+	u32 registers_bytes; /* sizeof(struct pt_regs); 0: there are none, as of a kernel thread */
+	u64 sp;
+	u64 end; /* where the main thread's stack ends and its arguments and environment begin, which are not read; or 0 */
+	char comm[COMM_LEN];
+	u64 registers[USER_WORDS]; /* struct pt_regs in its order, as it left user space */
+};
+
+struct rec_user_piece {
+	struct rec_header header;
+	u64 address;
+	u32 pid;
+	u32 length; /* bytes that are filled */
+	u8 memory[USER_PIECE];
+};
+
+/* Its oom_id is 0. It stands for all pages that the process has charged to the memcg since the sample before. */
+struct rec_sample {
+	struct rec_header header;
+	u64 pages;
+	u64 memcgs[SAMPLE_MEMCGS]; /* that of the process, and its ancestors; 0 where there are no more */
+	u32 tgid;
+	u32 pid;
+	u32 registers_bytes; /* as in rec_user_stack */
+	u32 length;	     /* bytes of memory that are filled */
+	u32 interrupt;	     /* it was charged by an interrupt, and the task is just anyone */
+	u32 unused;
+	u64 sp;
+	u64 end; /* as in rec_user_stack */
+	char comm[COMM_LEN];
+	u64 kernel[SAMPLE_WORDS]; /* what lies on the kernel's stack, from the charge up: what it is charged for */
+	u64 registers[USER_WORDS];
+	u8 memory[USER_PIECE];
 };
 
 struct rec_effort {

@@ -23,6 +23,10 @@ class Arch:
     returned: int  # what it returns
     stack_pointer: int
     stack_arguments: int  # from the stack pointer, at a function's entry, to the arguments that no register has
+    user_bytes: int  # of struct pt_regs: those registers that user space has
+    mode: int  # where it says in which mode the processor was …
+    mode_bits: int  # … in these bits …
+    user_mode: int  # … that are so for user space
     scans_stack: int  # 1: a call trace is what the kernel finds on the stack; 0: the frames that its unwinder prints
     bpf_text: range  # where modules and BPF programs may be
 
@@ -41,11 +45,13 @@ class Arch:
 # di, si, dx, cx, r8, r9; ax; sp. The word at the stack pointer is the return address.
 # MODULES_VADDR to MODULES_END: arch/x86/include/asm/pgtable_64_types.h.
 X86_64 = Arch("x86_64", None, (112, 104, 96, 88, 72, 64), returned=80, stack_pointer=152, stack_arguments=8,
-              scans_stack=1, bpf_text=range(0xFFFFFFFFC0000000, 0xFFFFFFFFFF000000))
+              user_bytes=21 * 8, mode=17 * 8, mode_bits=3, user_mode=3, scans_stack=1,
+              bpf_text=range(0xFFFFFFFFC0000000, 0xFFFFFFFFFF000000))
 
 # x0 to x7; x0; sp, behind x30. BPF programs are anywhere in the vmalloc area (since 5.16, b89ddf4cca43).
 ARM64 = Arch("aarch64", "arm64", tuple(range(0, 64, 8)), returned=0, stack_pointer=31 * 8, stack_arguments=0,
-             scans_stack=0, bpf_text=range(0xFFF0000000000000, 1 << 64))
+             user_bytes=34 * 8, mode=33 * 8, mode_bits=15, user_mode=0, scans_stack=0,
+             bpf_text=range(0xFFF0000000000000, 1 << 64))
 
 ARCHS = {arch.machine: arch for arch in (X86_64, ARM64)}
 

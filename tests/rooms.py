@@ -49,7 +49,7 @@ ROOMS = (
           "version errors arch shipped facts kernel", "bcc"),
     _room("live", "load, attach, poll, count losses; gives bytes", "errors kernel programs"),
     _room("wire", "bytes ↔ records ↔ events; capture files. Needs no root, no bcc, no Linux",
-          "errors arch facts model history"),
+          "errors arch facts model history plain"),
     _room("witness", "what dies with the victim and no kernel structure keeps: command lines, containers, maps",
           "errors model"),
     _room("code", "stacks of processes → frames with names", "errors model plain"),

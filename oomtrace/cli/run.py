@@ -21,7 +21,7 @@ from oomtrace.repro.recorder import Recorder
 from oomtrace.why.units import plural
 
 if TYPE_CHECKING:
-    from oomtrace.model import OomEvent
+    from oomtrace.model import Code, OomEvent
     from oomtrace.session.receive import Traced
 
     Verdict = Callable[[List[Traced], int], str]
@@ -50,6 +50,9 @@ _SURPLUS_SECONDS = 0.3
               help="Write a capture of each OOM to FILE, or to a new file in DIR/; or one page of all to FILE.html. "
                    "Print no reports.")
 @format_option()
+@click.option("--stacks/--no-stacks", default=None,
+              help="Sample by which code the command charges memory, so that a report can name it; with --stacks also "
+                   "tell so at the end if there was no OOM. It reads the command's stacks.  [default: sample]")
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print what is probed.")
 @compile_option()
@@ -64,6 +67,7 @@ def command(
     count: Optional[int],
     output: Optional[str],
     form: str,
+    stacks: Optional[bool],
     quiet: bool,
     verbose: bool,
     expect: Optional[str],
@@ -85,11 +89,13 @@ def command(
     hierarchy = cgroups.find()
     files = _files(hierarchy, **limits)
     name = _name(cgroup)
-    recorder = Recorder(say if verbose else nothing, say, KILLS_OF_COMMAND)
+    recorder = Recorder(say if verbose else nothing, say, KILLS_OF_COMMAND, stacks is not False)
     status, path, pid = _run(words, name, files, hierarchy, recorder)
     # Now that the trace has ended, all has come that was to come, and it has told what it lost.
     events = [traced for traced in recorder.events if concerns(traced.event, path) or ended(traced.event, path, pid)]
     _report(events[:count], form, quiet, captures)
+    if stacks and not events and not quiet:
+        _code(recorder.code, form)
     if recorder.lost:
         say(f"oomtrace: {plural(recorder.lost, 'record')} lost: some reports are incomplete")
     if verdict is None:
@@ -129,6 +135,7 @@ def _run(
         path = f"{above}/{name.strip('/')}"
         running = Command(words, path, hierarchy, journal)
         running.make_cgroup(files)
+        recorder.sample(running.cgroup_id)
         status = running.run(recorder.descriptor, recorder.receive)
         recorder.settle(_FIRST_SECONDS, lambda: _kills(recorder.events, path) >= min(running.kills(), 1))
         recorder.settle(_LATE_SECONDS, lambda: _kills(recorder.events, path) >= running.kills())
@@ -226,6 +233,25 @@ def _none(ooms: "List[Traced]", lost: int) -> str:
     if ooms:
         return f"expected no OOM, and {len(ooms)} came"
     return f"expected no OOM, and {plural(lost, 'lost record')} may have told of one" if lost else ""
+
+
+def _code(code: "Optional[Code]", form: str) -> None:
+    """By which code a command charged memory that met no OOM."""
+    from oomtrace import output, why
+    from oomtrace.model import OomEvent
+
+    event = OomEvent(code=code)
+    if code is None:
+        say("oomtrace: no OOM; the command charged too little memory for a sample")
+    elif form in ("folded", "pprof"):
+        writer = output.writer(form, sys.stderr)
+        writer.event(event)
+        writer.finish()
+    else:
+        finding = why.explain(event).finding("code")
+        say("oomtrace: no OOM")
+        if finding is not None:
+            say(f"  {finding.sentence}")
 
 
 def _report(events: "List[Traced]", form: str, quiet: bool, captures: Optional[Target]) -> None:

@@ -15,7 +15,7 @@ from oomtrace.cli.options import Seconds, Size, channel_options, color_option, c
 from oomtrace.cli.target import target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
-from oomtrace.kernel.probes import CHARGES, KILLS
+from oomtrace.kernel.probes import CHARGES, KILLS, STACKS
 from oomtrace.session.select import Selection
 from oomtrace.session.trace import LiveTrace
 
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 @click.option("--kills", type=click.Choice(KILLS), default="near", show_default=True,
               help="Also tell who kills processes besides the OOM killer. near: where memory is short; all: each kill; "
                    "off: none.")
+@click.option("--stacks", type=click.Choice(STACKS), default="off", show_default=True,
+              help="Sample by which code memory is charged, so that a report can name it. off: do not; near: in memcgs "
+                   "above nine tenths of their limit; on: everywhere. It reads processes' stacks: see docs/code.md.")
 @click.option("--buffer", "buffer_bytes", type=Size(), metavar="SIZE",
               help="Size of the buffer for the records of each CPU.  [default: 8M, and at most 64M for all CPUs]")
 @click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
@@ -69,6 +72,7 @@ def command(
     timeout: Optional[float],
     charges: str,
     kills: str,
+    stacks: str,
     buffer_bytes: Optional[int],
     output: Optional[str],
     keep: Optional[int],
@@ -92,12 +96,14 @@ def command(
     deadline = None if timeout is None else time.monotonic() + timeout
     if wanted["global_only"] and wanted["memcg_only"]:
         raise OomtraceError("--global-only and --memcg-only exclude each other", None, EXIT_USAGE)
+    if stacks != "off" and charges != "batch":
+        raise OomtraceError(f"--stacks {stacks} samples batches of charges", "leave --charges at batch", EXIT_USAGE)
     bound, captures = shelf.shelf(keep, keep_bytes, output), target(output)
     channels = tell.opened({name: wanted.pop(name) for name in tell.modules()})
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(pid_file, ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
-        trace = LiveTrace.start(say if verbose else nothing, say, charges, buffer_bytes, kills)
+        trace = LiveTrace.start(say if verbose else nothing, say, charges, buffer_bytes, kills, stacks)
         stack.callback(trace.close)
         say(f"oomtrace: ready ({trace.probes} probes)")
         ready.announce()

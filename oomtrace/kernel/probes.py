@@ -20,6 +20,7 @@ class Probe:
     optional: bool = False  # its absence is normal for this kernel and loses nothing
     returns: bool = False  # entered when the function returns; never one that is on the stack when a report is made
     charges: Optional[str] = None  # attached for this mode of --charges alone
+    sampled: bool = False  # attached with --stacks alone, in the place of that of the same mode of --charges
     direct: Optional[str] = None  # the same for BPF's own trampoline (fentry, fexit), a fraction of a kprobe's cost
     kills: bool = False  # attached unless --kills is off
 
@@ -32,6 +33,7 @@ _CGROUP_KILL = "that a signal comes from a write to cgroup.kill"
 PROBES: Tuple[Probe, ...] = (
     Probe("exit_mmap_return", ("exit_mmap",), _RELEASE, returns=True),
     Probe("exit_mmap", ("exit_mmap",), _RELEASE),
+    Probe("do_exit", ("do_exit",), "where the victim was in its own code"),
     Probe("oom_reaper_print", ("_printk", "printk"), "what the oom_reaper says"),
     Probe("do_send_sig_info", ("do_send_sig_info",), "who is killed for sharing the victim's memory"),
     Probe("printk_deferred", ("_printk_deferred", "printk_deferred"), "how many reports the rate limit kept back"),
@@ -45,6 +47,8 @@ PROBES: Tuple[Probe, ...] = (
     # 5.18 (signal: Rename send_signal send_signal_locked)
     Probe("send_signal", ("send_signal_locked", "send_signal", "__send_signal"), _KILLS, kills=True),
     Probe("charge_batch", ("page_counter_try_charge",), "who charged in the seconds before", charges="batch"),
+    Probe("charge_batch_sampled", ("page_counter_try_charge",), "by which code memory was charged", charges="batch",
+          sampled=True),
     Probe("charge_every", ("try_charge_memcg", "try_charge"), "who charged in the seconds before", charges="every",
           direct="charge_every_direct"),
     Probe("queue_oom_reaper", ("queue_oom_reaper", "wake_oom_reaper"), "the end of a kill is known only after a pause"),
@@ -90,6 +94,8 @@ class Target:
 
 # What --charges may be.
 CHARGES = ("off", "batch", "every")
+# What --stacks may be.
+STACKS = ("off", "near", "on")
 # What --kills may be.
 KILLS = ("near", "all", "off")
 # That of one command: each signal that can end a process (signal(7)), since its command may get any.
@@ -104,9 +110,12 @@ def kill_signals(kills: str) -> int:
     return (1 << 32) - 2 if kills == KILLS_OF_COMMAND else sum(1 << number for number in (7, 9, 11, 15, 24, 25, 31))
 
 
-def wanted(probe: Probe, charges: str, kills: str = "off") -> bool:
-    """Whether the probe is to be attached in a mode of --charges and one of --kills."""
-    return probe.charges in (None, charges) and not (probe.kills and kills == "off")
+def wanted(probe: Probe, charges: str, kills: str = "off", sampled: bool = False) -> bool:
+    """Whether the probe is to be attached in a mode of --charges and one of --kills, with or without samples of who
+    charges (which are taken in the mode "batch" alone)."""
+    if probe.charges is not None:
+        return probe.charges == charges and probe.sampled == sampled
+    return not (probe.kills and kills == "off")
 
 
 def symbol_names() -> Iterator[str]:

@@ -28,6 +28,7 @@ _LOG_BYTES = 1 << 20
 _PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_BPF_OUTPUT, _PERF_SAMPLE_RAW = 1, 10, 1 << 10
 _PERF_FORMAT_LOST = 1 << 4
 _PERF_WATERMARK = 1 << 14  # struct perf_event_attr's bit of that name: wakeup_events is wakeup_watermark
+_PERF_WRITE_BACKWARD = 1 << 27
 _PERF_FLAG_FD_CLOEXEC = 8
 _IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
 
@@ -45,6 +46,12 @@ def create_map(spec: MapSpec) -> int:
 def update_map(fd: int, key: int, value: int) -> None:
     """Set an element of a map whose keys and values are 32-bit numbers. Raises OSError."""
     key_buffer, value_buffer = ctypes.c_uint32(key), ctypes.c_uint32(value)
+    syscalls.bpf(_MAP_UPDATE_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
+
+
+def put(fd: int, key: int, value: bytes) -> None:
+    """Set an element of a map whose keys are 32-bit numbers. Raises OSError."""
+    key_buffer, value_buffer = ctypes.c_uint32(key), ctypes.create_string_buffer(value, len(value))
     syscalls.bpf(_MAP_UPDATE_ELEM, pack("<I4xQQQ", fd, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
 
 
@@ -111,16 +118,17 @@ def _perf_event_open(attr: _PerfEventAttr, pid: int, cpu: int) -> int:
     return syscalls.perf_event_open(attr, pid, cpu, _PERF_FLAG_FD_CLOEXEC)
 
 
-def open_output(cpu: int, wakeup_bytes: Optional[int] = None) -> int:
+def open_output(cpu: int, wakeup_bytes: Optional[int] = None, backward: bool = False) -> int:
     """A CPU's event for bpf_perf_event_output; to be mapped and put into the perf array. It can be read after each
-    output, or when there are ``wakeup_bytes``. Raises OSError."""
+    output, or when there are ``wakeup_bytes``. ``backward``: its buffer is written from the end to the beginning, over
+    what is oldest if it is mapped read-only. Raises OSError."""
     attr = _PerfEventAttr(
         type=_PERF_TYPE_SOFTWARE,
         config=_PERF_COUNT_SW_BPF_OUTPUT,
         sample_type=_PERF_SAMPLE_RAW,
         sample_period=1,
         read_format=_PERF_FORMAT_LOST,
-        flags=0 if wakeup_bytes is None else _PERF_WATERMARK,
+        flags=(0 if wakeup_bytes is None else _PERF_WATERMARK) | (_PERF_WRITE_BACKWARD if backward else 0),
         wakeup_events=wakeup_bytes or 1,
     )
     try:

@@ -19,7 +19,9 @@ PAGE_BYTES = mmap.PAGESIZE
 _DATA_HEAD, _DATA_TAIL = 1024, 1032
 _WORD = Struct("@Q")  # the machine's own: read and written at once, by one instruction
 _EVENT = Struct("<IHH")  # struct perf_event_header
+_BELL = Struct("<QQQ")  # struct bell (bpf/common.h)
 _SAMPLE, _LOST = 9, 2
+LOOK_ONLY = (1 << 64) - 1  # bpf/sample.h: a bell's memcg where there is no OOM
 HOLD_S = 0.3  # records are left in the buffers for so long at most
 
 
@@ -114,6 +116,8 @@ class Rings:
         self._since = 0.0  # when the records came that are left
         self.filling = False  # records are left in the buffers, as more are coming
         self.modules_changed = False  # some have come or gone; for the reader to set back
+        # (memcg, tgid) of processes that are to be looked at while they are alive; for the reader to take
+        self.named: list[tuple[int, int]] = []
         self._poll = select.poll()
         self._hotplug = Hotplug()
         try:
@@ -166,13 +170,23 @@ class Rings:
         records: list[bytes] = []
         if any(fd == self._hotplug.fd for fd, _ in self._poll.poll(timeout_ms)):
             records += self._follow()
-        # Of a sample only the first 8 bytes are the bell's; what pads it is whatever was there before.
-        over = any([any(data[:8]) for bell in self._bells.values() for data in bell.drain()])
+        over = self._heard()
         self.filling = self._more_are_coming() and timeout_ms != 0 and not over
         if not self.filling:
             for ring in self._rings.values():
                 records += ring.drain()
         return records
+
+    def _heard(self) -> bool:
+        """Whether one of the bells that have rung says that there is no more to wait for."""
+        over = 0
+        for bell in self._bells.values():
+            for data in bell.drain():
+                rung = _BELL.unpack_from(data.ljust(_BELL.size, b"\0"))  # what is behind it is whatever was there
+                over |= rung[0]
+                if rung[2]:
+                    self.named.append((rung[1], rung[2]))
+        return bool(over)
 
     def _more_are_coming(self) -> bool:
         """Whether there are more than at the last look; not for ever, and not when there is little room left."""

@@ -8,13 +8,14 @@ import resource
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
-from oomtrace.kernel import privileges, surroundings
+from oomtrace.kernel import machine, privileges, surroundings
 from oomtrace.kernel.probes import Target
-from oomtrace.live import bpf
-from oomtrace.live.ring import PAGE_BYTES, Rings
+from oomtrace.live import bpf, recent
+from oomtrace.live.recent import Recent
+from oomtrace.live.ring import LOOK_ONLY, PAGE_BYTES, Rings
 from oomtrace.programs.image import Image
 from oomtrace.programs.source import PARTS
 
@@ -42,19 +43,25 @@ class Tracer:
     """The running probes."""
 
     def __init__(
-        self, image: Image, addresses: Mapping[int, int], cpus: List[int], buffer_bytes: Optional[int] = None
+        self, image: Image, addresses: Mapping[int, int], cpus: List[int], buffer_bytes: Optional[int] = None,
+        sampled: bool = False,
     ) -> None:
-        """Create the maps and open the buffers, of ``buffer_bytes`` for each CPU. Raises OomtraceError."""
+        """Create the maps and open the buffers, of ``buffer_bytes`` for each CPU; those of samples of who charges if
+        such are taken. Raises OomtraceError."""
         self._image, self._programs = image, {program.name: program for program in image.programs}
         self._addresses = addresses
         self._fds: List[int] = []
         self._rings: Optional[Rings] = None
+        self._recent: Optional[Recent] = None
         self.direct: List[Target] = []  # entered by a trampoline, not by a kprobe
         with suppress(OSError, ValueError):  # up to 5.10 maps count against RLIMIT_MEMLOCK
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         try:
-            self._maps: Dict[str, int] = {spec.name: self._keep(bpf.create_map(spec)) for spec in image.maps}
+            self._maps: Dict[str, int] = {spec.name: self._keep(bpf.create_map(spec)) for spec in image.maps
+                                         if sampled or spec.name not in recent.MAPS}
             self._rings = Rings(self._maps["records"], self._maps["bells"], cpus, buffer_pages(len(cpus), buffer_bytes))
+            if sampled:
+                self._recent = Recent(self._maps["samples"], self._maps["sampling"], cpus)
         except OSError as error:
             self.close()
             refused = OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status())
@@ -151,6 +158,26 @@ class Tracer:
             self._rings.modules_changed = False
         return changed
 
+    def named(self) -> Tuple[List[int], bool]:
+        """The processes that have been named since the last call, to be looked at while they are alive; and whether
+        an OOM is why."""
+        if not self._rings or not self._rings.named:
+            return [], False
+        named, self._rings.named = self._rings.named, []
+        return list(dict.fromkeys(tgid for _, tgid in named)), any(memcg != LOOK_ONLY for memcg, _ in named)
+
+    def sample(self, mode: int, cgroup_id: int = 0) -> None:
+        """What is sampled from now on (enum sample_mode, bpf/sample.h). Raises OSError."""
+        if self._recent:
+            self._recent.choose(mode, cgroup_id)
+
+    def samples(self) -> List[bytes]:
+        """The samples that are there; none where none are taken."""
+        if not self._recent:
+            return []
+        self._recent.follow(machine.online_cpus())
+        return self._recent.read()
+
     def wake_on(self, fd: int) -> None:
         """Let ``wait`` end when the descriptor can be read, too."""
         if self._rings:
@@ -171,6 +198,8 @@ class Tracer:
             thread.join()
         if self._rings:
             self._rings.close()
+        if self._recent:
+            self._recent.close()
 
 
 def _close_all(fds: List[int]) -> None:

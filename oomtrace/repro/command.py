@@ -69,6 +69,11 @@ class Command:
         except OSError as error:
             raise OomtraceError(f"cannot make the cgroup {self._folder}: {error.strerror}: {error.filename}") from error
 
+    @property
+    def cgroup_id(self) -> int:
+        """What the kernel knows its memory cgroup by (kernfs_node.id, since 5.5 the inode's number)."""
+        return self._folder.stat().st_ino
+
     def run(self, stream: int, receive: Callable[[], object], bound_s: Optional[float] = None) -> int:
         """Run it to its end; returns its exit status, 128 + N for signal N. ``receive`` is called while ``stream`` can
         be read. After ``bound_s`` seconds all that is in its cgroup is killed."""

@@ -16,11 +16,12 @@ import struct
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, List
+from typing import TYPE_CHECKING, Any, Callable, List, Optional
 
 from oomtrace.errors import OomtraceError
 
 if TYPE_CHECKING:  # importing it for real would bring in what the trace needs
+    from oomtrace.model import Code
     from oomtrace.session.receive import Traced
     from oomtrace.session.trace import LiveTrace
 
@@ -30,6 +31,9 @@ _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
 STOP_SECONDS = 20.0
 ANSWER_SECONDS = 5.0
+SAMPLE_SECONDS = 15.0
+
+_LOST, _SAMPLE = b"?", b"s"  # what is asked of the trace: what it has lost; to sample the cgroup that follows
 
 Say = Callable[[str], None]
 _sending = threading.Lock()  # a message is whole
@@ -37,10 +41,15 @@ _sending = threading.Lock()  # a message is whole
 
 class Recorder:
     """A trace that is running elsewhere. ``events`` are those that have come, ``lost`` the records that found no room
-    as of the last ``ask``, and after ``stop`` all of them."""
+    as of the last ``ask``, and after ``stop`` all of them; ``code`` then whose code charged memory, if that was
+    sampled."""
 
-    def __init__(self, say: Say, warn: Say, kills: str = "off") -> None:
-        """``kills``: which kills by others than the OOM killer are events (LiveTrace)."""
+    def __init__(self, say: Say, warn: Say, kills: str = "off", stacks: bool = False) -> None:
+        """``kills``: which kills by others than the OOM killer are events (LiveTrace). ``stacks``: who charges can be
+        sampled, see ``sample``."""
+        self._stacks = stacks
+        self._sampling = False
+        self.code: "Optional[Code]" = None
         self._tell = {"say": say, "warn": warn}
         self._kills = kills
         self.events: "List[Traced]" = []
@@ -61,7 +70,7 @@ class Recorder:
         if not self._pid:
             os.close(self.descriptor)
             os.close(self._asking)
-            _trace(parent, asked, write, self._kills)
+            _trace(parent, asked, write, self._kills, self._stacks)
         os.close(asked)
         os.close(write)
         while not self.probes:
@@ -87,6 +96,10 @@ class Recorder:
             raise what
         elif kind == "probes":
             self.probes = what
+        elif kind == "code":
+            self.code = what
+        elif kind == "sampling":
+            self._sampling = True
         elif kind == "lost":
             self.lost = what
             self._answers += 1
@@ -112,8 +125,16 @@ class Recorder:
         """Learn what is lost by now: no event need follow a loss that would tell of it."""
         before = self._answers
         with suppress(BrokenPipeError):  # it has ended, and has told
-            os.write(self._asking, b"?")
+            os.write(self._asking, _LOST)
         self.settle(ANSWER_SECONDS, lambda: self._answers != before)
+
+    def sample(self, cgroup_id: int) -> None:
+        """Sample the charges to a cgroup and to all below it from now on, if any are to be."""
+        if not self._stacks:
+            return
+        with suppress(BrokenPipeError):
+            os.write(self._asking, _SAMPLE + _LENGTH.pack(cgroup_id))
+        self.settle(SAMPLE_SECONDS, lambda: self._sampling)
 
     def stop(self) -> None:
         """End the trace and take what it still had in hand."""
@@ -128,14 +149,14 @@ class Recorder:
         self._pid = 0
 
 
-def _trace(parent: int, asked: int, write: int, kills: str) -> None:
+def _trace(parent: int, asked: int, write: int, kills: str, stacks: bool) -> None:
     """The life of the trace's process."""
     status = 1
     try:
         os.setsid()  # Ctrl-C is for the command
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() == parent:
-            _record(asked, write, kills)
+            _record(asked, write, kills, stacks)
             status = 0
     except OomtraceError as error:
         _send(write, "error", error)
@@ -145,28 +166,38 @@ def _trace(parent: int, asked: int, write: int, kills: str) -> None:
         os._exit(status)
 
 
-def _record(asked: int, write: int, kills: str) -> None:
+def _record(asked: int, write: int, kills: str, stacks: bool) -> None:
     # Imported here: bcc and what comes with it must not be part of the process that forks.
     from oomtrace.session.trace import LiveTrace
 
     fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
     trace = LiveTrace.start(
-        lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text), kills=kills
+        lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text), kills=kills,
+        stacks="chosen" if stacks else "off",
     )
     try:
         _send(write, "probes", trace.probes)
         threading.Thread(target=_answer, args=(asked, write, trace), daemon=True).start()
         for traced in trace.events():
             _send(write, "event", traced)
+        if stacks:
+            _send(write, "code", trace.code())
         _send(write, "lost", trace.lost)
     finally:
         trace.close()
 
 
 def _answer(asked: int, write: int, trace: "LiveTrace") -> None:
-    """Tell what is lost whenever it is asked: in a thread, as the trace itself may be waiting for the next OOM."""
-    while os.read(asked, 1):
-        _send(write, "lost", trace.lost)
+    """Do what is asked whenever it is asked: in a thread, as the trace itself may be waiting for the next OOM."""
+    while True:
+        what = os.read(asked, 1)
+        if what == _LOST:
+            _send(write, "lost", trace.lost)
+        elif what == _SAMPLE:
+            trace.sample(*_LENGTH.unpack(os.read(asked, _LENGTH.size)))
+            _send(write, "sampling", True)
+        else:
+            break
 
 
 def _send(write: int, kind: str, what: Any) -> None:

@@ -10,15 +10,17 @@ from typing import Callable, Iterator, NamedTuple, Optional
 
 from oomtrace.facts import Facts
 from oomtrace.kernel.symbols import Resolver
-from oomtrace.model import OomEvent
+from oomtrace.model import Code, OomEvent
 from oomtrace.programs import source
 from oomtrace.session.cleaned import cleaned
+from oomtrace.session.whose import Whose
 from oomtrace.wire import capture
 from oomtrace.wire.assemble import Assembler, Oom
 from oomtrace.wire.decode import LATE, Decoder
 from oomtrace.wire.layout import Layout
 from oomtrace.wire.near import Near, near
 from oomtrace.wire.records import RecordKind
+from oomtrace.wire.userstack import without_memory
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,11 @@ class Receiver:
     def __init__(
         self, facts: Facts, names: Names, releases: bool, near: Callable[[Near], None] = lambda bell: None,
         layout: Optional[Layout] = None, said: Callable[[OomEvent], tuple[str, ...]] = lambda event: (),
+        whose: Optional[Whose] = None,
     ) -> None:
         """``near`` hears of each memcg that nears its limit. ``layout``: of the records; else that of bpf/records.h.
-        ``said`` tells what the sender of a kill has written about it."""
+        ``said`` tells what the sender of a kill has written about it. ``whose`` makes frames of processes' stacks, if
+        somebody does."""
         self._said = said
         self._near = near
         self._facts = facts
@@ -101,6 +105,7 @@ class Receiver:
         self._layout = layout or Layout(source.file("records.h"))
         self._assembler = Assembler(releases)
         self._drafts: dict[int, _Draft] = {}
+        self._whose = whose
 
     @property
     def pending(self) -> bool:
@@ -111,7 +116,10 @@ class Receiver:
         """Take a record. Raises ValueError if it is none."""
         record = self._layout.decode(data)
         if record.kind is RecordKind.NEAR:
-            self._near(near(record))
+            bell = near(record)
+            if self._whose is not None and bell.tgid:
+                self._whose.look([bell.tgid])
+            self._near(bell)
             return
         if record.kind is RecordKind.WHO:
             record = self._layout.decode(cleaned(record))
@@ -128,6 +136,13 @@ class Receiver:
     def flush(self) -> Iterator[Traced]:
         """All that are left, finished or not."""
         return map(self._traced, self._assembler.flush())
+
+    def code(self, samples: list[bytes], now_ns: int) -> Optional[Code]:
+        """Whose code charged what these samples stand for."""
+        if self._whose is None:
+            return None
+        self._names.begin()
+        return self._whose.all(samples, self._layout, self._facts, self._names.of, now_ns)
 
     def killed(self) -> Iterator[OomEvent]:
         """The OOMs whose kill is over while the victim still has its memory: all that the kernel has printed of them so
@@ -166,9 +181,11 @@ class Receiver:
             said = self._said(draft.event)
             facts = replace(facts, said=said)
             draft = draft._replace(event=replace(draft.event, killed=replace(draft.event.killed, said=said)))
-        records = [record.raw for record in oom.records]
+        code = self._whose.of(oom, self._layout, facts, self._names.of) if self._whose is not None else None
+        records = [without_memory(record) for record in oom.records]
         # Not a lambda: it goes from process to process (repro/recorder.py).
-        return Traced(draft.event, partial(capture.dump, self._layout.text, facts, records, draft.names, oom.lost))
+        dump = partial(capture.dump, self._layout.text, facts, records, draft.names, oom.lost, code)
+        return Traced(replace(draft.event, code=code), dump)
 
 
 class _Draft(NamedTuple):

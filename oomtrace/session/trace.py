@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from _thread import allocate_lock  # what threading.Lock is: a start has no time for the rest of threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Callable, Iterator, Optional
 
@@ -16,15 +17,18 @@ from oomtrace.session.stop import StopSignals
 
 if TYPE_CHECKING:
     from oomtrace.live.tracer import Tracer
-    from oomtrace.model import OomEvent
+    from oomtrace.model import Code, OomEvent
     from oomtrace.programs.plan import Plan
     from oomtrace.session.receive import Receiver, Traced
+    from oomtrace.session.whose import Whose
 
 Say = Callable[[str], None]
 Killed = Callable[["OomEvent"], None]
 
 _PENDING_MS = 10  # while an OOM is in hand
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
+_SAMPLED, _CGROUP = {"near": 1, "on": 2}, 3  # enum sample_mode (bpf/sample.h)
+_ABLE_S = 10.0  # until it can look at processes, at most
 _LAST_S = 1.0  # for what is in hand at the end
 
 
@@ -45,16 +49,23 @@ class LiveTrace:
         self._tracer.wake_on(self._stop.fd)
         self.probes = 0
         self.received = 0
+        self._whose: Optional[Whose] = None
+        self._receiving: Optional[Receiver] = None
+        self._unable = allocate_lock()  # held until it can look at processes
+        self._unable.acquire()
 
     @classmethod
     def start(
-        cls, say: Say, warn: Say, charges: str = "batch", buffer_bytes: Optional[int] = None, kills: str = "off"
+        cls, say: Say, warn: Say, charges: str = "batch", buffer_bytes: Optional[int] = None, kills: str = "off",
+        stacks: str = "off",
     ) -> LiveTrace:
         """Get the programs and attach them. Raises OomtraceError with what a person can do about it.
 
         ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel. ``charges`` is one of
         probes.CHARGES: how the charges before an OOM are watched. ``buffer_bytes``: for each CPU's records. ``kills``
-        is one of probes.KILLS, or KILLS_OF_COMMAND: which kills by others than the OOM killer are events.
+        is one of probes.KILLS, or KILLS_OF_COMMAND: which kills by others than the OOM killer are events. ``stacks``:
+        whose charges are sampled, with where in its code the process is: one of probes.STACKS, or "chosen", by
+        ``sample``.
         """
         privileges.require()
         plan, base = keep.get(say)
@@ -62,8 +73,10 @@ class LiveTrace:
         tracer.prefer()
         for part in plan.lost:
             warn(f"oomtrace: without the kernel's BTF: {part}")
-        targets = [target for target in plan.targets_at(base) if probes.wanted(target.probe, charges, kills)]
-        attached = tracer.Tracer(plan.image, plan.at(base), machine.online_cpus(), buffer_bytes)
+        sampled = stacks != "off"
+        charges = "batch" if sampled else charges
+        targets = [target for target in plan.targets_at(base) if probes.wanted(target.probe, charges, kills, sampled)]
+        attached = tracer.Tracer(plan.image, plan.at(base), machine.online_cpus(), buffer_bytes, sampled)
         without: set[str] = set()
 
         def skipped(target: probes.Target, reason: str) -> None:
@@ -82,7 +95,9 @@ class LiveTrace:
         for target in targets:
             way = " (BPF trampoline)" if target in attached.direct else ""
             say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}{way}")
-        trace = cls(attached, plan, charges, frozenset(without), warn)
+        attached.sample(_SAMPLED.get(stacks, 0))
+        watched = not without.intersection(target.probe.program for target in targets if target.probe.charges)
+        trace = cls(attached, plan, charges if watched else "off", frozenset(without), warn)
         trace.probes = sum(target.symbol is not None for target in targets)
         return trace
 
@@ -130,15 +145,18 @@ class LiveTrace:
         """What decoding needs and being ready does not. Locks the process in memory once all of it is in use."""
         from oomtrace.facts import Facts
         from oomtrace.session.receive import Names, Receiver
+        from oomtrace.session.whose import Whose
 
         symbols = Symbols.load()
-        watched = f"charge_{self._charges}" not in self._without
         known, _ = Facts.from_plain(self._plan.facts)
-        facts = replace(machine.described(known, symbols), charges=self._charges if watched else "off")
+        facts = replace(machine.described(known, symbols), charges=self._charges)
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver(), machine.arch().bpf_text)
-        receiver = Receiver(facts, names, "exit_mmap_return" not in self._without, said=_said)
+        self._whose = Whose()
+        releases = "exit_mmap_return" not in self._without
+        self._receiving = Receiver(facts, names, releases, said=_said, whose=self._whose)
         tracer.lock()
-        return receiver
+        self._unable.release()
+        return self._receiving
 
     def _read(self, receiver: Receiver, killed: Killed, timeout_ms: int) -> Iterator[Traced]:
         self._take(receiver, timeout_ms)
@@ -156,6 +174,8 @@ class LiveTrace:
     def _take(self, receiver: Receiver, timeout_ms: int) -> int:
         """Records from the buffers; returns how many bytes they have."""
         taken = self._tracer.wait(timeout_ms)
+        if self._whose is not None:
+            self._look(self._whose)
         self.received += len(taken)
         if self._tracer.modules_changed():
             receiver.expire_names()
@@ -166,10 +186,32 @@ class LiveTrace:
                 self._warn(f"oomtrace: {error}")
         return sum(map(len, taken))
 
+    def _look(self, whose: Whose) -> None:
+        """At once, at processes that may be about to go, and at who has charged before an OOM."""
+        tgids, oom = self._tracer.named()
+        whose.look(tgids)
+        if oom:
+            whose.keep(self._tracer.samples())
+
+    def sample(self, cgroup_id: int) -> None:
+        """Sample the charges to a cgroup and to all below it from now on. For another thread than that of
+        ``events``, which must be able to look at processes first, and is waited for. Raises OSError."""
+        if self._unable.acquire(timeout=_ABLE_S):
+            self._unable.release()
+        self._tracer.sample(_CGROUP, cgroup_id)
+
+    def code(self) -> Optional[Code]:
+        """Whose code has charged what was sampled and is still held, OOM or not; once ``events`` has ended."""
+        if self._receiving is None:
+            return None
+        return self._receiving.code(self._tracer.samples(), time.monotonic_ns())
+
     def close(self) -> None:
         """Detach, and give the signals back."""
         self._stop.close()
         self._tracer.close()
+        if self._whose is not None:
+            self._whose.close()
 
 
 def _said(event: OomEvent) -> tuple[str, ...]:

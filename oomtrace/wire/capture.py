@@ -2,8 +2,9 @@
 
 A file is a magic line and frames: a four-letter tag, the payload's length and its CRC-32 (both little-endian 32 bits),
 and the payload. HEAD holds the facts of the machine and the offsets at which its structures were read (JSON), LAYT the
-text of records.h, each RECD a record as it came, SYMS the names of the addresses met in stacks (JSON), DONE how many
-records there were and how many were lost (JSON).
+text of records.h, each RECD a record as it came, SYMS the names of the addresses met in stacks (JSON), CODE the frames
+of processes' stacks, if there are any (JSON), DONE how many records there were and how many were lost (JSON). What was
+copied of processes' memory for these frames is not kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import Any, BinaryIO, Iterable, Iterator, Mapping, Optional, Sequenc
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 from oomtrace.facts import Facts
-from oomtrace.model import OomEvent, Part
+from oomtrace.model import Code, OomEvent, Part
+from oomtrace.plain import from_plain, to_plain
 from oomtrace.wire.assemble import Assembler
 from oomtrace.wire.decode import Decoder
 from oomtrace.wire.framing import MAGIC as MAGIC
@@ -31,6 +33,7 @@ _MAX_LAYOUT_BYTES = 64 << 10  # of its text: several times what there is
 _MAX_STRUCT_BYTES = 1 << 20
 _MAX_NAME = 1024  # of a symbol with its module: the kernel's are shorter (KSYM_NAME_LEN, MODULE_NAME_LEN)
 _NO_NAMES = "the names of the functions in call traces cannot be read"
+_NO_CODE = "the code of processes cannot be read"
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,19 @@ class Capture:
     symbols: Mapping[int, str]
     lost: Optional[int]
     problems: tuple[str, ...]
+    code: Optional[Code] = None
 
 
-def dump(layout: str, facts: Facts, records: Sequence[bytes], symbols: Mapping[int, str], lost: int) -> bytes:
+def dump(
+    layout: str, facts: Facts, records: Sequence[bytes], symbols: Mapping[int, str], lost: int,
+    code: Optional[Code] = None,
+) -> bytes:
     """The bytes of a capture file."""
     found = [packed(b"HEAD", _json(facts.to_plain())), packed(b"LAYT", layout.encode())]
     found += [packed(b"RECD", record) for record in records]
     found.append(packed(b"SYMS", _json({f"{address:#x}": name for address, name in sorted(symbols.items())})))
+    if code is not None:
+        found.append(packed(b"CODE", _json(to_plain(code))))
     found.append(packed(b"DONE", _json({"records": len(records), "lost": lost})))
     return MAGIC + b"".join(found)
 
@@ -106,8 +115,11 @@ def load(stream: BinaryIO) -> Capture:
     problems += [f"{strange} of {len(records)} records are of no kind that is known"] if strange else []
     if symbols is None and (b"SYMS" in held or b"DONE" in held):
         problems.append(_NO_NAMES)
+    code = _code(_parsed(held, b"CODE"))
+    problems += [_NO_CODE] if code is None and b"CODE" in held else []
     lost = done.get("lost") if isinstance(done, dict) else None
-    return Capture(layout, facts, tuple(records), symbols or {}, lost if _is_count(lost) else None, tuple(problems))
+    known = lost if _is_count(lost) else None
+    return Capture(layout, facts, tuple(records), symbols or {}, known, tuple(problems), code)
 
 
 def _check_version(head: bytes) -> None:
@@ -168,6 +180,13 @@ def _symbols(found: Any) -> Optional[dict[int, str]]:
         return None
 
 
+def _code(found: Any) -> Optional[Code]:
+    try:
+        return None if found is None else from_plain(Code, found)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and 0 <= value < 1 << 63
 
@@ -194,7 +213,7 @@ def events(capture: Capture) -> Iterator[OomEvent]:
             assembler.add(record, 0)
     for oom in assembler.flush():
         with _decoding():
-            event = decoder.event(oom, "capture", capture.lost or 0)
+            event = replace(decoder.event(oom, "capture", capture.lost or 0), code=capture.code)
         if capture.problems:
             missing = (*event.origin.missing, Part.OF_CAPTURE)
             event = replace(event, origin=replace(event.origin, missing=missing))

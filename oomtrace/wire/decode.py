@@ -19,7 +19,8 @@ from oomtrace.wire.to_trace import trace
 
 KILLED = "killed"  # the kind of event that is no OOM
 OF_KILLED = (RecordKind.SENDER, RecordKind.SIGNAL)
-LATE = frozenset((RecordKind.RELEASED, RecordKind.REAPED))  # what comes of an OOM at any time after the kill
+# What comes of an OOM at any time after the kill. User stacks are, or no part of what the kernel prints.
+LATE = frozenset((RecordKind.RELEASED, RecordKind.REAPED, RecordKind.USER_STACK, RecordKind.USER_PIECE))
 
 
 class Decoder:

@@ -46,6 +46,10 @@ _ENUMERATOR = re.compile(r"(\w+) = (\d+)")
 _STRUCT = re.compile(r"struct (\w+) \{(.*?)\};", re.DOTALL)
 _MEMBER = re.compile(r"(?:struct )?(\w+) (\w+)(?:\[(\w+)\])?$")
 
+# Members that a record may end before: only a kill has its message, and of processes' memory no more is sent or kept
+# than there is to be.
+TAILS = ("message", "memory", "registers")
+
 S = TypeVar("S", bound=Struct)
 
 
@@ -92,12 +96,12 @@ class Layout:
             raise ValueError(f"unknown record kind {number}")
         if len(data) < form.least_bytes:
             raise ValueError(f"record of kind {form.kind.name} is cut off")
-        return TraceRecord(form.kind, None if seq == self._no_seq else seq, oom_id, time_ns, form.struct, data)
+        return TraceRecord(form.kind, None if seq == self._no_seq else seq, oom_id, time_ns, form, data)
 
 
 class _Form:
     """What a record of a kind is: the kind by its name in the header, as numbers are each header's own; its struct; and
-    the least bytes that it has, as only a kill has its message."""
+    the least bytes that it has, as some end before a member that they need not have (``TAILS``)."""
 
     __slots__ = ("kind", "struct", "least_bytes")
 
@@ -106,30 +110,31 @@ class _Form:
         self.struct = structs.get(name.lower() if self.kind is RecordKind.OTHER else struct_name(self.kind))
         self.least_bytes = 0
         if self.struct is not None:
-            message = getattr(self.struct, "message", None)
-            self.least_bytes = ctypes.sizeof(self.struct) if message is None else message.offset
+            tails = [getattr(self.struct, name).offset for name in TAILS if hasattr(self.struct, name)]
+            self.least_bytes = min([ctypes.sizeof(self.struct), *tails])
 
 
 class TraceRecord:
-    """A record: ``raw`` is the bytes as they came. ``seq`` is its number within the OOM; None if another task has sent
-    it, afterwards.
+    """A record: ``raw`` is the bytes as they came, of which it needs the first ``least_bytes``. ``seq`` is its number
+    within the OOM; None if another task has sent it, afterwards.
 
     A storm's records wait by the ten thousands until their OOM is over, and a struct takes several times the bytes that
     it is made of; so it is made when it is asked for.
     """
 
-    __slots__ = ("kind", "seq", "oom_id", "time_ns", "raw", "_struct", "_body")
+    __slots__ = ("kind", "seq", "oom_id", "time_ns", "raw", "least_bytes", "_struct", "_body")
 
     def __init__(
-        self, kind: RecordKind, seq: Optional[int], oom_id: int, time_ns: int, struct: Type[ctypes.Structure],
-        raw: bytes,
+        self, kind: RecordKind, seq: Optional[int], oom_id: int, time_ns: int, form: _Form, raw: bytes
     ) -> None:
+        assert form.struct is not None
         self.kind = kind
+        self.least_bytes = form.least_bytes
         self.seq = seq
         self.oom_id = oom_id
         self.time_ns = time_ns
         self.raw = raw
-        self._struct = struct
+        self._struct = form.struct
         self._body: Optional[ctypes.Structure] = None
 
     def read(self, struct: Type[S]) -> S:

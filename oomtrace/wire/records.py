@@ -59,6 +59,9 @@ class RecordKind(IntEnum):
     TRACE_LINE = 48
     SENDER = 60
     SIGNAL = 61
+    USER_STACK = 50
+    USER_PIECE = 51
+    SAMPLE = 52
 
 
 Chars = Sequence[int]  # a char array; layout.text_of makes text of it
@@ -334,8 +337,46 @@ class RecCharged(Struct):
     pages: int
     since_ns: int
     tgid: int
+    pid: int = 0
     comm: Chars
     slot_pages: Sequence[int] = ()
+
+
+class RecUserStack(Struct):
+    header: RecHeader
+    role: int
+    tgid: int
+    pid: int
+    registers_bytes: int
+    sp: int
+    end: int
+    comm: Chars
+    registers: Sequence[int]
+
+
+class RecUserPiece(Struct):
+    header: RecHeader
+    address: int
+    pid: int
+    length: int
+    memory: Sequence[int]
+
+
+class RecSample(Struct):
+    header: RecHeader
+    pages: int
+    memcgs: Sequence[int]
+    tgid: int
+    pid: int
+    registers_bytes: int
+    length: int
+    interrupt: int
+    sp: int
+    end: int
+    comm: Chars
+    kernel: Sequence[int]
+    registers: Sequence[int]
+    memory: Sequence[int]
 
 
 class RecEffort(Struct):

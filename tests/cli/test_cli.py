@@ -117,7 +117,8 @@ def test_every_channel_has_its_option() -> None:
 
 @pytest.mark.parametrize("arguments", [
     ["--format", "xml"], ["--timeout", "nan"], ["--timeout", "inf"], ["--timeout", "-1"], ["-o", ""],
-    ["--global-only", "--memcg-only"], ["run", "--format", "xml", "--", "true"], ["run", "-o", "", "--", "true"],
+    ["--global-only", "--memcg-only"], ["--stacks", "on", "--charges", "every"],
+    ["run", "--format", "xml", "--", "true"], ["run", "-o", "", "--", "true"],
 ])
 def test_what_is_wrong_is_said_before_anything_starts(arguments: List[str]) -> None:
     done = run(*arguments)

@@ -24,6 +24,7 @@ class FakeRecorder:
     def __init__(self, *_: object) -> None:
         self.events: List[Any] = []
         self.lost = 0
+        self.code = None
         self.descriptor, self._write = os.pipe()
 
     def start(self) -> None:
@@ -31,6 +32,9 @@ class FakeRecorder:
 
     def receive(self) -> bool:
         return True
+
+    def sample(self, cgroup_id: int) -> None:
+        pass
 
     def settle(self, seconds: float, enough: Callable[[], bool]) -> None:
         pass

@@ -111,8 +111,9 @@ class Trace:
 
 @contextmanager
 def traced(mode):
-    """A trace with --charges as said; none for ``untraced``."""
-    trace = None if mode == "untraced" else Trace("--charges", mode)
+    """A trace with --charges as said, or with --stacks on; none for ``untraced``."""
+    options = ("--stacks", "on") if mode == "stacks" else ("--charges", mode)
+    trace = None if mode == "untraced" else Trace(*options)
     try:
         yield trace
     finally:

@@ -24,6 +24,8 @@ class FakeTrace:
     def __init__(self) -> None:
         self._lost = 0
         self._ended: List[int] = []
+        self.stacks = ""
+        self.sampled = 0
 
     @property
     def lost(self) -> int:
@@ -31,8 +33,9 @@ class FakeTrace:
         return self._lost
 
     @classmethod
-    def start(cls, *_: object, kills: str) -> FakeTrace:
+    def start(cls, *_: object, kills: str, stacks: str) -> FakeTrace:
         made = cls()
+        made.stacks = stacks
         signal.signal(signal.SIGTERM, lambda number, _: made._ended.append(number))
         return made
 
@@ -41,6 +44,12 @@ class FakeTrace:
         while not self._ended:
             time.sleep(0.01)
         yield "last"
+
+    def sample(self, cgroup_id: int) -> None:
+        self.sampled = cgroup_id
+
+    def code(self) -> Any:
+        return self.stacks, self.sampled
 
     def close(self) -> None:
         pass
@@ -67,3 +76,14 @@ def test_asked_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder.ask()
     recorder.stop()
     assert recorder.lost == 0
+
+
+@pytest.mark.parametrize("stacks, told", [(True, ("chosen", 4711)), (False, None)])
+def test_whose_charges_are_sampled(monkeypatch: pytest.MonkeyPatch, stacks: bool, told: Any) -> None:
+    monkeypatch.setattr(trace, "LiveTrace", FakeTrace)
+    recorder = Recorder(print, print, stacks=stacks)
+    recorder.start()
+    recorder.sample(4711)
+    recorder.ask()
+    recorder.stop()
+    assert recorder.code == told

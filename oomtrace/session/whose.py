@@ -1,0 +1,132 @@
+"""Whose code: looks at processes while they are alive, and makes frames of the stacks that were taken of them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Optional
+
+from oomtrace import code
+from oomtrace.facts import Facts
+from oomtrace.model import Code, NoStack
+from oomtrace.wire import samples
+from oomtrace.wire.assemble import Oom
+from oomtrace.wire.layout import Layout
+from oomtrace.wire.memcgs import Memcgs
+from oomtrace.wire.oom_records import NameOf, OomRecords
+from oomtrace.wire.samples import Sample
+from oomtrace.wire.userstack import UserStack, stacks
+
+_PROCESSES = 256  # that are remembered, the last ones
+# In a storm frames are not made of every OOM: the records that come meanwhile must be read.
+_WINDOW_S, _MOST_S = 10.0, 2.0
+
+
+class Whose:
+    """What is remembered of processes, and the files that they have mapped."""
+
+    def __init__(self) -> None:
+        self._files = code.Files()
+        self._processes: dict[int, code.Process] = {}
+        self._samples: list[bytes] = []  # the newest when the last OOM began
+        self._spent: deque[tuple[float, float]] = deque()  # when, and how long it took
+
+    def look(self, tgids: Iterable[int]) -> None:
+        """Look at processes that may be about to go."""
+        for tgid in tgids:
+            before = self._processes.pop(tgid, None)
+            found = code.look(tgid, self._files, before) or before
+            if found is not None:
+                self._processes[tgid] = found
+            while len(self._processes) > _PROCESSES:
+                del self._processes[next(iter(self._processes))]
+
+    def keep(self, found: list[bytes]) -> None:
+        """The samples that are there as an OOM begins."""
+        self._samples = found
+
+    def of(self, oom: Oom, layout: Layout, facts: Facts, name_of: NameOf) -> Optional[Code]:
+        """The code around an OOM; None where there is nothing of it, or no time for it."""
+        found = stacks(oom.records, layout)
+        before = self._before(oom, layout, name_of) if self._samples else []
+        if not (found or before) or self._busy():
+            return None
+        memcgs = Memcgs(OomRecords(oom.records, layout, facts, name_of))
+        return self._resolved(_raw(found, before, facts, memcgs, oom.oom_id))
+
+    def all(self, found: list[bytes], layout: Layout, facts: Facts, name_of: NameOf, end_ns: int) -> Optional[Code]:
+        """All that has been sampled, of a command that ended without an OOM; None if that is nothing."""
+        before = samples.samples(found, layout, name_of)
+        return self._resolved(_raw([], before, facts, None, end_ns)) if before else None
+
+    def _before(self, oom: Oom, layout: Layout, name_of: NameOf) -> list[Sample]:
+        """What was charged before an OOM to the memcg that is full, or to any where the machine is."""
+        found = samples.samples(self._samples, layout, name_of)
+        return [
+            sample for sample in found
+            if sample.time_ns <= oom.oom_id and (not oom.memcg or oom.memcg in sample.memcgs)
+        ]
+
+    def _resolved(self, raw: code.RawCode) -> Code:
+        began = time.monotonic()
+        tgids = {sample.tgid for sample in (raw.asker, raw.victim, raw.victim_charged, *raw.samples) if sample}
+        known = tuple(self._processes[tgid] for tgid in tgids if tgid in self._processes)
+        found = code.resolve(replace(raw, processes=known), self._files)
+        self._spent.append((began, time.monotonic() - began))
+        return found
+
+    def _busy(self) -> bool:
+        """Whether this has taken too much of the time of late."""
+        while self._spent and self._spent[0][0] < time.monotonic() - _WINDOW_S:
+            self._spent.popleft()
+        return sum(took for _, took in self._spent) > _MOST_S
+
+    def close(self) -> None:
+        """Close the files."""
+        self._files.close()
+
+
+def _raw(
+    found: list[UserStack], before: list[Sample], facts: Facts, memcgs: Optional[Memcgs], end_ns: int
+) -> code.RawCode:
+    asker = next((stack for stack in found if stack.role == "trigger"), None)
+    victims = [stack for stack in found if stack.role == "victim"]
+    first = next((stack for stack in victims if stack.pid == stack.tgid), None)
+    others = [stack for stack in victims if stack.pid != stack.tgid]
+    charged_pages = sum(sample.pages for sample in before)
+    return code.RawCode(
+        machine=facts.machine or "x86_64",
+        samples=tuple(_charged(sample, facts, memcgs, end_ns) for sample in samples.thinned(before)),
+        asker=_thread(asker) if asker else None,
+        victim=_thread(first) if first else None,
+        victim_charged=_thread(others[0]) if others else None,
+        window_ns=end_ns - before[0].time_ns if before else None,
+        sample_bytes=(charged_pages * facts.page_kb << 10) // len(before) if before else None,
+    )
+
+
+def _charged(sample: Sample, facts: Facts, memcgs: Optional[Memcgs], end_ns: int) -> code.RawSample:
+    raw = code.RawStack(none=NoStack.NOT_TAKEN) if sample.interrupt else _raw_stack(sample.stack)
+    return replace(
+        _thread(sample.stack),
+        stack=raw,
+        charged_bytes=sample.pages * facts.page_kb << 10,
+        kind=sample.kind,
+        memcg=memcgs.path_of(sample.memcgs[0]) if memcgs is not None and sample.memcgs else None,
+        before_ns=end_ns - sample.time_ns,
+    )
+
+
+def _thread(stack: UserStack) -> code.RawSample:
+    return code.RawSample(pid=stack.pid, tgid=stack.tgid, comm=stack.comm, stack=_raw_stack(stack))
+
+
+def _raw_stack(stack: UserStack) -> code.RawStack:
+    none = None
+    if not stack.registers:
+        none = NoStack.KERNEL_THREAD
+    elif not stack.memory:
+        none = NoStack.NOT_READABLE
+    return code.RawStack(registers=stack.registers, stack=stack.memory, whole=stack.whole, none=none)

@@ -1,0 +1,46 @@
+/* Fills memory in two functions: three quarters in load_catalog, through parse_row, and one quarter in make_cache. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW 30000 /* no multiple of a page, and four of them none of the kernel's batch of 64 pages */
+
+__attribute__((noinline)) static char *parse_row(int value)
+{
+	char *row = malloc(ROW);
+
+	memset(row, value, ROW);
+	__asm__ volatile("" : : "r"(row) : "memory"); /* it is used, and this is no tail call */
+	return row;
+}
+
+__attribute__((noinline)) static long load_catalog(int rows)
+{
+	long sum = 0;
+
+	for (int i = 0; i < rows; i++)
+		sum += parse_row(i)[i];
+	return sum;
+}
+
+__attribute__((noinline)) static long make_cache(int value)
+{
+	char *entry = malloc(ROW);
+
+	memset(entry, value, ROW);
+	__asm__ volatile("" : : "r"(entry) : "memory");
+	return entry[value];
+}
+
+/* The argument is how many MiB; none: until there is no more. */
+int main(int argc, char **argv)
+{
+	long most = argc > 1 ? (long)atoi(argv[1]) << 20 : 1L << 40, sum = 0;
+
+	for (long filled = 0; filled < most; filled += 4 * ROW) {
+		sum += load_catalog(3);
+		sum += make_cache(2);
+	}
+	printf("%ld\n", sum);
+	return 0;
+}

@@ -1,0 +1,139 @@
+"""Which stacks are made into frames, and of which processes: with a make-believe room code."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Optional
+
+import pytest
+
+from oomtrace import code
+from oomtrace.facts import Facts
+from oomtrace.model import Charge, Code, NoStack
+from oomtrace.session import whose
+from oomtrace.wire.assemble import Oom
+from oomtrace.wire.records import RecordKind
+from tests.wire.made import LAYOUT, record
+
+BEGAN, FULL, OTHER, SP = 10_000, 77, 88, 0x7FFD00000F00
+NAMES = {6: "do_anonymous_page+0x1/0x2"}
+
+
+class Asked:
+    """What has been resolved."""
+
+    def __init__(self) -> None:
+        self.raw: list[code.RawCode] = []
+
+    def resolve(self, raw: code.RawCode, files: Optional[code.Files] = None) -> Code:
+        self.raw.append(raw)
+        return Code(window_ns=raw.window_ns)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    found = Asked()
+    monkeypatch.setattr(code, "resolve", found.resolve)
+    return found
+
+
+def stack(role: str, pid: int, seq: Optional[int] = None, tgid: int = 7, **fields: Any) -> Any:
+    known = {"registers_bytes": 168, "sp": SP, "comm": b"hog", **fields}
+    return record(RecordKind.USER_STACK, seq, role=LAYOUT.constants[f"STACK_{role.upper()}"], pid=pid, tgid=tgid,
+                  **known)
+
+
+def piece(pid: int, seq: Optional[int] = None) -> Any:
+    return record(RecordKind.USER_PIECE, seq, address=SP, pid=pid, length=8, memory=bytes(range(8)))
+
+
+def sample(time_ns: int, memcgs: "list[int]", pages: int = 64, **fields: int) -> bytes:
+    return record(RecordKind.SAMPLE, None, time_ns=time_ns, tgid=7, pid=9, pages=pages, memcgs=memcgs, kernel=[6],
+                  comm=b"hog", registers_bytes=168, sp=SP, length=4, memory=b"abcd", **fields).raw
+
+
+def oom(*records: Any, memcg: int = FULL) -> Oom:
+    return Oom(BEGAN, records=list(records), memcg=memcg)
+
+
+def of(one: whose.Whose, what: Oom) -> Optional[Code]:
+    return one.of(what, LAYOUT, Facts(page_kb=4, machine="x86_64"), NAMES.get)
+
+
+def test_an_oom_without_stacks_has_no_code(asked: Asked) -> None:
+    assert of(whose.Whose(), oom()) is None and not asked.raw
+
+
+def test_who_asked_and_who_died(asked: Asked) -> None:
+    records = [stack("trigger", 9, 0), piece(9, 1), stack("victim", 7), piece(7), stack("victim", 8)]
+    assert of(whose.Whose(), oom(*records)) is not None
+    (raw,) = asked.raw
+    assert raw.asker is not None and raw.victim is not None and raw.victim_charged is not None
+    assert (raw.asker.pid, raw.victim.pid, raw.victim_charged.pid) == (9, 7, 8)
+    assert raw.asker.stack.stack == bytes(range(8)) and raw.victim_charged.stack.none is NoStack.NOT_READABLE
+
+
+def test_a_kernel_thread_that_asks_has_no_stack(asked: Asked) -> None:
+    of(whose.Whose(), oom(stack("trigger", 9, 0, registers_bytes=0)))
+    (raw,) = asked.raw
+    assert raw.asker is not None and raw.asker.stack.none is NoStack.KERNEL_THREAD
+
+
+def test_samples_of_the_full_memcg_before_the_oom(asked: Asked) -> None:
+    one = whose.Whose()
+    one.keep([sample(BEGAN + 1, [FULL]), sample(BEGAN - 2, [FULL], 128), sample(BEGAN - 3, [OTHER]),
+              sample(BEGAN - 9, [99, FULL])])
+    of(one, oom(stack("trigger", 9, 0)))
+    (raw,) = asked.raw
+    assert [(each.charged_bytes, each.before_ns) for each in raw.samples] == [(64 << 12, 9), (128 << 12, 2)]
+    assert raw.window_ns == 9 and raw.sample_bytes == 96 << 12
+    assert {each.kind for each in raw.samples} == {Charge.ANON}
+
+
+def test_all_samples_where_the_machine_is_full(asked: Asked) -> None:
+    one = whose.Whose()
+    one.keep([sample(BEGAN - 2, [FULL]), sample(BEGAN - 3, [OTHER])])
+    of(one, oom(stack("trigger", 9, 0), memcg=0))
+    assert len(asked.raw[0].samples) == 2
+
+
+def test_what_an_interrupt_charged_has_no_stack(asked: Asked) -> None:
+    one = whose.Whose()
+    one.keep([sample(BEGAN - 2, [FULL], interrupt=1)])
+    of(one, oom())
+    (found,) = asked.raw[0].samples
+    assert found.stack.none is NoStack.NOT_TAKEN and not found.stack.stack and found.charged_bytes == 64 << 12
+
+
+def test_processes_are_looked_at_while_they_are_alive(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, me = whose.Whose(), os.getpid()
+    one.look([me, 1 << 22])  # no process has such a number
+    monkeypatch.setattr(code, "look", lambda *_: None)  # as of now it is gone
+    one.look([me])
+    of(one, oom(stack("trigger", me, 0, tgid=me)))
+    (process,) = asked.raw[0].processes
+    assert process.tgid == me and process.maps
+
+
+def test_in_a_storm_it_takes_a_part_of_the_time_alone(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(whose.time, "monotonic", lambda: now[0])
+
+    def slow(raw: code.RawCode, files: Optional[code.Files] = None) -> Code:
+        now[0] += 0.5
+        return Code()
+
+    monkeypatch.setattr(code, "resolve", slow)
+    one = whose.Whose()
+    found = [of(one, oom(stack("trigger", 9, 0))) for _ in range(10)]
+    assert [each is not None for each in found] == [True] * 5 + [False] * 5
+    now[0] += 60
+    assert of(one, oom(stack("trigger", 9, 0))) is not None
+
+
+def test_a_command_that_met_no_oom(asked: Asked) -> None:
+    facts = Facts(page_kb=4, machine="x86_64")
+    assert whose.Whose().all([], LAYOUT, facts, NAMES.get, BEGAN) is None
+    assert whose.Whose().all([sample(5, [OTHER])], LAYOUT, facts, NAMES.get, BEGAN) is not None
+    (raw,) = asked.raw
+    assert len(raw.samples) == 1 and raw.asker is None
