@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from oomtrace import code
 from oomtrace.code import libdw, space
 from oomtrace.model import Ending
-from tests.code.programs import built, of_command, own, stacks
+from tests.code.programs import built, of_command, own, running, samples, stacks
+from tests.code.stopped import MACHINE
 
 pytestmark = pytest.mark.skipif(libdw.libdw() is None, reason="there is no libdw (Debian: libdw1)")
 
@@ -126,7 +130,23 @@ def test_a_perf_map_names_code_made_at_run_time(tmp_path: Path) -> None:
 
 
 def test_a_pid_that_is_nobody() -> None:
-    from oomtrace import code
-
     assert code.look(os.getpid() + 4_000_000, code.Files()) is None
     assert code.look(2, code.Files()) is None or not os.path.exists("/proc/2/exe")
+
+
+def test_a_thousand_stacks_are_resolved_in_two_seconds(tmp_path: Path) -> None:
+    """Stacks of different depths, each with its own return addresses."""
+    files = code.Files()
+    with running([str(built(tmp_path, "deep.c"))]) as child:
+        time.sleep(0.05)
+        process = code.look(child.pid, files)
+        taken = samples(child.pid, 20)
+    assert process is not None
+    many = tuple(replace(one, memcg=f"/{n}") for n in range(50) for one in taken)
+    raw = code.RawCode(MACHINE, many, processes=(process,))
+    began = time.process_time()
+    found = code.resolve(raw, files)
+    spent = time.process_time() - began
+    files.close()
+    assert sum(one.samples for one in found.samples) == 1000 and max(len(stack.frames) for stack in found.stacks) > 30
+    assert spent <= 2, f"{spent:.2f} s"
