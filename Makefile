@@ -8,16 +8,18 @@
 .PHONY: fidelity dist deb rpm clean
 
 KERNEL ?= 6.1
+# amd64 or arm64; that of this machine if it is left out
+ARCH ?=
 PYTHON ?= python3
 BCC_PYTHON ?= /usr/bin/python3
 VENV := .venv
 COLOR := $(shell test -t 1 && test -z "$$NO_COLOR" && echo always || echo never)
 
 demo:
-	@$(PYTHON) -m vm run --kernel $(KERNEL) --timeout 240 -- sh vm/demo.sh $(COLOR)
+	@$(PYTHON) -m vm run --kernel $(KERNEL) $(if $(ARCH),--arch $(ARCH)) --timeout 240 -- sh vm/demo.sh $(COLOR)
 
 shell:
-	@$(PYTHON) -m vm run --kernel $(KERNEL) --shell
+	@$(PYTHON) -m vm run --kernel $(KERNEL) $(if $(ARCH),--arch $(ARCH)) --shell
 
 test: lint unit vm-test
 

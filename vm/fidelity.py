@@ -31,7 +31,8 @@ kept from printing (its rate limit, `vm.oom_dump_tasks=0`); **bold** is a field 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line of ``fidelity``."""
-    parser.add_argument("--kernel", action="append", choices=matrix.names(), help="may be repeated (default: all)")
+    parser.add_argument("--kernel", action="append", choices=matrix.all_names(), metavar="NAME",
+                        help="may be repeated (default: all, those for arm64 too)")
     parser.add_argument("--output", type=Path, default=DEFAULT, metavar="FILE",
                         help="where to write (default: FIDELITY.md)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to FILE, as JSON")
@@ -45,7 +46,7 @@ def main(options: argparse.Namespace) -> int:
     if options.read:
         found = merged(cell for path in options.read for cell in cells.read(path))
     else:
-        found = scenario.run_all(cells.load(cells.names()), options.kernel or matrix.names())
+        found = scenario.run_all(cells.load(cells.names()), options.kernel or matrix.all_names())
     if options.json:
         cells.save(found, options.json)
     options.output.write_text(document(found))
@@ -56,7 +57,7 @@ def main(options: argparse.Namespace) -> int:
 def merged(found: Iterable[Cell]) -> list[Cell]:
     """One of each, the last one, by item, scenario and kernel."""
     kept = {(cell.scenario, cell.kernel, cell.cgroup): cell for cell in found}
-    kernels = matrix.names()
+    kernels = matrix.all_names()
     return sorted(kept.values(), key=lambda cell: (cell.item, cell.scenario, kernels.index(cell.kernel), -cell.cgroup))
 
 
@@ -65,7 +66,7 @@ def document(found: Sequence[Cell]) -> str:
     found = merged(found)
     parts = [
         HEAD.format(date=time.strftime("%Y-%m-%d"), kernels=_kernels(found)),
-        table(found),
+        *_tables(found),
         "## What is not perfect\n",
         "\n".join(explanation(cell) for cell in found if not cell.perfect) or "Nothing.\n",
         "## What a kernel cannot have\n",
@@ -83,13 +84,24 @@ def _kernels(found: Sequence[Cell]) -> str:
     return "\n".join(lines)
 
 
+def _tables(found: Sequence[Cell]) -> Iterable[str]:
+    """One for each architecture, with a title if there are several."""
+    machines = {cell.kernel: matrix.find(cell.kernel).arch.machine for cell in found}
+    several = len(set(machines.values())) > 1
+    for machine in dict.fromkeys(machines.values()):
+        if several:
+            yield f"## On {machine}\n"
+        yield table([cell for cell in found if machines[cell.kernel] == machine])
+
+
 def table(found: Sequence[Cell]) -> str:
     """Scenarios down, kernels across."""
-    columns = sorted({(matrix.names().index(cell.kernel), -cell.cgroup) for cell in found})
-    names = [f"{matrix.names()[kernel]} v{-version}" for kernel, version in columns]
+    kernels = matrix.all_names()
+    columns = sorted({(kernels.index(cell.kernel), -cell.cgroup) for cell in found})
+    names = [f"{kernels[kernel].replace('-arm64', '')} v{-version}" for kernel, version in columns]
     lines = ["| | scenario | " + " | ".join(names) + " |", "|--:|---" + "|--:" * len(names) + "|"]
     for item, name in dict.fromkeys((cell.item, cell.scenario) for cell in found):
-        row = {(matrix.names().index(c.kernel), -c.cgroup): field(c) for c in found if c.scenario == name}
+        row = {(kernels.index(c.kernel), -c.cgroup): field(c) for c in found if c.scenario == name}
         lines.append(f"| {item} | {name} | " + " | ".join(row.get(column, "") for column in columns) + " |")
     return "\n".join(lines) + "\n"
 

@@ -19,6 +19,8 @@ CASES: Tuple[Tuple[str, str], ...] = (
     *((kernel.name, "v2") for kernel in matrix.KERNELS),
     *((kernel.name, "v1") for kernel in matrix.KERNELS if kernel.cgroup_v1),
 )
+# Beside the matrix; two of them are recorded (tests/fixtures/record.py).
+ARM64_CASES = (("6.12-arm64", "v2"), ("6.12-16k-arm64", "v2"))
 
 
 @dataclass(frozen=True)

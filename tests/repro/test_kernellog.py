@@ -139,6 +139,15 @@ def test_every_kernel_has_its_cells_or_a_reason() -> None:
     assert found["6.12", 1].state == "impossible" and found["6.12", 1].reason
 
 
+def test_document_of_two_architectures() -> None:
+    cells_of = [Cell("anon", 1, name, 2, reports=1, memcg=Tally(lines=n, identical=n))
+                for n, name in ((7, "6.1"), (8, "6.12-16k-arm64"), (9, "6.1-arm64"))]
+    text = fidelity.document(cells_of)
+    order = ("## On x86_64", "| 7/7 |", "## On aarch64", "| 9/9 | 8/8 |")
+    assert sorted(order, key=text.index) == list(order)
+    assert "| scenario | 6.1 v2 | 6.12-16k v2 |" in text and "- 6.12-16k-arm64: " in text
+
+
 def test_document() -> None:
     good = Cell("anon", 1, "6.1", 2, reports=1, memcg=Tally(lines=7, identical=7))
     none = Cell("anon", 1, "6.12", 1, state="impossible", reason="no v1")
