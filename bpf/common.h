@@ -159,6 +159,7 @@ union scratch {
 	struct rec_stack_piece piece;
 	struct rec_memcg memcg;
 	struct rec_stats stats;
+	struct rec_stats_text stats_text;
 	struct rec_task task;
 	struct rec_summary summary;
 	struct rec_memory memory;

@@ -39,7 +39,7 @@ static inline u64 memcg_margin(u64 memcg)
 	u64 cgroup = GET(AT(memcg, mem_cgroup, css), cgroup_subsys_state, cgroup);
 	u64 margin = counter_margin(AT(memcg, mem_cgroup, memory)), memsw;
 
-	if (GET(cgroup, cgroup, root) == KSYM(cgrp_dfl_root))
+	if (on_v2(cgroup))
 		return margin;
 	memsw = counter_margin(AT(memcg, mem_cgroup, memsw));
 	return memsw < margin ? memsw : margin;

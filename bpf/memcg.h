@@ -33,6 +33,12 @@ static inline void fill_counters(struct rec_memcg *to, u64 memcg)
 	to->oom_group = HAVE(mem_cgroup, oom_group) ? GET(memcg, mem_cgroup, oom_group) : -1;
 }
 
+/* On the hierarchy of cgroup v2: the first one that the kernel makes, of number 0 in /proc/PID/cgroup. */
+static inline int on_v2(u64 cgroup)
+{
+	return !GET(GET(cgroup, cgroup, root), cgroup_root, hierarchy_id);
+}
+
 static inline u64 memcg_parent(u64 memcg)
 {
 	return GET(AT(memcg, mem_cgroup, css), cgroup_subsys_state, parent);
@@ -49,7 +55,7 @@ static inline void submit_memcg(struct pt_regs *ctx, struct oom_state *oom, u64 
 	kn = GET(cgroup, cgroup, kn);
 	s->memcg.memcg = memcg;
 	s->memcg.parent = memcg_parent(memcg);
-	s->memcg.on_dfl = GET(cgroup, cgroup, root) == KSYM(cgrp_dfl_root);
+	s->memcg.on_dfl = on_v2(cgroup);
 	fill_counters(&s->memcg, memcg);
 	s->memcg.name[0] = 0;
 	bpf_probe_read_kernel_str(s->memcg.name, NAME_LEN, (void *)GET(kn, kernfs_node, name));
@@ -115,6 +121,24 @@ static inline struct statistics get_statistics(struct rec_stats *stats, u64 memc
 	return at;
 }
 
+/*
+ * Where a kernel lists functions alone (CONFIG_KALLSYMS_ALL=n) the tables of slots are not found. That there are some
+ * shows in the arrays: they are shorter than all that could be counted.
+ */
+static inline int state_table_is_hidden(void)
+{
+	if (HAVE_KSYM(mem_cgroup_stats_index) || !HAVE(memcg_vmstats, state))
+		return 0;
+	return LENGTH(memcg_vmstats, state) < ENUM(MEMCG_NR_STAT);
+}
+
+static inline int events_table_is_hidden(void)
+{
+	if (HAVE_KSYM(mem_cgroup_events_index) || !HAVE(memcg_vmstats, events))
+		return 0;
+	return LENGTH(memcg_vmstats, events) < ENUM(NR_VM_EVENT_ITEMS);
+}
+
 static inline void submit_stats(struct pt_regs *ctx, struct oom_state *oom, u64 memcg)
 {
 	union scratch *s = get_scratch();
@@ -124,7 +148,8 @@ static inline void submit_stats(struct pt_regs *ctx, struct oom_state *oom, u64 
 		return;
 	s->stats.memcg = memcg;
 	/* Which slot holds which item: no table (5.10), events only (6.1: int), both (6.12: u8). */
-	s->stats.state_index_width = s->stats.events_index_width = 0;
+	s->stats.state_index_width = state_table_is_hidden() ? NOT_SHOWN : 0;
+	s->stats.events_index_width = events_table_is_hidden() ? NOT_SHOWN : 0;
 	if (HAVE_KSYM(mem_cgroup_stats_index)) {
 		s->stats.state_index_width = KSYM_SIZE(mem_cgroup_stats_index) / ENUM(MEMCG_NR_STAT);
 		bpf_probe_read_kernel(s->stats.state_index, INDEX_BYTES, (void *)KSYM(mem_cgroup_stats_index));
@@ -142,6 +167,24 @@ static inline void submit_stats(struct pt_regs *ctx, struct oom_state *oom, u64 
 	bpf_probe_read_kernel(s->stats.events, at.events_bytes, (void *)at.events);
 	stamp(&s->stats.header, oom, REC_STATS);
 	records.perf_submit(ctx, &s->stats, sizeof(s->stats));
+}
+
+/*
+ * The statistics as the kernel has formatted them, where its tables are not found: printk("%s", text) up to 6.4, then
+ * printk("%s%.*s", level, length, line), whose first line is followed by all others.
+ */
+static inline void submit_stats_text(struct pt_regs *ctx, struct oom_state *oom, u64 memcg)
+{
+	union scratch *s = get_scratch();
+	u64 text = PEEK(u8, PT_REGS_PARM1(ctx)) == 1 ? PT_REGS_PARM2(ctx) : PT_REGS_PARM4(ctx);
+
+	if (!s)
+		return;
+	s->stats_text.memcg = memcg;
+	s->stats_text.text[0] = 0;
+	bpf_probe_read_kernel_str(s->stats_text.text, STATS_TEXT_LEN, (void *)text);
+	stamp(&s->stats_text.header, oom, REC_STATS_TEXT);
+	records.perf_submit(ctx, &s->stats_text, sizeof(s->stats_text));
 }
 
 #endif

@@ -42,9 +42,11 @@ int send_memory(struct pt_regs *ctx)
 
 	if (!s || !oom)
 		return 0;
-	fill_memory(&s->memory);
-	stamp(&s->memory.header, oom, REC_MEMORY);
-	records.perf_submit(ctx, &s->memory, sizeof(s->memory));
+	if (HAVE_KSYM(vm_node_stat) && HAVE_KSYM(vm_zone_stat)) {
+		fill_memory(&s->memory);
+		stamp(&s->memory.header, oom, REC_MEMORY);
+		records.perf_submit(ctx, &s->memory, sizeof(s->memory));
+	}
 	send_node_from(ctx, oom, 0);
 	return 0;
 }
@@ -61,6 +63,8 @@ int send_node(struct pt_regs *ctx)
 		return 0;
 	node = oom->subject;
 	zone = node_address(node);
+	if (!zone) /* it is not to be found */
+		goto sent;
 	fill_node(&s->node, node, zone);
 	stamp(&s->node.header, oom, REC_NODE);
 	records.perf_submit(ctx, &s->node, sizeof(s->node));
@@ -74,6 +78,7 @@ int send_node(struct pt_regs *ctx)
 		records.perf_submit(ctx, &s->zone, sizeof(s->zone));
 		zone += SIZEOF(zone);
 	}
+sent:
 	send_node_from(ctx, oom, node + 1);
 	if (!(oom->stage & SILENT))
 		return 0;

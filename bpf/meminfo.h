@@ -20,7 +20,7 @@ static inline u64 node_address(u32 node)
 /* enum node_states: the nodes that are online (or have memory), a bit for each. */
 static inline u64 nodes_in(u64 state)
 {
-	if (!HAVE_KSYM(node_data))
+	if (!HAVE_KSYM(node_data) || !HAVE_KSYM(node_states))
 		return 1;
 	return PEEK(u64, KSYM(node_states) + state * SIZE(task_struct, mems_allowed));
 }
@@ -53,7 +53,9 @@ static inline void fill_memory(struct rec_memory *to)
 	to->poisoned = NOT_TRACKED;
 	if (HAVE_KSYM(num_poisoned_pages))
 		to->poisoned = PEEK(s64, KSYM(num_poisoned_pages));
-	to->cma = PEEK(u64, KSYM(totalcma_pages));
+	to->cma = NOT_TRACKED;
+	if (HAVE_KSYM(totalcma_pages))
+		to->cma = PEEK(u64, KSYM(totalcma_pages));
 }
 
 /* hugetlb_show_meminfo_node (mm/hugetlb.c) */
@@ -63,7 +65,7 @@ static inline void fill_hugepages(struct rec_node *to, u32 node)
 	u32 i;
 
 	to->hstates = 0;
-	if (!HAVE_KSYM(hstates))
+	if (!HAVE_KSYM(hstates) || !HAVE_KSYM(hugetlb_max_hstate))
 		return;
 	h = KSYM(hstates);
 	to->hstates = PEEK(u32, KSYM(hugetlb_max_hstate));
@@ -105,6 +107,9 @@ static inline void fill_pcp(struct rec_zone *to, u64 zone)
 	s64 pages = 0;
 	u32 cpu;
 
+	to->free_pcp = to->local_pcp = NOT_TRACKED;
+	if (!HAVE_KSYM(__cpu_online_mask) || !HAVE_KSYM(__per_cpu_offset))
+		return;
 #pragma nounroll
 	for (cpu = 0; cpu < NR_CPUS; cpu++) {
 		online = PEEK(u64, KSYM(__cpu_online_mask) + 8 * (cpu / 64)) >> (cpu & 63) & 1;

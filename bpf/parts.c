@@ -179,7 +179,9 @@ int send_stats(struct pt_regs *ctx)
 
 	if (!oom)
 		return 0;
-	oom->stage &= ~SILENT;
 	submit_stats(ctx, oom, oom->memcg);
+	if (!(oom->stage & SILENT) && (state_table_is_hidden() || events_table_is_hidden()))
+		submit_stats_text(ctx, oom, oom->memcg);
+	oom->stage &= ~SILENT;
 	return 0;
 }

@@ -42,7 +42,7 @@ static inline u64 memcg_psi(u64 memcg)
 {
 	u64 cgroup = GET(AT(memcg, mem_cgroup, css), cgroup_subsys_state, cgroup);
 
-	if (!HAVE(cgroup, psi) || !HAVE(psi_group, avg) || GET(cgroup, cgroup, root) != KSYM(cgrp_dfl_root))
+	if (!HAVE(cgroup, psi) || !HAVE(psi_group, avg) || !on_v2(cgroup))
 		return 0;
 	return SIZE(cgroup, psi) == 8 ? GET(cgroup, cgroup, psi) : AT(cgroup, cgroup, psi);
 }

@@ -40,6 +40,8 @@
 #define SAMPLE_WORDS 48
 #define NO_SEQ ((u32)-1)
 #define NOT_TRACKED ((u64)-1)
+#define NOT_SHOWN ((u32)-1)
+#define STATS_TEXT_LEN 4096
 
 enum record_kind {
 	REC_BEGIN = 1,	     /* out_of_memory entered */
@@ -81,6 +83,7 @@ enum record_kind {
 	REC_NEAR = 42,	     /* of no OOM: a memcg nears its limit, or the machine begins to reclaim directly */
 	REC_HISTORY = 43,    /* how the usage of a memcg with a limit has gone; after its REC_MEMCG */
 	REC_WHO = 44,	     /* whose process the trigger or the victim is */
+	REC_STATS_TEXT = 49, /* the memcg's statistics as the kernel prints them, where REC_STATS cannot be read in full */
 	REC_TRACE_LINE = 48, /* a line of the call trace, as printk gets it: where no scan of the stack makes it */
 	REC_SENDER = 60,     /* a signal that ends processes is sent: by whom, and how the machine is */
 	REC_SIGNAL = 61,     /* … and to whom */
@@ -170,7 +173,7 @@ struct rec_stack {
 	u32 uid;
 	u32 frame_bytes; /* of frames that are filled */
 	u64 taint;
-	u64 kdump;	 /* kexec_crash_image */
+	u64 kdump;	 /* kexec_crash_image; NOT_TRACKED, as taint: not to be found */
 	u32 has_regs;
 	s32 code_error;	 /* of reading the code bytes */
 	u64 regs[21];	 /* struct pt_regs in its order */
@@ -217,12 +220,19 @@ struct rec_stats {
 	u64 memcg;
 	u32 state_len;
 	u32 events_len;
-	u32 state_index_width; /* bytes an entry of the tables below; 0: this kernel has no such table */
+	/* Bytes an entry of the tables below. 0: this kernel has no such table. NOT_SHOWN: it has one and hides it. */
+	u32 state_index_width;
 	u32 events_index_width;
 	s64 state[MAX_STATE];
 	u64 events[MAX_EVENTS];
 	u8 state_index[INDEX_BYTES];
 	u8 events_index[INDEX_BYTES];
+};
+
+struct rec_stats_text {
+	struct rec_header header;
+	u64 memcg;
+	char text[STATS_TEXT_LEN];
 };
 
 /* A task, for whatever reason: REC_CANDIDATE, REC_VICTIM, REC_TASK, REC_KILL, REC_KILLED, REC_SIGNALLED. */

@@ -89,6 +89,21 @@ static inline void fill_fault(struct rec_stack *to)
 	}
 }
 
+/* dump_stack_print_info (lib/dump_stack.c). A kernel that shows no data (CONFIG_KALLSYMS_ALL=n) shows none of these. */
+static inline void fill_print_info(struct rec_stack *to)
+{
+	to->taint = to->kdump = NOT_TRACKED;
+	to->hardware[0] = 0;
+	if (HAVE_KSYM(tainted_mask)) {
+		to->taint = PEEK(u64, KSYM(tainted_mask));
+		to->kdump = 0; /* no CONFIG_KEXEC_CORE, unless … */
+	}
+	if (HAVE_KSYM(kexec_crash_image))
+		to->kdump = PEEK(u64, KSYM(kexec_crash_image));
+	if (HAVE_KSYM(dump_stack_arch_desc_str))
+		bpf_probe_read_kernel(to->hardware, sizeof(to->hardware), (void *)KSYM(dump_stack_arch_desc_str));
+}
+
 static inline void submit_pieces(struct pt_regs *ctx, struct oom_state *oom, u64 sp, u64 top)
 {
 	union scratch *s = get_scratch();
@@ -123,11 +138,7 @@ static inline void submit_stack(struct pt_regs *ctx, struct oom_state *oom)
 	s->stack.cpu = bpf_get_smp_processor_id();
 	s->stack.pid = bpf_get_current_pid_tgid();
 	s->stack.uid = GET(GET(task, task_struct, real_cred), cred, euid);
-	s->stack.taint = PEEK(u64, KSYM(tainted_mask));
-	s->stack.kdump = 0;
-	if (HAVE_KSYM(kexec_crash_image))
-		s->stack.kdump = PEEK(u64, KSYM(kexec_crash_image));
-	bpf_probe_read_kernel(s->stack.hardware, sizeof(s->stack.hardware), (void *)KSYM(dump_stack_arch_desc_str));
+	fill_print_info(&s->stack);
 	s->stack.has_regs = 0;
 	if (ARCH(scans_stack)) {
 		ip = fill_regs(&s->stack, top);

@@ -89,6 +89,11 @@ class Facts:
     opcode_error: str = "Unable to access opcode bytes at 0x%x."
     taint_flags: Optional[int] = None  # how many print_tainted() knows
     taint_names: bool = False  # each of them is named in a line of its own
+    # What only a kernel that lists no data (CONFIG_KALLSYMS_ALL=n) has to be asked for in another way.
+    taint: Optional[int] = None
+    kdump: Optional[bool] = None
+    hardware: Optional[str] = None
+    cma_pages: Optional[int] = None
     statistics: Tuple[StatisticsRow, ...] = ()
     meminfo: Optional[MeminfoFacts] = None
     offsets_bytes: Mapping[str, int] = field(default_factory=dict)  # "task_struct.mm": where the field lies
@@ -99,7 +104,7 @@ class Facts:
     def __post_init__(self) -> None:
         _sound(0 < self.page_kb <= _MAX_PAGE_KB)
         _sound(_WITH_ADDRESS.fullmatch(self.opcode_error) is not None)
-        numbers = (self.taint_flags, self.followed_ns, self.boot_unix_ns)
+        numbers = (self.taint_flags, self.followed_ns, self.boot_unix_ns, self.taint, self.cma_pages)
         _sound(all(number is None or _is_number(number) for number in numbers))
 
     def to_plain(self) -> dict[str, Any]:

@@ -60,20 +60,58 @@ def available_kb() -> int:
     return int(found.group(1)) if found else 0
 
 
-def preempt_model(version: str, debugfs_mode: str) -> str:
+def hardware() -> Optional[str]:
+    """What "Hardware name:" says: what firmware tells (dmi_format_ids, drivers/firmware/dmi_scan.c) or, where
+    there are none, the device tree (setup_machine_fdt, arch/arm64/kernel/setup.c). None: this machine has neither."""
+    dmi = {name: _text(f"/sys/class/dmi/id/{name}").rstrip("\n")
+           for name in ("sys_vendor", "product_name", "board_name", "bios_version", "bios_date")}
+    if any(dmi.values()):
+        board = f"/{dmi['board_name']}" if dmi["board_name"] else ""
+        return f"{dmi['sys_vendor']} {dmi['product_name']}{board}, BIOS {dmi['bios_version']} {dmi['bios_date']}"
+    names = (_text(f"/proc/device-tree/{name}").split("\0")[0] for name in ("model", "compatible"))
+    return next((f"{name} (DT)" for name in names if name), None)
+
+
+def current(facts: Facts) -> Facts:
+    """The facts, those of them that were asked of a kernel that lists no data and may have changed asked once more."""
+    return facts if facts.taint is None else _asked(facts)
+
+
+def _asked(facts: Facts) -> Facts:
+    return replace(facts, taint=_number("/proc/sys/kernel/tainted"), kdump=_flag("/sys/kernel/kexec_crash_loaded"))
+
+
+def _number(path: str) -> Optional[int]:
+    found = _text(path).strip()
+    return int(found) if found.isdigit() else None
+
+
+def _flag(path: str) -> Optional[bool]:
+    """Without the file (no CONFIG_KEXEC_CORE) it is not set."""
+    return _number(path) == 1
+
+
+def _cma_pages() -> Optional[int]:
+    found = re.search(r"^CmaTotal: *(\d+) kB$", _text("/proc/meminfo"), re.MULTILINE)
+    return int(found.group(1)) * 1024 // page_bytes() if found else None
+
+
+def preempt_model(version: str, debugfs_mode: str, preemption: bool) -> str:
     """The words that preempt_model_str (kernel/sched/core.c, 6.15+) makes of the build and the running mode.
 
-    ``version`` is uname's, ``debugfs_mode`` the text of /sys/kernel/debug/sched/preempt ("none voluntary (full)").
+    ``version`` is uname's, which names CONFIG_PREEMPT and its variants, but not CONFIG_PREEMPT_LAZY; ``debugfs_mode``
+    the text of /sys/kernel/debug/sched/preempt ("none voluntary (full)"); ``preemption`` whether there is any: the
+    function preempt_schedule.
     """
     realtime, dynamic = "PREEMPT_RT" in version, "PREEMPT_DYNAMIC" in version
     chosen = re.search(r"\((\w+)\)", debugfs_mode)
     if "PREEMPT" not in version:
-        return "VOLUNTARY" if "VOLUNTARY" in version else "NONE"
+        return "PREEMPTLAZY" if preemption else "VOLUNTARY" if "VOLUNTARY" in version else "NONE"
     if dynamic or chosen:
         mode = chosen.group(1) if chosen else "undef"
         return f"PREEMPT_{{RT,({mode})}}" if realtime else f"PREEMPT({mode})"
     if "PREEMPT_LAZY" in version or "LAZY" in version:
-        return "PREEMPT_{RT,LAZY}" if realtime else "PREEMPT_LAZY"
+        return "PREEMPT_{RT,LAZY}" if realtime else "PREEMPTLAZY"
     return "PREEMPT_RT" if realtime else "PREEMPT"
 
 
@@ -83,7 +121,10 @@ def described(facts: Facts, symbols: Symbols) -> Facts:
     package = re.search(r"\b(Debian \S+) \(", _text("/proc/version"))
     preempt: Optional[str] = None
     if symbols.address("preempt_model_str"):
-        preempt = preempt_model(uname.version, _text("/sys/kernel/debug/sched/preempt"))
+        preemption = symbols.address("preempt_schedule") is not None
+        preempt = preempt_model(uname.version, _text("/sys/kernel/debug/sched/preempt"), preemption)
+    if not symbols.lists_data:
+        facts = _asked(replace(facts, hardware=hardware(), cma_pages=_cma_pages()))
     return replace(
         facts,
         release=uname.release,

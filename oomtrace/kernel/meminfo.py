@@ -9,6 +9,7 @@ from typing import Dict, Optional
 
 from oomtrace.facts import CounterAt, FreeArea, MeminfoFacts
 from oomtrace.history import eras, releases
+from oomtrace.kernel import machine
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols
 
@@ -59,7 +60,6 @@ _ZONE = {
 }
 _THP = ("shmem_thp", "shmem_pmdmapped", "anon_thp")
 _KB = ("kernel_stack", "shadow_call_stack")
-_HPAGE_PAGES = 512
 
 # show_migration_types()
 _LETTERS = (
@@ -84,7 +84,7 @@ def _items(btf: Btf, enum: str, names: Dict[str, str], thp_pages: int) -> Dict[s
 
 def facts(btf: Btf, symbols: Symbols, release: str) -> Optional[MeminfoFacts]:
     """What the decoder needs to know of this kernel's Mem-Info lines; None of types that know nothing of them."""
-    thp_pages = 1 if eras.thp_counts_pages(releases.mainline(release)) else _HPAGE_PAGES
+    thp_pages = 1 if eras.thp_counts_pages(releases.mainline(release)) else machine.page_bytes() // 8
     node = _items(btf, "node_stat_item", _NODE, thp_pages)
     zone = _items(btf, "zone_stat_item", _ZONE, 1)
     letters, free_area = _letters(btf), _free_area(btf)
@@ -100,7 +100,8 @@ def facts(btf: Btf, symbols: Symbols, release: str) -> Optional[MeminfoFacts]:
         letters=letters,
         free_area=free_area,
         zones=zones,
-        numa=symbols.address("node_data") is not None,
+        # CONFIG_NUMA: a symbol that not every kernel lists, or what counts its allocations
+        numa=symbols.address("node_data") is not None or btf.enumerator_of("numa_stat_item", "NUMA_HIT") is not None,
         cma=cma,
         # "mm: reduce noise in show_mem for lowmem allocations" (6.1): zones that are of no use are left out …
         by_gfp_zone=symbols.address("__show_mem") is not None,

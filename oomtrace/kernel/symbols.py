@@ -10,7 +10,7 @@ from bisect import bisect_right
 from itertools import accumulate, islice
 from operator import le
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, Optional, Tuple
+from typing import Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
 KALLSYMS = Path("/proc/kallsyms")
 
@@ -34,6 +34,7 @@ class Symbols:
     def __init__(self, text: bytes) -> None:
         self._text = b"\n" + text
         self._lines: dict[str, Optional[int]] = {}  # of those that have been looked up
+        self._learnt: dict[str, int] = {}
 
     @classmethod
     def load(cls, path: Path = KALLSYMS) -> "Symbols":
@@ -57,6 +58,15 @@ class Symbols:
                 wanted.remove(name)
             at = stop
 
+    def learn(self, addresses: Mapping[str, int]) -> None:
+        """Symbols that kallsyms does not list."""
+        self._learnt.update(addresses)
+
+    @property
+    def lists_data(self) -> bool:
+        """Whether there is more in the list than functions (CONFIG_KALLSYMS_ALL)."""
+        return self.address("tainted_mask") is not None
+
     def _line_of(self, name: str) -> Optional[int]:
         """Where the line of a core symbol begins in the text."""
         if name in self._lines:
@@ -67,7 +77,9 @@ class Symbols:
     def address(self, name: str) -> Optional[int]:
         """Address of a symbol of the core kernel; the first if there are several of that name."""
         line = self._line_of(name)
-        return None if line is None else int(self._text[line : self._text.index(b" ", line)], 16) or None
+        if line is None:
+            return self._learnt.get(name)
+        return int(self._text[line : self._text.index(b" ", line)], 16) or None
 
     def size_bytes(self, name: str) -> Optional[int]:
         """From the symbol to the next symbol that lies higher, as kallsyms itself counts sizes."""

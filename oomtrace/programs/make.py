@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Callable, Optional
 
 from oomtrace.facts import Facts
-from oomtrace.kernel import btf, eras, header, machine, probes
+from oomtrace.kernel import btf, eras, header, ksymtab, machine, probes
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.origin import BTF, btf_path, origin
 from oomtrace.kernel.questions import Question
@@ -39,7 +39,10 @@ class _Answers:
 
     def __init__(self, asked: Sequence[Question]) -> None:
         self.symbols, self.release, self.arch = Symbols.load(), os.uname().release, machine.arch()
-        self.symbols.look_up([*probes.symbol_names(), *header.symbol_names(asked), *eras.SYMBOLS])
+        data = list(header.symbol_names(asked))
+        self.symbols.look_up([*probes.symbol_names(), *data, *eras.SYMBOLS])
+        if not self.symbols.lists_data:
+            self.symbols.learn(ksymtab.addresses(data, self.symbols))
 
     def to(self, asked: Sequence[Question], types: Btf) -> tuple[header.Answer, ...]:
         """The answers to the programs' questions."""

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Callable, Iterator, NamedTuple, Optional
 
 from oomtrace.facts import Facts
+from oomtrace.kernel import machine
 from oomtrace.kernel.symbols import Resolver
 from oomtrace.model import Code, OomEvent
 from oomtrace.programs import source
@@ -152,8 +153,8 @@ class Receiver:
             yield draft.event
 
     def _facts_now(self) -> Facts:
-        """With the time of day, which may be set while the trace runs."""
-        return replace(self._facts, boot_unix_ns=boot_unix_ns())
+        """With the time of day, and whatever else may change while the trace runs."""
+        return replace(machine.current(self._facts), boot_unix_ns=boot_unix_ns())
 
     def _decoded(self, oom: Oom, facts: Facts) -> _Draft:
         met: dict[int, str] = {}

@@ -35,6 +35,7 @@ _PACKED_HEADER = Packed("<IIQQ")
 _EARLIER = """
 #define NO_SEQ ((u32)-1)
 #define NOT_TRACKED ((u64)-1)
+#define NOT_SHOWN ((u32)-1)
 #define CODE_BEFORE 42
 struct rec_suppressed { struct rec_header header; u32 callbacks; u32 unused; };
 """

@@ -10,7 +10,7 @@ from oomtrace.model import Memcg, MemcgLevel, MemcgStats, PageCounter
 from oomtrace.wire import statistics
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.oom_records import OomRecords
-from oomtrace.wire.records import Counter, RecMemcg, RecordKind, RecStats, RecUsage
+from oomtrace.wire.records import Counter, RecMemcg, RecordKind, RecUsage
 
 
 class Memcgs:
@@ -50,8 +50,7 @@ class Memcgs:
             # A wait or a failure: there is no report to be like.
             counters = next(iter(self.chain(begin.memcg)), None)
         path = self.path_of(begin.memcg)
-        stats = self._records.last(RecordKind.STATS, RecStats)
-        listed = statistics.values(stats, self._facts.statistics) if stats else None
+        listed = statistics.listed(self._records)
         version = {0: 1, 1: 2}.get(counters.on_dfl) if counters else None
         printed = {record.line: record for record in self._records.all(RecordKind.USAGE, RecUsage)}
         memcg = Memcg(

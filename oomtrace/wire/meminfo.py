@@ -69,7 +69,8 @@ class HeldMeminfo:
                 found[f"{name}_pages"] = max(0, self._memory.zone_stat[zone[name].at])
         for name in ("bounce", "free", "free_cma"):
             found[f"{name}_pages"] = max(0, self._memory.zone_stat[zone[name].at]) if name in zone else 0
-        found["free_pcp_pages"] = sum(record.free_pcp for record in zones)
+        if all(record.free_pcp >= 0 for record in zones):  # else the CPUs' lists are not to be found
+            found["free_pcp_pages"] = sum(record.free_pcp for record in zones)
         return found
 
     def _amounts(self, stat: Sequence[int], items: Mapping[str, CounterAt]) -> dict[str, int]:
@@ -94,9 +95,9 @@ class HeldMeminfo:
             "managed_kb": record.managed * kb,
             "bounce_kb": 0,  # since the counter is gone
             **self._amounts(record.stat, self._facts.zone),
-            "free_pcp_kb": record.free_pcp * kb,
-            "local_pcp_kb": record.local_pcp * kb,
         }
+        if record.free_pcp >= 0:
+            counters |= {"free_pcp_kb": record.free_pcp * kb, "local_pcp_kb": record.local_pcp * kb}
         free_highatomic = self._records.tracked(record.free_highatomic)
         if free_highatomic is not None:
             counters["free_highatomic_kb"] = free_highatomic * kb
@@ -139,8 +140,10 @@ class HeldMeminfo:
         tail["ram_pages"] = sum(zone.present for zone in self._zones)
         tail["highmem_movable_pages"] = 0  # 64-bit kernels have none
         tail["reserved_pages"] = sum(zone.present - zone.managed for zone in self._zones)
-        if self._facts.cma:
-            tail["cma_reserved_pages"] = memory.cma
+        cma = self._records.tracked(memory.cma)
+        cma = self._records.facts.cma_pages if cma is None else cma
+        if self._facts.cma and cma is not None:
+            tail["cma_reserved_pages"] = cma
         if memory.poisoned >= 0:
             tail["hwpoisoned_pages"] = memory.poisoned
         return tail

@@ -57,6 +57,7 @@ class RecordKind(IntEnum):
     HISTORY = 43
     WHO = 44
     TRACE_LINE = 48
+    STATS_TEXT = 49
     SENDER = 60
     SIGNAL = 61
     USER_STACK = 50
@@ -231,6 +232,12 @@ class RecGroup(Struct):
 class RecFrame(Struct):
     header: RecHeader
     address: int
+
+
+class RecStatsText(Struct):
+    header: RecHeader
+    memcg: int
+    text: Chars
 
 
 class RecTraceLine(Struct):

@@ -31,11 +31,13 @@ FLAGS = (
 )
 
 
-def describe(mask: int, facts: Facts) -> tuple[str, Optional[str]]:
-    """(text in the CPU line, text of the flags' own line or None).
+def describe(mask: Optional[int], facts: Facts) -> tuple[Optional[str], Optional[str]]:
+    """(text in the CPU line, text of the flags' own line or None); nothing if the mask is not known.
 
     How many flags the kernel defines shows: unset ones print a blank each.
     """
+    if mask is None:
+        return None, None
     if not mask:
         return "Not tainted", None
     known = FLAGS[: facts.taint_flags or len(FLAGS)]

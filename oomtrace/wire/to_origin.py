@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from oomtrace.model import Origin, Part, Report
-from oomtrace.wire import meminfo
+from oomtrace.wire import meminfo, statistics
 from oomtrace.wire.oom_records import OomRecords
 from oomtrace.wire.records import RecordKind
 
@@ -33,9 +33,9 @@ def _missing(records: OomRecords, report: Report) -> Iterator[Part]:
     if decided and begin is not None and begin.memcg:
         if not records.has(RecordKind.COUNTERS):
             yield Part.MEMCG_USAGE
-        if not records.has(RecordKind.STATS):
+        if not statistics.complete(records):
             yield Part.MEMCG_STATS
-    elif decided and not records.has(RecordKind.MEMORY):
+    elif decided and not records.has(RecordKind.MEMORY, RecordKind.PRINT):
         yield Part.MEMINFO
     over = records.has(RecordKind.KILLED, RecordKind.NO_VICTIM, RecordKind.DONE) or report.exiting is not None
     if not over and records.has(RecordKind.CHOSEN, RecordKind.HEADER):

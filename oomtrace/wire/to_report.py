@@ -60,7 +60,9 @@ def kind_of(records: OomRecords) -> Optional[str]:
 def machine(records: OomRecords) -> Machine:
     """The machine, as far as its records tell."""
     facts, captured, known = records.facts, records.stack, arch.find(records.facts.machine)
-    names, described = taint.describe(captured.taint, facts) if captured else (None, None)
+    flags = records.tracked(captured.taint) if captured else None
+    kdump = records.tracked(captured.kdump) if captured else None
+    names, described = taint.describe(facts.taint if flags is None else flags, facts) if captured else (None, None)
     return Machine(
         release=facts.release,
         version=facts.version,
@@ -68,8 +70,8 @@ def machine(records: OomRecords) -> Machine:
         preempt=facts.preempt,
         taint=names,
         taint_flags=described,
-        kdump_loaded=bool(captured.kdump) if captured else None,
-        hardware=text_of(captured.hardware) or None if captured else None,
+        kdump_loaded=(facts.kdump if kdump is None else bool(kdump)) if captured else None,
+        hardware=text_of(captured.hardware) or facts.hardware if captured else None,
         page_kb=facts.page_kb,
         arch=known.dialect if known else None,
     )

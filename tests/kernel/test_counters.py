@@ -38,7 +38,7 @@ class Types:
         self._sizes = {1: 88, 2: 88 * 11, 3: 24}
 
     def enumerator_of(self, enum: str, name: str) -> Optional[int]:
-        found = self._enums[enum]
+        found = self._enums.get(enum, [])
         start = len(self._enums["node_stat_item"]) if enum == "memcg_stat_item" else 0
         return start + found.index(name) if name in found else None
 

@@ -153,13 +153,14 @@ def test_a_page_of_bpfs_trampoline_is_its_size() -> None:
 
 
 @pytest.mark.parametrize(
-    "version, mode, expected",
+    "version, mode, preemption, expected",
     [
-        ("#1 SMP PREEMPT_DYNAMIC Debian 7.3.4-1", "none voluntary full (lazy)\n", "PREEMPT(lazy)"),
-        ("#1 SMP PREEMPT_DYNAMIC", "none voluntary (full) lazy\n", "PREEMPT(full)"),
-        ("#1 SMP PREEMPT_RT", "", "PREEMPT_RT"),
-        ("#1 SMP", "", "NONE"),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 7.3.4-1", "none voluntary full (lazy)\n", True, "PREEMPT(lazy)"),
+        ("#1 SMP PREEMPT_DYNAMIC", "none voluntary (full) lazy\n", True, "PREEMPT(full)"),
+        ("#1 SMP PREEMPT_RT", "", True, "PREEMPT_RT"),
+        ("#1 SMP", "", False, "NONE"),
+        ("#1 SMP Debian 7.3.4-1~bpo13+1", "", True, "PREEMPTLAZY"),
     ],
 )
-def test_preempt_model(version: str, mode: str, expected: str) -> None:
-    assert machine.preempt_model(version, mode) == expected
+def test_preempt_model(version: str, mode: str, preemption: bool, expected: str) -> None:
+    assert machine.preempt_model(version, mode, preemption) == expected

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 from oomtrace.facts import Facts
 from oomtrace.kernel import machine
@@ -19,3 +22,42 @@ def test_a_builds_facts_get_those_of_the_machine() -> None:
     assert found.host == os.uname().nodename
     boot = Path("/proc/sys/kernel/random/boot_id")
     assert found.boot_id == (boot.read_text().strip() if boot.exists() else None)
+
+
+DMI = {"sys_vendor": "Ampere", "product_name": "Mt. Jade", "board_name": "R271", "bios_version": "1.2 (x)",
+       "bios_date": "11/01/2025"}
+
+
+def _files(monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str]) -> None:
+    monkeypatch.setattr(machine, "_text", lambda path: files.get(path, ""))
+
+
+def test_the_hardwares_name_is_made_as_the_kernel_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    dmi = {f"/sys/class/dmi/id/{name}": f"{text}\n" for name, text in DMI.items()}
+    tree = {"/proc/device-tree/model": "Raspberry Pi 5\0", "/proc/device-tree/compatible": "raspberrypi,5\0brcm,2712\0"}
+    _files(monkeypatch, {**dmi, **tree})
+    assert machine.hardware() == "Ampere Mt. Jade/R271, BIOS 1.2 (x) 11/01/2025"
+    del dmi["/sys/class/dmi/id/board_name"]
+    _files(monkeypatch, dmi)
+    assert machine.hardware() == "Ampere Mt. Jade, BIOS 1.2 (x) 11/01/2025"
+    _files(monkeypatch, tree)
+    assert machine.hardware() == "Raspberry Pi 5 (DT)"
+    _files(monkeypatch, {"/proc/device-tree/compatible": tree["/proc/device-tree/compatible"]})
+    assert machine.hardware() == "raspberrypi,5 (DT)"
+    _files(monkeypatch, {})
+    assert machine.hardware() is None
+
+
+def test_what_a_kernel_without_data_symbols_does_not_show_is_asked_elsewhere_and_again(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"/proc/sys/kernel/tainted": "512\n", "/sys/kernel/kexec_crash_loaded": "1\n",
+             "/proc/meminfo": "MemTotal: 9 kB\nCmaTotal:          65536 kB\n", "/proc/device-tree/model": "board\0"}
+    _files(monkeypatch, files)
+    found = machine.described(Facts(), Symbols(b"ffffffff81000000 T _stext\n"))
+    assert (found.taint, found.kdump, found.hardware) == (512, True, "board (DT)")
+    assert found.cma_pages == (64 << 20) // machine.page_bytes()
+    files.update({"/proc/sys/kernel/tainted": "0\n", "/sys/kernel/kexec_crash_loaded": "0\n"})
+    assert (machine.current(found).taint, machine.current(found).kdump) == (0, False)
+    shown = Symbols(b"ffffffff81000000 T _stext\nffffffff82000000 D tainted_mask\n")
+    assert machine.current(machine.described(Facts(), shown)).taint is None, "the records tell it"

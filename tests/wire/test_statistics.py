@@ -7,10 +7,12 @@ from typing import Any, Dict
 
 import pytest
 
-from oomtrace.facts import CounterAt, StatisticsRow
+from oomtrace.facts import CounterAt, Facts, StatisticsRow
 from oomtrace.wire import statistics
+from oomtrace.wire.layout import TraceRecord
+from oomtrace.wire.oom_records import OomRecords
 from oomtrace.wire.records import RecordKind, RecStats
-from tests.wire.made import record
+from tests.wire.made import LAYOUT, oom_records, record
 
 ROWS = (
     StatisticsRow("anon", "state", (CounterAt(0, 4096),)),
@@ -49,3 +51,27 @@ def test_what_is_not_kept_is_zero() -> None:
 
 def test_nothing_says_how_to_read_it() -> None:
     assert statistics.values(record(RecordKind.STATS).read(RecStats), ()) is None
+
+
+HIDDEN = LAYOUT.constants["NOT_SHOWN"]
+TEXT = b"anon 8192\npgfault 7\nmemory.kmem 12\nslab 3"
+
+
+def _of(*records: TraceRecord) -> OomRecords:
+    return oom_records(*records, facts=Facts(statistics=ROWS))
+
+
+def test_what_a_kernel_without_data_symbols_hides_is_absent_and_not_zero() -> None:
+    hiding = _of(record(RecordKind.STATS, **STATE, events=[7], events_len=1, events_index_width=HIDDEN))
+    assert statistics.listed(hiding) == {"anon": 8192, "slab": 30} and not statistics.complete(hiding)
+    both = _of(record(RecordKind.STATS, **STATE, state_index_width=HIDDEN, events_index_width=HIDDEN))
+    assert not statistics.listed(both) and not statistics.complete(both)
+    showing = _of(record(RecordKind.STATS, **STATE))
+    assert statistics.complete(showing) and not statistics.complete(_of())
+
+
+def test_the_kernels_own_text_has_what_it_hides() -> None:
+    hiding = record(RecordKind.STATS, **STATE, events_index_width=HIDDEN)
+    records = _of(hiding, record(RecordKind.STATS_TEXT, text=TEXT))
+    assert statistics.complete(records)
+    assert statistics.listed(records) == {"anon": 8192, "pgfault": 7, "memory.kmem": 12}, "slab may be cut off"
