@@ -72,9 +72,9 @@ def formats() -> str:
 
 def kernels() -> str:
     """The kernels that the VMs have."""
-    rows = [(row.name, f"Debian {row.kernel_suite or row.suite}", "v1, v2" if row.cgroup_v1 else "v2")
-            for row in matrix.KERNELS]
-    return _table(("kernel", "from", "cgroup versions"), rows)
+    rows = [(row.name.replace("-arm64", ""), row.arch_name, f"Debian {row.kernel_suite or row.suite}",
+             "v1, v2" if row.cgroup_v1 else "v2") for row in (*matrix.KERNELS, *matrix.ARM64_KERNELS)]
+    return _table(("kernel", "architecture", "from", "cgroup versions"), rows)
 
 
 def workload_table() -> str:
