@@ -72,8 +72,9 @@ def formats() -> str:
 
 def kernels() -> str:
     """The kernels that the VMs have."""
-    rows = [(row.name.replace("-arm64", ""), row.arch_name, f"Debian {row.kernel_suite or row.suite}",
-             "v1, v2" if row.cgroup_v1 else "v2") for row in (*matrix.KERNELS, *matrix.ARM64_KERNELS)]
+    rows = [(row.name.replace("-arm64", ""), row.arch_name,
+             f"Debian {row.kernel_suite or row.suite}, `{row.kernel_package}`",
+             "v1, v2" if row.cgroup_v1 else "v2") for row in matrix.everything()]
     return _table(("kernel", "architecture", "from", "cgroup versions"), rows)
 
 

@@ -67,6 +67,7 @@ class Cell:
     memcg: Tally = field(default_factory=Tally)
     other: Tally = field(default_factory=Tally)
     problems: list[str] = field(default_factory=list)
+    programs: str = ""  # "shipped" with oomtrace, or "compiled" in the guest
 
     @property
     def total(self) -> Tally:

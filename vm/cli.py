@@ -26,6 +26,7 @@ file for --get was not there
 VARIANT_HELP = ("base: what oomtrace needs (default); bcc: also bcc, to compile; bench: also kernel headers, bpftrace, "
                 "bcc's tools; systemd: with systemd; packages: with systemd, rpm and podman; "
                 "containers: container runtimes")
+MORE_HELP = f"{', '.join(kernel.name for kernel in matrix.MORE_KERNELS)}; for arm64: 6.12-16k"
 ABOUT = "VMs with several kernels, to try and test oomtrace. Each has a copy of this checkout."
 
 
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run_options(run: argparse.ArgumentParser) -> None:
     default = spec.RunSpec()
     run.add_argument("--kernel", default=default.kernel, metavar="NAME",
-                     help=f"{', '.join(matrix.names())} (default {default.kernel}); beside these for arm64: 6.12-16k")
+                     help=f"{', '.join(matrix.names())} (default {default.kernel}); beside these: {MORE_HELP}")
     run.add_argument("--arch", default=arch.usual().name, choices=arch.names(), help="default: that of this machine")
     run.add_argument("--variant", default=default.variant, choices=matrix.VARIANTS, help=VARIANT_HELP)
     run.add_argument("--memory", default="1G", metavar="SIZE", help="RAM (default 1G)")
@@ -101,7 +102,7 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
 def _list(_: argparse.Namespace) -> int:
     row = "{:<14} {:<9} {:<17} {:<8} {:>9}  {}".format
     print(row("KERNEL", "SUITE", "KERNEL FROM", "VARIANT", "SIZE", "IMAGE"))
-    for kernel in (*matrix.KERNELS, *matrix.ARM64_KERNELS):
+    for kernel in matrix.everything():
         for variant in matrix.VARIANTS if kernel.arch.native else matrix.FOREIGN_VARIANTS:
             built = image.find(Recipe(kernel, variant))
             size = f"{built.size() >> 20} MiB" if built else "-"

@@ -24,6 +24,8 @@ oomtrace made of the same OOM, line by line, with nothing masked. Written by `ma
 
 {kernels}
 
+*Shipped* programs are those that oomtrace comes with; the others were *compiled* in the VM (`--compile`).
+
 A field of the table is *identical lines* / *lines that the kernel printed*; `+n` are lines of ours that the kernel was
 kept from printing (its rate limit, `vm.oom_dump_tasks=0`); **bold** is a field that is not perfect, explained below.
 """
@@ -80,7 +82,9 @@ def _kernels(found: Sequence[Cell]) -> str:
     lines = []
     for name in dict.fromkeys(cell.kernel for cell in found):
         built = image.find(Recipe(matrix.find(name)))
-        lines.append(f"- {name}: {built.release if built else 'image not built'}")
+        programs = sorted({cell.programs or "unknown" for cell in found if cell.kernel == name and cell.state == "run"})
+        used = f", {' and '.join(programs)} programs" if programs else ""
+        lines.append(f"- {name}: {built.release if built else 'image not built'}{used}")
     return "\n".join(lines)
 
 

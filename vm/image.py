@@ -23,7 +23,7 @@ from .errors import VmError
 from .progress import run_quietly, say
 from .recipe import FOREIGN_COPIES, FOREIGN_FOLDERS, FREE_MIB, MKE2FS, REMOVED, Recipe
 
-MOST_KEPT = 16
+MOST_KEPT = 32
 """Files of kept programs: some for each kernel. All of them go into each guest."""
 
 
@@ -67,8 +67,8 @@ def cache_folder() -> Path:
 
 
 def kept_folder() -> Path:
-    """Where the programs that guests have compiled are kept for the next boot of the same kernel: compiling takes as
-    long as booting twice. Their names have a hash of the sources; the oldest of many are removed."""
+    """Where the programs that fit a kernel are kept for its next boot: to fit them takes as long as a later start, and
+    to compile them as long as booting twice. Their names have a hash of the sources; the oldest of many are removed."""
     folder = cache_folder() / "kept"
     folder.mkdir(exist_ok=True)
     for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)[:-MOST_KEPT]:

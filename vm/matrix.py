@@ -35,6 +35,8 @@ class Kernel:
     cgroup_v1: bool = False
     """Whether the kernel still has the v1 memory controller (CONFIG_MEMCG_V1)."""
     arch_name: str = "amd64"
+    expired: bool = False
+    """Whether what the archive says of the suite may be out of date: that of a release in the making is."""
 
     @property
     def arch(self) -> Arch:
@@ -54,6 +56,14 @@ KERNELS = (
     Kernel("6.12", "trixie"),
     Kernel("7.3", "trixie", kernel_suite="trixie-backports"),
 )
+MORE_KERNELS = (
+    Kernel("6.1-generic", "bookworm", None, "linux-image-amd64", "linux-headers-amd64", cgroup_v1=True),
+    Kernel("6.12-generic", "trixie", None, "linux-image-amd64", "linux-headers-amd64"),
+    Kernel("6.12-rt", "trixie", None, "linux-image-rt-amd64", "linux-headers-rt-amd64"),
+    Kernel("7.2", "forky", expired=True),
+)
+"""In the long tests and in FIDELITY.md alone: kernels built for machines that are no VMs, one with PREEMPT_RT, where
+most locks sleep, and that of the next Debian."""
 ARM64_KERNELS = (
     _arm64("6.1", "bookworm", cgroup_v1=True),
     _arm64("6.12", "trixie"),
@@ -69,14 +79,19 @@ def names() -> list[str]:
     return [kernel.name for kernel in KERNELS]
 
 
+def everything() -> tuple[Kernel, ...]:
+    """All kernels that there are."""
+    return (*KERNELS, *MORE_KERNELS, *ARM64_KERNELS)
+
+
 def all_names() -> list[str]:
-    """Those, and the names of the kernels beside the matrix."""
-    return [kernel.name for kernel in (*KERNELS, *ARM64_KERNELS)]
+    """The names of all kernels that there are."""
+    return [kernel.name for kernel in everything()]
 
 
 def find(name: str) -> Kernel:
     """The row called `name`; VmError if there is none."""
-    for kernel in (*KERNELS, *ARM64_KERNELS):
+    for kernel in everything():
         if kernel.name == name:
             return kernel
     raise VmError(f"no kernel {name} in the matrix", f"one of {', '.join(all_names())}", STATUS_USAGE)

@@ -114,6 +114,7 @@ class Recipe:
             "mmdebstrap", "--mode=root", *self._ways(),
             '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Retries "3"',
             *(f"--aptopt={option.rstrip(';')}" for option in apt_options),
+            *(['--aptopt=Acquire::Check-Valid-Until "false"'] if self.kernel.expired else []),
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
             f"--include={','.join(self.packages())}",
             self.kernel.suite, str(root), *(f"deb {signed}{mirror} {suite} main" for suite in suites),

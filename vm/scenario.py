@@ -55,10 +55,11 @@ def run_guest(guest: Guest, members: Sequence[tuple[Scenario, Cell]]) -> None:
     command = ["python3", "vm/guest/scenario.py", *(scenario.path_in_guest for scenario, _ in members)]
     result = boot.run(spec, command, stderr=_show)
     keep_raw(guest, result.stdout)
-    results, records, notes = read_lines(result.stdout)
+    results, records, notes, programs = read_lines(result.stdout)
     found = kernellog.reports(records)
     logs = kernellog.by_scenario(records)
     for scenario, cell in members:
+        cell.programs = programs
         cells.judge(cell, results.get(scenario.name), [report for report in found if report.scenario == scenario.name])
         cell.problems += explained.problems(scenario, logs.get(scenario.name, []))
         cell.problems += [note for note in notes if scenario.path_in_guest in note]
@@ -88,11 +89,13 @@ def keep_raw(guest: Guest, data: bytes) -> None:
             file.write(data)
 
 
-def read_lines(data: bytes) -> tuple[dict[str, Any], list[str], list[str]]:
-    """What vm/guest/scenario.py sent: results by scenario, records of the kernel's log, notes."""
+def read_lines(data: bytes) -> tuple[dict[str, Any], list[str], list[str], str]:
+    """What vm/guest/scenario.py sent: results by scenario, records of the kernel's log, notes, and which programs
+    oomtrace used."""
     results: dict[str, Any] = {}
     records: list[str] = []
     notes: list[str] = []
+    programs: list[str] = []
     for line in data.decode("utf-8", "replace").splitlines():
         try:
             message = json.loads(line)
@@ -106,7 +109,9 @@ def read_lines(data: bytes) -> tuple[dict[str, Any], list[str], list[str]]:
             records.append(message["kmsg"])
         elif "note" in message:
             notes.append(message["note"])
-    return results, records, notes
+        elif "programs" in message:
+            programs.append(message["programs"])
+    return results, records, notes, ", ".join(dict.fromkeys(programs))
 
 
 ROW = "{:<24} {:<6} {:<3} {:>7} {:>7} {:>9} {:>9} {:>10}  {}".format

@@ -56,7 +56,7 @@ class RunSpec:
         if self.cgroup not in ("v1", "v2"):
             raise VmError(f"no cgroup version {self.cgroup}", "v1 or v2", STATUS_USAGE)
         if self.cgroup == "v1" and not kernel.cgroup_v1:
-            able = ", ".join(row.name for row in (*matrix.KERNELS, *matrix.ARM64_KERNELS) if row.cgroup_v1)
+            able = ", ".join(row.name for row in matrix.everything() if row.cgroup_v1)
             raise VmError(f"kernel {self.kernel} has no v1 memory controller", f"it is in {able}", STATUS_USAGE)
         if self.cpus < 1 or self.numa < 1 or self.memory < 64 << 20:
             raise VmError("a VM needs at least one CPU, one NUMA node and 64M of memory", "", STATUS_USAGE)

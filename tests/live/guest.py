@@ -21,6 +21,8 @@ CASES: Tuple[Tuple[str, str], ...] = (
 )
 # Beside the matrix; two of them are recorded (tests/fixtures/record.py).
 ARM64_CASES = (("6.12-arm64", "v2"), ("6.12-16k-arm64", "v2"))
+# In the long tests alone.
+MORE_CASES: Tuple[Tuple[str, str], ...] = tuple((kernel.name, "v2") for kernel in matrix.MORE_KERNELS)
 
 
 @dataclass(frozen=True)

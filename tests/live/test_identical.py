@@ -4,16 +4,17 @@ import pytest
 
 from oomtrace.facts import Facts
 from oomtrace.wire import capture
-from tests.live.guest import CASES, MEMCG_OOM, kernel_lines, trace
+from tests.live.guest import CASES, MEMCG_OOM, MORE_CASES, kernel_lines, trace
 from vm import matrix
 
 RUNS = 5
+EVERYWHERE = [*CASES, *(pytest.param(*case, marks=pytest.mark.long) for case in MORE_CASES)]
 # For the others, an image with bcc would have to be built for this alone.
 COMPILED_THERE = [name if name == "6.1" else pytest.param(name, marks=pytest.mark.long) for name in matrix.names()]
 
 
 @pytest.mark.vm
-@pytest.mark.parametrize("kernel, cgroup", CASES)
+@pytest.mark.parametrize("kernel, cgroup", EVERYWHERE)
 def test_memcg_oom_is_identical(kernel: str, cgroup: str) -> None:
     loop = f"for i in 1 2 3 4 5; do {MEMCG_OOM} --limit-mib $((40 + i)) || exit 1; done"
     traced = trace(kernel, cgroup, f"sh -c '{loop}'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List
 
-from vm import cells, compare, fidelity, kernellog
+from vm import cells, compare, fidelity, kernellog, scenario
 from vm.cells import Cell
 from vm.compare import Tally
 from vm.kernellog import Report
@@ -148,12 +148,19 @@ def test_document_of_two_architectures() -> None:
     assert "| scenario | 6.1 v2 | 6.12-16k v2 |" in text and "- 6.12-16k-arm64: " in text
 
 
+def test_what_a_guest_sends() -> None:
+    sent = b'{"programs": "shipped"}\n{"note": "n"}\n{"programs": "shipped"}\n{"kmsg": "r"}\n{"result": {"scen'
+    assert scenario.read_lines(sent) == ({}, ["r"], ["n"], "shipped")
+
+
 def test_document() -> None:
-    good = Cell("anon", 1, "6.1", 2, reports=1, memcg=Tally(lines=7, identical=7))
+    good = Cell("anon", 1, "6.1", 2, reports=1, memcg=Tally(lines=7, identical=7), programs="shipped")
     none = Cell("anon", 1, "6.12", 1, state="impossible", reason="no v1")
     bad = Cell("global", 7, "6.1", 2, other=Tally(lines=9, identical=8, structural=["not in ours: x"]))
     text = fidelity.document([bad, none, good])
     assert "| 1 | anon | 7/7 |" in text and "**8/9**" in text and "- `not in ours: x`" in text
+    kernels = [line for line in text.splitlines() if line.startswith("- 6.")]
+    assert kernels[0].endswith(", shipped and unknown programs") and "programs" not in kernels[1]
     assert text.splitlines()[-1] == (
         "memcg: 7 of 7 lines identical; global: 8 of 9; structural differences: 1"
     )

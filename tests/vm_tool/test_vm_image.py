@@ -96,6 +96,13 @@ def test_compressed_modules(tmp_path: Path) -> None:
         initrd.read_module(tmp_path / "b.ko.zst")
 
 
+def test_an_expired_suite_is_taken_as_it_is() -> None:
+    wanted = '--aptopt=Acquire::Check-Valid-Until "false"'
+    commands = {kernel.name: Recipe(kernel).mmdebstrap(Path("/r"), "http://m.example", Path("/k"), [])
+                for kernel in matrix.everything() if kernel.arch.native}
+    assert [name for name, command in commands.items() if wanted in command] == ["7.2"]
+
+
 def test_recipe_key_follows_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {Recipe(kernel, variant).key for kernel in matrix.KERNELS for variant in matrix.VARIANTS}
     assert len(keys) == len(matrix.VARIANTS) * len(matrix.KERNELS)

@@ -2,18 +2,20 @@
 
     scenario.py FILE.yaml…
 
-Lines on standard output: {"result": …} as `oomtrace repro` writes it, {"kmsg": RECORD}, {"note": TEXT}. They are
-written as they come, so that all up to a crash of the guest is known.
+Lines on standard output: {"result": …} as `oomtrace repro` writes it, {"kmsg": RECORD}, {"note": TEXT}, and
+{"programs": …}, shipped or compiled. They are written as they come, so that all up to a crash of the guest is known.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
-from typing import Any, Sequence
+from typing import IO, Any, Sequence
 
 RECORD_BYTES = 8192
+PROGRAMS = re.compile(r"oomtrace: (\w+) programs, ")
 NO_TRACE = range(10, 15)  # the exit statuses that say why none could be started
 lock = threading.Lock()
 
@@ -40,19 +42,34 @@ def follow_log(log: int, stop: threading.Event) -> None:
         stop.wait(0.2)
 
 
+def follow_words(words: IO[str]) -> None:
+    """Pass on what oomtrace says, but for the names of its probes."""
+    for line in words:
+        found = PROGRAMS.match(line)
+        if found:
+            send("programs", found[1])
+        elif not line.startswith("oomtrace: probe "):
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+
 def run(files: Sequence[str]) -> int:
     """One trace for these files; returns how many of them are done with."""
     read, write = os.pipe()
-    command = ["oomtrace", "repro", "--i-mean-it", "--quiet", "--mark"]
+    command = ["oomtrace", "repro", "--i-mean-it", "--quiet", "--verbose", "--mark"]
     command += ["--results", f"/dev/fd/{write}", *files]
-    process = subprocess.Popen(command, pass_fds=[write], stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, pass_fds=[write], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               errors="replace")
     os.close(write)
+    words = threading.Thread(target=follow_words, args=(process.stderr,))
+    words.start()
     done = 0
     with os.fdopen(read) as results:
         for line in results:
             send("result", json.loads(line))
             done += 1
     status = process.wait()
+    words.join()
     if done == len(files):
         return done
     send("note", f"oomtrace repro ended with status {status} in {files[done]}")
