@@ -55,7 +55,7 @@ def _table(found: List[_Row]) -> List[str]:
 
 def _when(lines: Tuple[Line, ...]) -> str:
     """The date of the log, or the seconds since boot; "?" where it has neither."""
-    line: Optional[Line] = next((line for line in lines if line.row is not None), None)
+    line: Optional[Line] = next((line for line in lines if line.row is not None), next(iter(lines), None))
     if line is None:
         return "?"
     found = _DATE.search(line.prefix or "")

@@ -184,7 +184,15 @@ def cut(text: str) -> Optional[Cut]:
             values = row.format.read_cut(text)
             if values is not None and (best is None or known(values) > known(best.values)):
                 best = Cut(row, values)
+    named = _NAMED.search(text) if best is not None and "comm" in best.row.fields else None
+    if best is not None and named is not None:  # of a name alone nobody knows whether it is whole
+        values = list(best.values)
+        values[best.row.fields.index("comm")] = named.group(1)
+        return Cut(best.row, values)
     return best
+
+
+_NAMED = re.compile(r"Killed process \d+ \((.{1,15})\)[\s.,\u2026]*$")
 
 
 def cut_row(text: str, last: Row) -> Optional[Cut]:

@@ -215,7 +215,11 @@ class OpenReport:
 
     def _same_source(self, logical: Logical) -> bool:
         stripped = logical.stripped
-        return logical.bare or stripped.source == self.source
+        if logical.bare or stripped.source == self.source:
+            return True
+        # Somebody copied a line from its middle on: it has the kernel's time, and no host.
+        half = not (stripped.source and self.source) and stripped.time_ns is not None and self._time_ns is not None
+        return half and abs((stripped.time_ns or 0) - (self._time_ns or 0)) <= _GROUP_NS
 
     def _fits(self, reading: Reading, logical: Logical) -> bool:
         kind = reading.row.kind

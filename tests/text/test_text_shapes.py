@@ -147,3 +147,23 @@ def test_outlines_tell_the_same_pattern() -> None:
     assert len(found) == 3
     assert why.pattern([why.outline(event) for event in found]) == why.pattern(found)
     assert len(repr(why.outline(found[0]))) < len(repr(found[0])) / 2
+
+
+def test_a_name_in_a_kill_line_that_ends_behind_it() -> None:
+    log = (b"[73962.015773] Memory cgroup out of memory: Killed process 3370438 (crosvm) ....\n"
+           b"[73964.085773] Out of memory: Killed process 4171373 (tmux: server)\n"
+           b"[73965.085773] Out of memory: Killed process 4171374 (tmux: ser\n")
+    assert [event.report.kills[0].comm for event in events(log)][:2] == ["crosvm", "tmux: server"]
+    assert not events(log)[2].report.kills[0].comm
+
+
+def test_a_line_copied_from_its_middle_on() -> None:
+    """The first line of what was marked with the mouse has no host."""
+    log = (b"[   65.470256] oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(null),cpuset=test,mems_allowed=0,global_oom,"
+           b"task_memcg=/a,task=hog,pid=1968,uid=0\n"
+           b"Apr  4 09:08:53 debian kernel: [   65.481992] Out of memory: Killed process 1968 (hog) total-vm:2099kB, "
+           b"anon-rss:1971kB, file-rss:102kB, shmem-rss:0kB, UID:0 pgtables:3904kB oom_score_adj:0\n")
+    event, = events(log)
+    assert event.kind == "cpuset" and event.report.kills
+    later = events(log.replace(b"65.481992", b"95.481992"))
+    assert len(later) == 2
