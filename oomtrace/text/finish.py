@@ -116,6 +116,7 @@ def _completed(path: Optional[str], memcg: Memcg, report: Report) -> Optional[st
     return path
 
 
+_POWERPC = re.compile(r"ppc64le|powerpc64le|ppc64el")
 _PAGES = re.compile(r"[+_.-](4|16|64)k(?:$|[.+_-])")
 
 
@@ -135,6 +136,8 @@ def _page_kb(report: Report) -> int:
     if named is not None:
         return int(named.group(1))
     counted = _page_kb_of_counters(report.meminfo) if report.meminfo is not None else None
+    if counted is None and _POWERPC.search(report.machine.release or "") is not None:
+        return 64  # of each distribution for little-endian powerpc
     return counted or _page_kb_of_tables(report.tasks or ()) or report.machine.page_kb
 
 

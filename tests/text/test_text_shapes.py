@@ -159,8 +159,8 @@ def test_a_name_in_a_kill_line_that_ends_behind_it() -> None:
 
 def test_a_line_copied_from_its_middle_on() -> None:
     """The first line of what was marked with the mouse has no host."""
-    log = (b"[   65.470256] oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(null),cpuset=test,mems_allowed=0,global_oom,"
-           b"task_memcg=/a,task=hog,pid=1968,uid=0\n"
+    log = (b"[   65.470256] oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(null),cpuset=test,mems_allowed=0,"
+           b"global_oom,task_memcg=/a,task=hog,pid=1968,uid=0\n"
            b"Apr  4 09:08:53 debian kernel: [   65.481992] Out of memory: Killed process 1968 (hog) total-vm:2099kB, "
            b"anon-rss:1971kB, file-rss:102kB, shmem-rss:0kB, UID:0 pgtables:3904kB oom_score_adj:0\n")
     event, = events(log)

@@ -188,3 +188,22 @@ def test_cpuset_advice_without_nodes() -> None:
 """
     said = [advice.sentence for advice in explained(log).suggestions]
     assert all("?" not in sentence for sentence in said)
+
+
+def test_distributions_for_powerpc_have_large_pages() -> None:
+    log = ("[   78.422914] dd invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n"
+           "[   78.422927] CPU: 33 PID: 1185 Comm: dd Not tainted {} #394\n")
+    sizes = [events(log.format(release))[0].report.machine.page_kb
+             for release in ("4.18.0-139.el8.ppc64le", "6.1.0-9-powerpc64le", "6.1.0-9-amd64")]
+    assert sizes == [64, 64, 4]
+
+
+def test_a_limit_that_one_task_exceeds() -> None:
+    statistics = (" stats for ", "] anon ", "] file ", "] kernel ", "] inactive_anon ", "] active_anon ")
+    cut = "".join(line + "\n" for line in memcg().splitlines() if not any(word in line for word in statistics))
+    assert "advice.raise_for_one" in stated(explained(cut))
+
+
+def test_a_victim_that_held_nothing() -> None:
+    found = stated(explained(memcg().replace("anon-rss:9216kB, file-rss:1280kB", "anon-rss:0kB, file-rss:0kB")))
+    assert "frees.little" in found

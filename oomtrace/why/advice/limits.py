@@ -62,6 +62,18 @@ def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
     ))
 
 
+@advice("full", 71)
+def too_small(event: OomEvent, cases: Cases) -> Optional[Statement]:
+    """Without statistics: a limit that does not hold what one task has."""
+    path, top, memcg = look.full_path(event), largest(event), event.report.memcg
+    limit = look.limit_kb(memcg.memory) if memcg is not None else None
+    if account(event) is not None or look.scope(event) != "memcg" or path is None or top is None or limit is None:
+        return None
+    if look.rss_kb(event, top) < limit:
+        return None
+    return Statement(Limits.RAISE_FOR_ONE, facts(memcg__path=path, need_kb=look.rss_kb(event, top), task=look.who(top)))
+
+
 @advice("tasks", 80)
 def confine(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """A machine-wide OOM with one large process, or with many."""

@@ -25,11 +25,12 @@ class Frees(Reason):
 def frees(event: OomEvent, case: Case) -> None:
     """Shared memory stays as long as others have it, or its file is there. A victim that held little cannot help."""
     kills = {kill.pid: kill for kill in event.report.kills}.values()
-    held = sum(look.held_kb(kill) or 0 for kill in kills)
-    if not held or look.was_exiting(event) or look.scope(event) == "sysrq":
+    sizes = [look.held_kb(kill) for kill in kills]
+    held = sum(kb or 0 for kb in sizes)
+    if not sizes or None in sizes or look.was_exiting(event) or look.scope(event) == "sysrq":
         return
     shared = sum(kill.shmem_rss_kb or 0 for kill in kills)
-    if shared * 4 >= held:
+    if held and shared * 4 >= held:
         case.says(Frees.LESS_WHAT_IS_SHARED, held_kb=held, shared_kb=shared, frees_kb=held - shared)
     found = account(event)
     whole, shortage = found.total_kb if found is not None else None, short(event)

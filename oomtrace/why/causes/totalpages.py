@@ -70,7 +70,13 @@ def swap_counted(event: OomEvent, case: Case) -> None:
         return  # the score is too coarse to tell
     elif (high - limit) * _SLACK <= limit:
         case.says(Counted.LITTLE_MORE_FITS, UNKNOWN, totalpages_low=low, totalpages_high=high, limit_pages=limit)
+    elif _in_swap_kb(event) > (high - limit) * size:
+        return  # more is there than that would allow: the task grew or shrank between the choice and its row
     else:
         case.says(Counted.WITH_SWAP_FITS, LIKELY, totalpages_low=low, totalpages_high=high, limit_pages=limit,
                   swap_low_kb=(low - limit) * size, swap_high_kb=(high - limit) * size)
     case.knows(memory__limit_pages=limit, totalpages_low=low, totalpages_high=high)
+
+
+def _in_swap_kb(event: OomEvent) -> int:
+    return sum(task.swapents_pages or 0 for task in event.report.tasks or ()) * look.page_kb(event)

@@ -94,8 +94,8 @@ def _asked(facts: Facts) -> str:
     else:
         what = human(facts["asked_kb"]) + (f" at once ({plural(1 << order, 'page')}, order {order})" if order else "")
     where = "" if site is None else f" in system call {call}" if site is Site.SYSTEM_CALL else f" for {word(site)}"
-    if site is Site.KERNEL_THREAD:
-        where = ", as a kernel thread"
+    if site in (Site.KERNEL_THREAD, Site.BALANCE):
+        where = f", as {word(site)}"
     if site is not None and site is not Site.SYSTEM_CALL and call is not None:
         where += f" in system call {call}"
     return f"{said} asked for {what}{where}."

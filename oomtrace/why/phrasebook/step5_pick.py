@@ -7,7 +7,7 @@ from ..causes.adj import Adj
 from ..causes.exempt import NotChosen
 from ..causes.pick import Pick
 from ..causes.totalpages import Counted
-from ..units import exact, plural
+from ..units import exact, human, plural
 from .template import Facts, fill, who, word
 
 TITLES = {"pick": "pick", "totalpages": "totalpages", "adj": "without adj", "exempt": "exempt"}
@@ -73,6 +73,12 @@ def _exempt(facts: Facts) -> str:
     return f"{tasks} could not be chosen, holding {exact(facts['exempt_rss_kb'])}: {named}{more}."
 
 
+def _with_swap(facts: Facts) -> str:
+    low, high = human(facts["swap_low_kb"]), human(facts["swap_high_kb"])
+    return fill("The printed score fits {totalpages_low} to {totalpages_high} pages: the memory limit of {limit_pages} "
+                f"pages, and {low if low == high else f'{low} to {high}'} of swap.", facts)
+
+
 PHRASES = {
     Pick.ALLOCATING_TASK: "{chosen} was killed because it asked for the memory: vm.oom_kill_allocating_task is set. "
                           "No points were compared.",
@@ -117,8 +123,7 @@ PHRASES = {
     Counted.LITTLE_MORE_FITS: "The printed score fits {totalpages_low} to {totalpages_high} pages, under 2 % more than "
                               "the memory limit of {limit_pages} pages. That may be swap, or the task has changed "
                               "between the choice and its row.",
-    Counted.WITH_SWAP_FITS: "The printed score fits {totalpages_low} to {totalpages_high} pages: the memory limit of "
-                            "{limit_pages} pages, and {swap_low_kb:size} to {swap_high_kb:size} of swap.",
+    Counted.WITH_SWAP_FITS: _with_swap,
     Adj.SAME: "With every oom_score_adj at 0 it would have been the same task.",
     Adj.OTHER: "With every oom_score_adj at 0 it would have been {then}.",
     Adj.DECIDED: "oom_score_adj decided the pick.",

@@ -57,8 +57,8 @@ PHRASES = {
     Limits.RAISE_FOR_ALL: "Raise the limit of {memcg.path:short} above {need_kb:size}, or make its {tasks:plural task} "
                           "use less.",
     Limits.CONFINE: "{task} alone holds {held_kb:size} of {total_kb:size}. Make it use less, or give it a limit of "
-                    "its own (MemoryMax= of its service, or systemd-run -p MemoryMax=), so that the next OOM is its "
-                    "alone.",
+                    "its own (MemoryMax= of its service, or systemd-run -p MemoryMax=): then the next OOM harms nobody "
+                    "else.",
     Limits.TOO_MUCH_AT_ONCE: "{tasks:plural task} hold {anon_kb:size} of {total_kb:size} together, none of them a "
                              "quarter: run fewer at once, or give the machine more memory.",
     Limits.FULL_MEMCG_ELSEWHERE: "gfp_mask is 0: look for a cgroup that was at its limit at that time "
