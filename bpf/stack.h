@@ -12,8 +12,8 @@
 
 #include "common.h"
 
-/* THREAD_SIZE; where union thread_union is not in the BTF, that of x86-64 without KASAN (3.15+). */
-#define STACK_BYTES (HAVE_SIZEOF(thread_union) ? SIZEOF(thread_union) : 16384)
+/* THREAD_SIZE; where union thread_union is not in the BTF, that of kernels without KASAN: 16 KiB, or a page (arm64). */
+#define STACK_BYTES (HAVE_SIZEOF(thread_union) ? SIZEOF(thread_union) : 1ULL << (PAGE_SHIFT > 14 ? PAGE_SHIFT : 14))
 
 /* struct pt_regs of x86-64, in words (arch/x86/include/asm/ptrace.h) */
 #define X86_WORDS 21

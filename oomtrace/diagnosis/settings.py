@@ -9,7 +9,7 @@ from oomtrace.arch import ARCHS
 from oomtrace.diagnosis import compiler
 from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, Row, listed, mib
 from oomtrace.errors import OomtraceError
-from oomtrace.kernel import btf, headers, privileges, surroundings
+from oomtrace.kernel import btf, headers, ksymtab, privileges, surroundings
 from oomtrace.kernel.origin import btf_path
 from oomtrace.kernel.symbols import Symbols, base_address
 
@@ -77,9 +77,23 @@ def symbols(facts: Facts) -> Row:
     except OSError as error:
         return Row("symbols", IMPOSSIBLE, f"/proc/kallsyms: {error.strerror}", "is CONFIG_KALLSYMS set?")
     if shown:
+        known = Symbols.load()
+        if not known.lists_data:
+            return _functions_alone(known)
         return Row("symbols", OK, f"kallsyms shows addresses ({setting})")
     hint = "sysctl kernel.kptr_restrict=1" if facts["kptr_restrict"] == 2 else "CAP_SYSLOG shows them"
     return Row("symbols", IMPOSSIBLE, f"kallsyms hides addresses ({setting})", hint)
+
+
+def _functions_alone(known: Symbols) -> Row:
+    """Of a kernel that lists no data: whether what it exports to modules can be read."""
+    found = "kallsyms shows functions alone (CONFIG_KALLSYMS_ALL=n)"
+    if ksymtab.addresses(("vm_node_stat",), known):
+        return Row("symbols", INFO, f"{found}; data from {ksymtab.KCORE}",
+                   "where the kernel prints no report, ours lacks the counts of events in a memcg's statistics")
+    return Row("symbols", DEGRADED, f"{found}, and {ksymtab.KCORE} cannot be read",
+               "where the kernel prints no report, ours lacks the machine's memory and counts of events; it takes "
+               "CAP_SYS_RAWIO and CONFIG_PROC_KCORE")
 
 
 def kprobes(_facts: Facts) -> Row:

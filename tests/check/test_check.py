@@ -16,6 +16,7 @@ from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, Diagnosis, l
 from oomtrace.errors import OomtraceError
 from oomtrace.kernel import surroundings
 from oomtrace.kernel.probes import PROBES, Target
+from oomtrace.kernel.symbols import Symbols
 
 NEEDED = PROBES[-1]
 USEFUL = next(probe for probe in PROBES if probe.loses and not probe.optional)
@@ -143,3 +144,16 @@ def test_cgroup_mounts(tmp_path: Path) -> None:
 
 def test_lists_for_people() -> None:
     assert [listed(["a", "b", "c"][:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+
+
+@pytest.mark.parametrize("exported, state, hint", [
+    ({"vm_node_stat": 1}, INFO, "counts of events"), ({}, DEGRADED, "CONFIG_PROC_KCORE")
+])
+def test_a_kernel_that_lists_functions_alone(
+    exported: "dict[str, int]", state: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "base_address", lambda: 1)
+    monkeypatch.setattr(settings.Symbols, "load", lambda: Symbols(b"ffffffff81000000 T _stext\n"))
+    monkeypatch.setattr(settings.ksymtab, "addresses", lambda *_: exported)
+    found = settings.symbols({})
+    assert found.state == state and "CONFIG_KALLSYMS_ALL=n" in found.found and hint in str(found.hint)
