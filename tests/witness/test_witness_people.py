@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,25 @@ def test_units() -> None:
     assert units("/system.slice/app.service/sub") == ("app.service", "system.slice", None)
     assert units("/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope") == ("x.scope", "app.slice", None)
     assert units("/docker/0123") == (None, None, None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="needs root and /dev/fuse")
+def test_a_root_that_does_hang() -> None:
+    """A process whose root is a FUSE file system that answers no lookup, for real."""
+    script = "import dying, time; dying.until = print; dying.stuck(); print('stuck', flush=True); time.sleep(60)"
+    folder = Path(__file__).parents[1] / "guest"
+    with subprocess.Popen([sys.executable, "-c", script], cwd=folder, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            said = [process.stdout.readline(), process.stdout.readline()]
+            if said[1] != b"stuck\n":
+                pytest.skip(f"no FUSE here: {said}")
+            found = Reader().look("/none", [process.pid], Budget(10**12, 1 << 30))
+        finally:
+            process.kill()
+    assert [task.user for task in found.tasks] == [None] and found.tasks[0].cmdline
+    assert Cut(Aspect.WHO, Missed.FOREIGN, f"/etc/passwd of {process.pid}") in found.cut
+    assert (found.took_ns or 0) < 5_000_000_000
 
 
 def test_this_process() -> None:

@@ -1,0 +1,175 @@
+"""Run in a guest: containers whose processes are killed at their limit, traced; what the trace says of each OOM.
+
+    containers.py RUNTIME CONTAINERS OOMS [OPTION…]
+
+RUNTIME is podman, docker or ctr. Each container is removed as soon as it ends. Of its OOMs all but the last are of
+processes that live for a moment within it, and the last ends it. The last line printed is JSON: how many OOMs there
+were, in how many the container's name, its image and the victim's command line are known, and the first explanation.
+With OPTIONs: of ``oomtrace trace``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path("/root/busybox")
+IMAGE = "localhost/etl:1.4"
+PODMAN = ["podman", "--cgroup-manager", "cgroupfs"]
+APPLETS = ("sh", "tail", "true")
+LIMIT = "32m"
+
+
+def quietly(*command: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command; what it says is shown if it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+    if done.returncode and not more.get("input"):
+        print(command, done.returncode, done.stdout[-500:], file=sys.stderr)
+    return done
+
+
+def image() -> Path:
+    """A tar with busybox in it, as any image's root: there is no network to get one from."""
+    (ROOT / "bin").mkdir(parents=True, exist_ok=True)
+    for folder in ("etc", "proc", "sys", "dev", "tmp"):
+        (ROOT / folder).mkdir(exist_ok=True)
+    busybox = next(path for path in ("/usr/bin/busybox", "/bin/busybox") if os.path.exists(path))
+    quietly("cp", busybox, str(ROOT / "bin/busybox"))
+    for name in APPLETS:
+        if not (ROOT / "bin" / name).exists():
+            (ROOT / "bin" / name).symlink_to("busybox")
+    (ROOT / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\netl:x:1000:1000::/:/bin/sh\n")
+    quietly("tar", "-C", str(ROOT), "-cf", "/root/image.tar", ".")
+    return Path("/root/image.tar")
+
+
+def daemons(runtime: str) -> None:
+    """containerd, and dockerd for docker."""
+    with open("/root/daemons.log", "ab") as log:
+        if not os.path.exists("/run/containerd/containerd.sock"):
+            subprocess.Popen(["containerd"], stdout=log, stderr=log)
+        wait(lambda: os.path.exists("/run/containerd/containerd.sock"))
+        if runtime == "docker":
+            subprocess.Popen(["dockerd", "--bridge=none", "--iptables=false", "--containerd",
+                              "/run/containerd/containerd.sock"], stdout=log, stderr=log)
+            wait(lambda: subprocess.run(["docker", "info"], stdout=log, stderr=log).returncode == 0)
+
+
+def wait(done: Any) -> None:
+    """Until it is done, for a minute."""
+    for _ in range(120):
+        if done():
+            return
+        time.sleep(0.5)
+    sys.exit(Path("/root/daemons.log").read_text()[-2000:])
+
+
+def oci(tar: Path) -> None:
+    """The image for containerd, which imports no bare tar: the least that OCI's image layout has."""
+    from hashlib import sha256
+
+    folder = Path("/root/oci")
+    blobs = folder / "blobs/sha256"
+    blobs.mkdir(parents=True)
+
+    def blob(data: bytes, kind: str) -> dict[str, Any]:
+        digest = sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(data)}
+
+    layer = blob(tar.read_bytes(), "layer.v1.tar")
+    config = blob(json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {
+        "type": "layers", "diff_ids": [layer["digest"]]}}).encode(), "config.v1+json")
+    manifest = blob(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                                "config": config, "layers": [layer]}).encode(), "manifest.v1+json")
+    manifest["annotations"] = {"io.containerd.image.name": IMAGE}
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    quietly("tar", "-C", str(folder), "-cf", "/root/oci.tar", ".")
+    quietly("ctr", "image", "import", "/root/oci.tar")
+
+
+def prepare(runtime: str) -> None:
+    """Daemons and the image."""
+    tar = image()
+    for module in ("overlay", "fuse"):
+        subprocess.run(["modprobe", module])
+    if runtime == "podman":
+        quietly(*PODMAN, "import", "-q", str(tar), IMAGE)
+        return
+    daemons(runtime)
+    if runtime == "docker":
+        quietly("docker", "import", str(tar), IMAGE)
+    else:
+        oci(tar)
+
+
+def run(runtime: str, name: str, command: list[str]) -> None:
+    """A container that is removed when it ends."""
+    limits = ["--memory", LIMIT, "--memory-swap", LIMIT]
+    start = {
+        "podman": [*PODMAN, "run", "--rm", "--user", "1000", "--name", name, "--network", "none", *limits, IMAGE],
+        "docker": ["docker", "run", "--rm", "--user", "1000", "--name", name, "--network", "none", *limits, IMAGE],
+        "ctr": ["ctr", "run", "--rm", "--user", "1000", "--memory-limit", str(32 << 20), IMAGE, name],
+    }[runtime]
+    subprocess.run(["adj0", *start, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def main() -> None:
+    runtime, containers, ooms, *options = sys.argv[1:]
+    prepare(runtime)
+    ready = "/root/ready"
+    Path(ready).unlink(missing_ok=True)
+    os.mkfifo(ready)
+    with open("/root/events", "wb") as out, open("/root/err", "wb") as err:
+        trace = subprocess.Popen(["oomtrace", "trace", "--format", "jsonl", "--ready-file", ready, *options],
+                                 stdout=out, stderr=err)
+        if not Path(ready).read_text().strip():
+            sys.exit(Path("/root/err").read_text())
+        within = f"i=1; while [ $i -lt {ooms} ]; do tail /dev/zero; i=$((i+1)); done; exec tail /dev/zero"
+        began = time.monotonic()
+        for number in range(int(containers)):
+            run(runtime, f"orders-etl-{number}", ["sh", "-c", within])
+        print(f"{containers} containers in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        time.sleep(3)
+        trace.terminate()
+        trace.wait()
+    print(Path("/root/err").read_text()[-2000:], file=sys.stderr)
+    print(json.dumps(summary(Path("/root/events").read_text().splitlines())))
+
+
+def summary(lines: list[str]) -> dict[str, Any]:
+    """Of the trace's events."""
+    entries = [json.loads(line) for line in lines]
+    found: dict[str, Any] = {"ooms": 0, "named": 0, "image": 0, "command": 0, "user": 0, "unnamed": []}
+    for entry in entries:
+        event = entry["event"]
+        if not event["report"]["kills"]:
+            continue
+        found["ooms"] += 1
+        victim = event["report"]["kills"][0]["pid"]
+        looks = (event["witness"] or {}).get("looks", [])
+        box = [one for look in looks for one in look["containers"] if (one["name"] or "").startswith("orders-etl-")]
+        task = [one for look in looks for one in look["tasks"] if one["pid"] == victim]
+        found["named"] += bool(box)
+        found["image"] += any(one["image"] == IMAGE for one in box)
+        found["command"] += any(one["cmdline"] and one["cmdline"][0].endswith("tail") for one in task)
+        found["user"] += any(one["user"] == "etl" for one in task)
+        if not box:
+            seen = [(look["occasion"], look["cut"]) for look in looks]
+            found["unnamed"].append([event["report"]["victim_memcg"], seen])
+    found["unnamed"] = found["unnamed"][:3]
+    findings = entries[0]["explanation"]["findings"] if entries else []
+    said = [finding for finding in findings if finding["id"] == "killed"]
+    found["headline"] = entries[0]["explanation"]["headline"] if entries else ""
+    found["killed"] = said[0]["sentence"] if said else ""
+    return found
+
+
+if __name__ == "__main__":
+    main()
