@@ -58,7 +58,7 @@ ROOMS = (
           "zstandard"),
     # text: --verify reads the kernel's own log, and sets its report beside ours.
     _room("session", "a live trace: joins the rooms above into a stream of events",
-          "errors arch facts model kernel programs live wire witness code text"),
+          "errors arch facts model plain kernel programs live wire witness code text"),
     _room("why", "the analysis: what happened, with evidence and confidence", "model history"),
     _room("page", "the page to look at: templates, pictures", "errors escape model text code why",
           "jinja2 markupsafe"),

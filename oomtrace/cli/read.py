@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from itertools import chain
 from typing import BinaryIO, Callable, ContextManager, Iterator, List, Optional, Sequence, Set, TextIO, Tuple
 
@@ -87,6 +88,15 @@ def command(
         say("oomtrace: no OOM report found")
         return EXIT_NO_REPORT
     return 0
+
+
+def _with_code(found: capture.Capture) -> capture.Capture:
+    """With the names of functions that can be found here, if it holds copies of stacks."""
+    if found.raw is None:
+        return found
+    from oomtrace.session import later  # late: hardly any capture does
+
+    return replace(found, code=later.resolved(found))
 
 
 @contextmanager
@@ -176,7 +186,7 @@ class _Inputs:
                 found = capture.load(io.BytesIO(part))
                 for problem in found.problems:
                     self._say(f"{name}: {problem}")
-                yield from capture.events(found)
+                yield from capture.events(_with_code(found))
 
     def _saved(self, name: str, head: bytes, pieces: Iterator[bytes]) -> Iterator[OomEvent]:
         """What ``--format json`` or ``jsonl`` has written."""

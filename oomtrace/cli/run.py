@@ -53,6 +53,9 @@ _SURPLUS_SECONDS = 0.3
 @click.option("--stacks/--no-stacks", default=None,
               help="Sample by which code the command charges memory, so that a report can name it; with --stacks also "
                    "tell so at the end if there was no OOM. It reads the command's stacks.  [default: sample]")
+@click.option("--stack-memory/--no-stack-memory", default=False,
+              help="Also keep in captures the copies of processes' stacks and registers: functions can then be found "
+                   "later, where more is known of the programs.  [default: no]")
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print what is probed.")
 @compile_option()
@@ -68,6 +71,7 @@ def command(
     output: Optional[str],
     form: str,
     stacks: Optional[bool],
+    stack_memory: bool,
     quiet: bool,
     verbose: bool,
     expect: Optional[str],
@@ -89,7 +93,7 @@ def command(
     hierarchy = cgroups.find()
     files = _files(hierarchy, **limits)
     name = _name(cgroup)
-    recorder = Recorder(say if verbose else nothing, say, KILLS_OF_COMMAND, stacks is not False)
+    recorder = Recorder(say if verbose else nothing, say, KILLS_OF_COMMAND, stacks is not False, stack_memory)
     status, path, pid = _run(words, name, files, hierarchy, recorder)
     # Now that the trace has ended, all has come that was to come, and it has told what it lost.
     events = [traced for traced in recorder.events if concerns(traced.event, path) or ended(traced.event, path, pid)]

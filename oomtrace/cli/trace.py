@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 @click.option("--stacks", type=click.Choice(STACKS), default="off", show_default=True,
               help="Sample by which code memory is charged, so that a report can name it. off: do not; near: in memcgs "
                    "above nine tenths of their limit; on: everywhere. It reads processes' stacks: see docs/code.md.")
+@click.option("--stack-memory/--no-stack-memory", default=False,
+              help="Also keep in captures the copies of processes' stacks and registers: functions can then be found "
+                   "later, where more is known of the programs.  [default: no]")
 @click.option("--buffer", "buffer_bytes", type=Size(), metavar="SIZE",
               help="Size of the buffer for the records of each CPU.  [default: 8M, and at most 64M for all CPUs]")
 @click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
@@ -73,6 +76,7 @@ def command(
     charges: str,
     kills: str,
     stacks: str,
+    stack_memory: bool,
     buffer_bytes: Optional[int],
     output: Optional[str],
     keep: Optional[int],
@@ -103,7 +107,7 @@ def command(
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(pid_file, ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
-        trace = LiveTrace.start(say if verbose else nothing, say, charges, buffer_bytes, kills, stacks)
+        trace = LiveTrace.start(say if verbose else nothing, say, charges, buffer_bytes, kills, stacks, stack_memory)
         stack.callback(trace.close)
         say(f"oomtrace: ready ({trace.probes} probes)")
         ready.announce()

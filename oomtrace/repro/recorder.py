@@ -44,10 +44,12 @@ class Recorder:
     as of the last ``ask``, and after ``stop`` all of them; ``code`` then whose code charged memory, if that was
     sampled."""
 
-    def __init__(self, say: Say, warn: Say, kills: str = "off", stacks: bool = False) -> None:
+    def __init__(
+        self, say: Say, warn: Say, kills: str = "off", stacks: bool = False, stack_memory: bool = False
+    ) -> None:
         """``kills``: which kills by others than the OOM killer are events (LiveTrace). ``stacks``: who charges can be
-        sampled, see ``sample``."""
-        self._stacks = stacks
+        sampled, see ``sample``; ``stack_memory``: captures keep the copies of stacks."""
+        self._stacks, self._stack_memory = stacks, stack_memory
         self._sampling = False
         self.code: "Optional[Code]" = None
         self._tell = {"say": say, "warn": warn}
@@ -70,7 +72,7 @@ class Recorder:
         if not self._pid:
             os.close(self.descriptor)
             os.close(self._asking)
-            _trace(parent, asked, write, self._kills, self._stacks)
+            _trace(parent, asked, write, self._kills, self._stacks, self._stack_memory)
         os.close(asked)
         os.close(write)
         while not self.probes:
@@ -149,14 +151,14 @@ class Recorder:
         self._pid = 0
 
 
-def _trace(parent: int, asked: int, write: int, kills: str, stacks: bool) -> None:
+def _trace(parent: int, asked: int, write: int, kills: str, stacks: bool, stack_memory: bool) -> None:
     """The life of the trace's process."""
     status = 1
     try:
         os.setsid()  # Ctrl-C is for the command
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() == parent:
-            _record(asked, write, kills, stacks)
+            _record(asked, write, kills, stacks, stack_memory)
             status = 0
     except OomtraceError as error:
         _send(write, "error", error)
@@ -166,14 +168,14 @@ def _trace(parent: int, asked: int, write: int, kills: str, stacks: bool) -> Non
         os._exit(status)
 
 
-def _record(asked: int, write: int, kills: str, stacks: bool) -> None:
+def _record(asked: int, write: int, kills: str, stacks: bool, stack_memory: bool) -> None:
     # Imported here: bcc and what comes with it must not be part of the process that forks.
     from oomtrace.session.trace import LiveTrace
 
     fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
     trace = LiveTrace.start(
         lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text), kills=kills,
-        stacks="chosen" if stacks else "off",
+        stacks="chosen" if stacks else "off", stack_memory=stack_memory,
     )
     try:
         _send(write, "probes", trace.probes)

@@ -182,10 +182,12 @@ class Receiver:
             said = self._said(draft.event)
             facts = replace(facts, said=said)
             draft = draft._replace(event=replace(draft.event, killed=replace(draft.event.killed, said=said)))
-        code = self._whose.of(oom, self._layout, facts, self._names.of) if self._whose is not None else None
+        code, raw = (None, None)
+        if self._whose is not None:
+            code, raw = self._whose.of(oom, self._layout, facts, self._names.of)
         records = [without_memory(record) for record in oom.records]
         # Not a lambda: it goes from process to process (repro/recorder.py).
-        dump = partial(capture.dump, self._layout.text, facts, records, draft.names, oom.lost, code)
+        dump = partial(capture.dump, self._layout.text, facts, records, draft.names, oom.lost, code, raw)
         return Traced(replace(draft.event, code=code), dump)
 
 

@@ -50,6 +50,7 @@ class LiveTrace:
         self.probes = 0
         self.received = 0
         self._whose: Optional[Whose] = None
+        self._stack_memory = False
         self._receiving: Optional[Receiver] = None
         self._unable = allocate_lock()  # held until it can look at processes
         self._unable.acquire()
@@ -57,7 +58,7 @@ class LiveTrace:
     @classmethod
     def start(
         cls, say: Say, warn: Say, charges: str = "batch", buffer_bytes: Optional[int] = None, kills: str = "off",
-        stacks: str = "off",
+        stacks: str = "off", stack_memory: bool = False,
     ) -> LiveTrace:
         """Get the programs and attach them. Raises OomtraceError with what a person can do about it.
 
@@ -65,7 +66,7 @@ class LiveTrace:
         probes.CHARGES: how the charges before an OOM are watched. ``buffer_bytes``: for each CPU's records. ``kills``
         is one of probes.KILLS, or KILLS_OF_COMMAND: which kills by others than the OOM killer are events. ``stacks``:
         whose charges are sampled, with where in its code the process is: one of probes.STACKS, or "chosen", by
-        ``sample``.
+        ``sample``. ``stack_memory``: captures keep the copies of processes' stacks.
         """
         privileges.require()
         plan, base = keep.get(say)
@@ -98,6 +99,7 @@ class LiveTrace:
         attached.sample(_SAMPLED.get(stacks, 0))
         watched = not without.intersection(target.probe.program for target in targets if target.probe.charges)
         trace = cls(attached, plan, charges if watched else "off", frozenset(without), warn)
+        trace._stack_memory = stack_memory
         trace.probes = sum(target.symbol is not None for target in targets)
         return trace
 
@@ -151,7 +153,7 @@ class LiveTrace:
         known, _ = Facts.from_plain(self._plan.facts)
         facts = replace(machine.described(known, symbols), charges=self._charges)
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver(), machine.arch().bpf_text)
-        self._whose = Whose()
+        self._whose = Whose(self._stack_memory)
         releases = "exit_mmap_return" not in self._without
         self._receiving = Receiver(facts, names, releases, said=_said, whose=self._whose)
         tracer.lock()

@@ -6,11 +6,12 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Optional
+from typing import Any, Optional
 
 from oomtrace import code
 from oomtrace.facts import Facts
 from oomtrace.model import Code, NoStack
+from oomtrace.plain import to_plain
 from oomtrace.wire import samples
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import Layout
@@ -25,9 +26,11 @@ _WINDOW_S, _MOST_S = 10.0, 2.0
 
 
 class Whose:
-    """What is remembered of processes, and the files that they have mapped."""
+    """What is remembered of processes, and the files that they have mapped. ``keeps``: what frames were made of is kept
+    for captures."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeps: bool = False) -> None:
+        self._keeps = keeps
         self._files = code.Files()
         self._processes: dict[int, code.Process] = {}
         self._samples: list[bytes] = []  # the newest when the last OOM began
@@ -47,19 +50,21 @@ class Whose:
         """The samples that are there as an OOM begins."""
         self._samples = found
 
-    def of(self, oom: Oom, layout: Layout, facts: Facts, name_of: NameOf) -> Optional[Code]:
-        """The code around an OOM; None where there is nothing of it, or no time for it."""
+    def of(self, oom: Oom, layout: Layout, facts: Facts, name_of: NameOf) -> tuple[Optional[Code], Any]:
+        """The code around an OOM, and what it was made of, for JSON, if that is kept. None where there is nothing of
+        it, or no time for it."""
         found = stacks(oom.records, layout)
         before = self._before(oom, layout, name_of) if self._samples else []
         if not (found or before) or self._busy():
-            return None
+            return None, None
         memcgs = Memcgs(OomRecords(oom.records, layout, facts, name_of))
-        return self._resolved(_raw(found, before, facts, memcgs, oom.oom_id))
+        raw = self._with_processes(_raw(found, before, facts, memcgs, oom.oom_id))
+        return self._resolved(raw), to_plain(raw) if self._keeps else None
 
     def all(self, found: list[bytes], layout: Layout, facts: Facts, name_of: NameOf, end_ns: int) -> Optional[Code]:
         """All that has been sampled, of a command that ended without an OOM; None if that is nothing."""
         before = samples.samples(found, layout, name_of)
-        return self._resolved(_raw([], before, facts, None, end_ns)) if before else None
+        return self._resolved(self._with_processes(_raw([], before, facts, None, end_ns))) if before else None
 
     def _before(self, oom: Oom, layout: Layout, name_of: NameOf) -> list[Sample]:
         """What was charged before an OOM to the memcg that is full, or to any where the machine is."""
@@ -69,11 +74,13 @@ class Whose:
             if sample.time_ns <= oom.oom_id and (not oom.memcg or oom.memcg in sample.memcgs)
         ]
 
+    def _with_processes(self, raw: code.RawCode) -> code.RawCode:
+        tgids = {sample.tgid for sample in (raw.asker, raw.victim, raw.victim_charged, *raw.samples) if sample}
+        return replace(raw, processes=tuple(self._processes[tgid] for tgid in tgids if tgid in self._processes))
+
     def _resolved(self, raw: code.RawCode) -> Code:
         began = time.monotonic()
-        tgids = {sample.tgid for sample in (raw.asker, raw.victim, raw.victim_charged, *raw.samples) if sample}
-        known = tuple(self._processes[tgid] for tgid in tgids if tgid in self._processes)
-        found = code.resolve(replace(raw, processes=known), self._files)
+        found = code.resolve(raw, self._files)
         self._spent.append((began, time.monotonic() - began))
         return found
 

@@ -3,8 +3,9 @@
 A file is a magic line and frames: a four-letter tag, the payload's length and its CRC-32 (both little-endian 32 bits),
 and the payload. HEAD holds the facts of the machine and the offsets at which its structures were read (JSON), LAYT the
 text of records.h, each RECD a record as it came, SYMS the names of the addresses met in stacks (JSON), CODE the frames
-of processes' stacks, if there are any (JSON), DONE how many records there were and how many were lost (JSON). What was
-copied of processes' memory for these frames is not kept.
+of processes' stacks, if there are any (JSON), RAWC what these frames were made of, which nothing keeps unless somebody
+asks (JSON: processes' registers and copies of their stacks), DONE how many records there were and how many were lost
+(JSON).
 """
 
 from __future__ import annotations
@@ -47,18 +48,21 @@ class Capture:
     lost: Optional[int]
     problems: tuple[str, ...]
     code: Optional[Code] = None
+    raw: Any = None  # what ``code`` was made of, as JSON has it: oomtrace/code/raw.py
 
 
 def dump(
     layout: str, facts: Facts, records: Sequence[bytes], symbols: Mapping[int, str], lost: int,
-    code: Optional[Code] = None,
+    code: Optional[Code] = None, raw: Any = None,
 ) -> bytes:
-    """The bytes of a capture file."""
+    """The bytes of a capture file. ``raw``: what ``code`` was made of, as JSON has it, if it is to be kept."""
     found = [packed(b"HEAD", _json(facts.to_plain())), packed(b"LAYT", layout.encode())]
     found += [packed(b"RECD", record) for record in records]
     found.append(packed(b"SYMS", _json({f"{address:#x}": name for address, name in sorted(symbols.items())})))
     if code is not None:
         found.append(packed(b"CODE", _json(to_plain(code))))
+    if raw is not None:
+        found.append(packed(b"RAWC", _json(raw)))
     found.append(packed(b"DONE", _json({"records": len(records), "lost": lost})))
     return MAGIC + b"".join(found)
 
@@ -119,7 +123,7 @@ def load(stream: BinaryIO) -> Capture:
     problems += [_NO_CODE] if code is None and b"CODE" in held else []
     lost = done.get("lost") if isinstance(done, dict) else None
     known = lost if _is_count(lost) else None
-    return Capture(layout, facts, tuple(records), symbols or {}, known, tuple(problems), code)
+    return Capture(layout, facts, tuple(records), symbols or {}, known, tuple(problems), code, _parsed(held, b"RAWC"))
 
 
 def _check_version(head: bytes) -> None:
@@ -205,7 +209,8 @@ def _missing(held: Mapping[bytes, Sequence[bytes]], done: Any) -> Iterator[str]:
 
 
 def events(capture: Capture) -> Iterator[OomEvent]:
-    """The events that a capture holds. Raises OomtraceError if its records, facts and layout do not go together."""
+    """The events that a capture holds, with the code as it was found when it was written. Raises OomtraceError if its
+    records, facts and layout do not go together."""
     assembler = Assembler()
     with _decoding():
         decoder = Decoder(capture.layout, capture.facts, capture.symbols.get)

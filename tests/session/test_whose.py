@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any, Optional
 
@@ -10,6 +11,7 @@ import pytest
 from oomtrace import code
 from oomtrace.facts import Facts
 from oomtrace.model import Charge, Code, NoStack
+from oomtrace.plain import from_plain
 from oomtrace.session import whose
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.records import RecordKind
@@ -57,7 +59,7 @@ def oom(*records: Any, memcg: int = FULL) -> Oom:
 
 
 def of(one: whose.Whose, what: Oom) -> Optional[Code]:
-    return one.of(what, LAYOUT, Facts(page_kb=4, machine="x86_64"), NAMES.get)
+    return one.of(what, LAYOUT, Facts(page_kb=4, machine="x86_64"), NAMES.get)[0]
 
 
 def test_an_oom_without_stacks_has_no_code(asked: Asked) -> None:
@@ -137,3 +139,12 @@ def test_a_command_that_met_no_oom(asked: Asked) -> None:
     assert whose.Whose().all([sample(5, [OTHER])], LAYOUT, facts, NAMES.get, BEGAN) is not None
     (raw,) = asked.raw
     assert len(raw.samples) == 1 and raw.asker is None
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_copies_are_kept_only_if_that_is_asked_for(asked: Asked, keeps: bool) -> None:
+    records = [stack("trigger", 9, 0), piece(9, 1)]
+    _, raw = whose.Whose(keeps).of(oom(*records), LAYOUT, Facts(machine="x86_64"), NAMES.get)
+    assert (raw is not None) is keeps
+    if keeps:
+        assert from_plain(code.RawCode, json.loads(json.dumps(raw))) == asked.raw[0]
