@@ -13,6 +13,7 @@ from .composition import composition
 from .ladder import ladder
 from .moments import growth, moments
 from .picking import pick
+from .seen import people, seen
 from .steps import steps
 from .tables import statistics, tasks
 from .zones import zones
@@ -51,6 +52,8 @@ PARTS: tuple[Part, ...] = (
     Part("pick", "The pick: who weighed most", pick, "picture"),
     Part("steps", "Why", steps, "words"),
     Part("code", "Whose code", code, "words"),
+    Part("people", "The largest processes, as they were seen", people, "detail"),
+    Part("seen", "Seen before it was gone", seen, "detail"),
     Part("tasks", "All tasks", tasks, "detail"),
     Part("stat", "What the kernel counted", statistics, "detail"),
     Part("trace", "Call trace of the task that asked", _trace, "detail"),
