@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import time
 
@@ -20,13 +21,22 @@ def touch(area: mmap.mmap, size: int) -> None:
     area[:size:PAGE] = bytes(1) * len(range(0, size, PAGE))
 
 
+def _advise(area: mmap.mmap, advice: int) -> None:
+    """As madvise does, where the kernel has transparent huge pages: one with PREEMPT_RT does not know the advice."""
+    try:
+        area.madvise(advice)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+
+
 @workload
 def anon(me: Self, size: Bytes, pause: Seconds = NO_TIME) -> None:
     """Map and touch memory in pieces of 1 MiB and small pages, with a pause after each."""
     for start in range(0, size, _CHUNK):
         area = mmap.mmap(-1, min(_CHUNK, size - start), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         me.kept.append(area)
-        area.madvise(_MADV_NOHUGEPAGE)
+        _advise(area, _MADV_NOHUGEPAGE)
         touch(area, min(_CHUNK, size - start))
         if pause:
             time.sleep(pause)
@@ -39,7 +49,7 @@ def read_zeros(me: Self, size: Bytes) -> None:
         for _ in range(0, size, _CHUNK):
             area = mmap.mmap(-1, _CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             me.kept.append(area)
-            area.madvise(_MADV_NOHUGEPAGE)
+            _advise(area, _MADV_NOHUGEPAGE)
             zeros.readinto(area)
 
 
@@ -48,7 +58,7 @@ def thp(me: Self, size: Bytes) -> None:
     """Map and touch memory in transparent huge pages, where the kernel has them: madvise(MADV_HUGEPAGE)."""
     area = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     me.kept.append(area)
-    area.madvise(_MADV_HUGEPAGE)
+    _advise(area, _MADV_HUGEPAGE)
     touch(area, size + _HUGE)
 
 
