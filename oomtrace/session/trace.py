@@ -193,7 +193,7 @@ class LiveTrace:
         tgids, oom = self._tracer.named()
         whose.look(tgids)
         if oom:
-            whose.keep(self._tracer.samples())
+            whose.keep(self._tracer.samples)
 
     def sample(self, cgroup_id: int) -> None:
         """Sample the charges to a cgroup and to all below it from now on. For another thread than that of

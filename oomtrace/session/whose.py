@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from oomtrace import code
 from oomtrace.facts import Facts
@@ -21,8 +22,31 @@ from oomtrace.wire.samples import Sample
 from oomtrace.wire.userstack import UserStack, stacks
 
 _PROCESSES = 256  # that are remembered, the last ones
-# In a storm frames are not made of every OOM: the records that come meanwhile must be read.
-_WINDOW_S, _MOST_S = 10.0, 2.0
+# In a storm not every process is looked at, and frames are not made of every OOM: the records that come meanwhile must
+# be read.
+_WINDOW_S, _MOST_LOOKING_S, _MOST_RESOLVING_S = 10.0, 1.0, 2.0
+
+
+class _Allowance:
+    """So much time within the window, and no more."""
+
+    def __init__(self, most_s: float) -> None:
+        self._most_s = most_s
+        self._spent: deque[tuple[float, float]] = deque()  # when, and how long it took
+
+    @property
+    def used_up(self) -> bool:
+        """Whether it has taken too much of the time of late."""
+        while self._spent and self._spent[0][0] < time.monotonic() - _WINDOW_S:
+            self._spent.popleft()
+        return sum(took for _, took in self._spent) > self._most_s
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Count what is done within."""
+        began = time.monotonic()
+        yield
+        self._spent.append((began, time.monotonic() - began))
 
 
 class Whose:
@@ -34,28 +58,37 @@ class Whose:
         self._files = code.Files()
         self._processes: dict[int, code.Process] = {}
         self._samples: list[bytes] = []  # the newest when the last OOM began
-        self._spent: deque[tuple[float, float]] = deque()  # when, and how long it took
+        self._looking, self._resolving = _Allowance(_MOST_LOOKING_S), _Allowance(_MOST_RESOLVING_S)
 
     def look(self, tgids: Iterable[int]) -> None:
         """Look at processes that may be about to go."""
         for tgid in tgids:
-            before = self._processes.pop(tgid, None)
-            found = code.look(tgid, self._files, before) or before
-            if found is not None:
-                self._processes[tgid] = found
-            while len(self._processes) > _PROCESSES:
-                del self._processes[next(iter(self._processes))]
+            if self._looking.used_up:
+                return
+            with self._looking.spending():
+                self._look(tgid)
 
-    def keep(self, found: list[bytes]) -> None:
-        """The samples that are there as an OOM begins."""
-        self._samples = found
+    def _look(self, tgid: int) -> None:
+        before = self._processes.pop(tgid, None)
+        found = code.look(tgid, self._files, before) or before
+        if found is not None:
+            self._processes[tgid] = found
+        while len(self._processes) > _PROCESSES:
+            del self._processes[next(iter(self._processes))]
+
+    def keep(self, read: Callable[[], list[bytes]]) -> None:
+        """The samples that are there as an OOM begins; none if there is no time: older ones would tell of another."""
+        self._samples = []
+        if not self._looking.used_up:
+            with self._looking.spending():
+                self._samples = read()
 
     def of(self, oom: Oom, layout: Layout, facts: Facts, name_of: NameOf) -> tuple[Optional[Code], Any]:
         """The code around an OOM, and what it was made of, for JSON, if that is kept. None where there is nothing of
         it, or no time for it."""
         found = stacks(oom.records, layout)
         before = self._before(oom, layout, name_of) if self._samples else []
-        if not (found or before) or self._busy():
+        if not (found or before) or self._resolving.used_up:
             return None, None
         memcgs = Memcgs(OomRecords(oom.records, layout, facts, name_of))
         raw = self._with_processes(_raw(found, before, facts, memcgs, oom.oom_id))
@@ -79,16 +112,8 @@ class Whose:
         return replace(raw, processes=tuple(self._processes[tgid] for tgid in tgids if tgid in self._processes))
 
     def _resolved(self, raw: code.RawCode) -> Code:
-        began = time.monotonic()
-        found = code.resolve(raw, self._files)
-        self._spent.append((began, time.monotonic() - began))
-        return found
-
-    def _busy(self) -> bool:
-        """Whether this has taken too much of the time of late."""
-        while self._spent and self._spent[0][0] < time.monotonic() - _WINDOW_S:
-            self._spent.popleft()
-        return sum(took for _, took in self._spent) > _MOST_S
+        with self._resolving.spending():
+            return code.resolve(raw, self._files)
 
     def close(self) -> None:
         """Close the files."""

@@ -62,6 +62,10 @@ def of(one: whose.Whose, what: Oom) -> Optional[Code]:
     return one.of(what, LAYOUT, Facts(page_kb=4, machine="x86_64"), NAMES.get)[0]
 
 
+def keep(one: whose.Whose, found: "list[bytes]") -> None:
+    one.keep(lambda: found)
+
+
 def test_an_oom_without_stacks_has_no_code(asked: Asked) -> None:
     assert of(whose.Whose(), oom()) is None and not asked.raw
 
@@ -83,7 +87,7 @@ def test_a_kernel_thread_that_asks_has_no_stack(asked: Asked) -> None:
 
 def test_samples_of_the_full_memcg_before_the_oom(asked: Asked) -> None:
     one = whose.Whose()
-    one.keep([sample(BEGAN + 1, [FULL]), sample(BEGAN - 2, [FULL], 128), sample(BEGAN - 3, [OTHER]),
+    keep(one, [sample(BEGAN + 1, [FULL]), sample(BEGAN - 2, [FULL], 128), sample(BEGAN - 3, [OTHER]),
               sample(BEGAN - 9, [99, FULL])])
     of(one, oom(stack("trigger", 9, 0)))
     (raw,) = asked.raw
@@ -94,14 +98,14 @@ def test_samples_of_the_full_memcg_before_the_oom(asked: Asked) -> None:
 
 def test_all_samples_where_the_machine_is_full(asked: Asked) -> None:
     one = whose.Whose()
-    one.keep([sample(BEGAN - 2, [FULL]), sample(BEGAN - 3, [OTHER])])
+    keep(one, [sample(BEGAN - 2, [FULL]), sample(BEGAN - 3, [OTHER])])
     of(one, oom(stack("trigger", 9, 0), memcg=0))
     assert len(asked.raw[0].samples) == 2
 
 
 def test_what_an_interrupt_charged_has_no_stack(asked: Asked) -> None:
     one = whose.Whose()
-    one.keep([sample(BEGAN - 2, [FULL], interrupt=1)])
+    keep(one, [sample(BEGAN - 2, [FULL], interrupt=1)])
     of(one, oom())
     (found,) = asked.raw[0].samples
     assert found.stack.none is NoStack.NOT_TAKEN and not found.stack.stack and found.charged_bytes == 64 << 12
@@ -131,6 +135,24 @@ def test_in_a_storm_it_takes_a_part_of_the_time_alone(asked: Asked, monkeypatch:
     assert [each is not None for each in found] == [True] * 5 + [False] * 5
     now[0] += 60
     assert of(one, oom(stack("trigger", 9, 0))) is not None
+
+
+def test_in_a_storm_not_all_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, looked = [0.0], []
+    monkeypatch.setattr(whose.time, "monotonic", lambda: now[0])
+
+    def slow(tgid: int, *_: Any) -> None:
+        looked.append(tgid)
+        now[0] += 0.3
+
+    monkeypatch.setattr(code, "look", slow)
+    one = whose.Whose()
+    one.look(range(10))
+    assert looked == [0, 1, 2, 3]
+    keep(one, [b"in vain"])
+    now[0] += 60
+    one.look([99])
+    assert looked[-1] == 99
 
 
 def test_a_command_that_met_no_oom(asked: Asked) -> None:
