@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, Optional, Tuple, TypeVar
+from dataclasses import fields, replace
+from typing import Callable, Optional, Sequence, Tuple, TypeVar
 
 from oomtrace.model import (
     Container,
@@ -32,28 +33,32 @@ def _first(event: OomEvent, get: Callable[[Look], Optional[Found]]) -> Optional[
     return next((found for found in map(get, looks(event)) if found is not None), None)
 
 
-def identities(event: OomEvent, pid: int) -> Iterator[Identity]:
-    """What is known of a process, from the kernel first, then from the last look back."""
-    for one in event.witness.tasks if event.witness is not None else ():
-        if one.pid == pid:
-            yield one
-    for seen in looks(event):
-        yield from (one for one in seen.tasks if one.pid == pid)
-
-
 def identity(event: OomEvent, pid: Optional[int], comm: Optional[str]) -> Optional[Identity]:
     """Who a process was. A pid is given to another one day: what a look before the OOM saw counts if the process has
     the same name, or began at the same time by the kernel's word."""
     if pid is None or event.witness is None:
         return None
-    began = {one.start_ns for one in event.witness.tasks if one.pid == pid and one.start_ns is not None}
+    found = [one for one in event.witness.tasks if one.pid == pid]
+    began = {one.start_ns for one in found if one.start_ns is not None}
     for seen in looks(event):
         for one in seen.tasks:
             same = one.comm == comm or seen.occasion is Occasion.OOM or any(
                 one.start_ns is not None and abs(one.start_ns - start) < 20_000_000 for start in began)
             if one.pid == pid and same:
-                return one
-    return next((one for one in event.witness.tasks if one.pid == pid), None)
+                found.append(one)
+    return _joined(found)
+
+
+def _joined(found: Sequence[Identity]) -> Optional[Identity]:
+    """What several tell of a process: of each field, what the first that knows it says."""
+    if not found:
+        return None
+    whole = found[0]
+    for one in found[1:]:
+        known = {each.name: getattr(one, each.name) for each in fields(Identity)}
+        whole = replace(whole, **{name: value for name, value in known.items()
+                                  if getattr(whole, name) in (None, ()) and value not in (None, ())})
+    return whole
 
 
 def command(one: Optional[Identity]) -> Optional[str]:

@@ -155,7 +155,8 @@ def summary(lines: list[str]) -> dict[str, Any]:
         victim = event["report"]["kills"][0]["pid"]
         looks = (event["witness"] or {}).get("looks", [])
         box = [one for look in looks for one in look["containers"] if (one["name"] or "").startswith("orders-etl-")]
-        task = [one for look in looks for one in look["tasks"] if one["pid"] == victim]
+        told = [*(event["witness"] or {}).get("tasks", []), *(one for look in looks for one in look["tasks"])]
+        task = [one for one in told if one["pid"] == victim]
         found["named"] += bool(box)
         found["image"] += any(one["image"] == IMAGE for one in box)
         found["command"] += any(one["cmdline"] and one["cmdline"][0].endswith("tail") for one in task)

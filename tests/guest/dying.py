@@ -203,7 +203,8 @@ def witness(entry: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]
     victim = event["report"]["kills"][0]["pid"]
     looks = list(reversed((event["witness"] or {}).get("looks", [])))
     tasks = [task for look in looks for task in look["tasks"] if task["pid"] == victim and task["cmdline"]]
-    return looks, tasks[0] if tasks else {}
+    by_kernel = [task for task in (event["witness"] or {}).get("tasks", []) if task["pid"] == victim]
+    return looks, tasks[0] if tasks else by_kernel[0] if by_kernel else {}
 
 
 def missing(name: str, entry: dict[str, Any]) -> list[str]:

@@ -189,3 +189,12 @@ def test_what_no_counter_has_of_the_machine() -> None:
     one = made(kind="global", meminfo=meminfo, witness=Witness((Look(Occasion.RECLAIM, 1, kernel=kernel),)),
                kills=(Kill(158, "python3"),))
     assert shown(one, "kernel_users").startswith("Slab dentry 70.0 MiB. 300.0 MiB (307200 kB) is in no counter")
+
+
+def test_what_the_kernel_and_a_look_know_together() -> None:
+    """The process was going when somebody looked: its memory, and so its command line, was gone."""
+    by_kernel = Identity(158, "python3", ("python3", "-m", "etl"), start_ns=10_000_000_000, source="bpf")
+    late = replace(ETL, cmdline=None, parent_comm="conmon")
+    found = witnessed.identity(event(look(late), tasks=(by_kernel,)), 158, "python3")
+    assert found is not None
+    assert (found.cmdline, found.parent_comm, found.user) == (("python3", "-m", "etl"), "conmon", "etl")
