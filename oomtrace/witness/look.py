@@ -13,10 +13,10 @@ from .containers import Containers
 from .contents import Contents
 from .memcgs import Memcgs
 from .meter import Budget, Meter
-from .mounts import Mounts
+from .mounts import OwnMounts
 from .people import People
 from .proc import Process
-from .tree import plain, text
+from .tree import plain
 
 _LARGEST = 10  # tasks that are told of, besides those asked for
 _COUNTED = 512  # processes whose size is asked for, to find the largest
@@ -40,7 +40,7 @@ class Reader:
     def __init__(self, root: str = "/", cmdline: bool = True, clock: Callable[[], int] = boot_ns) -> None:
         self._root = root.rstrip("/")
         self._clock = clock
-        self._mounts = Mounts(text(plain(f"{self._root}/proc/self/mountinfo", 1 << 20) or b""))
+        self._mounts = OwnMounts(f"{self._root}/proc/self/mountinfo")
         self._memcgs = Memcgs(self._root, self._mounts)
         self._people = People(self._root, self._memcgs, self._mounts, cmdline)
         self._containers = Containers(self._root)
@@ -55,6 +55,7 @@ class Reader:
         memcg; the ten largest follow. What cannot be had is left out, and ``Look.cut`` says so; nothing is raised.
         """
         begin_ns, meter, wanted = self._clock(), Meter(budget), frozenset(aspects)
+        self._mounts.refresh()
         tasks: list[Identity] = []
         containers: dict[str, Container] = {}
         for pid in pids:

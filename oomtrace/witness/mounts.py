@@ -3,7 +3,9 @@ is not touched."""
 
 from __future__ import annotations
 
+import os
 import re
+import select
 from dataclasses import dataclass
 from typing import Mapping, Optional
 
@@ -65,6 +67,33 @@ class Mounts:
     def of_id(self, number: int) -> Optional[Mount]:
         """The mount with the number that /proc/PID/fdinfo shows as mnt_id."""
         return self._by_id.get(number)
+
+
+class OwnMounts(Mounts):
+    """Those that this process sees, kept up to date: the kernel tells of changes through poll(2) (proc(5))."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._poll = select.poll()
+        try:
+            self._file: Optional[int] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._poll.register(self._file, select.POLLPRI)
+            self._poll.poll(0)  # what has changed before is in what is read now
+        except OSError:
+            self._file = None
+        super().__init__(self._read())
+
+    def refresh(self) -> None:
+        """Read them anew if any has come or gone."""
+        if self._file is not None and self._poll.poll(0):
+            super().__init__(self._read())
+
+    def _read(self) -> str:
+        try:
+            with open(self._path, "rb") as file:
+                return file.read().decode("utf-8", "surrogateescape")
+        except OSError:
+            return ""
 
 
 def is_safe(mount: Optional[Mount], host: Optional[Mounts] = None) -> bool:

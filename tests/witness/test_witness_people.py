@@ -11,6 +11,7 @@ import pytest
 
 from oomtrace.model import Aspect, Cut, Identity, Look, Missed
 from oomtrace.witness import Budget, Reader
+from oomtrace.witness.mounts import OwnMounts
 from oomtrace.witness.people import mapped, units
 
 from .machine import ROOT_MOUNT, Machine, fifo
@@ -177,3 +178,17 @@ def test_this_process() -> None:
     (found,) = Reader().look("/none", [os.getpid()]).tasks
     assert found.pid == os.getpid() and found.cmdline and found.parent_pid == os.getppid()
     assert found.age_ns is not None and 0 <= found.age_ns < 24 * 3600 * 10**9
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts something: needs root")
+def test_a_mount_that_comes_later_is_known(tmp_path: Path) -> None:
+    own = OwnMounts("/proc/self/mountinfo")
+    if subprocess.run(["mount", "-t", "tmpfs", "none", str(tmp_path)], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        assert own.at(str(tmp_path)) is None
+        own.refresh()
+        mount = own.at(str(tmp_path))
+        assert mount is not None and mount.fs_type == "tmpfs"
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
