@@ -35,7 +35,7 @@ def _named(report: Report) -> Report:
     """With the names of tasks whose rows are cut before them, where other lines have them. A table without rows is
     none: where somebody was killed, there was one."""
     if not report.tasks:
-        nobody = not report.kills and report.summary is None
+        nobody = not report.kills and report.summary is None and (report.no_killable or report.panic is not None)
         return report if report.tasks is None or nobody else replace(report, tasks=None)
     if all(task.comm for task in report.tasks):
         return report
@@ -182,7 +182,9 @@ def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen:
     if report.tasks and report.kills and not _victims(report) & {task.pid for task in report.tasks}:
         found.append(Part.PART_OF_TASKS)
     parts = [_CUT[part] for part in sorted(cut) if part in _CUT]
-    if report.tasks is None and "tasks_head" in seen and report.kills and Part.TASKS not in found:
+    if report.tasks and "tasks_head" not in seen:
+        found.append(Part.PART_OF_TASKS)
+    if report.tasks is None and "tasks_head" in seen and Part.TASKS not in found:
         found.append(Part.TASKS)
     if kind != constraints.MEMCG and report.meminfo is not None and not _whole(report.meminfo, dialect):
         parts.append(Part.PART_OF_MEMINFO)

@@ -47,9 +47,9 @@ def contradictory(event: OomEvent) -> bool:
 
 def _said_kb(event: OomEvent, meminfo: MemInfo) -> Optional[int]:
     tail = meminfo.tail
-    if "ram_pages" not in tail:
+    if "ram_pages" not in tail or "reserved_pages" not in tail:
         return None
-    return (tail["ram_pages"] - tail.get("reserved_pages", 0)) * look.page_kb(event)
+    return (tail["ram_pages"] - tail["reserved_pages"]) * look.page_kb(event)
 
 
 def _closed(meminfo: MemInfo) -> bool:
@@ -71,6 +71,8 @@ def machine_account(event: OomEvent) -> Optional[Account]:
     kb = {name[: -len("_pages")]: value * size for name, value in meminfo.counters.items() if name.endswith("_pages")}
     if look.scope(event) in ("cpuset", "mempolicy"):
         kb = _nodes(meminfo)
+        if not kb:
+            return None  # their lines are not in the source
 
     def of(*names: str) -> int:
         return sum(kb.get(name, 0) for name in names)
@@ -91,7 +93,8 @@ def machine_account(event: OomEvent) -> Optional[Account]:
     ]
     details = {f"{name}_kb": kb[name] for name in ("shmem", "mapped", "dirty", "writeback", "free") if name in kb}
     details.update({f"{name}_kb": kb[name] for name in _LISTS if name in kb})
-    complete = look.scope(event) in ("cpuset", "mempolicy") or all(name in kb for name in _ALL)
+    nodes = look.scope(event) in ("cpuset", "mempolicy")
+    complete = "free" in kb and bool(meminfo.nodes) if nodes else all(name in kb for name in _ALL)
     return Account(managed_kb(event), tuple(part for part in parts if part.kb), details, complete=complete)
 
 

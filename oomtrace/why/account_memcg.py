@@ -66,9 +66,12 @@ def _version2(usage: Optional[int], kmem: Optional[int], stat: Mapping[str, int]
     up to 6.4, kmem's counter says it and sockets are not in the usage.
     """
     kb = {name: value // 1024 for name, value in stat.items()}
-    shmem = kb.get("shmem", 0)
-    parts = [Part(Kind.ANON, kb.get("anon", 0)), Part(Kind.FILE, max(0, kb.get("file", 0) - shmem)),
-             Part(Kind.SHMEM, shmem), Part(Kind.SWAPCACHE, _swap_cache(kb))]
+    shmem, file = kb.get("shmem"), kb.get("file", 0)
+    parts = [Part(Kind.ANON, kb.get("anon", 0))]
+    if shmem is None:  # the list is cut
+        parts.append(Part(Kind.FILE_OR_SHMEM, file))
+    else:
+        parts += [Part(Kind.FILE, max(0, file - shmem)), Part(Kind.SHMEM, shmem), Part(Kind.SWAPCACHE, _swap_cache(kb))]
     if kmem is not None:
         parts.append(Part(Kind.KERNEL, kmem))
     elif "kernel" in kb:

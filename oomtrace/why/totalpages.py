@@ -80,6 +80,8 @@ def _of_nodes(event: OomEvent, meminfo: MemInfo) -> Optional[Totalpages]:
     """The report lists only the allowed nodes. Up to 5.3 their spanned pages count, which may be more."""
     if not meminfo.zones or "total_swap_kb" not in meminfo.tail:
         return None
+    if not any(zone.counters for zone in meminfo.zones):
+        return None
     present = [zone.counters.get("present_kb") for zone in meminfo.zones]
     size = look.page_kb(event)
     known = sum(kb for kb in present if kb is not None) // size

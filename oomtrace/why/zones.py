@@ -95,7 +95,9 @@ def listed_whole(event: OomEvent) -> bool:
     if meminfo is None or not meminfo.zones:
         return False
     if look.scope(event) in ("cpuset", "mempolicy") or "ram_pages" not in meminfo.tail or contradictory(event):
-        return all(zone.lowmem_reserve_pages or zone.buddy for zone in meminfo.zones)
+        highest = {zone.node: zone for zone in meminfo.zones}.values()  # which keeps nothing for any that is higher
+        return (all(zone.lowmem_reserve_pages or zone.buddy for zone in meminfo.zones)
+                and not any(any(zone.lowmem_reserve_pages) for zone in highest))
     managed = sum(zone.counters.get("managed_kb", zone.counters.get("present_kb", 0)) for zone in meminfo.zones)
     total = managed_kb(event)
     return total is not None and managed * 50 >= total * 49

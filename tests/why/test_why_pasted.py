@@ -207,3 +207,80 @@ def test_a_limit_that_one_task_exceeds() -> None:
 def test_a_victim_that_held_nothing() -> None:
     found = stated(explained(memcg().replace("anon-rss:9216kB, file-rss:1280kB", "anon-rss:0kB, file-rss:0kB")))
     assert "frees.little" in found
+
+
+# A report of the machine that is cut somewhere.
+
+MACHINE = """\
+[  100.000001] hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
+[  100.000002] CPU: 0 PID: 900 Comm: hog Not tainted 6.1.0-9-amd64 #1
+[  100.000003] Mem-Info:
+[  100.000004] active_anon:0 inactive_anon:48000 isolated_anon:0
+                active_file:0 inactive_file:10 isolated_file:0
+                unevictable:0 dirty:0 writeback:0
+                slab_reclaimable:500 slab_unreclaimable:1900
+                mapped:100 shmem:7 pagetables:120
+                sec_pagetables:0 bounce:0
+                kernel_misc_reclaimable:0
+                free:1500 free_pcp:0 free_cma:0
+[  100.000005] Node 0 DMA free:772kB boost:0kB min:132kB low:164kB high:196kB reserved_highatomic:0KB active_anon:0kB \
+inactive_anon:14000kB active_file:0kB inactive_file:0kB unevictable:0kB writepending:0kB present:15996kB \
+managed:15360kB mlocked:0kB bounce:0kB free_pcp:0kB local_pcp:0kB free_cma:0kB
+[  100.000006] lowmem_reserve[]: 0 189 189 189 189
+[  100.000007] Node 0 DMA32 free:1360kB boost:0kB min:1692kB low:2112kB high:2532kB reserved_highatomic:0KB \
+active_anon:0kB inactive_anon:178000kB active_file:0kB inactive_file:40kB unevictable:0kB writepending:0kB \
+present:245628kB managed:201540kB mlocked:0kB bounce:0kB free_pcp:0kB local_pcp:0kB free_cma:0kB
+[  100.000008] lowmem_reserve[]: 0 0 0 0 0
+[  100.000009] 17 total pagecache pages
+[  100.000010] 65406 pages RAM
+[  100.000011] 0 pages HighMem/MovableOnly
+[  100.000012] 11181 pages reserved
+[  100.000013] Tasks state (memory values in pages):
+[  100.000014] [  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name
+[  100.000015] [    900]     0   900    48921    48448   434176        0             0 hog
+"""
+
+
+def machine(lines: int) -> str:
+    """So many of its lines."""
+    return "".join(MACHINE.splitlines(keepends=True)[:lines])
+
+
+def test_zones_behind_the_cut_are_not_taken_for_none() -> None:
+    whole, cut = stated(explained(machine(16))), stated(explained(machine(13)))
+    assert "zones.largest_zone" in whole
+    assert not any(name.startswith("zones.") for name in cut)
+
+
+def test_pages_that_are_reserved_are_no_memory() -> None:
+    for lines, total in ((20, 216900), (18, None), (17, None)):
+        finding = explained(machine(lines)).finding("full")
+        assert finding is not None and finding.value("managed_kb") == total
+
+
+def test_a_table_that_ends_with_its_title_is_not_empty() -> None:
+    assert "tasks.listed" in stated(explained(machine(22)))
+    for lines in (20, 21):
+        found = stated(explained(machine(lines)))
+        assert "tasks.empty" not in found and "missing.from_log" in found
+    nobody = machine(21) + "[  100.000016] Out of memory and no killable processes...\n"
+    assert "tasks.empty" in stated(explained(nobody))
+
+
+def test_a_table_without_its_title_may_lack_rows() -> None:
+    rest = "".join(memcg(rows=HOG).splitlines(keepends=True)[-3:])
+    assert [str(part) for part in events(rest)[0].origin.missing][-1] == "part of the task table"
+
+
+def test_file_without_shmem_may_be_tmpfs() -> None:
+    log = memcg().replace("] file 0", "] file 9900032").replace("] anon 9900032", "] anon 4096")
+    kinds = {str(size.kind) for size in explained(log).amounts}
+    assert "file_or_shmem" in kinds and not kinds & {"file", "swapcache"}
+
+
+def test_counters_of_nodes_that_are_not_there_are_not_0() -> None:
+    counters = MACHINE.splitlines(keepends=True)[:11] + MACHINE.splitlines(keepends=True)[16:]
+    log = "".join(counters) + ("[  100.000016] oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(null),cpuset=c,"
+                               "mems_allowed=1,global_oom,task_memcg=/,task=hog,pid=900,uid=0\n")
+    found = stated(explained(log))
+    assert found.isdisjoint({"filled.nothing", "swap.none"})

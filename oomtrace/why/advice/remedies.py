@@ -13,6 +13,7 @@ from ..causes.earlier import Earlier
 from ..causes.full import Full
 from ..causes.killed import Killed
 from ..causes.reclaim import Reclaim
+from ..causes.together import Together
 from ..finding import Reason, Statement, facts
 from ..registry import Cases, advice
 
@@ -145,7 +146,8 @@ def same_name(event: OomEvent, cases: Cases) -> Optional[Statement]:
     case = cases["together"]
     kb, number = case.value("same_name_kb"), case.value("processes")
     each = kb // number if isinstance(kb, int) and isinstance(number, int) else None
-    return Statement(Remedies.SAME_NAME, facts(comm=case.value("comm"), processes=number, each_kb=each,
+    shared = "with what they share" if case.has(Together.SAME_NAME_AT_MOST) else None
+    return Statement(Remedies.SAME_NAME, facts(counted=shared, comm=case.value("comm"), processes=number, each_kb=each,
                                                same_name_kb=kb))
 
 

@@ -42,7 +42,8 @@ PHRASES = {
     Remedies.NO_COUNTER: "{left_kb:size} are in none of the report's counters: look at VmallocUsed and Percpu in "
                          "/proc/meminfo, /proc/vmallocinfo, the balloon of a virtual machine, and what drivers "
                          "hold (/sys/kernel/debug/dma_buf/bufinfo).",
-    Remedies.SAME_NAME: "Run fewer processes named {comm}: {processes} hold {same_name_kb:size}, {each_kb:size} each.",
+    Remedies.SAME_NAME: "Run fewer processes named {comm}: {processes} hold {same_name_kb:size}[ {counted}], "
+                        "{each_kb:size} each.",
     Remedies.NOBODY: "Raise the oom_score_adj of something that may die above -1000 (OOMScoreAdjust= of a service).",
     Remedies.PROTECTED: "memory.min keeps {min_protection_kb:size} from being reclaimed: lower it, or raise the limit "
                         "above it.",
