@@ -56,6 +56,10 @@ class Tree:
         finally:
             os.close(fd)
 
+    def open(self, path: str) -> int:
+        """A descriptor of a regular file, or of a folder. Raises OSError."""
+        return self._opened(path, os.O_RDONLY)
+
     def names(self, path: str) -> list[str]:
         """What is in a folder. Raises OSError."""
         fd = self._opened(path, os.O_RDONLY | os.O_DIRECTORY)

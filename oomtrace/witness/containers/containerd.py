@@ -4,18 +4,21 @@ Docker, which names its containers itself."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from typing import Optional
 
 from oomtrace.model import Container
 
-from . import oci
+from . import bolt, oci
 from .candidate import Candidate
 from .state import State
 
 _STATES = ("/run/containerd", "/run/k3s/containerd", "/var/snap/microk8s/common/run/containerd", "/run/k0s/containerd")
 _TASKS = ("io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux")
+_ROOTS = ("/var/lib/containerd", "/var/lib/rancher/k3s/agent/containerd",
+          "/var/snap/microk8s/common/var/lib/containerd")
 _SETTINGS = ("/etc/containerd/config.toml",)
 _STATE = re.compile(rb"^\s*state\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
 _FIRST = ("k8s.io", "default", "moby")
@@ -35,12 +38,27 @@ def find(candidate: Candidate, state: State, homes: list[str]) -> Optional[Conta
                 found = state.json(path)
                 if isinstance(found, dict):
                     read = oci.container(candidate, id, "containerd", found, path)
-                    return read if read.name or candidate.id else _named(read, id)
+                    name, image = read.name or (None if candidate.id else id), read.image
+                    return replace(read, name=name, image=image or _image(state, namespace, id))
     return None
 
 
-def _named(container: Container, name: str) -> Container:
-    return replace(container, name=name)
+def _image(state: State, namespace: str, id: str) -> Optional[str]:
+    """Of a container that ctr or nerdctl has made: it is in containerd's database alone (core/metadata/buckets.go)."""
+    for folder in _ROOTS:
+        fd = state.open(f"{folder}/io.containerd.metadata.v1.bolt/meta.db")
+        if fd is None:
+            continue
+        try:
+            key = (b"v1", namespace.encode(), b"containers", id.encode(), b"image")
+            found = bolt.Database(fd).get(key)
+        except (OSError, ValueError):
+            found = None
+        finally:
+            os.close(fd)
+        if found:
+            return found.decode("utf-8", "surrogateescape")
+    return None
 
 
 def _told(state: State) -> list[str]:

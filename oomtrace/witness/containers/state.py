@@ -47,6 +47,12 @@ class State:
             self._meter.cut(Aspect.CONTAINER, Missed.DAMAGED, path)
             return None
 
+    def open(self, path: str) -> Optional[int]:
+        """A descriptor of a file, None if it cannot be opened."""
+        with suppress(OSError):
+            return self._tree.open(path)
+        return None
+
     def names(self, path: str) -> list[str]:
         """What is in a folder; nothing if it is not there."""
         with suppress(OSError):
