@@ -102,7 +102,7 @@ def test_arenas_of_go_and_python(tmp_path: Path) -> None:
 
 def test_a_process_too_large_to_walk(tmp_path: Path) -> None:
     """Its sizes are known all the same, and what was left out is said."""
-    meter = Meter(Budget(5_000_000, 1 << 20))
+    meter = Meter(Budget(5_000_000, 1 << 20), clock=lambda: 0)
     found = told(tmp_path, area(0x1000000, 30 * MIB, name="[heap]", rss_kb=30000), rss_kb=40 << 20, meter=meter)
     assert found.source == "maps"
     assert [(row.area, row.size_kb, row.rss_kb) for row in found.mappings] == [(Area.HEAP, 30720, None)]
