@@ -8,7 +8,7 @@ from typing import Optional
 import pytest
 
 from oomtrace.model import Aspect, Container, Cut, Missed
-from oomtrace.witness import Reader
+from oomtrace.witness import Budget, Reader
 
 from .machine import CGROUP2, ROOT_MOUNT, Machine
 
@@ -20,7 +20,7 @@ STORAGE = "/var/lib/containers/storage/overlay-containers"
 
 def found(machine: Machine, path: str, pid: int = 0) -> Optional[Container]:
     """What a look tells of a memcg."""
-    look = Reader(str(machine.root)).look(path, [pid] if pid else [])
+    look = Reader(str(machine.root)).look(path, [pid] if pid else [], Budget(10**12, 1 << 30))
     return look.containers[0] if look.containers else None
 
 

@@ -26,7 +26,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def look(machine: Machine, *pids: int, memcg: str = "/none") -> Look:
-    return Reader(str(machine.root), clock=lambda: NOW).look(memcg, pids)
+    return Reader(str(machine.root), clock=lambda: NOW).look(memcg, pids, Budget(10**12, 1 << 30))
 
 
 def who(machine: Machine, pid: int) -> Identity:
@@ -131,7 +131,7 @@ def test_the_largest_of_a_memcg_follow_those_asked_for(machine: Machine) -> None
 def test_the_whole_machine(machine: Machine) -> None:
     machine.process(158, cgroup="/a")
     machine.process(159, cgroup="/b", rss_kb=5000)
-    found = Reader(str(machine.root)).look(None)
+    found = Reader(str(machine.root)).look(None, budget=Budget(10**12, 1 << 30))
     assert [task.pid for task in found.tasks] == [159, 158]
 
 
@@ -175,7 +175,7 @@ def test_a_root_that_does_hang() -> None:
 
 def test_this_process() -> None:
     """Of the machine that this runs on."""
-    (found,) = Reader().look("/none", [os.getpid()]).tasks
+    (found,) = Reader().look("/none", [os.getpid()], Budget(10**12, 1 << 30)).tasks
     assert found.pid == os.getpid() and found.cmdline and found.parent_pid == os.getppid()
     assert found.age_ns is not None and 0 <= found.age_ns < 24 * 3600 * 10**9
 
