@@ -102,6 +102,8 @@ def container_name(one: Optional[Container]) -> Optional[str]:
     is known, which says itself what it is."""
     if one is None or (one.name is None and one.pod is None):
         return None
+    if one.id == one.pod_uid:  # the level of a pod, not of one of its containers
+        return f"pod {one.pod_namespace}/{one.pod}" if one.pod_namespace is not None else f"pod {one.pod}"
     said = f"container {one.name or one.id[:12]}"
     if one.image is not None:
         said += f" (image {one.image})"

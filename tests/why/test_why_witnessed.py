@@ -75,6 +75,11 @@ def test_of_a_pod() -> None:
         "container etl (image etl:1.4) of pod shop/orders-etl-7c9")
 
 
+def test_the_limit_of_a_pod() -> None:
+    box = Container("uid", None, pod="orders-etl-7c9", pod_namespace="shop", pod_uid="uid", cgroup=PATH)
+    assert why.explain(event(look(ETL, container=box))).headline.startswith("Pod shop/orders-etl-7c9 reached its")
+
+
 def test_the_headline_names_the_container() -> None:
     assert why.explain(event(look(ETL))).headline.startswith(
         "Container orders-etl (image etl:1.4) reached its memory limit of 32.0 MiB")

@@ -99,6 +99,19 @@ def test_pod_by_the_kubelets_logs(machine: Machine) -> None:
     assert (container.name, container.pod, container.pod_namespace) == ("etl", "orders-etl-7c9", "shop")
 
 
+@pytest.mark.parametrize("path", [
+    f"/kubepods/burstable/pod{UID}",
+    f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice",
+])
+def test_a_pod_itself(machine: Machine, path: str) -> None:
+    """Its limit is for all of its containers."""
+    for name in ("etl", "sidecar"):
+        (machine.root / f"var/log/pods/shop_orders-etl-7c9_{UID}/{name}").mkdir(parents=True)
+    pod = found(machine, path)
+    assert pod is not None
+    assert (pod.id, pod.name, pod.pod, pod.pod_namespace) == (UID, None, "orders-etl-7c9", "shop")
+
+
 def storage(machine: Machine, folder: str = STORAGE, volatile: bool = False, **metadata: str) -> None:
     """As podman leaves it: the name and the image are in the list, not in config.json."""
     row = {"id": ID, "names": ["orders-etl"], "metadata": '{"image-name":"localhost/etl:1.4","name":"orders-etl"}'}

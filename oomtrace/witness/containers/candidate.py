@@ -31,6 +31,7 @@ class Candidate:
     id: Optional[str] = None
     runtime: Optional[str] = None  # what the path says
     pod_uid: Optional[str] = None
+    is_pod: bool = False  # the level of a pod, above its containers
     uid: Optional[int] = None  # of the user whose slice it is in: rootless
 
 
@@ -47,4 +48,5 @@ def candidates(path: str) -> Iterator[Candidate]:
         if match and runtime is None:
             runtime = {"docker": "docker", "libpod_parent": "podman"}.get(parent)
         yield Candidate("/" + "/".join(parts[: at + 1]), parts[at], parent, match["id"] if match else None, runtime,
-                        pods[-1] if pods else None, owners[-1] if owners else None)
+                        pods[-1] if pods else None, match is None and _POD.fullmatch(parts[at]) is not None,
+                        owners[-1] if owners else None)

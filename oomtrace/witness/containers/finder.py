@@ -58,6 +58,8 @@ class Containers:
         by_name = named.find(candidate, state, [])
         if by_name is not None:
             return by_name
+        if candidate.is_pod:  # its own level: all of its containers
+            return kubernetes.completed(None, candidate, state)
         if candidate.id is None:
             return containerd.find(candidate, state, []) if candidate.parent else None
         homes = self._homes(candidate)
