@@ -1,8 +1,11 @@
-"""A share as a bar of block characters, for terminals that can show them."""
+"""A share as a bar of block characters, sizes over time as a row of them; for terminals that can show them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_HEIGHTS = "▁▂▃▄▅▆▇█"
 CELLS = 12
 
 
@@ -13,3 +16,10 @@ def bar(percent: float, cells: int = CELLS) -> str:
         eighths = max(eighths, 1)
     full, rest = divmod(eighths, 8)
     return "█" * full + (_EIGHTHS[rest] if rest else "")
+
+
+def sparkline(sizes: Sequence[int]) -> str:
+    """A cell for each size, as high as it is beside the largest."""
+    most = max(sizes, default=0)
+    top = len(_HEIGHTS) - 1
+    return "".join(_HEIGHTS[round(size * top / most) if most else 0] for size in sizes)

@@ -10,7 +10,7 @@ from oomtrace.model import OomEvent
 from oomtrace.why import CERTAIN, Explanation, Finding, Pattern
 from oomtrace.why.units import human
 
-from .bars import bar
+from .bars import bar, sparkline
 from .base import Writer
 from .kills import Run
 from .terminal import Style, escaped
@@ -21,6 +21,7 @@ _AMOUNTS = 4
 _LEVELS = 6
 _KILLED = 5  # of a group that are shown below those
 _RANKS = 3
+_POINTS, _LEAST_POINTS = 64, 4  # of a row that shows usage over time
 _BESIDE_BARS = 68  # columns of a row that leave room for its bar
 
 
@@ -188,6 +189,14 @@ def _ranking(found: Explanation, style: Style) -> List[str]:
     return lines
 
 
+def _usage(found: Explanation, style: Style) -> List[str]:
+    """How usage has gone, as a row of blocks under the sentence."""
+    if not style.draws or len(found.usage_kb) < _LEAST_POINTS:
+        return []
+    return [" " * (_INDENT - _TABLE_INDENT) + sparkline(found.usage_kb[-_POINTS:])]
+
+
 _TABLES: Dict[str, Callable[[Explanation, Style], List[str]]] = {
     "full": _levels, "filled": _amounts, "pick": _ranking,
+    "history": _usage,
 }

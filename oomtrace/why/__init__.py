@@ -39,6 +39,7 @@ from .pattern import Group, Pattern, outline, summary
 from .ranking import ranked
 from .registry import Cause, rules
 from .registry import causes as all_causes
+from .usage import curve
 
 __all__ = [
     "ALARMS", "CERTAIN", "IDS", "LIKELY", "REASONS", "SILENT", "UNKNOWN", "Amount", "Explanation", "Fact", "Finding",
@@ -81,6 +82,7 @@ def explain(event: OomEvent, before: Tuple[OomEvent, ...] = ()) -> Explanation:
         findings=tuple(findings),
         levels=event.trace.levels,
         amounts=tuple(phrasebook.amount(size) for size in amounts(event)) if event.killed is None else (),
+        usage_kb=curve(event),
         ranking=ranked(event) if event.killed is None else (),
         suggestions=_suggestions(event, cases),
     )

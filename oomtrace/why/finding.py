@@ -160,6 +160,7 @@ class Explanation:
     findings: Tuple[Finding, ...] = ()
     levels: Tuple[MemcgLevel, ...] = ()  # from the full memcg up to the root, where a live trace saw them
     amounts: Tuple[Amount, ...] = ()  # what filled it, the largest first; what is not accounted for is one of them
+    usage_kb: Tuple[int, ...] = ()  # of the full memcg up to the OOM, by the second or the minute, the oldest first
     ranking: Tuple[Ranked, ...] = ()  # by points, then the exempt ones
     suggestions: Tuple[Suggestion, ...] = ()
 

@@ -7,6 +7,7 @@ from typing import Optional, Tuple
 from ..account import Kind
 from ..causes.code import ByCode
 from ..causes.filled import Filled, KernelPart
+from ..causes.history import History
 from ..causes.reclaim import Reclaim
 from ..causes.swap import Swap
 from ..causes.thrashing import Thrashing
@@ -14,7 +15,8 @@ from ..finding import Size
 from ..units import exact, human, plural, seconds
 from .template import Facts, capitalised, word
 
-TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap", "thrashing": "before", "code": "by code"}
+TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap", "thrashing": "before", "code": "by code",
+          "history": "usage"}
 
 WORDS = {
     Kind.ANON: "anonymous",
@@ -136,6 +138,12 @@ PHRASES = {
                                   f"{in_words(facts['largest'])}.",
     Filled.COUNTERS_MISSING: "What most of it is cannot be told: other counters are not in the source.",
     Filled.BY: _by,
+    History.STEADY_THEN_ROSE: "Steady for {steady_ns:age} at {level_kb:size}, then +{rise_kb:size} in {rise_ns:age}.",
+    History.STRAIGHT_LINE_OF_MINUTES: "A straight line of {each_kb:size} a minute for {span_ns:age}.",
+    History.STRAIGHT_LINE_OF_SECONDS: "A straight line of {each_kb:size} a second for {span_ns:age}.",
+    History.AT_LIMIT: "It had been as full as this for {span_ns:age}.",
+    History.MOVED: "Between {least_kb:size} and {most_kb:size} in the last {span_ns:age}.",
+    History.A_LEAK: "This is how a leak looks: memory is taken all the time, and never given back.",
     Reclaim.NOT_SHOWN: "What could have been reclaimed is not in the source.",
     Reclaim.CONTIGUOUS: "{pages} contiguous pages were asked for (order {order}).",
     Reclaim.CHARGED_AT_ONCE: "{asked_kb:size} were to be charged at once[, and {room_kb:size} were left below the "

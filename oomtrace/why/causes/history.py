@@ -1,0 +1,48 @@
+"""Step 3: how usage had gone before, by the second and by the minute."""
+
+from __future__ import annotations
+
+from oomtrace.model import OomEvent
+
+from .. import usage
+from ..account import Kind, account
+from ..case import Case
+from ..finding import LIKELY, Reason
+from ..registry import cause
+
+
+class History(Reason):
+    STEADY_THEN_ROSE = "steady_then_rose"
+    STRAIGHT_LINE_OF_MINUTES = "straight_line_of_minutes"
+    STRAIGHT_LINE_OF_SECONDS = "straight_line_of_seconds"
+    AT_LIMIT = "at_limit"
+    MOVED = "moved"
+    A_LEAK = "a_leak"
+
+
+_KEPT = (Kind.ANON, Kind.ANON_OR_SHMEM, Kind.SHMEM, Kind.KERNEL, Kind.SLAB, Kind.SLAB_UNRECLAIMABLE)
+
+
+@cause("history", step=3, place=10, reasons=History)
+def history(event: OomEvent, case: Case) -> None:
+    """The shape of the last minute, or of the last hour where that was a straight line."""
+    found = usage.of_full(event)
+    shape = usage.shape(found) if found is not None else None
+    if isinstance(shape, usage.Steady):
+        case.says(History.STEADY_THEN_ROSE, steady_ns=shape.steady_ns, level_kb=shape.level_kb,
+                  rise_kb=shape.rise_kb, rise_ns=shape.rise_ns)
+    elif isinstance(shape, usage.Line):
+        reason = History.STRAIGHT_LINE_OF_MINUTES if shape.minutes else History.STRAIGHT_LINE_OF_SECONDS
+        case.says(reason, each_kb=shape.each_kb, rise_kb=shape.rise_kb, span_ns=shape.span_ns)
+        if shape.minutes and _stays(event):
+            case.means(History.A_LEAK, LIKELY)
+    elif isinstance(shape, usage.AtLimit):
+        case.says(History.AT_LIMIT, span_ns=shape.span_ns)
+    elif isinstance(shape, usage.Moved):
+        case.says(History.MOVED, least_kb=shape.least_kb, most_kb=shape.most_kb, span_ns=shape.span_ns)
+
+
+def _stays(event: OomEvent) -> bool:
+    """Whether most of it is memory that goes only when somebody frees it: page cache may grow in a straight line."""
+    found = account(event)
+    return found is not None and found.biggest is not None and found.biggest.kind in _KEPT
