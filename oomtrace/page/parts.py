@@ -16,6 +16,7 @@ from .picking import pick
 from .seen import people, seen
 from .steps import steps
 from .tables import statistics, tasks
+from .usage import pictures
 from .zones import zones
 
 
@@ -39,8 +40,8 @@ def _trace(case: Case) -> tuple[Frame, ...]:
 
 
 def _time(case: Case) -> dict[str, Any]:
-    """One card for both: when, and who charged until then."""
-    found = {"moments": moments(case), "growth": growth(case)}
+    """One card for all: when, how usage went, and who charged until then."""
+    found = {"moments": moments(case), "usage": pictures(case), "growth": growth(case)}
     return found if any(found.values()) else {}
 
 
