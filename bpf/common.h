@@ -149,7 +149,15 @@ BPF_TABLE("lru_hash", u64, u64, seen, 8192); /* memcg -> oom_id that has sent it
 
 /* What a person has asked for: bits of the one element. */
 #define SETTING_NO_CMDLINE 1
+#define SETTING_NO_WITNESS 2 /* nobody looks: no bells when a memcg nears its limit, and no REC_WHO */
 BPF_ARRAY(settings, u32, 1);
+
+static inline u32 is_set(u32 bit)
+{
+	u32 zero = 0, *set = settings.lookup(&zero);
+
+	return set && *set & bit;
+}
 
 /* Records are too large for the 512 bytes of a BPF stack. One record a CPU: programs do not nest (bpf_prog_active). */
 union scratch {

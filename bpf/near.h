@@ -89,7 +89,7 @@ static inline u32 rings(struct history *of, u64 counter, u64 pages, u64 max, u64
 	s->near.again = of->near;
 	of->near = 1;
 	of->rung_ns = now;
-	return 1;
+	return !is_set(SETTING_NO_WITNESS);
 }
 
 /*
@@ -145,7 +145,7 @@ static inline u32 note_reclaim(u64 now)
 	machine->rung_ns = now;
 	s->near.memcg = s->near.usage = s->near.max = 0;
 	s->near.again = !calm;
-	return 1;
+	return !is_set(SETTING_NO_WITNESS);
 }
 
 /* After its REC_MEMCG, how the usage of a memcg has gone, if it is kept. */

@@ -113,7 +113,7 @@ int send_who(struct pt_regs *ctx)
 	struct oom_state *oom = get_oom();
 	union scratch *s = get_scratch();
 
-	if (!s || !oom)
+	if (!s || !oom || is_set(SETTING_NO_WITNESS))
 		return 0;
 	fill_who(&s->who, oom->who);
 	oom->who = 0;

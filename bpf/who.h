@@ -61,11 +61,10 @@ static inline void fill_pids(struct rec_who *to, u64 leader)
 static inline void fill_cmdline(struct rec_who *to, u64 mm)
 {
 	u64 start = GET(mm, mm_struct, arg_start), bytes = GET(mm, mm_struct, arg_end) - start;
-	u32 zero = 0, *hidden = settings.lookup(&zero);
 
 	to->cmdline_full_len = bytes;
 	to->cmdline_len = 0;
-	if (!hidden || *hidden & SETTING_NO_CMDLINE || mm != GET(bpf_get_current_task(), task_struct, mm))
+	if (is_set(SETTING_NO_CMDLINE) || mm != GET(bpf_get_current_task(), task_struct, mm))
 		return;
 	if (bytes > CMDLINE_LEN)
 		bytes = CMDLINE_LEN;

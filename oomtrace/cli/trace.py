@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any, Optional, TextIO, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, TextIO, Tuple
 
 import click
 
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 @click.option("--comm", metavar="PATTERN",
               help="Only OOMs where the name of the victim, or of the task that triggered the OOM, matches.")
 @click.option("--pid", type=int, metavar="PID", help="Only OOMs where PID is the victim, or triggered the OOM.")
+@click.option("--container", metavar="PATTERN",
+              help="Only OOMs that have to do with a container of that name, or whose id begins so.")
+@click.option("--pod", metavar="NAMESPACE/NAME",
+              help="Only OOMs that have to do with a Kubernetes pod of that name; both are patterns.")
 @click.option("--global-only", is_flag=True, help="Only OOMs of the whole machine.")
 @click.option("--memcg-only", is_flag=True, help="Only OOMs of a memcg.")
 @click.option("--charges", type=click.Choice(CHARGES), default="batch", show_default=True,
@@ -51,6 +55,10 @@ if TYPE_CHECKING:
                    "later, where more is known of the programs.  [default: no]")
 @click.option("--buffer", "buffer_bytes", type=Size(), metavar="SIZE",
               help="Size of the buffer for the records of each CPU.  [default: 8M, and at most 64M for all CPUs]")
+@click.option("--no-witness", "witness", is_flag=True, default=True, flag_value=False,
+              help="Do not look at processes and containers when a memcg nears its limit, and when an OOM begins.")
+@click.option("--no-cmdline", "cmdline", is_flag=True, default=True, flag_value=False,
+              help="Do not read command lines of processes.")
 @click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
               help="Write a capture of each OOM to FILE, or to a new file in DIR/; or one page of all to FILE.html. "
                    "`oomtrace read` reads captures.")
@@ -78,6 +86,8 @@ def command(
     stacks: str,
     stack_memory: bool,
     buffer_bytes: Optional[int],
+    witness: bool,
+    cmdline: bool,
     output: Optional[str],
     keep: Optional[int],
     keep_bytes: Optional[int],
@@ -98,16 +108,15 @@ def command(
     A memory cgroup is called memcg below. PATTERN is a shell pattern: * stands for any text.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    if wanted["global_only"] and wanted["memcg_only"]:
-        raise OomtraceError("--global-only and --memcg-only exclude each other", None, EXIT_USAGE)
-    if stacks != "off" and charges != "batch":
-        raise OomtraceError(f"--stacks {stacks} samples batches of charges", "leave --charges at batch", EXIT_USAGE)
+    _check(charges, stacks, witness, wanted)
     bound, captures = shelf.shelf(keep, keep_bytes, output), target(output)
     channels = tell.opened({name: wanted.pop(name) for name in tell.modules()})
     with ExitStack() as stack:
         ready = stack.enter_context(notify.Ready(pid_file, ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
-        trace = LiveTrace.start(say if verbose else nothing, say, charges, buffer_bytes, kills, stacks, stack_memory)
+        trace = LiveTrace.start(
+            say if verbose else nothing, say, charges, buffer_bytes, kills, stacks, stack_memory, witness, cmdline
+        )
         stack.callback(trace.close)
         say(f"oomtrace: ready ({trace.probes} probes)")
         ready.announce()
@@ -140,6 +149,16 @@ def command(
     _closing(sys.stderr, (seen, "OOM"), (waits, "wait"), (failures, "failed charge"), (others, "other kill"),
              (unreported, "more kill"), more_failures=failed - failures, lost=trace.lost)
     return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
+
+
+def _check(charges: str, stacks: str, witness: bool, wanted: Dict[str, Any]) -> None:
+    """Options that exclude each other. Raises OomtraceError."""
+    if wanted["global_only"] and wanted["memcg_only"]:
+        raise OomtraceError("--global-only and --memcg-only exclude each other", None, EXIT_USAGE)
+    if stacks != "off" and charges != "batch":
+        raise OomtraceError(f"--stacks {stacks} samples batches of charges", "leave --charges at batch", EXIT_USAGE)
+    if not witness and (wanted["container"] or wanted["pod"]):
+        raise OomtraceError("--no-witness finds no containers for --container and --pod", None, EXIT_USAGE)
 
 
 def _kernel_log() -> "KernelLog":

@@ -6,7 +6,7 @@ import os
 from typing import Any, Callable, Dict, Tuple
 
 from oomtrace.arch import ARCHS
-from oomtrace.diagnosis import compiler
+from oomtrace.diagnosis import compiler, looks
 from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, Row, listed, mib
 from oomtrace.errors import OomtraceError
 from oomtrace.kernel import btf, headers, ksymtab, privileges, surroundings
@@ -145,5 +145,6 @@ LOOKS: Tuple[Tuple[str, Callable[[Facts], Row]], ...] = (
     ("lockdown", lockdown),
     ("cgroups", cgroups),
     ("debugfs", debugfs),
+    ("witness", looks.look),
     ("bcc", compiler.look),
 )

@@ -25,6 +25,7 @@ BUFFER_BYTES = 8 << 20
 BUFFERS_BYTES = 64 << 20
 
 LEAST_BYTES = 256 << 10
+_NO_CMDLINE, _NO_WITNESS = 1, 2  # SETTING_… of bpf/common.h
 
 _NICE = -10
 
@@ -158,13 +159,13 @@ class Tracer:
             self._rings.modules_changed = False
         return changed
 
-    def named(self) -> Tuple[List[int], bool]:
-        """The processes that have been named since the last call, to be looked at while they are alive; and whether
-        an OOM is why."""
+    def named(self) -> List[Tuple[Optional[int], int]]:
+        """The processes that have been named since the last call, to be looked at while they are alive; each after the
+        address of the memcg in which an OOM has begun, 0 for the machine, None if no beginning is why."""
         if not self._rings or not self._rings.named:
-            return [], False
+            return []
         named, self._rings.named = self._rings.named, []
-        return list(dict.fromkeys(tgid for _, tgid in named)), any(memcg != LOOK_ONLY for memcg, _ in named)
+        return [(None if memcg == LOOK_ONLY else memcg, tgid) for memcg, tgid in named]
 
     def sample(self, mode: int, cgroup_id: int = 0) -> None:
         """What is sampled from now on (enum sample_mode, bpf/sample.h). Raises OSError."""
@@ -177,6 +178,13 @@ class Tracer:
             return []
         self._recent.follow(machine.online_cpus())
         return self._recent.read()
+
+    def settle(self, witness: bool, cmdline: bool) -> None:
+        """What the programs are to read: of processes, and of their command lines. Raises OomtraceError."""
+        try:
+            bpf.update_map(self._maps["settings"], 0, (not cmdline and _NO_CMDLINE) | (not witness and _NO_WITNESS))
+        except OSError as error:
+            raise OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status()) from error
 
     def wake_on(self, fd: int) -> None:
         """Let ``wait`` end when the descriptor can be read, too."""

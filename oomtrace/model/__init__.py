@@ -16,6 +16,8 @@ from .code import Moment as Moment
 from .code import NoStack as NoStack
 from .code import ThreadStack as ThreadStack
 from .event import OomEvent as OomEvent
+from .history import ChildUsage as ChildUsage
+from .history import Glance as Glance
 from .history import UsageHistory as UsageHistory
 from .history import UsageMoment as UsageMoment
 from .killed import Killed as Killed

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional, Tuple
 
+from .history import Glance
 from .memory import Counters
 from .word import Word
 
@@ -297,3 +298,4 @@ class Witness:
 
     looks: Tuple[Look, ...] = ()
     tasks: Tuple[Identity, ...] = ()
+    glances: Tuple[Glance, ...] = ()  # of the full memcg while it was near its limit, in the order of time

@@ -29,7 +29,7 @@ class Traced:
     """An OOM: the event, and what makes the bytes of a capture file of it, which not every trace wants."""
 
     event: OomEvent
-    capture: Callable[[], bytes]
+    capture: Callable[..., bytes]  # takes what was seen besides (wire/seen.py), as ``seen``
 
 
 
@@ -125,6 +125,10 @@ class Receiver:
         if record.kind is RecordKind.WHO:
             record = self._layout.decode(cleaned(record))
         self._assembler.add(record, now_ns)
+
+    def path_of(self, memcg: int) -> Optional[str]:
+        """The path of a memcg of an OOM in hand, by its address; None if it is not known yet."""
+        return self._assembler.path_of(memcg)
 
     def expire_names(self) -> None:
         """Modules have come or gone."""

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from oomtrace.live.tracer import Tracer
     from oomtrace.model import Code, OomEvent
     from oomtrace.programs.plan import Plan
+    from oomtrace.session.looker import Looker
     from oomtrace.session.receive import Receiver, Traced
+    from oomtrace.session.watch import Watch
     from oomtrace.session.whose import Whose
 
 Say = Callable[[str], None]
@@ -38,9 +40,13 @@ class LiveTrace:
     ``probes``: how many functions it has entered. ``received``: how many records have come.
     """
 
-    def __init__(self, attached: Tracer, plan: Plan, charges: str, without: frozenset[str], warn: Say) -> None:
-        """``without``: the programs that could not be attached."""
+    def __init__(
+        self, attached: Tracer, plan: Plan, charges: str, without: frozenset[str], warn: Say, looker: Optional[Looker]
+    ) -> None:
+        """``without``: the programs that could not be attached. ``looker`` None: nobody looks."""
         self._tracer = attached
+        self._looker = looker
+        self._watch: Optional[Watch] = None
         self._plan = plan
         self._charges = charges
         self._without = without
@@ -58,7 +64,7 @@ class LiveTrace:
     @classmethod
     def start(
         cls, say: Say, warn: Say, charges: str = "batch", buffer_bytes: Optional[int] = None, kills: str = "off",
-        stacks: str = "off", stack_memory: bool = False,
+        stacks: str = "off", stack_memory: bool = False, witness: bool = True, cmdline: bool = True,
     ) -> LiveTrace:
         """Get the programs and attach them. Raises OomtraceError with what a person can do about it.
 
@@ -66,7 +72,8 @@ class LiveTrace:
         probes.CHARGES: how the charges before an OOM are watched. ``buffer_bytes``: for each CPU's records. ``kills``
         is one of probes.KILLS, or KILLS_OF_COMMAND: which kills by others than the OOM killer are events. ``stacks``:
         whose charges are sampled, with where in its code the process is: one of probes.STACKS, or "chosen", by
-        ``sample``. ``stack_memory``: captures keep the copies of processes' stacks.
+        ``sample``. ``stack_memory``: captures keep the copies of processes' stacks. ``witness`` False: nobody looks at
+        processes and containers; ``cmdline`` False: nor at command lines.
         """
         privileges.require()
         plan, base = keep.get(say)
@@ -74,10 +81,16 @@ class LiveTrace:
         tracer.prefer()
         for part in plan.lost:
             warn(f"oomtrace: without the kernel's BTF: {part}")
+        looker = _looker(cmdline, warn) if witness else None
         sampled = stacks != "off"
         charges = "batch" if sampled else charges
         targets = [target for target in plan.targets_at(base) if probes.wanted(target.probe, charges, kills, sampled)]
-        attached = tracer.Tracer(plan.image, plan.at(base), machine.online_cpus(), buffer_bytes, sampled)
+        try:
+            attached = tracer.Tracer(plan.image, plan.at(base), machine.online_cpus(), buffer_bytes, sampled)
+        except OomtraceError:
+            if looker:
+                looker.close()
+            raise
         without: set[str] = set()
 
         def skipped(target: probes.Target, reason: str) -> None:
@@ -85,10 +98,13 @@ class LiveTrace:
             warn(f"oomtrace: without {target.probe.functions[0]} ({reason}): {target.probe.loses}")
 
         try:
+            attached.settle(witness, cmdline)
             attached.attach(targets, skipped)
             attached.watch_kills(probes.kill_signals(kills), kills == "near")
         except OomtraceError as error:
             attached.close()
+            if looker:
+                looker.close()
             if plan.programs == SHIPPED and error.status == EXIT_NO_PROBE:
                 hint = f"{error.hint}; --compile compiles the programs on this machine, with bcc"
                 raise OomtraceError(error.message, hint, error.status) from error
@@ -98,7 +114,7 @@ class LiveTrace:
             say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}{way}")
         attached.sample(_SAMPLED.get(stacks, 0))
         watched = not without.intersection(target.probe.program for target in targets if target.probe.charges)
-        trace = cls(attached, plan, charges if watched else "off", frozenset(without), warn)
+        trace = cls(attached, plan, charges if watched else "off", frozenset(without), warn, looker)
         trace._stack_memory = stack_memory
         trace.probes = sum(target.symbol is not None for target in targets)
         return trace
@@ -134,14 +150,16 @@ class LiveTrace:
                 left_ms = int((deadline - time.monotonic()) * 1000) + 1
                 if left_ms <= 0:
                     break
-                wait_ms = left_ms if wait_ms < 0 else min(wait_ms, left_ms)
+                wait_ms = _sooner(wait_ms, left_ms)
             yield from self._read(receiver, killed, wait_ms)
         yield from self._read(receiver, killed, 0)  # what came before the stop
         patience = time.monotonic() + _LAST_S
         while (receiver.pending or self._tracer.filling) and time.monotonic() < patience:
             yield from self._read(receiver, killed, _PENDING_MS)
         self._take(receiver, 0)  # what an OOM that still goes on has sent
-        yield from receiver.flush()
+        for traced in receiver.flush():
+            yield from self._witnessed(traced)
+        yield from self._watch.ripe(all_of_them=True) if self._watch else ()
 
     def _receiver(self) -> Receiver:
         """What decoding needs and being ready does not. Locks the process in memory once all of it is in use."""
@@ -154,30 +172,44 @@ class LiveTrace:
         facts = replace(machine.described(known, symbols), charges=self._charges)
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver(), machine.arch().bpf_text)
         self._whose = Whose(self._stack_memory)
+        if self._looker:
+            from oomtrace.session.watch import Watch
+
+            self._watch = Watch(self._looker)
+            self._watch.warm()
+            self._tracer.wake_on(self._watch.fd)
+        near = self._watch.near if self._watch else _unheard
         releases = "exit_mmap_return" not in self._without
-        self._receiving = Receiver(facts, names, releases, said=_said, whose=self._whose)
+        self._receiving = Receiver(facts, names, releases, near, said=_said, whose=self._whose)
         tracer.lock()
         self._unable.release()
         return self._receiving
 
     def _read(self, receiver: Receiver, killed: Killed, timeout_ms: int) -> Iterator[Traced]:
+        if self._watch and self._watch.wait_ms is not None:
+            timeout_ms = _sooner(timeout_ms, self._watch.wait_ms)
         self._take(receiver, timeout_ms)
+        if self._watch:
+            yield from self._watch.ripe()
         if self._tracer.filling:  # nothing is over because nothing has been taken
             return
         # In a storm many are ready at once; what comes while they are dealt with must not fill the buffers.
         behind_bytes = 0
         for traced in receiver.ready(time.monotonic_ns()):
-            yield traced
+            yield from self._witnessed(traced)
             behind_bytes += self._take(receiver, 0) if behind_bytes < _BEHIND_BYTES else 0
         for event in receiver.killed():
             killed(event)
             behind_bytes += self._take(receiver, 0) if behind_bytes < _BEHIND_BYTES else 0
 
+    def _witnessed(self, traced: Traced) -> Iterator[Traced]:
+        """With what was seen; later, by ``ripe``, if a look is on its way."""
+        return self._watch.hold(traced) if self._watch else iter((traced,))
+
     def _take(self, receiver: Receiver, timeout_ms: int) -> int:
         """Records from the buffers; returns how many bytes they have."""
         taken = self._tracer.wait(timeout_ms)
-        if self._whose is not None:
-            self._look(self._whose)
+        self._look()
         self.received += len(taken)
         if self._tracer.modules_changed():
             receiver.expire_names()
@@ -186,14 +218,22 @@ class LiveTrace:
                 receiver.add(data, time.monotonic_ns())
             except ValueError as error:  # the event will say that a record is missing; the trace goes on
                 self._warn(f"oomtrace: {error}")
+        if self._watch and taken:
+            self._watch.name(receiver.path_of)
         return sum(map(len, taken))
 
-    def _look(self, whose: Whose) -> None:
+    def _look(self) -> None:
         """At once, at processes that may be about to go, and at who has charged before an OOM."""
-        tgids, oom = self._tracer.named()
-        whose.look(tgids)
-        if oom:
-            whose.keep(self._tracer.samples)
+        named = self._tracer.named()
+        if self._watch:
+            self._watch.take()
+            for memcg, tgid in named:
+                if memcg is not None:
+                    self._watch.begins(memcg, tgid)
+        if self._whose is not None and named:
+            self._whose.look(list(dict.fromkeys(tgid for _, tgid in named)))
+            if any(memcg is not None for memcg, _ in named):
+                self._whose.keep(self._tracer.samples)
 
     def sample(self, cgroup_id: int) -> None:
         """Sample the charges to a cgroup and to all below it from now on. For another thread than that of
@@ -211,6 +251,8 @@ class LiveTrace:
     def close(self) -> None:
         """Detach, and give the signals back."""
         self._stop.close()
+        if self._looker:
+            self._looker.close()
         self._tracer.close()
         if self._whose is not None:
             self._whose.close()
@@ -220,3 +262,23 @@ def _said(event: OomEvent) -> tuple[str, ...]:
     from oomtrace.witness import journal  # late: most traces never meet such a kill
 
     return journal.said(event)
+
+
+def _looker(cmdline: bool, warn: Say) -> Optional[Looker]:
+    """The process that looks: made while little is open. A trace is worth having without it."""
+    from oomtrace.session.looker import Looker
+
+    try:
+        return Looker(cmdline)
+    except OSError as error:
+        warn(f"oomtrace: nobody looks at processes and containers: {error.strerror}")
+        return None
+
+
+def _unheard(_bell: object) -> None:
+    """Nobody looks."""
+
+
+def _sooner(first_ms: int, second_ms: int) -> int:
+    """Of two times to wait; -1: for ever."""
+    return second_ms if first_ms < 0 else min(first_ms, second_ms)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional
 
-from oomtrace.wire.layout import TraceRecord
+from oomtrace.wire.layout import TraceRecord, text_of
 from oomtrace.wire.records import RecBegin, RecMemcg, RecordKind, RecReleased, RecSignal, RecTask
 
 # After the last record of an OOM whose end no record marks (a group kill, no victim, lost records).
@@ -202,6 +202,21 @@ class Assembler:
             del self._open[oom.oom_id]
             oom.sort()
         return sorted((oom for oom in ooms if oom.matters), key=lambda oom: oom.oom_id)
+
+    def path_of(self, memcg: int) -> Optional[str]:
+        """The path of a memcg in which an OOM is in hand, by its address; None if it is not known yet."""
+        for oom in self._open.values():
+            if oom.memcg == memcg:
+                records = (record.read(RecMemcg) for record in oom.records if record.kind is RecordKind.MEMCG)
+                by_address = {record.memcg: record for record in records}
+                names: list[str] = []
+                at = memcg
+                while at in by_address and len(names) <= len(by_address):
+                    if not by_address[at].parent:
+                        return "/" + "/".join(reversed(names))
+                    names.append(text_of(by_address[at].name))
+                    at = by_address[at].parent
+        return None
 
     @property
     def pending(self) -> bool:

@@ -4,8 +4,8 @@ A file is a magic line and frames: a four-letter tag, the payload's length and i
 and the payload. HEAD holds the facts of the machine and the offsets at which its structures were read (JSON), LAYT the
 text of records.h, each RECD a record as it came, SYMS the names of the addresses met in stacks (JSON), CODE the frames
 of processes' stacks, if there are any (JSON), RAWC what these frames were made of, which nothing keeps unless somebody
-asks (JSON: processes' registers and copies of their stacks), DONE how many records there were and how many were lost
-(JSON).
+asks (JSON: processes' registers and copies of their stacks), each LOOK and GLAN what was seen of the memcg in /proc and
+cgroup files (JSON, model.Look and model.Glance), DONE how many records there were and how many were lost (JSON).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from oomtrace.wire.decode import Decoder
 from oomtrace.wire.framing import MAGIC as MAGIC
 from oomtrace.wire.framing import MAGIC_WORD, TAGS, frames, packed
 from oomtrace.wire.layout import Layout, TraceRecord
+from oomtrace.wire.seen import NOTHING, Seen, with_seen
 
 _MAX_LAYOUT_BYTES = 64 << 10  # of its text: several times what there is
 _MAX_STRUCT_BYTES = 1 << 20
@@ -49,11 +50,12 @@ class Capture:
     problems: tuple[str, ...]
     code: Optional[Code] = None
     raw: Any = None  # what ``code`` was made of, as JSON has it: oomtrace/code/raw.py
+    seen: Seen = NOTHING
 
 
 def dump(
     layout: str, facts: Facts, records: Sequence[bytes], symbols: Mapping[int, str], lost: int,
-    code: Optional[Code] = None, raw: Any = None,
+    code: Optional[Code] = None, raw: Any = None, seen: Seen = NOTHING,
 ) -> bytes:
     """The bytes of a capture file. ``raw``: what ``code`` was made of, as JSON has it, if it is to be kept."""
     found = [packed(b"HEAD", _json(facts.to_plain())), packed(b"LAYT", layout.encode())]
@@ -63,6 +65,8 @@ def dump(
         found.append(packed(b"CODE", _json(to_plain(code))))
     if raw is not None:
         found.append(packed(b"RAWC", _json(raw)))
+    found += [packed(b"LOOK", _json(look)) for look in seen.looks]
+    found += [packed(b"GLAN", _json(glance)) for glance in seen.glances]
     found.append(packed(b"DONE", _json({"records": len(records), "lost": lost})))
     return MAGIC + b"".join(found)
 
@@ -123,7 +127,8 @@ def load(stream: BinaryIO) -> Capture:
     problems += [_NO_CODE] if code is None and b"CODE" in held else []
     lost = done.get("lost") if isinstance(done, dict) else None
     known = lost if _is_count(lost) else None
-    return Capture(layout, facts, tuple(records), symbols or {}, known, tuple(problems), code, _parsed(held, b"RAWC"))
+    seen, raw = Seen(_objects(held, b"LOOK"), _objects(held, b"GLAN")), _parsed(held, b"RAWC")
+    return Capture(layout, facts, tuple(records), symbols or {}, known, tuple(problems), code, raw, seen)
 
 
 def _check_version(head: bytes) -> None:
@@ -162,6 +167,18 @@ def _parsed(held: Mapping[bytes, Sequence[bytes]], tag: bytes) -> Any:
         return json.loads(held[tag][0]) if tag in held else None
     except (ValueError, RecursionError):
         return None
+
+
+def _objects(held: Mapping[bytes, Sequence[bytes]], tag: bytes) -> list[Mapping[str, Any]]:
+    """The JSON of all frames with that tag; an empty object in place of what is none, which nothing is made of."""
+    found: list[Mapping[str, Any]] = []
+    for payload in held.get(tag, ()):
+        try:
+            value = json.loads(payload)
+        except (ValueError, RecursionError):
+            value = None
+        found.append(value if isinstance(value, dict) else {})
+    return found
 
 
 def _layout(text: bytes) -> Layout:
@@ -219,7 +236,8 @@ def events(capture: Capture) -> Iterator[OomEvent]:
     for oom in assembler.flush():
         with _decoding():
             event = replace(decoder.event(oom, "capture", capture.lost or 0), code=capture.code)
-        if capture.problems:
+            event, senseless = with_seen(event, capture.seen)
+        if capture.problems or senseless:
             missing = (*event.origin.missing, Part.OF_CAPTURE)
             event = replace(event, origin=replace(event.origin, missing=missing))
         yield event

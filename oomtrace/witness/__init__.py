@@ -5,5 +5,6 @@ within a budget. It opens nothing that can hang; yet whoever calls it should do 
 makes a reader of /proc wait for a process that is changing its mappings.
 """
 
+from .glance import Glances as Glances
 from .look import Reader as Reader
 from .meter import Budget as Budget

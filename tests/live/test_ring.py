@@ -140,10 +140,11 @@ def test_records_are_left_where_they_are_while_more_are_coming(monkeypatch: pyte
     assert rings.wait(1) == [] and rings.filling
     assert rings.wait(1) == [b"record"] and not rings.filling
     records.head = 20
-    bell.rung = [bytes(8) + b"rest"]
+    bell.rung = [pack("<QQQ", 0, 0xFFFF888000000000, 158) + b"rest"]
     assert rings.wait(1) == [] and rings.filling, "an OOM begins; what pads its bell says nothing"
+    assert rings.named == [(0xFFFF888000000000, 158)]
     records.head = 22
-    bell.rung = [b"\1" + bytes(11)]
+    bell.rung = [b"\1" + bytes(27)]
     assert rings.wait(1) == [b"record"] and not rings.filling, "an OOM is over"
     records.head = 24
     assert rings.wait(0) == [b"record"], "a reader that does not wait takes all"

@@ -1,0 +1,231 @@
+"""When to look, and what is kept of it: from the bells in the kernel to what an event shows.
+
+Looks cost little and there are few: at a memcg that nears its limit, and at an OOM as it begins; ten a second at most.
+One that stays near its limit is looked at again once a minute, as far as all such looks together take a twentieth of a
+percent of a CPU; else at its numbers alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Callable, Iterator, Optional
+
+from oomtrace.model import Occasion, OomEvent
+from oomtrace.session.looker import Answer, Looker
+from oomtrace.session.receive import Traced
+from oomtrace.wire.near import Near
+from oomtrace.wire.seen import Seen, with_seen
+
+_EVERY_S, _AT_ONCE = 0.1, 10.0  # looks: one each so many seconds, of which so many may come together
+_AGAIN_SHARE = 0.0005  # of a CPU, for looks at what has been looked at
+_AGAIN_MOST_S = 0.05
+_KEPT = 256  # memcgs
+_KEPT_LOOKS, _KEPT_GLANCES = 3, 16  # of each
+_KNOWN = 4096  # memcgs whose paths are remembered by their addresses
+_AT_MOST_NAMELESS = 16
+_ONE_OOM_S = 0.2  # within it, what begins is the same OOM, or too many in a row
+_LATE_NS = 2_000_000_000  # a look is one at this OOM if it begins so soon after it
+_PATIENCE_S = 0.25  # that an event waits for a look at it; longer where the machine is slower
+_FIRST_PATIENCE_S = 2.0  # while the process that looks is not ready yet
+_DEAF = 2  # looks that have not come back in time: after so many nobody waits any more
+
+
+@dataclass
+class _Kept:
+    """What has been seen of a memcg."""
+
+    looks: deque[dict[str, Any]]
+    glances: deque[dict[str, Any]]
+
+
+@dataclass
+class _Held:
+    traced: Traced
+    until: float
+
+
+class Watch:
+    """Hears of bells and of OOMs, asks for looks, and puts them into events. Times in seconds are ``clock``'s.
+
+    ``looks``: how many were asked for, by occasion. ``skipped``: how many were not, as there were too many.
+    """
+
+    def __init__(self, looker: Looker, clock: Callable[[], float] = time.monotonic) -> None:
+        self._looker, self._clock = looker, clock
+        self._paths: dict[int, str] = {}
+        self._nameless: dict[int, int] = {}  # memcgs in which an OOM has begun, whose path is not known yet
+        self._kept: dict[Optional[str], _Kept] = {}
+        self._asked: dict[int, tuple[Optional[str], Occasion]] = {}  # by number
+        self._oom_asked: dict[Optional[str], float] = {}  # when
+        self._number = 0
+        self._again: set[int] = set()  # of those, looks at what stays near its limit
+        self._tokens, self._again_s, self._filled = _AT_ONCE, _AGAIN_MOST_S, clock()
+        self._patience_s = _FIRST_PATIENCE_S
+        self._late = 0
+        self._held: list[_Held] = []
+        self.looks: dict[Occasion, int] = dict.fromkeys(Occasion, 0)
+        self.skipped = 0
+
+    @property
+    def fd(self) -> int:
+        """Can be read when a look has come back."""
+        return self._looker.fd
+
+    def warm(self) -> None:
+        """The trace is ready: now there is time to be ready for looks."""
+        self._looker.warm()
+
+    def near(self, bell: Near) -> None:
+        """A memcg nears its limit, or the machine has begun to reclaim."""
+        if bell.path is not None:
+            self._paths.pop(bell.memcg, None)
+            self._paths[bell.memcg] = bell.path
+            _shorten(self._paths, _KNOWN)
+        occasion = Occasion.RECLAIM if bell.path is None else Occasion.NEAR_LIMIT
+        self._fill()
+        again = bell.again and bell.path in self._kept
+        if self._ask(bell.path, bell.tgid, occasion, glance=again and self._again_s <= 0) and again:
+            self._again.add(self._number)
+
+    def begins(self, memcg: int, tgid: int) -> None:
+        """An OOM begins in the memcg of that address, 0: of the machine. ``tgid``: the process that triggered it."""
+        path, now = self._paths.get(memcg), self._clock()
+        if path is not None or not memcg:
+            if now - self._oom_asked.get(path, -_ONE_OOM_S) >= _ONE_OOM_S and self._ask(path, tgid, Occasion.OOM):
+                self._oom_asked[path] = now
+                _shorten(self._oom_asked, _KEPT)
+        else:
+            self._nameless[memcg] = tgid
+            _shorten(self._nameless, _AT_MOST_NAMELESS)
+
+    def name(self, path_of: Callable[[int], Optional[str]]) -> None:
+        """Look where an OOM has begun in a memcg that had not been near its limit, as its path is known now."""
+        for memcg, tgid in list(self._nameless.items()):
+            path = path_of(memcg)
+            if path is not None:
+                del self._nameless[memcg]
+                self._paths[memcg] = path
+                self._ask(path, tgid, Occasion.OOM)
+
+    def _ask(self, memcg: Optional[str], tgid: int, occasion: Occasion, glance: bool = False) -> bool:
+        self._fill()
+        if self._tokens < 1 or (memcg, occasion) in self._asked.values():
+            self.skipped += 1
+            return False
+        self._number += 1
+        if not self._looker.ask(self._number, memcg, (tgid,), occasion.value, glance):
+            self.skipped += 1
+            return False
+        self._tokens -= 1
+        self._asked[self._number] = memcg, occasion
+        self.looks[occasion] += not glance
+        return True
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(_AT_ONCE, self._tokens + (now - self._filled) / _EVERY_S)
+        self._again_s = min(_AGAIN_MOST_S, self._again_s + (now - self._filled) * _AGAIN_SHARE)
+        self._filled = now
+
+    def take(self) -> None:
+        """The looks that have come back."""
+        for answer in self._looker.answers():
+            self._keep(answer)
+
+    def _keep(self, answer: Answer) -> None:
+        if answer.slower is not None:
+            self._patience_s = _PATIENCE_S * answer.slower
+        if answer.number is not None:
+            self._late = 0
+            self._asked.pop(answer.number, None)
+        if answer.look is not None:
+            self._of_memcg(answer.look["memcg"]).looks.append(answer.look)
+            if answer.number in self._again:
+                self._again_s -= answer.look["cpu_ns"] / 1e9
+        self._again.discard(answer.number or 0)
+        if answer.glance is not None:
+            self._of_memcg(answer.glance["memcg"]).glances.append(answer.glance)
+
+    def _of_memcg(self, memcg: Optional[str]) -> _Kept:
+        """Where it is kept; it is the last to be forgotten now."""
+        kept = self._kept.pop(memcg, None) or _Kept(deque(maxlen=_KEPT_LOOKS), deque(maxlen=_KEPT_GLANCES))
+        self._kept[memcg] = kept
+        _shorten(self._kept, _KEPT)
+        return kept
+
+    # An event that is over waits for a look that is on its way.
+
+    def hold(self, traced: Traced) -> Iterator[Traced]:
+        """The event with what was seen, now or when ``ripe`` gives it."""
+        waits = self._late < _DEAF and self._on_the_way(traced.event)
+        if not waits:
+            yield self._with_looks(traced)
+            return
+        self._held.append(_Held(traced, self._clock() + self._patience_s))
+
+    def _on_the_way(self, event: OomEvent) -> bool:
+        memcg = _memcg(event)
+        return any(path == memcg for path, _ in self._asked.values())
+
+    def ripe(self, all_of_them: bool = False) -> Iterator[Traced]:
+        """The held events whose look has come, or which have waited for long enough."""
+        now, held = self._clock(), self._held
+        self._held = []
+        for each in held:
+            waits = self._on_the_way(each.traced.event)
+            if waits and now < each.until and not all_of_them:
+                self._held.append(each)
+                continue
+            if waits:
+                self._late += 1
+                self._forget(_memcg(each.traced.event))
+            yield self._with_looks(each.traced)
+
+    def _forget(self, memcg: Optional[str]) -> None:
+        """Wait for this look no more."""
+        for number in [number for number, (path, _) in self._asked.items() if path == memcg]:
+            del self._asked[number]
+
+    @property
+    def wait_ms(self) -> Optional[int]:
+        """How long until an event has waited for long enough; None: there is none that waits."""
+        if not self._held:
+            return None
+        return max(0, int((min(each.until for each in self._held) - self._clock()) * 1000) + 1)
+
+    def _with_looks(self, traced: Traced) -> Traced:
+        seen = self._of(traced.event)
+        if not seen:
+            return traced
+        return Traced(with_seen(traced.event, seen)[0], partial(traced.capture, seen=seen))
+
+    def _of(self, event: OomEvent) -> Seen:
+        """The last look before the OOM and the first after it began; the glances up to then."""
+        kept, begin_ns = self._kept.get(_memcg(event)), event.trace.begin_ns
+        if kept is None or begin_ns is None:
+            return Seen()
+        boot_ns = begin_ns + time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        before = [look for look in kept.looks if look["time_ns"] < boot_ns]
+        after = [look for look in kept.looks if boot_ns <= look["time_ns"] < boot_ns + _LATE_NS]
+        glances = [each for each in kept.glances if each["time_ns"] < boot_ns + _LATE_NS]
+        return Seen(before[-1:] + after[:1], glances)
+
+    def close(self) -> None:
+        """End the process that looks."""
+        self._looker.close()
+
+
+def _memcg(event: OomEvent) -> Optional[str]:
+    """Which memcg's looks belong to the event; None: those of the machine."""
+    if event.killed is not None:
+        return next((victim.memcg for victim in event.killed.victims), "")
+    return event.report.memcg.path if event.kind == "memcg" and event.report.memcg is not None else None
+
+
+def _shorten(kept: dict[Any, Any], most: int) -> None:
+    """Forget the oldest."""
+    while len(kept) > most:
+        del kept[next(iter(kept))]
