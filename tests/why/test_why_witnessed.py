@@ -203,3 +203,11 @@ def test_what_the_kernel_and_a_look_know_together() -> None:
     found = witnessed.identity(event(look(late), tasks=(by_kernel,)), 158, "python3")
     assert found is not None
     assert (found.cmdline, found.parent_comm, found.user) == (("python3", "-m", "etl"), "conmon", "etl")
+
+
+def test_the_largest_by_their_commands() -> None:
+    small, large = (Identity(pid, "python3", ("python3", "-m", name), rss_kb=kb << 10)
+                    for pid, name, kb in ((159, "etl.index", 2), (160, "etl.sort", 5)))
+    assert shown(event(look(ETL, small, large)), "commands") == (
+        "`python3 -m etl.sort` (160) 5.0 MiB, `python3 -m etl.index` (159) 2.0 MiB.")
+    assert shown(event(look(ETL)), "commands") == ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from ..causes.commands import Commands
 from ..causes.tasks import Tasks
 from ..causes.together import Together
 from ..units import human
 from .step3_memory import in_words
 from .template import Facts, fill
 
-TITLES = {"tasks": "tasks", "together": "by name"}
+TITLES = {"commands": "commands", "tasks": "tasks", "together": "by name"}
 
 _ELSEWHERE = {"memcg": "some pages are charged elsewhere", "cpuset": "some pages are on other nodes",
               "mempolicy": "some pages are on other nodes"}
@@ -40,7 +41,12 @@ def _in_no_task(facts: Facts) -> str:
     return fill("{outside_kb:exact} is in no task: " + named + ".", facts)
 
 
+def _commands(facts: Facts) -> str:
+    return ", ".join(f"`{one.name}` ({one.holders[0].pid}) {human(one.kb)}" for one in facts["commands"]) + "."
+
+
 PHRASES = {
+    Commands.LISTED: _commands,
     Together.SAME_NAME_AT_MOST: "{processes} processes named {comm} hold {same_name_kb:size} together, shared pages "
                                 "counted for each.",
     Together.SAME_NAME: "{processes} processes named {comm} hold {same_name_kb:size} together, "
