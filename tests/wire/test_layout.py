@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,14 @@ def test_what_waits_takes_little_more_than_its_bytes() -> None:
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(kept) == 1000 and taken < 300_000
+
+
+def test_no_record_reaches_what_stands_for_registers() -> None:
+    """REGISTER_MARK, bpf/common.h: programs that write to an offset from there on would be taken for other ones."""
+    common = (Path(__file__).resolve().parents[2] / "bpf" / "common.h").read_text()
+    mark = re.search(r"#define REGISTER_MARK (0x[0-9a-f]+)", common)
+    assert mark is not None
+    assert max(map(ctypes.sizeof, LAYOUT.structs.values())) < int(mark.group(1), 16)
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 8, b"\xff" * 64, record(RecordKind.FRAME).raw[:-1]])
