@@ -253,6 +253,25 @@ static inline void copy_arguments(struct pt_regs *ctx, u64 *to, u32 bytes)
 	bpf_probe_read_kernel(to + 2, bytes - 16, (void *)stack);
 }
 
+/*
+ * The call trace from the probed function on, of the unwinder's frames; how many bytes they are. Where a function is
+ * entered with its return address in a register (arm64), the unwinder does not know of it, as it lies in no frame yet:
+ * the caller would be missing.
+ */
+static inline long copy_frames(struct pt_regs *ctx, u64 *to, u32 bytes)
+{
+	long found;
+
+	if (!ARCH(links))
+		return bpf_get_stack(ctx, to, bytes, 0);
+	found = bpf_get_stack(ctx, to + 1, bytes - 8, 0);
+	if (found <= 0)
+		return found;
+	to[0] = to[1];
+	to[1] = REGISTER(ctx, 10);
+	return found + 8;
+}
+
 /* A nodemask_t has words for as many nodes as the kernel is built for; there are none in the rest of a record's. */
 static inline void copy_nodemask(u64 *to, u64 from)
 {

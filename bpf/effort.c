@@ -54,7 +54,7 @@ int reclaim_memcg(struct pt_regs *ctx)
 		return 0;
 	effort->fruitless += effort->attempts > 1;
 	if (gives_up(effort)) /* unless this attempt makes room */
-		bpf_get_stack(ctx, effort->frames, sizeof(effort->frames), 0);
+		copy_frames(ctx, effort->frames, sizeof(effort->frames));
 	return 0;
 }
 

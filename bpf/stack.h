@@ -145,7 +145,7 @@ static inline void submit_stack(struct pt_regs *ctx, struct oom_state *oom)
 		s->stack.code_error = bpf_probe_read_user(s->stack.code, CODE_LEN, (void *)(ip - CODE_BEFORE));
 	}
 	fill_worker(&s->stack, task);
-	bytes = bpf_get_stack(ctx, s->stack.frames, sizeof(s->stack.frames), 0);
+	bytes = copy_frames(ctx, s->stack.frames, sizeof(s->stack.frames));
 	s->stack.frame_bytes = bytes < 0 ? 0 : bytes;
 	fill_fault(&s->stack);
 	stamp(&s->stack.header, oom, REC_STACK);

@@ -18,7 +18,7 @@ from typing import Any, Optional
 _MARK_BASE = 0x4F4F4D00 << 32
 _MARK_STEP = 1 << 24
 _LD_IMM64, _LDX_U64, _CALL, _BYTES = 0x18, 0x79, 0x85, 8
-_REGISTER_MARK, _MOST_REGISTERS = 0x7000, 10  # REGISTER_MARK of bpf/common.h, and how many may follow
+_REGISTER_MARK, _MOST_REGISTERS = 0x7000, 11  # REGISTER_MARK of bpf/common.h, and how many may follow
 _PSEUDO_MAP_FD = 1
 
 # What stands for a thing that the kernel lacks: a call of a helper that there is none of. The verifier refuses it where
