@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 # Three quarters in the first, one in the second: within so many points, and no more in neither.
 FUNCTIONS = {
     "c": ("parse_row", "make_cache"),
-    "cc": ("shop::Catalog::load(int)", "shop::Catalog::cache()"),
+    "cc": ("shop::Catalog::load", "shop::Catalog::cache"),
     "rs": ("catalog::load", "catalog::cache"),
     "py": ("parse", "cache"),
 }
