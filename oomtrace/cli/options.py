@@ -44,6 +44,22 @@ def compile_option() -> Callable[[Any], Any]:
     )
 
 
+def witness_options() -> Callable[[Any], Any]:
+    """``--no-witness`` and ``--no-cmdline``: given to the command as ``witness`` and ``cmdline``, True unless asked."""
+    about = {
+        "cmdline": "Do not read command lines of processes.",
+        "witness": "Do not look at processes and containers when a memcg nears its limit, and when an OOM begins.",
+    }
+
+    def added(command: Any) -> Any:
+        for name, text in about.items():
+            option = click.option(f"--no-{name}", name, is_flag=True, default=True, flag_value=False, help=text)
+            command = option(command)
+        return command
+
+    return added
+
+
 def channel_options() -> Callable[[Any], Any]:
     """The option of each channel of ``tell``, given to the command by the name of the channel's module."""
 

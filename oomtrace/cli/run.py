@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 
 import click
 
-from oomtrace.cli.options import Size, compile_option, format_option
+from oomtrace.cli.options import Size, compile_option, format_option, witness_options
 from oomtrace.cli.target import Target, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_UNEXPECTED, EXIT_USAGE, OomtraceError
@@ -49,6 +49,7 @@ _SURPLUS_SECONDS = 0.3
 @click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
               help="Write a capture of each OOM to FILE, or to a new file in DIR/; or one page of all to FILE.html. "
                    "Print no reports.")
+@witness_options()
 @format_option()
 @click.option("--stacks/--no-stacks", default=None,
               help="Sample by which code the command charges memory, so that a report can name it; with --stacks also "
@@ -76,6 +77,8 @@ def command(
     verbose: bool,
     expect: Optional[str],
     fit: Optional[str],
+    witness: bool,
+    cmdline: bool,
     **limits: Any,
 ) -> int:
     """Run a command in a new memory cgroup (memcg), and report its OOMs.
@@ -93,7 +96,8 @@ def command(
     hierarchy = cgroups.find()
     files = _files(hierarchy, **limits)
     name = _name(cgroup)
-    recorder = Recorder(say if verbose else nothing, say, KILLS_OF_COMMAND, stacks is not False, stack_memory)
+    told = say if verbose else nothing
+    recorder = Recorder(told, say, KILLS_OF_COMMAND, stacks is not False, stack_memory, witness, cmdline)
     status, path, pid = _run(words, name, files, hierarchy, recorder)
     # Now that the trace has ended, all has come that was to come, and it has told what it lost.
     events = [traced for traced in recorder.events if concerns(traced.event, path) or ended(traced.event, path, pid)]

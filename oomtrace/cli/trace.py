@@ -11,7 +11,15 @@ import click
 
 from oomtrace import tell
 from oomtrace.cli import notify, shelf
-from oomtrace.cli.options import Seconds, Size, channel_options, color_option, compile_option, format_option
+from oomtrace.cli.options import (
+    Seconds,
+    Size,
+    channel_options,
+    color_option,
+    compile_option,
+    format_option,
+    witness_options,
+)
 from oomtrace.cli.target import target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
@@ -55,10 +63,7 @@ if TYPE_CHECKING:
                    "later, where more is known of the programs.  [default: no]")
 @click.option("--buffer", "buffer_bytes", type=Size(), metavar="SIZE",
               help="Size of the buffer for the records of each CPU.  [default: 8M, and at most 64M for all CPUs]")
-@click.option("--no-witness", "witness", is_flag=True, default=True, flag_value=False,
-              help="Do not look at processes and containers when a memcg nears its limit, and when an OOM begins.")
-@click.option("--no-cmdline", "cmdline", is_flag=True, default=True, flag_value=False,
-              help="Do not read command lines of processes.")
+@witness_options()
 @click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
               help="Write a capture of each OOM to FILE, or to a new file in DIR/; or one page of all to FILE.html. "
                    "`oomtrace read` reads captures.")

@@ -45,11 +45,14 @@ class Recorder:
     sampled."""
 
     def __init__(
-        self, say: Say, warn: Say, kills: str = "off", stacks: bool = False, stack_memory: bool = False
+        self, say: Say, warn: Say, kills: str = "off", stacks: bool = False, stack_memory: bool = False,
+        witness: bool = True, cmdline: bool = True,
     ) -> None:
         """``kills``: which kills by others than the OOM killer are events (LiveTrace). ``stacks``: who charges can be
-        sampled, see ``sample``; ``stack_memory``: captures keep the copies of stacks."""
+        sampled, see ``sample``; ``stack_memory``: captures keep the copies of stacks. ``witness``, ``cmdline``: what
+        may be read of processes (LiveTrace)."""
         self._stacks, self._stack_memory = stacks, stack_memory
+        self._witness, self._cmdline = witness, cmdline
         self._sampling = False
         self.code: "Optional[Code]" = None
         self._tell = {"say": say, "warn": warn}
@@ -72,7 +75,7 @@ class Recorder:
         if not self._pid:
             os.close(self.descriptor)
             os.close(self._asking)
-            _trace(parent, asked, write, self._kills, self._stacks, self._stack_memory)
+            _trace(parent, asked, write, self._kills, self._stacks, self._stack_memory, self._witness, self._cmdline)
         os.close(asked)
         os.close(write)
         while not self.probes:
@@ -151,14 +154,16 @@ class Recorder:
         self._pid = 0
 
 
-def _trace(parent: int, asked: int, write: int, kills: str, stacks: bool, stack_memory: bool) -> None:
+def _trace(
+    parent: int, asked: int, write: int, kills: str, stacks: bool, stack_memory: bool, witness: bool, cmdline: bool
+) -> None:
     """The life of the trace's process."""
     status = 1
     try:
         os.setsid()  # Ctrl-C is for the command
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() == parent:
-            _record(asked, write, kills, stacks, stack_memory)
+            _record(asked, write, kills, stacks, stack_memory, witness, cmdline)
             status = 0
     except OomtraceError as error:
         _send(write, "error", error)
@@ -168,14 +173,16 @@ def _trace(parent: int, asked: int, write: int, kills: str, stacks: bool, stack_
         os._exit(status)
 
 
-def _record(asked: int, write: int, kills: str, stacks: bool, stack_memory: bool) -> None:
+def _record(
+    asked: int, write: int, kills: str, stacks: bool, stack_memory: bool, witness: bool, cmdline: bool
+) -> None:
     # Imported here: bcc and what comes with it must not be part of the process that forks.
     from oomtrace.session.trace import LiveTrace
 
     fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
     trace = LiveTrace.start(
         lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text), kills=kills,
-        stacks="chosen" if stacks else "off", stack_memory=stack_memory,
+        stacks="chosen" if stacks else "off", stack_memory=stack_memory, witness=witness, cmdline=cmdline,
     )
     try:
         _send(write, "probes", trace.probes)

@@ -138,6 +138,12 @@ class LiveTrace:
         """Kills by others than the OOM killer that were too many in a second to be events."""
         return self._tracer.unreported_kills
 
+    @property
+    def looks(self) -> int:
+        """How often a memcg that neared its limit, or a machine that began to reclaim, was looked at."""
+        looks = self._watch.looks if self._watch else {}
+        return sum(number for occasion, number in looks.items() if occasion != "oom")
+
     def events(self, deadline: Optional[float] = None, killed: Killed = lambda event: None) -> Iterator[Traced]:
         """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand.
 

@@ -185,7 +185,7 @@ def program_runs(worker):
 
 
 def main():
-    path = cgroup("bench")
+    path = cgroup("bench", 1 << 30)  # with a limit its usage is read at each batch, and kept by the second
     write("/sys/kernel/mm/transparent_hugepage/enabled", "madvise")
     loopback_up()
     with open("/var/tmp/bench.dat", "wb") as file:

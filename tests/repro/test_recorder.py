@@ -33,7 +33,7 @@ class FakeTrace:
         return self._lost
 
     @classmethod
-    def start(cls, *_: object, kills: str, stacks: str, stack_memory: bool) -> FakeTrace:
+    def start(cls, *_: object, kills: str, stacks: str, **_others: bool) -> FakeTrace:
         made = cls()
         made.stacks = stacks
         signal.signal(signal.SIGTERM, lambda number, _: made._ended.append(number))
