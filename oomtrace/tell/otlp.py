@@ -77,7 +77,7 @@ def opened(value: object) -> Otlp:
 
 def attributes(event: OomEvent, capture: Optional[Path] = None) -> dict[str, Any]:
     """What is told of an event. What is not known is left out."""
-    from oomtrace.why import names
+    from oomtrace.why import names, witnessed
 
     report, trace = event.report, event.trace
     victim, trigger = subject.victim_of(event), report.trigger
@@ -85,11 +85,16 @@ def attributes(event: OomEvent, capture: Optional[Path] = None) -> dict[str, Any
     path = subject.path_of(event)
     owner = names.owner(path) if path else None
     memory = report.memcg.memory if report.memcg is not None else None
+    box = witnessed.container(event, path=path)
     values = {
         "process.pid": victim.pid if victim else None,
         "process.executable.name": victim.comm if victim else None,
         "process.user.id": victim.uid if victim else None,
         "container.id": owner.container_id if owner is not None else None,
+        "container.name": box.name if box is not None else None,
+        "container.image.name": box.image if box is not None else None,
+        "k8s.pod.name": box.pod if box is not None else None,
+        "k8s.namespace.name": box.pod_namespace if box is not None else None,
         "k8s.pod.uid": owner.pod_uid if owner is not None else None,
         "oomtrace.kind": event.kind,
         "oomtrace.unit": owner.unit if owner is not None else None,

@@ -39,6 +39,7 @@ GUEST = {
     "expect": "task=python3",
     "fit": "MiB",
     "killed": "ended itself with SIGKILL",
+    "cmdline": "/foo reached its memory limit",
     "check": "everything works",
     "repro": "mine: 1 OOM, 1 kill in",
 }

@@ -16,11 +16,14 @@ def essentials(event: OomEvent, capture: Optional[Path] = None) -> dict[str, str
     from oomtrace import why
     from oomtrace.escape import escaped
     from oomtrace.output.base import with_names
+    from oomtrace.why import witnessed
     from oomtrace.why.senders import signal_name
 
     victim, trigger = subject.victim_of(event), event.report.trigger
     sender = event.killed.sender if event.killed is not None else None
     signals = event.killed.victims[:1] if event.killed is not None else ()
+    box = witnessed.container_of_victim(event)
+    pod = "/".join(filter(None, (box.pod_namespace, box.pod))) if box is not None else None
     values = {
         "MESSAGE": escaped(why.explain(with_names(event)).headline),
         "OOMTRACE_KIND": event.kind,
@@ -30,6 +33,9 @@ def essentials(event: OomEvent, capture: Optional[Path] = None) -> dict[str, str
         "OOMTRACE_VICTIM_PID": victim.pid if victim else None,
         "OOMTRACE_VICTIM_UID": victim.uid if victim else None,
         "OOMTRACE_VICTIM_MEMCG": subject.victim_memcg(event),
+        "OOMTRACE_CONTAINER": box.name if box is not None else None,
+        "OOMTRACE_IMAGE": box.image if box is not None else None,
+        "OOMTRACE_POD": pod or None,
         "OOMTRACE_KILLED": subject.processes(event),
         "OOMTRACE_SIGNAL": signal_name(signals[0].signal) if signals else None,
         "OOMTRACE_SENDER": sender.comm if sender else None,
