@@ -16,6 +16,7 @@ from typing import IO, Any, Sequence
 
 RECORD_BYTES = 8192
 PROGRAMS = re.compile(r"oomtrace: (\w+) programs, ")
+DETAILS = ("oomtrace: probe ", "oomtrace: this kernel has no ")  # of --verbose, which names the programs
 NO_TRACE = range(10, 15)  # the exit statuses that say why none could be started
 lock = threading.Lock()
 
@@ -43,12 +44,12 @@ def follow_log(log: int, stop: threading.Event) -> None:
 
 
 def follow_words(words: IO[str]) -> None:
-    """Pass on what oomtrace says, but for the names of its probes."""
+    """Pass on what oomtrace says, but for details."""
     for line in words:
         found = PROGRAMS.match(line)
         if found:
             send("programs", found[1])
-        elif not line.startswith("oomtrace: probe "):
+        elif not line.startswith(DETAILS):
             sys.stderr.write(line)
             sys.stderr.flush()
 
