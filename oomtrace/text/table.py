@@ -71,7 +71,7 @@ class Table:
             return None
         read = self._read(found[:-1])
         key, timed = self.row.key, self._timed
-        lines = [Line(number + more, key, index + more, None, _time_ns(groups[1]) if timed else None, groups[0])
+        lines = [_line(number + more, key, index + more, _time_ns(groups[1]) if timed else None, groups[0])
                  for more, groups in enumerate(found[: len(read)])]
         return Batch(at + ends[len(read)], read, list(map(self._make, read)), lines)
 
@@ -88,6 +88,13 @@ class Table:
                 break
             read.append(values)
         return read
+
+
+def _line(number: int, key: str, index: int, time_ns: Optional[int], prefix: str) -> Line:
+    """Made as ``_maker`` makes items."""
+    line: Line = object.__new__(Line)
+    line.__dict__.update(number=number, row=key, index=index, text=None, time_ns=time_ns, prefix=prefix)
+    return line
 
 
 def _time_ns(digits: str) -> int:

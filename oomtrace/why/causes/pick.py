@@ -98,7 +98,7 @@ def perhaps_of_group(event: OomEvent) -> bool:
 
 def unweighable(event: OomEvent, ranking: Optional[Ranking], pid: Optional[int]) -> Optional[Pick]:
     """Why badness cannot be recomputed, None if it can."""
-    if not badness.tasks(event):
+    if not (event.trace.candidates or event.report.tasks):
         return Pick.NO_TABLE
     version = look.version(event)
     if version is not None and version < (3, 5):
