@@ -38,6 +38,7 @@ _COUNTERS: Mapping[str, tuple[str, bool]] = {
     "oomtrace_freed_bytes_total": ("Anonymous memory that killed processes gave back.", False),
     "oomtrace_waits_total": ("Tasks that slept in a memory cgroup where OOM killing is disabled.", False),
     "oomtrace_failed_charges_total": ("Charges that failed, and nobody was killed for them.", False),
+    "oomtrace_slowdowns_total": ("Processes that memory.high has slowed down for a second and more.", False),
     "oomtrace_records_lost_total": ("Records of events that were lost: those events are incomplete.", False),
 }
 _SAMPLE = re.compile(r'(\w+)(?:\{(.*)\})? (\d+)')
@@ -63,6 +64,7 @@ class Textfile:
         trace = event.trace
         self._add("oomtrace_waits_total", (), int(trace.wait is not None and not trace.wait.over))
         self._add("oomtrace_failed_charges_total", (), 0 if trace.failure is None else 1 + trace.failure.suppressed)
+        self._add("oomtrace_slowdowns_total", (), int(trace.throttle is not None))
         self._add("oomtrace_records_lost_total", (), trace.records_lost or 0)
         if event.is_oom:
             labels = tuple(labels_of(event).items())
@@ -127,16 +129,18 @@ def opened(value: object) -> Textfile:
 
 
 def labels_of(event: OomEvent) -> dict[str, str]:
-    """Whose OOM it was, as far as the path of its memcg says: never a pid, never a process's name."""
-    from oomtrace.why import names
+    """Whose OOM it was, by the path of its memcg and by what the container's runtime says of it: never a pid, never a
+    process's name."""
+    from oomtrace.why import names, witnessed
 
     path = subject.path_of(event)
     owner = names.owner(path) if path else None
+    seen = witnessed.container(event, path=path) if path else None
     values = {
         "kind": event.kind if event.killed is None else _by(event.killed),
-        "container": owner.container_id[:12] if owner is not None and owner.container_id else None,
-        "pod": owner.pod_uid if owner is not None else None,
-        "namespace": None,
+        "container": (seen.name if seen is not None else None) or (owner.container_id or "")[:12] if owner else None,
+        "pod": (seen.pod if seen is not None else None) or (owner.pod_uid if owner is not None else None),
+        "namespace": seen.pod_namespace if seen is not None else None,
         "unit": owner.unit if owner is not None else None,
     }
     return {name: values[name] or "" for name in LABELS}

@@ -17,7 +17,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from oomtrace.model import Kill, Memcg
+from oomtrace.model import Kill, Killed, Memcg, Sender, Sent, Signalled
 from oomtrace.tell import textfile
 from tests.events import made
 
@@ -53,6 +53,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[int, tex
     (folder / "textfile").mkdir()
     channel = textfile.opened(str(folder / "textfile"))
     channel.tell(made(kind="memcg", memcg=Memcg(path="/system.slice/web.service"), kills=(Kill(7, "hog"),)), None)
+    victim = Signalled(8, "hog", 9, True, 1, memcg="/system.slice/web.service")
+    channel.tell(made(kind="killed", killed=Killed(Sent.PROCESS, Sender(300, "earlyoom"), (victim,))), None)
     exporter, prometheus = _port(), _port()
     (folder / "prometheus.yml").write_text(json.dumps({  # JSON is YAML
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},

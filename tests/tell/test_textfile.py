@@ -9,9 +9,24 @@ from pathlib import Path
 import pytest
 
 from oomtrace.errors import OomtraceError
-from oomtrace.model import Failure, Kill, Machine, Memcg, Release, Wait
+from oomtrace.model import (
+    Container,
+    Failure,
+    Kill,
+    Killed,
+    Look,
+    Machine,
+    Memcg,
+    Occasion,
+    Release,
+    Sender,
+    Sent,
+    Signalled,
+    Wait,
+    Witness,
+)
 from oomtrace.tell import textfile
-from tests.events import made
+from tests.events import changed, made
 
 POD = "2b7a1f0e-33aa-4c70-9d22-0123456789ab"
 ID = "0123456789abcdef" * 4
@@ -35,6 +50,26 @@ def test_an_oom_counts_for_its_owner(tmp_path: Path) -> None:
     assert 'oomtrace_ooms_total{kind="memcg",unit="web.service"} 1' in lines
     assert f'oomtrace_killed_processes_total{{kind="memcg",container="{ID[:12]}",pod="{POD}"}} 2' in lines
     assert f"oomtrace_freed_bytes_total {3 * 100 * 4096}" in lines
+
+
+def test_a_runtimes_own_names_are_labels(tmp_path: Path) -> None:
+    """They stay when a container is made anew; its id does not."""
+    seen = Container(ID, "containerd", "etl", pod="orders-7c9", pod_namespace="shop", pod_uid=POD, cgroup=CONTAINER)
+    event = changed(_oom(CONTAINER), witness=Witness((Look(Occasion.OOM, 1, containers=(seen,)),)))
+    textfile.opened(str(tmp_path)).tell(event, None)
+    labels = 'kind="memcg",container="etl",pod="orders-7c9",namespace="shop"'
+    assert f"oomtrace_ooms_total{{{labels}}} 1" in _lines(tmp_path)
+
+
+def test_a_kill_by_somebody_else_is_no_oom(tmp_path: Path) -> None:
+    channel = textfile.opened(str(tmp_path))
+    victims = (Signalled(9, "hog", 9, True, 1, memcg="/system.slice/web.service"),)
+    for sender in (Sender(300, "systemd-oomd"), Sender(50, "bash")):
+        channel.tell(made(kind="killed", killed=Killed(Sent.PROCESS, sender, victims)), None)
+    channel.tell(made(kind="killed", killed=Killed(Sent.SECCOMP, Sender(9, "hog"), victims)), None)
+    lines = [line for line in _lines(tmp_path) if "web.service" in line]
+    assert sorted(lines) == [f'oomtrace_kills_by_others_total{{kind="{kind}",unit="web.service"}} 1'
+                             for kind in ("process", "seccomp", "systemd_oomd")]
 
 
 def test_counters_are_there_before_the_first_oom(tmp_path: Path) -> None:
