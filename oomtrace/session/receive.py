@@ -13,7 +13,7 @@ from oomtrace.kernel import machine
 from oomtrace.kernel.symbols import Resolver
 from oomtrace.model import Code, OomEvent
 from oomtrace.programs import source
-from oomtrace.session.cleaned import cleaned
+from oomtrace.session.cleaned import cleaned, cleaned_sender
 from oomtrace.session.whose import Whose
 from oomtrace.wire import capture
 from oomtrace.wire.assemble import Assembler, Oom
@@ -113,6 +113,11 @@ class Receiver:
         """Whether an OOM is in hand."""
         return self._assembler.pending
 
+    @property
+    def leisurely(self) -> bool:
+        """Whether nothing in hand can be over soon."""
+        return self._assembler.leisurely
+
     def add(self, data: bytes, now_ns: int) -> None:
         """Take a record. Raises ValueError if it is none."""
         record = self._layout.decode(data)
@@ -124,6 +129,8 @@ class Receiver:
             return
         if record.kind is RecordKind.WHO:
             record = self._layout.decode(cleaned(record))
+        elif record.kind is RecordKind.SENDER:
+            record = self._layout.decode(cleaned_sender(record))
         self._assembler.add(record, now_ns)
 
     def path_of(self, memcg: int) -> Optional[str]:

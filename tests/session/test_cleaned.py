@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from oomtrace.session.cleaned import cleaned
+from oomtrace.session.cleaned import cleaned, cleaned_sender
 from oomtrace.wire import who
-from oomtrace.wire.records import RecordKind, RecWho
+from oomtrace.wire.records import RecordKind, RecSender, RecWho
 from tests.wire.made import LAYOUT, oom_records, record
 
 
@@ -48,3 +48,17 @@ def test_a_mask_that_needs_more_room_than_there_was() -> None:
 def test_an_ordinary_line_stays_as_it_is() -> None:
     assert _words(_kept(b"python3\0-m\0etl.load\0\0--table\0orders\0")) == (
         "python3", "-m", "etl.load", "", "--table", "orders")
+
+
+def test_a_senders_command_line_likewise() -> None:
+    def kept(words: bytes, rest: bytes = b"of another") -> RecSender:
+        made = record(RecordKind.SENDER, args=(words + rest)[:256], args_bytes=len(words[:256]))
+        raw = cleaned_sender(made)
+        assert b"geheim" not in raw and b"another" not in raw
+        return LAYOUT.decode(raw).read(RecSender)
+
+    found = kept(b"curl\0-u\0me:geheim\0")
+    assert bytes(found.args)[: found.args_bytes] == b"curl\0-u\0***\0"
+    assert kept(b"").args_bytes == 0
+    long = kept(b"x" * 240 + b"\0--password=geheim\0")
+    assert bytes(long.args)[: long.args_bytes] == b"x" * 240 + b"\0", "the last word may be half of a secret"
