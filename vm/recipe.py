@@ -28,6 +28,7 @@ BCC = "python3-bpfcc"
 BENCH_PACKAGES = ("bpfcc-tools", "bpftrace")
 SYSTEMD_PACKAGES = ("systemd-sysv",)
 PACKAGING_PACKAGES = ("rpm", "podman", "crun", "conmon", "netavark", "ca-certificates")
+KILLER_PACKAGES = ("systemd-oomd", "earlyoom", "podman", "crun", "conmon", "netavark", "ca-certificates")
 CONTAINER_PACKAGES = ("podman", "crun", "conmon", "docker.io", "containerd", "runc", "ca-certificates")
 CONTAINER_PACKAGES_SINCE = {"bookworm": ("netavark",), "trixie": ("netavark", "docker-cli")}
 """What suites have split from those packages, or want besides."""
@@ -102,6 +103,8 @@ class Recipe:
             packages += SYSTEMD_PACKAGES
         if self.variant == "packages":
             packages += PACKAGING_PACKAGES
+        if self.variant == "killers":
+            packages += KILLER_PACKAGES
         if self.variant == "containers":
             packages += [*CONTAINER_PACKAGES, *CONTAINER_PACKAGES_SINCE.get(self.kernel.suite, ())]
         return packages

@@ -1,0 +1,80 @@
+# Run in a guest with systemd: those who kill besides the OOM killer, for real. Prints the events of two traces.
+cd /root || exit 1
+trace() { # MODE: in the background, until "kill $tracing"
+	rm -f ready
+	mkfifo ready
+	adj0 oomtrace trace --kills "$1" --format jsonl --ready-file ready >"/tmp/$1" 2>"/tmp/$1.err" &
+	tracing=$!
+	read -r _ <ready
+}
+ended() { # UNIT SECONDS
+	tries=0
+	while systemctl is-active -q "$1" && [ $tries -lt "$2" ]; do
+		sleep 1
+		tries=$((tries + 1))
+	done
+	systemctl is-active "$1" | sed "s/^/$1: /"
+}
+shown() {
+	sleep 5
+	kill $tracing
+	wait $tracing
+	sed "s/^/$1 /" "/tmp/$1"
+	sed "s/^/said: /" "/tmp/$1.err"
+}
+systemctl stop earlyoom systemd-oomd 2>/dev/null
+mkdir -p /etc/systemd/oomd.conf.d
+printf '[OOM]\nDefaultMemoryPressureDurationSec=1s\n' >/etc/systemd/oomd.conf.d/test.conf
+dd if=/dev/zero of=/root/large bs=1M count=80 2>/dev/null
+sync
+echo 3 >/proc/sys/vm/drop_caches # who reads it next has it charged to its own cgroup
+cat >again.py <<'END'
+import mmap
+
+with open("/root/large", "r+b") as file:
+    mapped = mmap.mmap(file.fileno(), 0)
+while True:  # more than memory.high: read back again and again
+    sum(mapped[::4096])
+END
+
+trace near
+adj0 sleep 1000 &
+kill -KILL $! # memory is not short: not told
+systemctl start systemd-oomd
+systemd-run -q --unit=press -p MemoryHigh=24M -p MemorySwapMax=0 -p ManagedOOMMemoryPressure=kill \
+	-p ManagedOOMMemoryPressureLimit=2% -p OOMScoreAdjust=0 python3 /root/again.py
+ended press 120
+systemctl stop press systemd-oomd 2>/dev/null
+systemd-run -q --unit=eater -p OOMScoreAdjust=500 python3 -c 'b = bytearray(100 << 20); import time; time.sleep(1000)'
+sleep 4
+systemd-run -q --unit=early earlyoom -m 95,94 -s 100,100 --prefer python3 -r 0
+ended eater 60
+systemctl stop early
+shown near
+
+trace all
+mkdir /sys/fs/cgroup/together
+adj0 sh -c 'echo $$ >/sys/fs/cgroup/together/cgroup.procs; sleep 1001 & exec sleep 1002' &
+sleep 2
+echo 1 >/sys/fs/cgroup/together/cgroup.kill
+systemd-run -q --unit=stubborn -p TimeoutStopSec=3 \
+	python3 -c 'import signal, time; signal.signal(15, signal.SIG_IGN); open("/tmp/stubborn", "w"); time.sleep(1000)'
+systemd-run -q --unit=polite \
+	python3 -c 'import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); open("/tmp/polite", "w"); time.sleep(1000)'
+until [ -e /tmp/stubborn ] && [ -e /tmp/polite ]; do sleep 0.2; done
+systemctl stop stubborn
+systemctl stop polite
+mkdir -p box/bin
+cp /bin/busybox box/bin/
+ln -s busybox box/bin/sleep
+tar -C box -c . | podman --cgroup-manager cgroupfs import -q - localhost/box:1 >/dev/null
+podman --cgroup-manager cgroupfs run -d --name web --network none --memory 64m localhost/box:1 sleep 1003
+podman --cgroup-manager cgroupfs stop -t 2 web >/dev/null 2>&1
+# memory.high: a process crawls, and nobody is killed.
+systemd-run -q --unit=crawl -p MemoryHigh=30M -p MemorySwapMax=0 -p OOMScoreAdjust=0 \
+	python3 -c 'kept = [bytearray(1 << 18) for _ in range(160)]; open("/tmp/crawled", "w")'
+ended crawl 60
+sleep 6
+adj0 sleep 1004 &
+sh -c 'kill -KILL "$1"; true' somebody $!
+shown all

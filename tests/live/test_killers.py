@@ -1,0 +1,82 @@
+"""Who kills besides the OOM killer, for real: Debian's systemd-oomd and earlyoom, systemd, podman, cgroup.kill, a
+person. In one boot."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from vm import boot
+from vm.spec import RunSpec
+
+KILL, TERM = 9, 15
+
+
+@pytest.fixture(scope="module")
+def told() -> "dict[str, list[Any]]":
+    """The kills of each trace, by its --kills."""
+    spec = RunSpec(kernel="6.1", variant="killers", timeout=1200)
+    result = boot.check(boot.run(spec, ["sh", "tests/guest/killers.sh"]))
+    lines = result.stdout.decode("utf-8", "replace").splitlines()
+    print("\n".join(line for line in lines if not line.startswith(("near {", "all {"))))
+    events = {mode: [json.loads(line[len(mode) + 1:])["event"] for line in lines if line.startswith(f"{mode} {{")]
+              for mode in ("near", "all")}
+    assert not [event for found in events.values() for event in found if event["trace"]["records_lost"]]
+    crawled = [event for found in events.values() for event in found if event["trace"]["throttle"]]
+    kills = {mode: [event["killed"] for event in found if event["killed"]] for mode, found in events.items()}
+    return {**kills, "crawled": crawled}
+
+
+def of(kills: "list[Any]", place: str) -> Any:
+    """The one kill in a memory cgroup whose path has that in it."""
+    found = [kill for kill in kills if any(place in (victim["memcg"] or "") for victim in kill["victims"])]
+    assert len(found) == 1, [(kill["sender"]["comm"], kill["victims"][0]["memcg"]) for kill in kills]
+    return found[0]
+
+
+@pytest.mark.vm
+@pytest.mark.long
+class TestKillers:
+    def test_systemd_oomd(self, told: "dict[str, list[Any]]") -> None:
+        kill = of(told["near"], "press.service")
+        assert (kill["how"], kill["sender"]["comm"]) == ("process", "systemd-oomd")
+        assert kill["victims"][0]["signal"] == KILL and kill["pressure"]["some_avg10"] > 0
+        assert any("due to memory pressure" in line for line in kill["said"]), kill["said"]
+
+    def test_earlyoom(self, told: "dict[str, list[Any]]") -> None:
+        kill = of(told["near"], "eater.service")
+        assert kill["sender"]["comm"] == "earlyoom" and "--prefer python3" in kill["sender"]["command_line"]
+        assert kill["victims"][0]["anon_rss_kb"] > 100 << 10
+        assert any("sending SIG" in line for line in kill["said"]), kill["said"]
+
+    def test_others_are_not_near(self, told: "dict[str, list[Any]]") -> None:
+        assert not [victim for kill in told["near"] for victim in kill["victims"] if victim["comm"] == "sleep"]
+
+    def test_cgroup_kill(self, told: "dict[str, list[Any]]") -> None:
+        kill = of(told["all"], "/together")
+        assert kill["how"] == "cgroup.kill" and len(kill["victims"]) == 2
+
+    def test_systemd_stops_a_unit(self, told: "dict[str, list[Any]]") -> None:
+        kill = of(told["all"], "stubborn.service")
+        (victim,) = kill["victims"]
+        assert (kill["sender"]["pid"], victim["signal"], victim["asked_by_comm"]) == (1, KILL, "systemd")
+        assert 2.5e9 < victim["asked_ns"] < 30e9
+        polite = of(told["all"], "polite.service")
+        assert [(victim["signal"], victim["fatal"]) for victim in polite["victims"]] == [(TERM, False)]
+
+    def test_podman_stops_a_container(self, told: "dict[str, list[Any]]") -> None:
+        kill = of(told["all"], "/libpod")
+        assert kill["sender"]["comm"] == "crun" and kill["sender"]["parent_comm"] == "podman"
+        assert " kill " in kill["sender"]["command_line"] and kill["victims"][0]["signal"] == KILL
+
+    def test_memory_high_slows_down(self, told: "dict[str, list[Any]]") -> None:
+        (event,) = [event for event in told["crawled"] if event["report"]["memcg"]["path"].endswith("/crawl.service")]
+        assert event["report"]["trigger"]["comm"] == "python3"
+        throttle = event["trace"]["throttle"]
+        assert 1e9 <= throttle["slept_ns"] <= throttle["span_ns"] and throttle["sleeps"] >= 1
+
+    def test_a_plain_kill(self, told: "dict[str, list[Any]]") -> None:
+        found = [kill for kill in told["all"] if "somebody" in (kill["sender"]["command_line"] or "")]
+        assert [[victim["comm"] for victim in kill["victims"]] for kill in found] == [["sleep"]]
