@@ -85,11 +85,12 @@ enum record_kind {
 	REC_WHO = 44,	     /* whose process the trigger or the victim is */
 	REC_STATS_TEXT = 49, /* the memcg's statistics as the kernel prints them, where REC_STATS cannot be read in full */
 	REC_TRACE_LINE = 48, /* a line of the call trace, as printk gets it: where no scan of the stack makes it */
-	REC_SENDER = 60,     /* a signal that ends processes is sent: by whom, and how the machine is */
-	REC_SIGNAL = 61,     /* … and to whom */
 	REC_USER_STACK = 50, /* where a process is in its own code: its registers … */
 	REC_USER_PIECE = 51, /* … and what lies on its stack, in pieces */
 	REC_SAMPLE = 52,     /* of no OOM: who charges, and where in its code (--stacks) */
+	REC_SENDER = 60,     /* a signal that ends processes is sent: by whom, and how the machine is */
+	REC_SIGNAL = 61,     /* … and to whom */
+	REC_THROTTLED = 62,  /* mem_cgroup_handle_over_high returns: a process has slept for long, and may go on to */
 };
 
 struct rec_header {
@@ -507,6 +508,16 @@ struct rec_signal {
 	u32 sent_from; /* enum signal_from */
 	u32 fatal;   /* 0: the process has a handler for it */
 	char asked_by_comm[COMM_LEN];
+};
+
+struct rec_throttled {
+	struct rec_header header; /* oom_id: when its first sleep began */
+	u64 memcg;
+	u64 slept_ns; /* in this spell, until now */
+	u64 sleeps;
+	u32 tgid;
+	u32 uid;
+	char comm[COMM_LEN];
 };
 
 struct rec_reaped {

@@ -128,7 +128,7 @@ def command(
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
         sink = report.Sink(sys.stdout, form, quiet, captures, say, log, colour, bound, channels)
-        seen, waits, failures, others = 0, 0, 0, 0
+        seen, waits, failures, others, throttles = 0, 0, 0, 0, 0
         selection = Selection(**wanted)
 
         def killed(event: "OomEvent") -> None:
@@ -142,6 +142,7 @@ def command(
             waits += traced.event.trace.wait is not None
             failures += traced.event.trace.failure is not None
             others += traced.event.killed is not None
+            throttles += traced.event.trace.throttle is not None
             if not traced.event.is_oom:
                 continue
             seen += 1
@@ -152,7 +153,7 @@ def command(
         if verbose:
             say(f"oomtrace: {trace.received} records received")
     _closing(sys.stderr, (seen, "OOM"), (waits, "wait"), (failures, "failed charge"), (others, "other kill"),
-             (unreported, "more kill"), more_failures=failed - failures, lost=trace.lost)
+             (unreported, "more kill"), (throttles, "slowdown"), more_failures=failed - failures, lost=trace.lost)
     return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
 
 

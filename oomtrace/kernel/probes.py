@@ -28,6 +28,7 @@ class Probe:
 # In the order in which they are attached: the beginning of an OOM last, so that none is seen only in part.
 _EFFORT = "what reclaim tried"
 _RELEASE = "when a victim's memory was free"
+_HIGH = "who is slowed down for exceeding memory.high"
 _KILLS = "who ends processes besides the OOM killer"
 _CGROUP_KILL = "that a signal comes from a write to cgroup.kill"
 PROBES: Tuple[Probe, ...] = (
@@ -41,6 +42,9 @@ PROBES: Tuple[Probe, ...] = (
     Probe("reclaim_memcg", ("try_to_free_mem_cgroup_pages",), _EFFORT),
     Probe("reclaim_global", ("try_to_free_pages",), _EFFORT),
     Probe("vmpressure", ("vmpressure",), _EFFORT),
+    # __mem_cgroup_… since 6.18 (memcg: net: track network throttling due to memcg memory pressure)
+    Probe("over_high_return", ("__mem_cgroup_handle_over_high", "mem_cgroup_handle_over_high"), _HIGH, True, True),
+    Probe("over_high", ("__mem_cgroup_handle_over_high", "mem_cgroup_handle_over_high"), _HIGH, True),
     # 5.14+ (cgroup: introduce cgroup.kill)
     Probe("cgroup_kill_write_return", ("cgroup_kill_write",), _CGROUP_KILL, True, True, kills=True),
     Probe("cgroup_kill_write", ("cgroup_kill_write",), _CGROUP_KILL, True, kills=True),

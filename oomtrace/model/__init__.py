@@ -60,6 +60,7 @@ from .trace import Growth as Growth
 from .trace import MemcgLevel as MemcgLevel
 from .trace import Reclaim as Reclaim
 from .trace import Release as Release
+from .trace import Throttle as Throttle
 from .trace import Trace as Trace
 from .trace import Unprinted as Unprinted
 from .trace import Wait as Wait

@@ -31,4 +31,5 @@ class OomEvent:
     @property
     def is_oom(self) -> bool:
         """False for what a trace reports besides: a task that waits, a charge that fails, a kill by somebody else."""
-        return self.trace.wait is None and self.trace.failure is None and self.killed is None
+        trace = self.trace
+        return trace.wait is None and trace.failure is None and trace.throttle is None and self.killed is None

@@ -94,6 +94,16 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Throttle:
+    """A process that slept for having charged above memory.high, again and again (mm/memcontrol.c,
+    mem_cgroup_handle_over_high). Nobody is killed. Its end is that it has not slept so for some seconds."""
+
+    slept_ns: int
+    span_ns: int  # from the first sleep to the end of the last
+    sleeps: int
+
+
+@dataclass(frozen=True)
 class Trace:
     """What only a trace knows of an OOM: how the kernel decided, what came before and after, and what was lost.
 
@@ -110,6 +120,7 @@ class Trace:
     begin_ns: Optional[int] = None  # boot clock, out_of_memory entered
     wait: Optional[Wait] = None  # nobody is killed: OOM killing is disabled in this memcg
     failure: Optional[Failure] = None  # nobody is killed: the charge is one that may fail
+    throttle: Optional[Throttle] = None  # nobody is killed: a process was slowed down
     levels: Tuple[MemcgLevel, ...] = ()  # the full memcg first, the root last
     charges: Optional[str] = None  # how charges were watched: "batch", "every"; "off": growth is not known
     times_ns: Mapping[str, int] = field(default_factory=dict)  # sampling time by part: "header", "stack", "tasks", …

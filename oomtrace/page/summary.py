@@ -45,6 +45,8 @@ def kind(event: OomEvent) -> str:
     """What kind of event it is, in a word or two."""
     if event.killed is not None:
         return "a kill, not by the OOM killer"
+    if event.trace.throttle is not None:
+        return "slowed down: nobody is killed"
     if event.trace.wait is not None:
         return "waits: nobody is killed"
     if event.trace.failure is not None:

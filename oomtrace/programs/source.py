@@ -16,7 +16,8 @@ HEADERS = (
 )
 # Two halves that take about as long to compile; effort.c calls what is in oom.c.
 HALVES = (
-    ("parts.c", "report.c", "meminfo.c", "userstack.c"), ("oom.c", "effort.c", "charge.c", "release.c", "signals.c"),
+    ("parts.c", "report.c", "meminfo.c", "userstack.c"),
+    ("oom.c", "effort.c", "charge.c", "release.c", "signals.c", "throttle.c"),
 )
 PROGRAMS = tuple(name for half in HALVES for name in half)
 # In the order of enum part (bpf/common.h).

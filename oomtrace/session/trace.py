@@ -28,6 +28,7 @@ Say = Callable[[str], None]
 Killed = Callable[["OomEvent"], None]
 
 _PENDING_MS = 10  # while an OOM is in hand
+_LEISURELY_MS = 500  # while it is only a process that is slowed down
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
 _SAMPLED, _CGROUP = {"near": 1, "on": 2}, 3  # enum sample_mode (bpf/sample.h)
 _ABLE_S = 10.0  # until it can look at processes, at most
@@ -152,6 +153,8 @@ class LiveTrace:
         receiver = self._receiver()
         while not self._stop.asked:
             wait_ms = _PENDING_MS if receiver.pending or self._tracer.filling else -1
+            if receiver.pending and receiver.leisurely:
+                wait_ms = _LEISURELY_MS
             if deadline is not None:
                 left_ms = int((deadline - time.monotonic()) * 1000) + 1
                 if left_ms <= 0:

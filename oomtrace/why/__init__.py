@@ -92,6 +92,8 @@ def _applies(cause: Cause, event: OomEvent) -> bool:
     """Whether a cause is for such an event: of a kill by somebody else, what was lost matters besides."""
     if event.killed is not None:
         return cause.killed or cause.id == "missing"
+    if event.trace.throttle is not None:
+        return cause.id in ("missing", "throttled")
     return not cause.killed and (event.is_oom or cause.always)
 
 

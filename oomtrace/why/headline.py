@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable, Optional, Tuple
 
-from oomtrace.model import Kill, OomEvent, Wait
+from oomtrace.model import Kill, OomEvent, Throttle, Wait
 
 from . import ended, look, witnessed
 from .account import Kind, account, managed_kb
@@ -18,6 +18,7 @@ class Headline(Reason):
     WAITING = "waiting"
     WAITED = "waited"
     CHARGE_FAILED = "charge_failed"
+    THROTTLED = "throttled"
     MEMCG = "memcg"
     LIMIT_LOWERED = "limit_lowered"
     SYSRQ = "sysrq"
@@ -44,11 +45,20 @@ def headline(event: OomEvent) -> Tuple[Statement, ...]:
     """What was full, of what, and who paid for it."""
     if event.killed is not None:
         return ended.headline(event, event.killed)
+    if event.trace.throttle is not None:
+        return (_throttled(event, event.trace.throttle),)
     if event.trace.wait is not None:
         return (_waiting(event, event.trace.wait),)
     if event.trace.failure is not None:
         return Statement(Headline.CHARGE_FAILED, facts(trigger=look.trigger(event))), _full(event)
     return (_full(event), *_of(event), _end(event))
+
+
+def _throttled(event: OomEvent, throttle: Throttle) -> Statement:
+    """memory.high: nobody is killed."""
+    return Statement(Headline.THROTTLED, facts(
+        trigger=look.trigger(event), memcg__path=look.full_path(event), slept_ns=throttle.slept_ns,
+        span_ns=throttle.span_ns))
 
 
 def _waiting(event: OomEvent, wait: Wait) -> Statement:

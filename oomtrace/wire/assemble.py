@@ -19,13 +19,16 @@ QUIET_NS = 250_000_000
 # And for the decision, as its task may be held up: by its CPU quota, a slow console, a hypervisor.
 RELEASE_NS = 3_000_000_000
 
+# After what was told last of a process that is slowed down: it is told of once a second while that goes on.
+THROTTLE_NS = 5_000_000_000
+
 # The most that one takes, records or not: longer than a report of 10,000 tasks at 115,200 baud. A task that has killed
 # without the oom_reaper's help goes on to tell of its signals.
 AGE_NS = 120_000_000_000
 
 _MATTERS = frozenset((
     RecordKind.CHOSEN, RecordKind.NO_VICTIM, RecordKind.KILLED, RecordKind.HEADER,
-    RecordKind.WAIT, RecordKind.WAITED, RecordKind.FAILED,
+    RecordKind.WAIT, RecordKind.WAITED, RecordKind.FAILED, RecordKind.THROTTLED,
 ))
 _OPENS = frozenset((RecordKind.BEGIN, RecordKind.CHOSEN, RecordKind.HEADER))  # what a decision comes after
 _DECIDES = frozenset((RecordKind.NO_VICTIM, RecordKind.KILLED, RecordKind.DONE))
@@ -57,6 +60,7 @@ class Oom:
     told: bool = False  # that its kill is over
     _killed: set[int] = field(default_factory=set)  # by their mm
     _released: set[int] = field(default_factory=set)
+    throttles: bool = False  # a process that is slowed down: it may go on for minutes
     _asked: set[int] = field(default_factory=set)  # by their mm: processes that a signal only asks to end
 
     def add(self, record: TraceRecord, now_ns: int) -> None:
@@ -82,6 +86,8 @@ class Oom:
         elif record.kind is RecordKind.RELEASED:
             self._released.add(record.read(RecReleased).mm)
             self.matters = self.matters or not self._asked.isdisjoint(self._released)
+        elif record.kind is RecordKind.THROTTLED:
+            self.throttles = True
         elif record.kind is RecordKind.SIGNAL:
             signal = record.read(RecSignal)
             (self._killed if signal.fatal else self._asked).add(signal.row.mm)
@@ -180,6 +186,8 @@ class Assembler:
 
     def _over(self, oom: Oom, now_ns: int) -> bool:
         quiet_ns = now_ns - oom.last_arrival_ns
+        if oom.throttles:
+            return quiet_ns >= THROTTLE_NS
         if now_ns - oom.since_ns >= AGE_NS:
             return True
         if oom.asks:
@@ -222,3 +230,8 @@ class Assembler:
     def pending(self) -> bool:
         """Whether an OOM is in hand."""
         return any(not oom.asks for oom in self._open.values())
+
+    @property
+    def leisurely(self) -> bool:
+        """Whether nothing in hand can be over soon."""
+        return all(oom.asks or oom.throttles for oom in self._open.values())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oomtrace.facts import Facts
+from oomtrace.history import constraints
 from oomtrace.model import OomEvent, Report, Trace, Witness
-from oomtrace.wire import killed, kills, who
+from oomtrace.wire import killed, kills, throttled, who
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import Layout
 from oomtrace.wire.memcgs import Memcgs
@@ -37,6 +38,8 @@ class Decoder:
         memcgs = Memcgs(records)
         if records.has(*OF_KILLED):
             return self._killed(records, memcgs, oom, source, max(oom.lost, lost))
+        if records.has(RecordKind.THROTTLED):
+            return self._throttled(records, memcgs, oom, source, max(oom.lost, lost))
         tasks = Tasks(records, memcgs)
         printable = report(records, memcgs, tasks)
         known = who.identities(records)
@@ -61,6 +64,17 @@ class Decoder:
             ),
             origin=origin(records, printed, source, oom.oom_id),
             killed=killed.killed(records, memcgs),
+        )
+
+    @staticmethod
+    def _throttled(records: OomRecords, memcgs: Memcgs, oom: Oom, source: str, lost: int) -> OomEvent:
+        """A process that was slowed down, of which the kernel reports nothing either."""
+        printed = throttled.report(records, memcgs)
+        return OomEvent(
+            kind=constraints.MEMCG,
+            report=printed,
+            trace=throttled.trace(records, memcgs, oom.oom_id, lost),
+            origin=origin(records, printed, source, oom.oom_id),
         )
 
     def completed(self, event: OomEvent, oom: Oom) -> OomEvent:

@@ -58,11 +58,12 @@ class RecordKind(IntEnum):
     WHO = 44
     TRACE_LINE = 48
     STATS_TEXT = 49
-    SENDER = 60
-    SIGNAL = 61
     USER_STACK = 50
     USER_PIECE = 51
     SAMPLE = 52
+    SENDER = 60
+    SIGNAL = 61
+    THROTTLED = 62
 
 
 Chars = Sequence[int]  # a char array; layout.text_of makes text of it
@@ -484,6 +485,16 @@ class RecSender(Struct):
     comm: Chars
     parent_comm: Chars
     args: Chars
+
+
+class RecThrottled(Struct):
+    header: RecHeader
+    memcg: int
+    slept_ns: int
+    sleeps: int
+    tgid: int
+    uid: int
+    comm: Chars
 
 
 class RecSignal(Struct):

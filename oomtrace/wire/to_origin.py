@@ -26,7 +26,7 @@ def origin(records: OomRecords, report: Report, source: str, oom_id: int = 0) ->
 
 def _missing(records: OomRecords, report: Report) -> Iterator[Part]:
     begin, decided = records.begin, records.has(RecordKind.CHOSEN)
-    if begin is None and not records.has(RecordKind.SIGNAL):
+    if begin is None and not records.has(RecordKind.SIGNAL, RecordKind.THROTTLED):
         yield Part.BEGINNING
     if decided and not records.has(RecordKind.STACK):
         yield Part.CALL_TRACE

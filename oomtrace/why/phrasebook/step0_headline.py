@@ -52,6 +52,8 @@ PHRASES = {
                       "disabled there.",
     Headline.WAITED: "{trigger} has stopped waiting in {memcg.path:short|its cgroup}, where OOM killing is disabled"
                      "[. It had slept for {wait_ns:seconds}].",
+    Headline.THROTTLED: "{trigger} was slowed down: it slept {slept_ns:seconds} of {span_ns:seconds}, since "
+                        "{memcg.path:short|its cgroup} was above memory.high. Nobody was killed.",
     Headline.CHARGE_FAILED: "{trigger} asked for memory and got an error (ENOMEM). Nobody was killed. ",
     Headline.MEMCG: _memcg,
     Headline.LIMIT_LOWERED: lambda facts: fill(

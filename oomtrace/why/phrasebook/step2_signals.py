@@ -5,11 +5,12 @@ from __future__ import annotations
 from ..causes.sender import Sender
 from ..causes.shortness import Shortness
 from ..causes.signalled import Signalled
+from ..causes.throttled import Throttled
 from ..ended import Ended
 from ..senders import Role
 from .template import Facts, fill
 
-TITLES = {"sender": "killed by", "signalled": "killed", "shortness": "memory"}
+TITLES = {"sender": "killed by", "signalled": "killed", "throttled": "slowed down", "shortness": "memory"}
 
 _VICTIM = "{victim}[ and {others:plural other_process other_processes}][, which held {held_kb:size}]"
 
@@ -71,6 +72,12 @@ PHRASES = {
     Signalled.ASKED_BEFORE: "{asked_by} had asked it to end (SIGTERM) {asked_ns:seconds} before.",
     Signalled.HAD_HANDLER: "It had a handler for {signal}, and so ended by itself.",
     Signalled.NO_OOM: "The kernel's OOM killer had no part in it.",
+    Throttled.SLEPT: "{trigger} slept {slept_ns:seconds} of {span_ns:seconds}[, in {sleeps:plural sleep}], on its way "
+                     "back from asking for memory.",
+    Throttled.ABOVE_HIGH: "{memcg.path:place} held {usage_kb:exact}, above its memory.high of {high_kb:size}.",
+    Throttled.SLOW_ON_PURPOSE: "The kernel slows down who charges above memory.high, so that somebody can make room "
+                               "before memory.max is reached. Raise it, or set memory.max alone if a kill is better "
+                               "than a crawl.",
     Shortness.LIMITED: "{memcg.path:place} held {usage_kb:size} of its limit of {limit_kb:size}"
                        "[ ({limit_percent:percent})].",
     Shortness.NO_LIMIT: "No memory limit applied to it[; its cgroup held {usage_kb:size}].",
