@@ -7,10 +7,21 @@ from typing import Any, Sequence
 import pytest
 
 from oomtrace import why
-from oomtrace.model import Kill, Memcg, MemcgStats, OomEvent, PageCounter, UsageHistory, UsageMoment
+from oomtrace.model import (
+    Glance,
+    Kill,
+    Memcg,
+    MemcgStats,
+    OomEvent,
+    PageCounter,
+    Pressure,
+    UsageHistory,
+    UsageMoment,
+    Witness,
+)
 from oomtrace.output.bars import sparkline
 from oomtrace.why.causes.history import History
-from tests.events import made
+from tests.events import changed, made
 
 SECOND, MINUTE = 1 << 30, 1 << 36
 MIB = 1024
@@ -93,6 +104,18 @@ def test_another_memcg_s_history() -> None:
     found = made(kind="memcg", kills=(Kill(9, "hog"),), memcg=Memcg("/box"),
                  history=(UsageHistory("/other", moments([1.0] * 9, SECOND)),))
     assert said(found) is None
+
+
+def test_tasks_waited_for_memory_before() -> None:
+    found = changed(event([31.0] * 10 + [64.0]), witness=Witness(glances=(
+        Glance(1, "/box", pressure=Pressure(some_avg10=2.0)),
+        Glance(2, "/box", pressure=Pressure(34.5, full_avg10=20.0)),
+        Glance(3, "/box"),
+    )))
+    assert said(found).sentence.endswith(
+        "some of its tasks waited for memory 34.5 % of 10 s, all of them 20.0 % (PSI).")
+    calm = changed(found, witness=Witness(glances=(Glance(1, "/box", pressure=Pressure(some_avg10=2.0)),)))
+    assert not said(calm).has(History.WAITED)
 
 
 def test_the_picture() -> None:

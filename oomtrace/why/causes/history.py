@@ -17,9 +17,11 @@ class History(Reason):
     STRAIGHT_LINE_OF_SECONDS = "straight_line_of_seconds"
     AT_LIMIT = "at_limit"
     MOVED = "moved"
+    WAITED = "waited"
     A_LEAK = "a_leak"
 
 
+_WORTH_SAYING = 5.0  # per cent of 10 s
 _KEPT = (Kind.ANON, Kind.ANON_OR_SHMEM, Kind.SHMEM, Kind.KERNEL, Kind.SLAB, Kind.SLAB_UNRECLAIMABLE)
 
 
@@ -40,6 +42,17 @@ def history(event: OomEvent, case: Case) -> None:
         case.says(History.AT_LIMIT, span_ns=shape.span_ns)
     elif isinstance(shape, usage.Moved):
         case.says(History.MOVED, least_kb=shape.least_kb, most_kb=shape.most_kb, span_ns=shape.span_ns)
+    _waited(event, case)
+
+
+def _waited(event: OomEvent, case: Case) -> None:
+    """How much tasks waited for memory while it was near its limit, by the worst of the glances (PSI)."""
+    glances = event.witness.glances if event.witness is not None else ()
+    seen = [(glance.pressure.some_avg10, glance.pressure.full_avg10 or 0.0) for glance in glances
+            if glance.pressure is not None and glance.pressure.some_avg10 is not None]
+    some, full = max(seen, default=(0.0, 0.0))
+    if case.said and some >= _WORTH_SAYING:
+        case.says(History.WAITED, some_percent=some, full_percent=full if full >= _WORTH_SAYING else None)
 
 
 def _stays(event: OomEvent) -> bool:

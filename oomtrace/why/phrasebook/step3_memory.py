@@ -143,6 +143,8 @@ PHRASES = {
     History.STRAIGHT_LINE_OF_SECONDS: "A straight line of {each_kb:size} a second for {span_ns:age}.",
     History.AT_LIMIT: "It had been as full as this for {span_ns:age}.",
     History.MOVED: "Between {least_kb:size} and {most_kb:size} in the last {span_ns:age}.",
+    History.WAITED: "While it was near its limit, some of its tasks waited for memory {some_percent:percent} of 10 s"
+                    "[, all of them {full_percent:percent}] (PSI).",
     History.A_LEAK: "This is how a leak looks: memory is taken all the time, and never given back.",
     Reclaim.NOT_SHOWN: "What could have been reclaimed is not in the source.",
     Reclaim.CONTIGUOUS: "{pages} contiguous pages were asked for (order {order}).",
