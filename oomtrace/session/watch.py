@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Callable, Iterator, Optional
 
-from oomtrace.model import Occasion, OomEvent
+from oomtrace.model import Glance, Look, Occasion, OomEvent
 from oomtrace.session.looker import Answer, Looker
 from oomtrace.session.receive import Traced
 from oomtrace.wire.near import Near
-from oomtrace.wire.seen import Seen, with_seen
+from oomtrace.wire.seen import Seen, read, with_objects
 
 _EVERY_S, _AT_ONCE = 0.1, 10.0  # looks: one each so many seconds, of which so many may come together
 _AGAIN_SHARE = 0.0005  # of a CPU, for looks at what has been looked at
@@ -34,11 +34,27 @@ _DEAF = 2  # looks that have not come back in time: after so many nobody waits a
 
 
 @dataclass
+class _Sight:
+    """One look or glance: as JSON has it, and as an object, made once, as in a storm many events show it."""
+
+    kind: Any
+    plain: dict[str, Any]
+
+    @property
+    def time_ns(self) -> int:
+        return int(self.plain["time_ns"])
+
+    @cached_property
+    def value(self) -> Any:
+        return read(self.kind, self.plain)
+
+
+@dataclass
 class _Kept:
     """What has been seen of a memcg."""
 
-    looks: deque[dict[str, Any]]
-    glances: deque[dict[str, Any]]
+    looks: deque[_Sight]
+    glances: deque[_Sight]
 
 
 @dataclass
@@ -142,12 +158,12 @@ class Watch:
             self._late = 0
             self._asked.pop(answer.number, None)
         if answer.look is not None:
-            self._of_memcg(answer.look["memcg"]).looks.append(answer.look)
+            self._of_memcg(answer.look["memcg"]).looks.append(_Sight(Look, answer.look))
             if answer.number in self._again:
                 self._again_s -= answer.look["cpu_ns"] / 1e9
         self._again.discard(answer.number or 0)
         if answer.glance is not None:
-            self._of_memcg(answer.glance["memcg"]).glances.append(answer.glance)
+            self._of_memcg(answer.glance["memcg"]).glances.append(_Sight(Glance, answer.glance))
 
     def _of_memcg(self, memcg: Optional[str]) -> _Kept:
         """Where it is kept; it is the last to be forgotten now."""
@@ -197,21 +213,22 @@ class Watch:
         return max(0, int((min(each.until for each in self._held) - self._clock()) * 1000) + 1)
 
     def _with_looks(self, traced: Traced) -> Traced:
-        seen = self._of(traced.event)
-        if not seen:
+        looks, glances = self._of(traced.event)
+        if not looks and not glances:
             return traced
-        return Traced(with_seen(traced.event, seen)[0], partial(traced.capture, seen=seen))
+        event = with_objects(traced.event, [look.value for look in looks], [each.value for each in glances])
+        seen = Seen([look.plain for look in looks], [each.plain for each in glances])
+        return Traced(event, partial(traced.capture, seen=seen))
 
-    def _of(self, event: OomEvent) -> Seen:
+    def _of(self, event: OomEvent) -> tuple[list[_Sight], list[_Sight]]:
         """The last look before the OOM and the first after it began; the glances up to then."""
         kept, begin_ns = self._kept.get(_memcg(event)), event.trace.begin_ns
         if kept is None or begin_ns is None:
-            return Seen()
+            return [], []
         boot_ns = begin_ns + time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        before = [look for look in kept.looks if look["time_ns"] < boot_ns]
-        after = [look for look in kept.looks if boot_ns <= look["time_ns"] < boot_ns + _LATE_NS]
-        glances = [each for each in kept.glances if each["time_ns"] < boot_ns + _LATE_NS]
-        return Seen(before[-1:] + after[:1], glances)
+        before = [look for look in kept.looks if look.time_ns < boot_ns]
+        after = [look for look in kept.looks if boot_ns <= look.time_ns < boot_ns + _LATE_NS]
+        return before[-1:] + after[:1], [each for each in kept.glances if each.time_ns < boot_ns + _LATE_NS]
 
     def close(self) -> None:
         """End the process that looks."""

@@ -3,12 +3,14 @@ trace, and in captures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Optional, TypeVar
 
 from oomtrace.model import Glance, Look, OomEvent, Witness
 from oomtrace.plain import from_plain
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,20 @@ def with_seen(event: OomEvent, seen: Seen) -> tuple[OomEvent, int]:
     """The event with what was seen, and how much of that makes no sense and is left out."""
     if not seen:
         return event, 0
-    looks, bad_looks = _read(Look, seen.looks)
-    glances, bad_glances = _read(Glance, seen.glances)
+    looks, glances = [read(Look, look) for look in seen.looks], [read(Glance, glance) for glance in seen.glances]
+    return with_objects(event, looks, glances), looks.count(None) + glances.count(None)
+
+
+def read(kind: type[T], value: Mapping[str, Any]) -> Optional[T]:
+    """The object; None if the value makes none."""
+    try:
+        return from_plain(kind, value)
+    except ValueError:
+        return None
+
+
+def with_objects(event: OomEvent, looks: Iterable[Optional[Look]], glances: Iterable[Optional[Glance]]) -> OomEvent:
+    """The event with what was seen, as objects; None is left out."""
     known = event.witness or Witness()
-    return replace(event, witness=replace(known, looks=looks, glances=glances)), bad_looks + bad_glances
-
-
-def _read(kind: Any, values: Sequence[Mapping[str, Any]]) -> tuple[tuple[Any, ...], int]:
-    found = []
-    for value in values:
-        try:
-            found.append(from_plain(kind, value))
-        except ValueError:
-            continue
-    return tuple(found), len(values) - len(found)
+    found = replace(known, looks=tuple(filter(None, looks)), glances=tuple(filter(None, glances)))
+    return replace(event, witness=found)
