@@ -1,5 +1,6 @@
 // The same as fill.c in C++: members of a class in a namespace, and a container that grows.
 #include <memory>
+#include <unistd.h>
 #include <vector>
 
 namespace shop {
@@ -28,8 +29,10 @@ int main()
 {
     shop::Catalog catalog;
 
-    for (;;) {
+    for (int turn = 0;; turn++) {
         catalog.load(3);
         catalog.cache();
+        if (turn == (8 << 20) / 120000 || turn == (60 << 20) / 120000)
+            sleep(2);
     }
 }

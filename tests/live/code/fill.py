@@ -1,5 +1,8 @@
 """The same as fill.c in Python."""
 
+import itertools
+import time
+
 
 def load(count):
     return [parse(value) for value in range(count)]
@@ -15,9 +18,11 @@ def cache():
 
 def main():
     kept = []
-    while True:
+    for turn in itertools.count():
         kept += load(3)
         kept.append(cache())
+        if turn in ((8 << 20) // 120000, (48 << 20) // 120000):
+            time.sleep(2)
 
 
 main()

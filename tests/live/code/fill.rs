@@ -1,5 +1,7 @@
 // The same as fill.c in Rust.
 use std::hint::black_box;
+use std::thread::sleep;
+use std::time::Duration;
 
 mod catalog {
     #[inline(never)]
@@ -17,9 +19,12 @@ mod catalog {
 
 fn main() {
     let mut rows = Vec::new();
-    loop {
+    for turn in 0.. {
         catalog::load(&mut rows, 3);
         catalog::cache(&mut rows);
         black_box(&rows);
+        if turn == (8 << 20) / 120000 || turn == (60 << 20) / 120000 {
+            sleep(Duration::from_secs(2));
+        }
     }
 }
