@@ -11,7 +11,7 @@ from typing import List
 
 import pytest
 
-from oomtrace import text
+from oomtrace import text, why
 from oomtrace.errors import OomtraceError
 from oomtrace.model import OomEvent
 from oomtrace.wire import capture
@@ -40,7 +40,7 @@ def test_what_only_a_trace_knows(path: Path) -> None:
     assert [level.path for level in event.trace.levels] == ["/foo", "/"]
     assert event.report.victim_memcg == "/foo/inner" and event.report.trigger.memcg == "/foo/inner"
     assert {candidate.task.comm for candidate in event.trace.candidates} >= {"hog", "worker", "www) x"}
-    assert event.trace.totalpages == 48 * 256
+    assert event.trace.totalpages == (48 << 10) // event.report.machine.page_kb
     assert event.trace.printed is True
 
 
@@ -98,3 +98,21 @@ def test_a_device_or_pipe_stays_what_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
     capture.save(tmp_path / "file", b"x")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+ARM64 = sorted(DATA.glob("*-arm64-*.oom"))
+
+
+@pytest.mark.parametrize("path", ARM64, ids=lambda path: path.name)
+def test_an_ooms_capture_is_explained_on_any_other_machine(path: Path) -> None:
+    """Of arm64: as here, whatever this is. Its limits tell the size of a page, which is that of its kernel."""
+    with path.open("rb") as stream:
+        found = capture.load(stream)
+    (event,) = capture.events(found)
+    page_kb = 16 if "16k" in path.name else 4
+    assert (event.report.machine.arch, event.report.machine.page_kb) == ("arm64", page_kb)
+    assert event.report.stack is not None and event.report.stack.registers is None and not event.origin.missing
+    explained = why.explain(event)
+    victim = event.report.kills[0]
+    assert str(explained.finding("pick").reason) == "agrees" and victim.comm == "hog"
+    assert f"({victim.pid})" in explained.finding("killed").sentence

@@ -29,6 +29,7 @@ DIFFERENT: Dict[str, str] = {
     "trace.candidates": "are not printed: a log has none",
     "trace.growth": "is not printed: a log has none",
     "trace.releases": "are not printed: a log has none",
+    "trace.history": "is not printed: a log has none",
 }
 
 # What a log has and a trace has not, and why.
