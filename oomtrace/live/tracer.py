@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
@@ -28,6 +30,9 @@ LEAST_BYTES = 256 << 10
 _NO_CMDLINE, _NO_WITNESS = 1, 2  # SETTING_… of bpf/common.h
 
 _NICE = -10
+
+Step = Callable[[], Optional[str]]
+"""Attaches one program; returns why it cannot be, or None."""
 
 _CLOSERS = 4  # more gain nothing: part of it is done under a lock of the kernel's (event_mutex)
 
@@ -76,19 +81,41 @@ class Tracer:
         return self._keep(bpf.load_program(name, self._programs[name].linked(self._maps, self._addresses)))
 
     def attach(self, targets: Sequence[Target], skipped: Callable[[Target, str], None]) -> None:
-        """Load every program that has a function to enter, and enter it.
+        """Load every program that has a function to enter, and enter it, the last when all else is in place.
 
         ``skipped`` hears of each probe that the report can do without. Raises OomtraceError for one that it cannot.
         """
-        self.load_parts()
-        for target in targets:
-            reason = self.enter(target)
+        for target, reason in zip(targets, self._enter_all(targets)):
             if reason is None or (target.probe.optional and target.symbol is None):
                 continue
             if target.probe.loses is None:
                 name = target.symbol or target.probe.functions[0]
                 raise OomtraceError(f"cannot probe {name}: {reason}", _hint(), _status())
             skipped(target, reason)
+
+    def _enter_all(self, targets: Sequence[Target]) -> List[Optional[str]]:
+        """For each one why it cannot be entered, or None. Raises OomtraceError.
+
+        Programs are loaded while those before them are attached: the kernel's verifier and what changes its code have
+        no lock in common. The large parts are loaded meanwhile, too: the last of the targets begins an OOM, and the
+        others look at none before.
+        """
+        steps: "SimpleQueue[Optional[Step]]" = SimpleQueue()
+        reasons: List[Optional[str]] = []
+        thread = threading.Thread(target=_take_all, args=(steps, reasons))
+        thread.start()
+        try:
+            for target in targets[:-1]:
+                steps.put(self._prepared(target))
+            self.load_parts()
+            for target in targets[-1:]:
+                steps.put(self._prepared(target))
+        finally:
+            steps.put(None)
+            thread.join()
+        if len(reasons) != len(targets):
+            raise RuntimeError("the thread that attaches ended early")
+        return reasons
 
     def load_parts(self) -> None:
         """Load the programs that others call. Raises OomtraceError."""
@@ -101,18 +128,28 @@ class Tracer:
 
     def enter(self, target: Target) -> Optional[str]:
         """Load one program and attach it until ``close``. Returns why it cannot be, or None."""
+        return self._prepared(target)()
+
+    def _prepared(self, target: Target) -> Step:
+        """Load one program. What is returned attaches it, and returns why it cannot be, or None."""
         if target.symbol is None:
-            return "this kernel has no such function"
+            return lambda: "this kernel has no such function"
         if self._enter_directly(target):
             self.direct.append(target)
-            return None
+            return lambda: None
         try:
             program = self._load(target.probe.program)
+        except bpf.VerifierError as error:
+            refusal = self._image.explained(str(error))
+            return lambda: refusal
+        return lambda: self._attach(target, program)
+
+    def _attach(self, target: Target, program: int) -> Optional[str]:
+        assert target.symbol is not None
+        try:
             self._keep(bpf.attach_kprobe(target.symbol, program, target.probe.returns, target.address))
         except OSError as error:
             return f"{error.strerror}: inlined, notrace or on the kprobe blacklist"
-        except bpf.VerifierError as error:
-            return self._image.explained(str(error))
         return None
 
     def _enter_directly(self, target: Target) -> bool:
@@ -197,8 +234,6 @@ class Tracer:
 
     def close(self) -> None:
         """Detach everything. Each probe waits for grace periods of the kernel's RCU; a few threads share them."""
-        import threading  # late: a start needs nothing of it
-
         threads = [threading.Thread(target=_close_all, args=(self._fds,)) for _ in range(_CLOSERS)]
         for thread in threads:
             thread.start()
@@ -208,6 +243,11 @@ class Tracer:
             self._rings.close()
         if self._recent:
             self._recent.close()
+
+
+def _take_all(steps: "SimpleQueue[Optional[Step]]", reasons: List[Optional[str]]) -> None:
+    for step in iter(steps.get, None):
+        reasons.append(step())
 
 
 def _close_all(fds: List[int]) -> None:
