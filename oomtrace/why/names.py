@@ -129,12 +129,13 @@ def _pod(parts: Tuple[str, ...]) -> Tuple[Optional[str], Optional[str]]:
 
 
 _POD = re.compile(rf"(?:(?:kubelet-)?kubepods-(?:burstable-|besteffort-)?)?pod{_UID}(?:\.slice)?(?=$|:)")
+_PARENTS = {"docker", "libpod_parent", "ecs", "buildkit", "k8s.io", "moby", "actions_job"}  # of containers' own cgroups
 _Maker = Callable[[Match[str], Place], Optional[Owner]]
 
 
 def _container(match: Match[str], place: Place) -> Optional[Owner]:
     prefix = match.groupdict().get("runtime")
-    if prefix is None and not (place.pod or {"docker", "libpod_parent", "ecs", "buildkit"} & set(place.above)):
+    if prefix is None and not (place.pod or _PARENTS & set(place.above)):
         return None  # some hexadecimal name
     runtime = _RUNTIMES.get(prefix or place.parent) or {"libpod_parent": "podman", "buildkit": "buildkit"}.get(
         place.parent)

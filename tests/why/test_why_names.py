@@ -202,3 +202,9 @@ def test_parts_of_a_container() -> None:
 )
 def test_levels(above: str, below: str, levels: Optional[int]) -> None:
     assert names.levels_between(above, below) == levels
+
+
+@pytest.mark.parametrize("parent", ["k8s.io", "moby", "actions_job"])
+def test_containers_of_other_parents(parent: str) -> None:
+    found = names.owner(f"/{parent}/" + "9a269caec812" * 5 + "9a26")
+    assert found is not None and found.text == "container 9a269caec812"
