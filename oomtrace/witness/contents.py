@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Callable, Mapping, Optional, Sequence
 
-from oomtrace.model import Aspect, KernelItem, KernelMemory, KernelUse, PageCache, SharedMemory, TaskMemory
+from oomtrace.model import Aspect, KernelItem, KernelMemory, KernelUse, Missed, PageCache, SharedMemory, TaskMemory
 
 from . import anonymous, machine
 from .areas import Region
@@ -43,11 +44,25 @@ class Contents:
         self._shared = Shared(root, meter, host_ns) if self._is_wanted(Aspect.SHARED, _SHMEM) else None
         self._cache = Cache(host, meter) if self._is_wanted(Aspect.CACHE, _FILE) else None
         self._buffers = Buffers(meter) if Aspect.KERNEL in wanted else None
+        whole = counters is None and Aspect.KERNEL in wanted
+        self._machine = machine.memory(root, meter, clock()) if whole else None
+        self._added = 0
+        self._whole = True
 
-    def add(self, pids: Sequence[int], others: Sequence[int], all: bool) -> None:
-        """Look into the largest processes, and what the others have open. ``all``: these are all of the memcg."""
-        for number, pid in enumerate(pids):
-            self._add(pid, Aspect.ANONYMOUS in self._wanted and number < _IN_FULL)
+    def add(self, pids: Sequence[int]) -> None:
+        """Look into processes."""
+        for pid in pids:
+            if not self._meter.left_ns:
+                self._whole = False
+                for aspect in sorted(self._wanted - {Aspect.WHO, Aspect.CONTAINER}):
+                    self._meter.cut(aspect, Missed.BUDGET, "further processes")
+                break
+            self._add(pid, Aspect.ANONYMOUS in self._wanted and self._added < _IN_FULL)
+            self._added += 1
+
+    def add_holders(self, others: Sequence[int], all: bool) -> None:
+        """What further processes have open. ``all``: with them these are all processes of the memcg."""
+        all = all and self._whole
         for pid in others if self._shared is not None else ():
             if self._meter.over(Aspect.SHARED, "who has files open among further processes"):
                 all = False
@@ -79,9 +94,10 @@ class Contents:
         if self._buffers is None:
             return None
         now_ns, found = self._clock(), self._buffers.found()
+        if self._machine is not None:
+            return replace(self._machine, items=(*self._machine.items, *found))
         if self._counters is None:
-            whole = machine.memory(self._root, self._meter, now_ns)
-            return KernelMemory((*whole.items, *found), whole.unexplained_kb, whole.counters_kb, now_ns)
+            return None
         items = [KernelItem(use, self._counters[name] >> 10, source="memory.stat")
                  for use, name in _COUNTERS if self._counters.get(name, 0) >= 1024]
         caches = machine.slabs(slabinfo, KernelUse.SLAB, "memory.kmem.slabinfo") if slabinfo else []

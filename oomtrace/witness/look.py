@@ -64,19 +64,27 @@ class Reader:
             self._contain(memcg, None, meter, containers)
         by_size = self._by_size(memcg, meter) if wanted - {Aspect.CONTAINER} else []
         largest = by_size[:_LARGEST]
-        for pid in largest if Aspect.WHO in wanted else ():
-            if meter.over(Aspect.WHO, "the largest processes"):
-                break
-            if pid not in pids:
-                self._tell(pid, meter, wanted, tasks, containers)
         counters = self._memcgs.stat(memcg) if memcg is not None else None
         contents = Contents(self._root, meter, wanted, counters, self._mounts, self._people.host_ns, self._clock)
-        within = [pid for pid in pids if pid not in largest]
-        contents.add([*within, *largest], by_size[_LARGEST:], memcg is not None and len(by_size) < _COUNTED)
+        # First what matters most: all of the largest process. Who is cut short then knows at least that.
+        first = [pid for pid in dict.fromkeys((*pids, *largest[:1]))]
+        self._tell_of([pid for pid in first if pid not in pids], meter, wanted, tasks, containers)
+        contents.add(first)
+        self._tell_of([pid for pid in largest if pid not in first], meter, wanted, tasks, containers)
+        contents.add([pid for pid in largest if pid not in first])
+        contents.add_holders(by_size[_LARGEST:], memcg is not None and len(by_size) < _COUNTED)
         slabinfo = self._memcgs.value(memcg, "memory.kmem.slabinfo") if memcg is not None else None
         parts = contents.tasks, contents.shared, contents.cache, contents.kernel(slabinfo)
         return Look(occasion, begin_ns, memcg, self._clock() - begin_ns, meter.cpu_ns, tuple(tasks),
                     tuple(containers.values()), *parts, cut=tuple(meter.cuts))
+
+    def _tell_of(self, pids: Sequence[int], meter: Meter, wanted: frozenset[Aspect], tasks: list[Identity],
+                 containers: dict[str, Container]) -> None:
+        """The same of several, as far as the budget goes."""
+        for pid in pids if Aspect.WHO in wanted else ():
+            if meter.over(Aspect.WHO, "the largest processes"):
+                break
+            self._tell(pid, meter, wanted, tasks, containers)
 
     def _tell(self, pid: int, meter: Meter, wanted: frozenset[Aspect], tasks: list[Identity],
               containers: dict[str, Container]) -> None:

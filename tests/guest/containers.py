@@ -4,7 +4,7 @@
 
 RUNTIME is podman, docker or ctr. Each container is removed as soon as it ends. Of its OOMs all but the last are of
 processes that live for a moment within it, and the last ends it. The last line printed is JSON: how many OOMs there
-were, in how many the container's name, its image and the victim's command line are known, and the first explanation.
+were, in how many the container's name, its image and the victim's command line are known, and the last explanation.
 With OPTIONs: of ``oomtrace trace``.
 """
 
@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import dying
 
 ROOT = Path("/root/busybox")
 IMAGE = "localhost/etl:1.4"
@@ -131,6 +133,7 @@ def main() -> None:
                                  stdout=out, stderr=err)
         if not Path(ready).read_text().strip():
             sys.exit(Path("/root/err").read_text())
+        dying.settle()
         within = f"i=1; while [ $i -lt {ooms} ]; do tail /dev/zero; i=$((i+1)); done; exec tail /dev/zero"
         began = time.monotonic()
         for number in range(int(containers)):
@@ -165,9 +168,9 @@ def summary(lines: list[str]) -> dict[str, Any]:
             seen = [(look["occasion"], look["cut"]) for look in looks]
             found["unnamed"].append([event["report"]["victim_memcg"], seen])
     found["unnamed"] = found["unnamed"][:3]
-    findings = entries[0]["explanation"]["findings"] if entries else []
+    findings = entries[-1]["explanation"]["findings"] if entries else []
     said = [finding for finding in findings if finding["id"] == "killed"]
-    found["headline"] = entries[0]["explanation"]["headline"] if entries else ""
+    found["headline"] = entries[-1]["explanation"]["headline"] if entries else ""
     found["killed"] = said[0]["sentence"] if said else ""
     return found
 

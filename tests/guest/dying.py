@@ -10,8 +10,9 @@
     machine   the whole machine
     stuck     a process whose root is a FUSE file system that does not answer
 
-Each fills nine tenths of a memcg's limit, waits, and goes on. Prints a line of JSON for each: its name, what is missing
-(empty if nothing is), the headline, and how long it took from the kill to the event. Standard library only.
+Each fills nine tenths of a memcg's limit, waits, and goes on. While it waits, the readers look at it with time enough
+for an emulated machine; the trace's own looks have a budget. Prints a line of JSON for each: its name, what is missing
+in either (empty if nothing is), the headline, what is said of it, and what the trace's looks cut.
 """
 
 from __future__ import annotations
@@ -148,7 +149,11 @@ SCENARIOS: dict[str, Callable[[], None]] = {
 def child(name: str) -> None:
     """In the memcg: near the limit, a pause, and on."""
     SCENARIOS[name]()
+    if name != "stuck":
+        Path(f"/root/paused-{name}").write_text(str(os.getpid()))
     time.sleep(PAUSE_S)
+    while name != "stuck" and not os.path.exists(f"/root/seen-{name}"):
+        time.sleep(0.1)
     while True:
         touch(MIB // 4)
 
@@ -180,7 +185,39 @@ def start(name: str) -> Optional[int]:
     command = [sys.executable, __file__, "--child", name, "--password", "hunter2"]
     if name == "who":  # the first of a pid namespace is the child of who made it
         command = ["sh", "-c", '"$@"; exit $?', "sh", *command]
-    return ended(subprocess.Popen(command, preexec_fn=enter))
+    process = subprocess.Popen(command, preexec_fn=enter)
+    for _ in range(600):
+        if name == "stuck" or os.path.exists(f"/root/paused-{name}") or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    own_looks[name] = look_at(f"/dying-{name}")
+    Path(f"/root/seen-{name}").write_text("x")
+    return ended(process)
+
+
+own_looks: dict[str, dict[str, Any]] = {}
+
+
+def look_at(memcg: Optional[str]) -> dict[str, Any]:
+    """By the readers, with time enough, as JSON has it."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from oomtrace.plain import to_plain
+    from oomtrace.witness import Budget, Reader
+
+    found: dict[str, Any] = to_plain(Reader().look(memcg, (), Budget(10**12, 1 << 30)))
+    return found
+
+
+def settle() -> None:
+    """Wait until the process that looks has loaded what it needs: its CPU time stands still."""
+    before = None
+    for _ in range(120):
+        now = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13] for pid in os.listdir("/proc")
+               if pid.isdigit() and Path(f"/proc/{pid}/comm").read_text() == "oomtrace-look\n"]
+        if now and now == before:
+            return
+        before = now
+        time.sleep(2)
 
 
 def whole_machine() -> Optional[int]:
@@ -202,6 +239,8 @@ def witness(entry: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]
     event = entry["event"]
     victim = event["report"]["kills"][0]["pid"]
     looks = list(reversed((event["witness"] or {}).get("looks", [])))
+    path = (event["report"]["memcg"] or {}).get("path") or "/dying-machine"
+    looks += [own_looks[name] for name in own_looks if path == f"/dying-{name}"]
     tasks = [task for look in looks for task in look["tasks"] if task["pid"] == victim and task["cmdline"]]
     by_kernel = [task for task in (event["witness"] or {}).get("tasks", []) if task["pid"] == victim]
     return looks, tasks[0] if tasks else by_kernel[0] if by_kernel else {}
@@ -217,6 +256,7 @@ def missing(name: str, entry: dict[str, Any]) -> list[str]:
         found += [("command line", "--child" in words), ("secret masked", words[-1:] == ["***"]),
                   ("user", task.get("user") == "root" or name == "stuck"), ("parent", task.get("parent_comm")),
                   ("executable", task.get("exe")), ("age", task.get("age_ns"))]
+    found.append(("looks", bool((entry["event"]["witness"] or {}).get("looks"))))  # the trace's own
     if name == "who":
         found.append(("pids", len(task.get("ns_pids", [])) == 2 and task["ns_pids"][0] == pid))
     memory = [each for look in looks for each in look["anonymous"] if each["pid"] == pid]
@@ -261,8 +301,11 @@ def main() -> None:
                                  stdout=out, stderr=err)
         if not Path("/root/ready").read_text().strip():
             sys.exit(Path("/root/err").read_text())
+        settle()
         for name in names:
             before = time.monotonic()
+            if name == "machine":
+                own_looks[name] = look_at(None)
             status = whole_machine() if name == "machine" else start(name)
             print(name, status, f"{time.monotonic() - before:.1f} s", file=sys.stderr)
             time.sleep(1)
