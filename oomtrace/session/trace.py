@@ -48,6 +48,7 @@ class LiveTrace:
         self._tracer = attached
         self._looker = looker
         self._watch: Optional[Watch] = None
+        self._told: set[Optional[int]] = set()  # OOMs that ``killed`` has heard of, by oom_id
         self._plan = plan
         self._charges = charges
         self._without = without
@@ -167,7 +168,7 @@ class LiveTrace:
             yield from self._read(receiver, killed, _PENDING_MS)
         self._take(receiver, 0)  # what an OOM that still goes on has sent
         for traced in receiver.flush():
-            yield from self._witnessed(traced)
+            yield from self._witnessed(traced, killed)
         yield from self._watch.ripe(all_of_them=True) if self._watch else ()
 
     def _receiver(self) -> Receiver:
@@ -205,15 +206,23 @@ class LiveTrace:
         # In a storm many are ready at once; what comes while they are dealt with must not fill the buffers.
         behind_bytes = 0
         for traced in receiver.ready(time.monotonic_ns()):
-            yield from self._witnessed(traced)
+            yield from self._witnessed(traced, killed)
             behind_bytes += self._take(receiver, 0) if behind_bytes < _BEHIND_BYTES else 0
         for event in receiver.killed():
+            self._told.add(event.trace.oom_id)
             killed(event)
             behind_bytes += self._take(receiver, 0) if behind_bytes < _BEHIND_BYTES else 0
 
-    def _witnessed(self, traced: Traced) -> Iterator[Traced]:
-        """With what was seen; later, by ``ripe``, if a look is on its way."""
-        return self._watch.hold(traced) if self._watch else iter((traced,))
+    def _witnessed(self, traced: Traced, killed: Killed) -> Iterator[Traced]:
+        """With what was seen; later, by ``ripe``, if a look is on its way, and until then as one that is killed."""
+        if not self._watch:
+            yield traced
+            return
+        at_once = list(self._watch.hold(traced))
+        if not at_once and traced.event.is_oom and traced.event.trace.oom_id not in self._told:
+            killed(traced.event)
+        self._told.discard(traced.event.trace.oom_id)
+        yield from at_once
 
     def _take(self, receiver: Receiver, timeout_ms: int) -> int:
         """Records from the buffers; returns how many bytes they have."""

@@ -175,9 +175,9 @@ class Watch:
     # An event that is over waits for a look that is on its way.
 
     def hold(self, traced: Traced) -> Iterator[Traced]:
-        """The event with what was seen, now or when ``ripe`` gives it."""
-        waits = self._late < _DEAF and self._on_the_way(traced.event)
-        if not waits:
+        """The event with what was seen, now or when ``ripe`` gives it: in their order, so that one that waits lets none
+        pass."""
+        if not self._held and not (self._late < _DEAF and self._on_the_way(traced.event)):
             yield self._with_looks(traced)
             return
         self._held.append(_Held(traced, self._clock() + self._patience_s))
@@ -187,18 +187,16 @@ class Watch:
         return any(path == memcg for path, _ in self._asked.values())
 
     def ripe(self, all_of_them: bool = False) -> Iterator[Traced]:
-        """The held events whose look has come, or which have waited for long enough."""
-        now, held = self._clock(), self._held
-        self._held = []
-        for each in held:
-            waits = self._on_the_way(each.traced.event)
-            if waits and now < each.until and not all_of_them:
-                self._held.append(each)
-                continue
-            if waits:
+        """The held events up to the first whose look is still to come, and which has not waited for long enough."""
+        while self._held:
+            first = self._held[0]
+            if self._late < _DEAF and self._on_the_way(first.traced.event):
+                if self._clock() < first.until and not all_of_them:
+                    return
                 self._late += 1
-                self._forget(_memcg(each.traced.event))
-            yield self._with_looks(each.traced)
+                self._forget(_memcg(first.traced.event))
+            del self._held[0]
+            yield self._with_looks(first.traced)
 
     def _forget(self, memcg: Optional[str]) -> None:
         """Wait for this look no more."""
@@ -210,7 +208,7 @@ class Watch:
         """How long until an event has waited for long enough; None: there is none that waits."""
         if not self._held:
             return None
-        return max(0, int((min(each.until for each in self._held) - self._clock()) * 1000) + 1)
+        return max(0, int((self._held[0].until - self._clock()) * 1000) + 1)
 
     def _with_looks(self, traced: Traced) -> Traced:
         looks, glances = self._of(traced.event)

@@ -127,6 +127,16 @@ def test_a_look_that_hangs_holds_an_event_up_for_a_moment_and_later_ones_not_at_
     assert list(watch.hold(traced())) == []
 
 
+def test_none_passes_one_that_waits(watch: Watch, looker: Elsewhere, clock: Clock) -> None:
+    watch.near(bell())
+    first, second = traced(), traced("/other")
+    assert list(watch.hold(first)) == [] and list(watch.hold(second)) == []
+    assert list(watch.ripe()) == []
+    looker.answer(time_ns=boot_now() - 10**9)
+    watch.take()
+    assert [done.event.report.memcg for done in watch.ripe()] == [first.event.report.memcg, second.event.report.memcg]
+
+
 def test_a_slow_machine_has_more_time(watch: Watch, looker: Elsewhere, clock: Clock) -> None:
     looker.come.append(Answer(None, None, None, slower=10.0))
     watch.take()
