@@ -40,7 +40,7 @@ def probes(facts: Dict[str, Any], hopeless: bool) -> Tuple[List[ProbeRow], List[
     facts["not_in_this_kernel"] = list(made.missing)
     rows = [_programs(made), _memory(facts, made.image.maps)]
     try:
-        tracer = Tracer(made.image, made.at(base), machine.online_cpus())
+        tracer = Tracer(made.image, made.at(base), machine.online_cpus(), sampled=True)
     except OomtraceError as error:
         found = [row(target, None, tried=False) for target in targets]
         return found, [*rows, Row("load", IMPOSSIBLE, error.message, error.hint)]
