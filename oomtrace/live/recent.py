@@ -14,6 +14,7 @@ from struct import Struct, pack
 from typing import Union
 
 from oomtrace.live import bpf
+from oomtrace.live.ring import fence
 
 _DATA_HEAD = 1024  # struct perf_event_mmap_page
 _WORD = Struct("<Q")
@@ -79,8 +80,10 @@ class Recent:
             with suppress(OSError):
                 fcntl.ioctl(fd, _PAUSE_OUTPUT, 1)
             (head,) = _WORD.unpack_from(ring, _DATA_HEAD)
+            fence()  # the kernel has written the data before the head: they are not to be read before it
             with memoryview(ring) as whole, whole[mmap.PAGESIZE :] as data:
                 found += samples(data, head)
+            fence()
             with suppress(OSError):
                 fcntl.ioctl(fd, _PAUSE_OUTPUT, 0)
         return found

@@ -29,7 +29,7 @@ _turnstile = allocate_lock()
 _turnstile.acquire()
 
 
-def _fence() -> None:
+def fence() -> None:
     """What stands before it is read and written before what stands after it.
 
     include/uapi/linux/perf_event.h asks for that at data_head (smp_rmb) and data_tail (smp_mb). x86 keeps such an order
@@ -78,7 +78,7 @@ class Ring:
     def drain(self) -> list[bytes]:
         """The records since the last call."""
         head = self.head
-        _fence()  # the kernel has written the data before the head: they are not to be read before it
+        fence()  # the kernel has written the data before the head: they are not to be read before it
         (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
         records: list[bytes] = []
         while tail < head:
@@ -89,7 +89,7 @@ class Ring:
             elif kind == _LOST:
                 self._lost += int.from_bytes(self._bytes(tail + 16, 8), "little")
             tail += size
-        _fence()  # the kernel may write over all before the tail: it must have been read by then
+        fence()  # the kernel may write over all before the tail: it must have been read by then
         _WORD.pack_into(self._map, _DATA_TAIL, tail)
         return records
 

@@ -68,7 +68,7 @@ def test_data_are_read_between_two_fences(monkeypatch: pytest.MonkeyPatch) -> No
             pack_into(memory, at, value)
 
     monkeypatch.setattr(ring_module, "_WORD", Word())
-    monkeypatch.setattr(ring_module, "_fence", lambda: seen.append("fence"))
+    monkeypatch.setattr(ring_module, "fence", lambda: seen.append("fence"))
     monkeypatch.setattr(ring, "_bytes", lambda *where: [seen.append("data"), read(*where)][1])
     kernel.write(sample(b"x"))
     assert ring.drain() == [b"x"]
@@ -78,7 +78,7 @@ def test_data_are_read_between_two_fences(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_fence_can_be_passed_again_and_again() -> None:
     for _ in range(3):
-        ring_module._fence()
+        ring_module.fence()
 
 
 def test_lost_records_are_told_of_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
