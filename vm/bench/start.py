@@ -25,10 +25,10 @@ first start had resident at any time. oomkill-bpfcc compiles against the kernel'
 neither headers nor a compiler. To reach: first start at most 1.0 × bpftrace's first, later 0.8 ×, at most 1/8 of
 oomkill-bpfcc, peak 60 MB, resident 50; of oomtrace.pyz, first start at most 1.1 ×.
 
-Where a later start's time goes (6.1, counted in instructions): attaching 29 probes two fifths, for each of which the
-kernel goes through all its functions that can be traced; Python and click a quarter; oomtrace's own modules a sixth;
-the kernel's verifier a tenth, while other probes are attached. A first start also reads the kernel's symbols and types,
-which takes four times as long as all the rest.
+Where a later start's time goes (6.1, counted in instructions, with 29 probes): two fifths into attaching the probes,
+for each of which the kernel goes through all its functions that can be traced; a quarter into Python and click; a sixth
+into oomtrace's own modules; a tenth into the kernel's verifier, which works while other probes are attached where there
+are two CPUs. A first start also reads the kernel's symbols and types, which takes four times as long as all the rest.
 """
 
 
