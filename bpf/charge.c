@@ -33,7 +33,7 @@ static inline struct above get_above(u64 counter)
 static inline int batch(struct pt_regs *ctx, int sampled)
 {
 	u64 counter = PT_REGS_PARM1(ctx), nr_pages = PT_REGS_PARM2(ctx), at = counter, now = bpf_ktime_get_ns(), task;
-	u32 fails = 0, rung = 0, near = 0;
+	u32 fails = 0, rung = 0, near = 0, python = 0;
 	struct charges *found;
 	int i;
 
@@ -58,10 +58,12 @@ static inline int batch(struct pt_regs *ctx, int sampled)
 	if (!fails) {
 		found = count_charge((struct charger){counter, task >> 32}, task, nr_pages, now);
 		if (sampled && found)
-			sample_charge(ctx, found, counter, nr_pages, near, now);
+			python = sample_charge(ctx, found, counter, nr_pages, near, now);
 	}
 	if (rung)
 		parts.call(ctx, SEND_NEAR);
+	if (python)
+		parts.call(ctx, SEND_PYTHON);
 	return 0;
 }
 

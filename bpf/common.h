@@ -139,8 +139,9 @@ enum part {
 	SEND_NEAR,
 	SEND_WHO,
 	SEND_USER_STACK,
+	SEND_PYTHON,
 };
-BPF_PROG_ARRAY(parts, 10);
+BPF_PROG_ARRAY(parts, 11);
 
 BPF_PERF_OUTPUT(records); /* wakes the reader when it begins to fill up */
 BPF_PERF_OUTPUT(bells);	  /* wakes it at once: struct bell */

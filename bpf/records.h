@@ -38,6 +38,7 @@
 #define USER_PIECE 4096
 #define SAMPLE_MEMCGS 8
 #define SAMPLE_WORDS 48
+#define PYTHON_FRAMES 64
 #define NO_SEQ ((u32)-1)
 #define NOT_TRACKED ((u64)-1)
 #define NOT_SHOWN ((u32)-1)
@@ -88,6 +89,7 @@ enum record_kind {
 	REC_USER_STACK = 50, /* where a process is in its own code: its registers … */
 	REC_USER_PIECE = 51, /* … and what lies on its stack, in pieces */
 	REC_SAMPLE = 52,     /* of no OOM: who charges, and where in its code (--stacks) */
+	REC_PYTHON = 53,     /* the functions of Python that the process of the sample of that time runs */
 	REC_SENDER = 60,     /* a signal that ends processes is sent: by whom, and how the machine is */
 	REC_SIGNAL = 61,     /* … and to whom */
 	REC_THROTTLED = 62,  /* mem_cgroup_handle_over_high returns: a process has slept for long, and may go on to */
@@ -434,6 +436,22 @@ struct rec_sample {
 	u64 kernel[SAMPLE_WORDS]; /* what lies on the kernel's stack, from the charge up: what it is charged for */
 	u64 registers[USER_WORDS];
 	u8 memory[USER_PIECE];
+};
+
+/* A frame of CPython, as it lies in its memory: what its bytes mean depends on the version (python/layout.py). */
+struct python_frame {
+	u64 code;	 /* the address of the code object, in some versions with tags in the lowest bits */
+	u64 instruction; /* and of the instruction in it */
+	u8 owner[4];	 /* of the first byte: whose the frame is, or that the interpreter was entered from C there */
+	u8 entry[4];	 /* of the first byte: whether it is the first since then */
+};
+
+/* Of the same time and pid as its sample. */
+struct rec_python {
+	struct rec_header header;
+	u32 pid;
+	u32 count; /* frames that are filled, innermost first */
+	struct python_frame running[PYTHON_FRAMES];
 };
 
 struct rec_effort {

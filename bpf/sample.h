@@ -10,6 +10,7 @@
 #define OOMTRACE_SAMPLE_H
 
 #include "charge.h"
+#include "python.h"
 #include "userstack.h"
 
 /* What is sampled: the one element of `sampling`. */
@@ -141,7 +142,8 @@ static inline u64 next_sample(struct charges *by, u64 copied)
 	return pages / 2 + (bpf_get_prandom_u32() * pages >> 32);
 }
 
-static inline void sample_charge(struct pt_regs *ctx, struct charges *by, u64 counter, u64 nr_pages, u32 near, u64 now)
+/* Returns whether the sample is of a Python program, whose functions SEND_PYTHON sends. */
+static inline u32 sample_charge(struct pt_regs *ctx, struct charges *by, u64 counter, u64 nr_pages, u32 near, u64 now)
 {
 	u32 zero = 0;
 	struct sampling *asked = sampling.lookup(&zero);
@@ -149,13 +151,13 @@ static inline void sample_charge(struct pt_regs *ctx, struct charges *by, u64 co
 	u64 bytes;
 
 	if (!asked || !is_sampled(asked, by, counter, near))
-		return;
+		return 0;
 	by->unsampled += nr_pages;
 	if (by->unsampled < by->next)
-		return;
+		return 0;
 	to = sample_scratch.lookup(&zero);
 	if (!to)
-		return;
+		return 0;
 	to->header.kind = REC_SAMPLE;
 	to->header.seq = NO_SEQ;
 	to->header.time_ns = now;
@@ -164,17 +166,18 @@ static inline void sample_charge(struct pt_regs *ctx, struct charges *by, u64 co
 	fill_sample(ctx, to);
 	bytes = to->length & (2 * USER_PIECE - 1);
 	if (bytes > USER_PIECE)
-		return;
+		return 0;
 	samples.perf_submit(ctx, to, offsetof(struct rec_sample, memory) + bytes);
 	by->sampled += by->unsampled;
 	by->unsampled = 0;
 	by->next = next_sample(by, bytes + offsetof(struct rec_sample, memory));
 	if (!by->look_at)
 		by->look_at = asked->mode == SAMPLE_CGROUP ? 1 : LOOK_PAGES;
-	if (by->sampled < by->look_at)
-		return;
-	by->look_at = 4 * by->sampled;
-	ring_for(ctx, LOOK_ONLY, to->tgid);
+	if (by->sampled >= by->look_at) {
+		by->look_at = 4 * by->sampled;
+		ring_for(ctx, LOOK_ONLY, to->tgid);
+	}
+	return to->registers_bytes && awaits_python(to->tgid, now);
 }
 
 #endif

@@ -11,6 +11,7 @@ How a trace uses it::
 ``look`` and ``resolve`` raise nothing for a process that has gone or a file that is damaged: less is then known.
 """
 
+from . import python as python
 from .files import Files as Files
 from .look import look as look
 from .raw import MappedFile as MappedFile

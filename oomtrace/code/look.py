@@ -51,7 +51,8 @@ def _with_python(process: Process, files: Files, known: Mapping[str, PythonCode]
         threads = dict(_threads(process.tgid, files.proc, memory, layout))
         addresses = {code for frames in threads.values() for code, _ in frames}
         fresh = python.codes(memory, layout, addresses)
-        return replace(process, python=_bounded({**known, **fresh}), python_threads=threads)
+        return replace(process, python_layout=layout.packed(), python=_bounded({**known, **fresh}),
+                       python_threads=threads)
     finally:
         memory.close()
 

@@ -84,6 +84,7 @@ class Process:
     maps: Tuple[MappedFile, ...] = ()
     root: Optional[str] = None  # where its files lie after it has gone: the root of its container
     perf_map: str = ""  # what it had in /tmp/perf-PID.map
+    python_layout: bytes = b""  # where its interpreter has things, as struct python of bpf/python.h
     python: Mapping[str, PythonCode] = field(default_factory=dict)  # code objects by address ("0x7f…")
     # What each thread of CPython ran when it was looked at, by pid: as RawStack.interpreter has it.
     python_threads: Mapping[str, Tuple[Tuple[int, int], ...]] = field(default_factory=dict)

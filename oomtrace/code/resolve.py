@@ -34,6 +34,13 @@ class Resolver:
         self._processes = {process.tgid: process for process in processes}
         self._files = files
         self._spaces: dict[int, Space] = {}
+        self._last: dict[int, tuple[tuple[int, int], ...]] = {}  # by pid: what its last sample ran in Python
+
+    def sampled(self, samples: tuple[RawSample, ...]) -> None:
+        """Remember what threads have run last."""
+        for one in sorted(samples, key=lambda one: -(one.before_ns or 0)):
+            if one.stack.interpreter is not None:
+                self._last[one.pid] = one.stack.interpreter
 
     def close(self) -> None:
         """Gives back what libraries hold."""
@@ -54,7 +61,7 @@ class Resolver:
         process = self._processes[tgid]
         running, moment = raw.interpreter, Moment.SAME
         if running is None and roughly:
-            running, moment = process.python_threads.get(str(pid)), Moment.OTHER
+            running, moment = self._last.get(pid, process.python_threads.get(str(pid))), Moment.OTHER
         if not running or not (moment is Moment.SAME or interpreted.is_running(frames)):
             return _Resolved(frames, ends)
         return _Resolved(interpreted.in_place(frames, running, process.python), ends, moment)
@@ -96,6 +103,7 @@ def resolve(raw: RawCode, files: Optional[Files] = None) -> Code:
     own = files if files is not None else Files()
     resolver, tables = Resolver(raw.machine, raw.processes, own), _Tables()
     try:
+        resolver.sampled(raw.samples)
         samples = _samples(raw, resolver, tables)
         asker, victim, charged = (_thread(one, resolver, tables) for one in (raw.asker, raw.victim, raw.victim_charged))
         unwinder = "libdw" if libdw() is not None else "frame pointers"

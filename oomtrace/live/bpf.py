@@ -62,6 +62,17 @@ def number_in(fd: int, key: int) -> int:
     return value_buffer.value
 
 
+def look_up(fd: int, key: bytes, size: int) -> Optional[bytes]:
+    """An element of that size; None if there is none of that key."""
+    key_buffer, value_buffer = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
+    addresses = ctypes.addressof(key_buffer), ctypes.addressof(value_buffer)
+    try:
+        syscalls.bpf(_MAP_LOOKUP_ELEM, pack("<I4xQQQ", fd, *addresses, 0))
+    except OSError:
+        return None
+    return value_buffer.raw
+
+
 class VerifierError(Exception):
     """The kernel refused a program; the text is the end of the verifier's log, or the system's error."""
 

@@ -27,7 +27,7 @@ TOTAL_BYTES = 8 << 20  # of all CPUs' rings, or little more where there are very
 MOST_BYTES = 4 << 20  # of one
 _LEAST_BYTES = 32 << 10
 
-MAPS = ("samples", "sampling", "sample_scratch")
+MAPS = ("samples", "sampling", "sample_scratch", "pythons", "python_threads", "python_codes", "python_scratch")
 """The maps that samples need, and nothing else does."""
 
 

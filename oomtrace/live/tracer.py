@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
+from struct import pack
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
@@ -19,7 +20,7 @@ from oomtrace.live import bpf, recent
 from oomtrace.live.recent import Recent
 from oomtrace.live.ring import LOOK_ONLY, PAGE_BYTES, Rings
 from oomtrace.programs.image import Image
-from oomtrace.programs.source import PARTS
+from oomtrace.programs.source import OPTIONAL_PARTS, PARTS
 
 # For each CPU. 10,000 tasks, weighed and listed, are 4 MiB of records; up to 6 MiB are left while they come.
 BUFFER_BYTES = 8 << 20
@@ -121,10 +122,19 @@ class Tracer:
         """Load the programs that others call. Raises OomtraceError."""
         try:
             for index, name in enumerate(PARTS):
-                bpf.update_map(self._maps["parts"], index, self._load(name))
+                if name not in OPTIONAL_PARTS:
+                    bpf.update_map(self._maps["parts"], index, self._load(name))
         except (OSError, bpf.VerifierError) as error:
             said = self._image.explained(str(error))
             raise OomtraceError(f"the kernel refuses the BPF programs: {said}", _hint(), _status()) from error
+        self._load_optional()
+
+    def _load_optional(self) -> None:
+        """Those that are not missed: where their maps are not there, or the kernel refuses them."""
+        for name in OPTIONAL_PARTS:
+            if set(self._programs[name].maps.values()) <= set(self._maps):
+                with suppress(OSError, bpf.VerifierError):
+                    bpf.update_map(self._maps["parts"], PARTS.index(name), self._load(name))
 
     def enter(self, target: Target) -> Optional[str]:
         """Load one program and attach it until ``close``. Returns why it cannot be, or None."""
@@ -222,6 +232,20 @@ class Tracer:
             bpf.update_map(self._maps["settings"], 0, (not cmdline and _NO_CMDLINE) | (not witness and _NO_WITNESS))
         except OSError as error:
             raise OomtraceError(f"cannot set up BPF: {error.strerror}", _hint(), _status()) from error
+
+    def watch_python(self, tgid: int, layout: bytes) -> None:
+        """Have samples of a process say which functions of Python it runs: struct python (bpf/python.h) is where its
+        interpreter has them."""
+        fd = self._maps.get("pythons")
+        if fd is not None:
+            with suppress(OSError):  # its functions are not known then
+                bpf.put(fd, tgid, layout)
+
+    def python_code(self, tgid: int, address: int) -> Optional[bytes]:
+        """What names a code object of a process, struct python_code (bpf/python.h), if a sample has met it."""
+        fd = self._maps.get("python_codes")
+        size = next((spec.value_size for spec in self._image.maps if spec.name == "python_codes"), 0)
+        return bpf.look_up(fd, pack("<QQ", tgid, address), size) if fd is not None else None
 
     def wake_on(self, fd: int) -> None:
         """Let ``wait`` end when the descriptor can be read, too."""

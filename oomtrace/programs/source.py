@@ -12,17 +12,18 @@ from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
 # Headers before the programs that include them; bcc rewrites one text, so the #include lines are resolved here.
 HEADERS = (
     "records.h", "common.h", "charge.h", "effort.h", "memcg.h", "meminfo.h", "names.h", "near.h", "release.h",
-    "stack.h", "task.h", "userstack.h", "sample.h", "who.h", "pressure.h",
+    "stack.h", "task.h", "userstack.h", "python.h", "sample.h", "who.h", "pressure.h",
 )
 # Two halves that take about as long to compile; effort.c calls what is in oom.c.
 HALVES = (
-    ("parts.c", "report.c", "meminfo.c", "userstack.c"),
+    ("parts.c", "report.c", "meminfo.c", "userstack.c", "python.c"),
     ("oom.c", "effort.c", "charge.c", "release.c", "signals.c", "throttle.c"),
 )
 PROGRAMS = tuple(name for half in HALVES for name in half)
 # In the order of enum part (bpf/common.h).
 PARTS = ("send_task", "send_memcgs", "send_stack", "send_stats", "send_memory", "send_node", "send_print",
-         "send_near", "send_who", "send_user_stack")
+         "send_near", "send_who", "send_user_stack", "send_python")
+OPTIONAL_PARTS = ("send_python",)  # without it samples do not say which functions of Python run
 
 
 def file(name: str) -> str:

@@ -181,7 +181,7 @@ class LiveTrace:
         known, _ = Facts.from_plain(self._plan.facts)
         facts = replace(machine.described(known, symbols), charges=self._charges)
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver(), machine.arch().bpf_text)
-        self._whose = Whose(self._stack_memory)
+        self._whose = Whose(self._stack_memory, self._tracer.watch_python, self._tracer.python_code)
         if self._looker:
             from oomtrace.session.watch import Watch
 

@@ -53,8 +53,14 @@ class Whose:
     """What is remembered of processes, and the files that they have mapped. ``keeps``: what frames were made of is kept
     for captures."""
 
-    def __init__(self, keeps: bool = False) -> None:
+    def __init__(
+        self, keeps: bool = False, watch_python: Callable[[int, bytes], None] = lambda tgid, layout: None,
+        python_code: Callable[[int, int], Optional[bytes]] = lambda tgid, address: None,
+    ) -> None:
+        """``watch_python`` has samples of a process say what Python runs, ``python_code`` tells what names a code
+        object that they have met (live/tracer.py)."""
         self._keeps = keeps
+        self._watch_python, self._python_code = watch_python, python_code
         self._files = code.Files()
         self._processes: dict[int, code.Process] = {}
         self._samples: list[bytes] = []  # the newest when the last OOM began
@@ -73,6 +79,8 @@ class Whose:
         found = code.look(tgid, self._files, before) or before
         if found is not None:
             self._processes[tgid] = found
+            if found.python_layout:
+                self._watch_python(tgid, found.python_layout)
         while len(self._processes) > _PROCESSES:
             del self._processes[next(iter(self._processes))]
 
@@ -91,13 +99,13 @@ class Whose:
         if not (found or before) or self._resolving.used_up:
             return None, None
         memcgs = Memcgs(OomRecords(oom.records, layout, facts, name_of))
-        raw = self._with_processes(_raw(found, before, facts, memcgs, oom.oom_id))
+        raw = self._with_processes(self._raw(found, before, facts, memcgs, oom.oom_id))
         return self._resolved(raw), to_plain(raw) if self._keeps else None
 
     def all(self, found: list[bytes], layout: Layout, facts: Facts, name_of: NameOf, end_ns: int) -> Optional[Code]:
         """All that has been sampled, of a command that ended without an OOM; None if that is nothing."""
         before = samples.samples(found, layout, name_of)
-        return self._resolved(self._with_processes(_raw([], before, facts, None, end_ns))) if before else None
+        return self._resolved(self._with_processes(self._raw([], before, facts, None, end_ns))) if before else None
 
     def _before(self, oom: Oom, layout: Layout, name_of: NameOf) -> list[Sample]:
         """What was charged before an OOM to the memcg that is full, or to any where the machine is."""
@@ -109,46 +117,58 @@ class Whose:
 
     def _with_processes(self, raw: code.RawCode) -> code.RawCode:
         tgids = {sample.tgid for sample in (raw.asker, raw.victim, raw.victim_charged, *raw.samples) if sample}
-        return replace(raw, processes=tuple(self._processes[tgid] for tgid in tgids if tgid in self._processes))
+        known = (self._with_names(self._processes[tgid], raw) for tgid in tgids if tgid in self._processes)
+        return replace(raw, processes=tuple(known))
 
     def _resolved(self, raw: code.RawCode) -> Code:
         with self._resolving.spending():
             return code.resolve(raw, self._files)
 
+    def _with_names(self, process: code.Process, raw: code.RawCode) -> code.Process:
+        """With the code objects that its samples have met, and nobody had looked at."""
+        if not process.python_layout:
+            return process
+        met = {address for sample in raw.samples if sample.tgid == process.tgid
+               for address, _ in sample.stack.interpreter or () if address and f"{address:#x}" not in process.python}
+        read = {address: self._python_code(process.tgid, address) for address in met}
+        named = {f"{address:#x}": code.python.unpacked(data) for address, data in read.items() if data is not None}
+        return replace(process, python={**process.python, **{at: one for at, one in named.items() if one is not None}})
+
+    def _raw(
+        self, found: list[UserStack], before: list[Sample], facts: Facts, memcgs: Optional[Memcgs], end_ns: int
+    ) -> code.RawCode:
+        asker = next((stack for stack in found if stack.role == "trigger"), None)
+        victims = [stack for stack in found if stack.role == "victim"]
+        first = next((stack for stack in victims if stack.pid == stack.tgid), None)
+        others = [stack for stack in victims if stack.pid != stack.tgid]
+        charged_pages = sum(sample.pages for sample in before)
+        return code.RawCode(
+            machine=facts.machine or "x86_64",
+            samples=tuple(self._charged(sample, facts, memcgs, end_ns) for sample in samples.thinned(before)),
+            asker=_thread(asker) if asker else None,
+            victim=_thread(first) if first else None,
+            victim_charged=_thread(others[0]) if others else None,
+            window_ns=end_ns - before[0].time_ns if before else None,
+            sample_bytes=(charged_pages * facts.page_kb << 10) // len(before) if before else None,
+        )
+
+    def _charged(self, sample: Sample, facts: Facts, memcgs: Optional[Memcgs], end_ns: int) -> code.RawSample:
+        process = self._processes.get(sample.stack.tgid)
+        raw = code.RawStack(none=NoStack.NOT_TAKEN) if sample.interrupt else _raw_stack(sample.stack)
+        if sample.running and process is not None and process.python_layout:
+            raw = replace(raw, interpreter=code.python.meant(process.python_layout, sample.running))
+        return replace(
+            _thread(sample.stack),
+            stack=raw,
+            charged_bytes=sample.pages * facts.page_kb << 10,
+            kind=sample.kind,
+            memcg=memcgs.path_of(sample.memcgs[0]) if memcgs is not None and sample.memcgs else None,
+            before_ns=end_ns - sample.time_ns,
+        )
+
     def close(self) -> None:
         """Close the files."""
         self._files.close()
-
-
-def _raw(
-    found: list[UserStack], before: list[Sample], facts: Facts, memcgs: Optional[Memcgs], end_ns: int
-) -> code.RawCode:
-    asker = next((stack for stack in found if stack.role == "trigger"), None)
-    victims = [stack for stack in found if stack.role == "victim"]
-    first = next((stack for stack in victims if stack.pid == stack.tgid), None)
-    others = [stack for stack in victims if stack.pid != stack.tgid]
-    charged_pages = sum(sample.pages for sample in before)
-    return code.RawCode(
-        machine=facts.machine or "x86_64",
-        samples=tuple(_charged(sample, facts, memcgs, end_ns) for sample in samples.thinned(before)),
-        asker=_thread(asker) if asker else None,
-        victim=_thread(first) if first else None,
-        victim_charged=_thread(others[0]) if others else None,
-        window_ns=end_ns - before[0].time_ns if before else None,
-        sample_bytes=(charged_pages * facts.page_kb << 10) // len(before) if before else None,
-    )
-
-
-def _charged(sample: Sample, facts: Facts, memcgs: Optional[Memcgs], end_ns: int) -> code.RawSample:
-    raw = code.RawStack(none=NoStack.NOT_TAKEN) if sample.interrupt else _raw_stack(sample.stack)
-    return replace(
-        _thread(sample.stack),
-        stack=raw,
-        charged_bytes=sample.pages * facts.page_kb << 10,
-        kind=sample.kind,
-        memcg=memcgs.path_of(sample.memcgs[0]) if memcgs is not None and sample.memcgs else None,
-        before_ns=end_ns - sample.time_ns,
-    )
 
 
 def _thread(stack: UserStack) -> code.RawSample:

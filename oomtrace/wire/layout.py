@@ -49,7 +49,7 @@ _MEMBER = re.compile(r"(?:struct )?(\w+) (\w+)(?:\[(\w+)\])?$")
 
 # Members that a record may end before: only a kill has its message, and of processes' memory no more is sent or kept
 # than there is to be.
-TAILS = ("message", "memory", "registers")
+TAILS = ("message", "memory", "registers", "running")
 
 S = TypeVar("S", bound=Struct)
 

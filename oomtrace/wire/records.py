@@ -61,6 +61,7 @@ class RecordKind(IntEnum):
     USER_STACK = 50
     USER_PIECE = 51
     SAMPLE = 52
+    PYTHON = 53
     SENDER = 60
     SIGNAL = 61
     THROTTLED = 62
@@ -385,6 +386,20 @@ class RecSample(Struct):
     kernel: Sequence[int]
     registers: Sequence[int]
     memory: Sequence[int]
+
+
+class PythonFrame(Struct):
+    code: int
+    instruction: int
+    owner: Sequence[int]
+    entry: Sequence[int]
+
+
+class RecPython(Struct):
+    header: RecHeader
+    pid: int
+    count: int
+    running: Sequence[PythonFrame]
 
 
 class RecEffort(Struct):

@@ -11,7 +11,7 @@ from typing import Optional
 from oomtrace.model import Charge
 from oomtrace.wire.layout import Layout, text_of
 from oomtrace.wire.oom_records import NameOf
-from oomtrace.wire.records import RecordKind, RecSample
+from oomtrace.wire.records import RecordKind, RecPython, RecSample
 from oomtrace.wire.userstack import UserStack
 
 MOST = 512  # that frames are made of: more take their time, and tell little more
@@ -29,6 +29,10 @@ _KINDS = (
 )
 
 
+# Frames of CPython, innermost first: code object, instruction, owner, entry (struct python_frame, bpf/records.h).
+Running = tuple[tuple[int, int, int, int], ...]
+
+
 @dataclass(frozen=True)
 class Sample:
     """``pages`` is what the process has charged to the memcg since the sample before. ``memcgs``: addresses, the
@@ -40,11 +44,12 @@ class Sample:
     kind: Optional[Charge]
     interrupt: bool
     stack: UserStack
+    running: Optional[Running] = None  # in an interpreter of Python that has been looked at
 
 
 def samples(raw: Iterable[bytes], layout: Layout, name_of: NameOf) -> list[Sample]:
     """The samples of a ring, oldest first; what is cut off is left out."""
-    found = []
+    found, running = [], {}
     for data in raw:
         try:
             record = layout.decode(data)
@@ -52,7 +57,17 @@ def samples(raw: Iterable[bytes], layout: Layout, name_of: NameOf) -> list[Sampl
             continue
         if record.kind is RecordKind.SAMPLE:
             found.append(_sample(record.time_ns, record.read(RecSample), name_of))
+        elif record.kind is RecordKind.PYTHON:
+            body = record.read(RecPython)
+            running[body.pid, record.time_ns] = tuple(
+                (one.code, one.instruction, one.owner[0], one.entry[0]) for one in body.running[: body.count]
+            )
+    found = [_with(sample, running.get((sample.stack.pid, sample.time_ns))) for sample in found]
     return sorted(found, key=lambda sample: sample.time_ns)
+
+
+def _with(sample: Sample, running: Optional[Running]) -> Sample:
+    return sample if running is None else replace(sample, running=running)
 
 
 def _sample(time_ns: int, body: RecSample, name_of: NameOf) -> Sample:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import struct
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from oomtrace import code
 from oomtrace.code import interpreted, libdw, python
 from oomtrace.model import Code, CodeFrame, Moment
+from oomtrace.programs import prebuilt
 from tests.code.programs import SOURCES, running, stacks
 from tests.code.stopped import MACHINE, raw_stack
 
@@ -109,3 +111,30 @@ def test_a_function_that_nobody_has_read_has_no_name() -> None:
     evaluates = CodeFrame("_PyEval_EvalFrameDefault", "/usr/bin/python3.11")
     (frame,) = interpreted.in_place((evaluates,), ((0x7F00, 0x7F10), (0, 0)), {})
     assert frame.name == "[python]+0x7f00"
+
+
+def test_what_bpf_is_told_and_tells_has_the_sizes_of_its_structs() -> None:
+    """bpf/python.h: struct python and struct python_code."""
+    maps = {spec.name: spec for spec in prebuilt.load().maps}
+    layout = python.Layout(11, *range(22), runtime=1)  # type: ignore[arg-type, misc]
+    assert len(layout.packed()) == maps["pythons"].value_size
+    table = b"\x80\x00\xff\xff"
+    data = struct.pack("<QIIII64s96s256s", 0x7F10, 31, 4, 9, 0, b"Catalog.fill", b"/a/b/c.py", table + b"z" * 9)
+    assert len(data) == maps["python_codes"].value_size
+    assert python.unpacked(data) == code.PythonCode("Catalog.fill", "/a/b/c.py", 31, 0x7F10, table)
+
+
+def test_of_a_long_path_bpf_has_the_end() -> None:
+    data = struct.pack("<QIIII64s96s256s", 1, 1, 0, 400, 0, b"f", b"x" * 90 + b"/a.py", b"")
+    found = python.unpacked(data)
+    assert found is not None and found.file == "…" + "x" * 90 + "/a.py"
+    assert python.unpacked(data[:8]) is None and python.unpacked(bytes(440)) is None
+
+
+def test_what_bpf_reads_of_a_frame_means_the_same_as_a_walk() -> None:
+    entered = python.Layout(12, *range(22), runtime=1)  # type: ignore[arg-type, misc]
+    marked = replace(entered, frame_owner=69, frame_entry=68, entry_owner=256)
+    plain = replace(entered, frame_owner=70, frame_entry=None, entry_owner=3, code_mask=~3 & (1 << 64) - 1)
+    running = ((0x11, 0x20, 0, 0), (0x30, 0x40, 3, 1))
+    assert python.meant(marked.packed(), running) == ((0x11, 0x20), (0x30, 0x40), (0, 0))
+    assert python.meant(plain.packed(), running) == ((0x10, 0x20), (0, 0))

@@ -13,7 +13,7 @@ def test_round_trip_through_json() -> None:
     stack = code.RawStack(bytes(range(168)), b"\x00\xff" * 40, True, ((0x7F00, 0x7F10),))
     mapping = code.MappedFile(0x1000, 0x3000, True, 0x1000, "fe:00", 12, "/opt/catalog", "ab12")
     process = code.Process(
-        158, 1, 4711, (mapping,), "/proc/158/root", "7f00 10 lazy",
+        158, 1, 4711, (mapping,), "/proc/158/root", "7f00 10 lazy", b"\0\1",
         {"0x7f00": code.PythonCode("f", "a.py", 3, 9, b"\x80")},
         {"158": ((1, 2), (0, 0))},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from struct import pack
 from typing import Any, Optional
 
 import pytest
@@ -52,6 +53,14 @@ def piece(pid: int, seq: Optional[int] = None) -> Any:
 def sample(time_ns: int, memcgs: "list[int]", pages: int = 64, **fields: int) -> bytes:
     return record(RecordKind.SAMPLE, None, time_ns=time_ns, tgid=7, pid=9, pages=pages, memcgs=memcgs, kernel=[6],
                   comm=b"hog", registers_bytes=168, sp=SP, length=4, memory=b"abcd", **fields).raw
+
+
+def python(time_ns: int, running: "list[dict[str, int]]") -> bytes:
+    whole = record(RecordKind.PYTHON, None, time_ns=time_ns, pid=9, count=len(running))
+    head = whole.raw[: whole.least_bytes]
+    return head + b"".join(
+        pack("<QQB3xB3x", one["code"], one["instruction"], one.get("owner", 0), one.get("entry", 0)) for one in running
+    )
 
 
 def oom(*records: Any, memcg: int = FULL) -> Oom:
@@ -119,6 +128,25 @@ def test_processes_are_looked_at_while_they_are_alive(asked: Asked, monkeypatch:
     of(one, oom(stack("trigger", me, 0, tgid=me)))
     (process,) = asked.raw[0].processes
     assert process.tgid == me and process.maps
+
+
+def test_what_python_ran_has_names_that_bpf_has_read(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched: list[tuple[int, bytes]] = []
+    layout = pack("<QQ24I", 1, ~3 & (1 << 64) - 1, *[0] * 10, 69, 68, 3, *[0] * 11)
+    known = code.Process(7, python_layout=layout, python={"0x10": code.PythonCode("known", "a.py", 1, 0x20)})
+    monkeypatch.setattr(code, "look", lambda *_: known)
+    data = pack("<QIIII64s96s256s", 0x40, 3, 0, 4, 0, b"met", b"a.py", b"")
+    one = whose.Whose(False, lambda *told: watched.append(told),
+                      lambda tgid, at: data if (tgid, at) == (7, 0x30) else None)
+    one.look([7])
+    running = [{"code": 0x31, "instruction": 0x44}, {"code": 0x10, "instruction": 0x24, "entry": 1},
+               {"code": 5, "instruction": 6, "owner": 3}]
+    one.keep(lambda: [sample(BEGAN - 2, [FULL]), python(BEGAN - 2, running), sample(BEGAN - 3, [FULL])])
+    of(one, oom())
+    (raw,) = asked.raw
+    assert watched == [(7, layout)]
+    assert [each.stack.interpreter for each in raw.samples] == [None, ((0x30, 0x44), (0x10, 0x24), (0, 0), (0, 0))]
+    assert {at: each.name for at, each in raw.processes[0].python.items()} == {"0x10": "known", "0x30": "met"}
 
 
 def test_in_a_storm_it_takes_a_part_of_the_time_alone(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

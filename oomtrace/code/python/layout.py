@@ -11,7 +11,7 @@ import os
 import re
 import struct
 from dataclasses import dataclass, replace
-from typing import Callable, Mapping, Optional
+from typing import Callable, Iterable, Mapping, Optional
 
 from ..elf import Elf
 from ..files import Files
@@ -22,6 +22,9 @@ Read = Callable[[int, int], bytes]  # address, bytes → what is there; raises O
 
 _FILE = re.compile(r"(?:lib)?python3\.(\d+)(?:\.so[\d.]*)?$")
 _COOKIE = b"xdebugpy"
+_NO_OFFSET = 0xFFFFFFFF
+_PACKED = struct.Struct("<QQ24I")
+_AT_CODE_MASK, _AT_FRAME_OWNER, _AT_FRAME_ENTRY, _AT_ENTRY_OWNER = 1, 12, 13, 14  # its members
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,34 @@ class Layout:
     bytes_data: int = 32
     code_mask: int = 0xFFFFFFFFFFFFFFFF  # of a frame's pointer to its code: 3.14 has tags in the lowest bits
     runtime: int = 0
+
+    def packed(self) -> bytes:
+        """As struct python of bpf/python.h."""
+        cframe = _NO_OFFSET if self.cframe_frame is None else self.cframe_frame
+        entry = self.frame_owner if self.frame_entry is None else self.frame_entry  # whatever lies there
+        return _PACKED.pack(
+            self.runtime, self.code_mask, self.interpreters_head, self.interpreter_next, self.threads_head,
+            self.thread_next, self.thread_native_id, self.thread_frame, cframe, self.frame_previous, self.frame_code,
+            self.frame_instruction, self.frame_owner, entry, self.entry_owner, self.code_file, self.code_name,
+            self.code_line_table, self.code_first_line, self.code_instructions, self.text_ascii, self.text_length,
+            self.text_state, self.bytes_length, self.bytes_data, 0,
+        )
+
+
+def meant(packed: bytes, running: Iterable[tuple[int, int, int, int]]) -> tuple[tuple[int, int], ...]:
+    """Frames as ``frames`` has them, of what BPF has read of each by a packed layout: code, instruction, and the bytes
+    for owner and entry."""
+    known = _PACKED.unpack(packed)
+    has_entry = known[_AT_FRAME_ENTRY] != known[_AT_FRAME_OWNER]
+    found: list[tuple[int, int]] = []
+    for code, instruction, owner, entry in running:
+        if owner >= known[_AT_ENTRY_OWNER]:
+            found.append((0, 0))
+            continue
+        found.append((code & known[_AT_CODE_MASK], instruction))
+        if has_entry and entry:
+            found.append((0, 0))
+    return tuple(found)
 
 
 # FRAME_OWNED_BY_CSTACK is 3 in 3.12 and 3.13; in 3.14 FRAME_OWNED_BY_INTERPRETER is 3, and FRAME_OWNED_BY_CSTACK 4.

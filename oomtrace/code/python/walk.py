@@ -125,3 +125,19 @@ def _text(memory: Memory, layout: Layout, address: int) -> str:
     start = layout.text_ascii + (0 if ascii else compact_bytes)
     data = memory.read(address + start, length * kind)
     return data.decode({1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[kind], "replace")
+
+
+_HEAD = struct.Struct("<QIIII64s96s")
+
+
+def unpacked(data: bytes) -> Optional[PythonCode]:
+    """A code object as BPF has read it, struct python_code of bpf/python.h; None if its name could not be read."""
+    if len(data) < _HEAD.size:
+        return None
+    instructions, first_line, table_length, file_length, _, name, file = _HEAD.unpack_from(data)
+    name, file = (text.split(b"\0", 1)[0].decode("ascii", "replace") for text in (name, file))
+    if not name:
+        return None
+    if file_length > len(file):  # its end alone fits
+        file = f"…{file}"
+    return PythonCode(name, file, first_line, instructions, data[_HEAD.size :][:table_length])
