@@ -116,6 +116,9 @@ class LiveTrace:
             say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}{way}")
         attached.sample(_SAMPLED.get(stacks, 0))
         watched = not without.intersection(target.probe.program for target in targets if target.probe.charges)
+        if sampled and not watched:  # who charges is still told, without by which code
+            plain = [target for target in plan.targets_at(base) if target.probe.charges == charges]
+            watched = any(attached.enter(target) is None for target in plain if not target.probe.sampled)
         trace = cls(attached, plan, charges if watched else "off", frozenset(without), warn, looker)
         trace._stack_memory = stack_memory
         trace.probes = sum(target.symbol is not None for target in targets)
