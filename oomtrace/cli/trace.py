@@ -123,6 +123,7 @@ def command(
             say if verbose else nothing, say, charges, buffer_bytes, kills, stacks, stack_memory, witness, cmdline
         )
         stack.callback(trace.close)
+        tell.count_looks(channels, lambda: trace.looks)
         say(f"oomtrace: ready ({trace.probes} probes)")
         ready.announce()
         from oomtrace.cli import report  # late: nothing of it is needed to be ready

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +53,13 @@ def modules() -> dict[str, ModuleType]:
     """The channels' modules by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
     return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+
+
+def count_looks(channels: Iterable[Channel], looks: Callable[[], int]) -> None:
+    """Let the channels that count them know how many looks at memory cgroups near their limit there were so far."""
+    for channel in channels:
+        if hasattr(channel, "looks"):
+            channel.looks = looks
 
 
 def opened(wanted: Mapping[str, object]) -> list[Channel]:

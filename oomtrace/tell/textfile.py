@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -28,6 +28,7 @@ MOST_SERIES = 200  # of one counter; what comes beyond counts under OTHER
 OTHER = "(other)"
 LABELS = ("kind", "container", "pod", "namespace", "unit")
 
+_LOOKS = "oomtrace_near_limit_looks_total"
 _Labels = tuple[tuple[str, str], ...]
 
 # By name, with what it counts, and whether it is for each kind and owner.
@@ -38,6 +39,7 @@ _COUNTERS: Mapping[str, tuple[str, bool]] = {
     "oomtrace_freed_bytes_total": ("Anonymous memory that killed processes gave back.", False),
     "oomtrace_waits_total": ("Tasks that slept in a memory cgroup where OOM killing is disabled.", False),
     "oomtrace_failed_charges_total": ("Charges that failed, and nobody was killed for them.", False),
+    _LOOKS: ("Looks at memory cgroups that neared their limit, and at the machine as it began to reclaim.", False),
     "oomtrace_slowdowns_total": ("Processes that memory.high has slowed down for a second and more.", False),
     "oomtrace_records_lost_total": ("Records of events that were lost: those events are incomplete.", False),
 }
@@ -54,6 +56,8 @@ class Textfile:
         self._path = folder / NAME
         self._counts = _read(self._path)
         self._last_s: Optional[float] = None
+        self.looks: Callable[[], int] = lambda: 0  # of this trace, so far
+        self._looks_before = self._counts[_LOOKS].get((), 0)
 
     def start(self) -> None:
         """Write what there is, so that the counters are there before the first OOM. Raises OSError."""
@@ -78,7 +82,8 @@ class Textfile:
         self._write()
 
     def close(self) -> None:
-        """The file stays: what it counts does not end with the trace."""
+        """The file stays: what it counts does not end with the trace. Raises OSError where it cannot be written."""
+        self._write()
 
     def _add(self, name: str, labels: _Labels, number: int) -> None:
         series = self._counts[name]
@@ -90,6 +95,7 @@ class Textfile:
         """Replace the file. Mode 0644: the exporter is another user."""
         import tempfile  # late, as all that a start need not wait for
 
+        self._counts[_LOOKS][()] = self._looks_before + self.looks()
         descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{NAME}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

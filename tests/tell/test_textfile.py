@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from oomtrace import tell
 from oomtrace.errors import OomtraceError
 from oomtrace.model import (
     Container,
@@ -59,6 +60,14 @@ def test_a_runtimes_own_names_are_labels(tmp_path: Path) -> None:
     textfile.opened(str(tmp_path)).tell(event, None)
     labels = 'kind="memcg",container="etl",pod="orders-7c9",namespace="shop"'
     assert f"oomtrace_ooms_total{{{labels}}} 1" in _lines(tmp_path)
+
+
+def test_looks_near_a_limit_are_counted_on_after_a_restart(tmp_path: Path) -> None:
+    for _ in range(2):
+        channel = textfile.opened(str(tmp_path))
+        tell.count_looks([channel], lambda: 3)
+        channel.close()
+    assert "oomtrace_near_limit_looks_total 6" in _lines(tmp_path)
 
 
 def test_a_kill_by_somebody_else_is_no_oom(tmp_path: Path) -> None:
