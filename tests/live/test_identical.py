@@ -1,5 +1,7 @@
 """The main promise, on every kernel: five OOMs, and every line of each is the kernel's own."""
 
+import io
+
 import pytest
 
 from oomtrace.facts import Facts
@@ -26,6 +28,21 @@ def test_memcg_oom_is_identical(kernel: str, cgroup: str) -> None:
     assert sum(line.startswith(b"[") and b"nobody's" in line for line in ours) == RUNS
     assert f"oomtrace: {RUNS} OOMs\n" in traced.stderr and "lost" not in traced.stderr
     assert len(traced.captures) == RUNS
+    for data in traced.captures:
+        _knows_what_is_gone(data)
+
+
+def _knows_what_is_gone(data: bytes) -> None:
+    """Who it was, by the kernel's own structures, and how usage had gone."""
+    (event,) = capture.events(capture.load(io.BytesIO(data)))
+    assert event.witness is not None
+    (who,) = event.witness.tasks  # the trigger is the victim
+    assert event.report.victim is not None and who.pid == event.report.victim.pid
+    assert who.cmdline is not None and who.cmdline[1] == "tests/guest/memcg_oom.py"
+    assert who.exe is not None and who.exe.startswith("/usr/bin/python3") and who.parent_comm == "python3"
+    assert who.age_ns is not None and 0 < who.age_ns < 60 * 10**9 and who.ns_pids == (who.pid,)
+    (history,) = event.trace.history
+    assert history.memcg == "/foo" and history.seconds[-1].usage_kb > 38 << 10
 
 
 @pytest.mark.vm
