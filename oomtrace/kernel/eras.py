@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Optional
 
 from oomtrace.facts import Facts
 from oomtrace.history import eras, releases
-from oomtrace.kernel import machine, meminfo, statistics
+from oomtrace.kernel import ksymtab, machine, meminfo, statistics
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.symbols import Symbols
 
 # What the facts ask about (meminfo, too).
-SYMBOLS = ("taint_flags", "node_data", "__show_mem", "hugetlb_show_meminfo")
+SYMBOLS = ("preempt_model_str", "taint_flags", "node_data", "__show_mem", "hugetlb_show_meminfo")
 
 
 def summed_rss(release: str) -> bool:
@@ -26,6 +27,7 @@ def facts(btf: Btf, symbols: Symbols, release: str) -> Facts:
         task_markers=eras.task_markers(at),
         # "page_counter: track failcnt only for legacy cgroups" (6.15): on cgroup v2 the report has the counts of
         # memory.events instead.
+        preempt_lazy=_preempt_lazy(symbols),
         failcnt_from_events=btf.field("page_counter", "track_failcnt") is not None,
         opcode_error=eras.opcode_error(at),
         taint_flags=_taint_flags(btf, symbols, eras.taint_flag_count(at)),
@@ -34,6 +36,18 @@ def facts(btf: Btf, symbols: Symbols, release: str) -> Facts:
         statistics=tuple(statistics.rows(btf, release, machine.page_bytes())),
         meminfo=meminfo.facts(btf, symbols, release),
     )
+
+
+# kernel/sched/core.c, preempt_model_str(): the second is there with CONFIG_PREEMPT_LAZY, and without PREEMPT_DYNAMIC.
+_LAZY = b"PREEMPT\0LAZY%s\0"
+
+
+def _preempt_lazy(symbols: Symbols) -> Optional[bool]:
+    """Whether a kernel that says PREEMPT in uname means CONFIG_PREEMPT_LAZY (6.13+): one word stands for both."""
+    version = os.uname().version
+    if symbols.address("preempt_model_str") is None or "PREEMPT" not in version or "DYNAMIC" in version:
+        return None
+    return ksymtab.holds(_LAZY, symbols)
 
 
 def _taint_flags(btf: Btf, symbols: Symbols, most: int) -> Optional[int]:

@@ -16,7 +16,7 @@ from itertools import compress, count
 from operator import add
 from pathlib import Path
 from struct import Struct
-from typing import BinaryIO
+from typing import BinaryIO, Optional
 
 from oomtrace.kernel.symbols import Symbols
 
@@ -33,22 +33,35 @@ _BLOCK = 1 << 20
 def addresses(names: Iterable[str], symbols: Symbols, path: Path = KCORE) -> dict[str, int]:
     """Of those symbols of the core kernel that it exports; nothing where its memory may not be read or is not
     understood. Takes seconds on a slow machine."""
-    start, end = symbols.address("_etext"), symbols.address("_sinittext")  # between them: what is read only
     proof = next((name for name in _PROOF if symbols.address(name) is not None), None)
-    if start is None or end is None or proof is None or not start < end <= start + _MOST_BYTES:
+    found = _read_only(symbols, path)
+    if proof is None or found is None:
         return {}
-    start &= ~7
-    try:
-        with path.open("rb", buffering=0) as core:
-            data = _memory(core, start, end)
-    except OSError:  # lockdown, no CAP_SYS_RAWIO, no CONFIG_PROC_KCORE
-        return {}
+    start, data = found
     entries = list(_entries(data, start, {proof, *names}))
     known = next((at for name, at, address in entries if name == proof and address == symbols.address(proof)), None)
     if known is None:
         return {}
     # Three words each, side by side; elsewhere the same words are chance.
     return {name: address for name, at, address in entries if not (at - known) % 3 and abs(at - known) < _MOST_WORDS}
+
+
+def holds(text: bytes, symbols: Symbols, path: Path = KCORE) -> Optional[bool]:
+    """Whether those bytes are in what the core kernel only reads; None where that may not be looked into."""
+    data = _read_only(symbols, path)
+    return None if data is None else text in data[1]
+
+
+def _read_only(symbols: Symbols, path: Path) -> Optional[tuple[int, bytes]]:
+    """Where the kernel's read-only data begins, and it."""
+    start, end = symbols.address("_etext"), symbols.address("_sinittext")
+    if start is None or end is None or not start < end <= start + _MOST_BYTES:
+        return None
+    try:
+        with path.open("rb", buffering=0) as core:
+            return start & ~7, _memory(core, start & ~7, end)
+    except OSError:  # lockdown, no CAP_SYS_RAWIO, no CONFIG_PROC_KCORE
+        return None
 
 
 def _entries(data: bytes, start: int, names: Iterable[str]) -> Iterator[tuple[str, int, int]]:

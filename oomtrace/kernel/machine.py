@@ -96,21 +96,22 @@ def _cma_pages() -> Optional[int]:
     return int(found.group(1)) * 1024 // page_bytes() if found else None
 
 
-def preempt_model(version: str, debugfs_mode: str, preemption: bool) -> str:
+def preempt_model(version: str, debugfs_mode: str, lazy: Optional[bool]) -> Optional[str]:
     """The words that preempt_model_str (kernel/sched/core.c, 6.15+) makes of the build and the running mode.
 
-    ``version`` is uname's, which names CONFIG_PREEMPT and its variants, but not CONFIG_PREEMPT_LAZY; ``debugfs_mode``
-    the text of /sys/kernel/debug/sched/preempt ("none voluntary (full)"); ``preemption`` whether there is any: the
-    function preempt_schedule.
+    ``version`` is uname's, ``debugfs_mode`` the text of /sys/kernel/debug/sched/preempt ("none voluntary (full)").
+    ``lazy``: CONFIG_PREEMPT_LAZY, which uname does not tell; None, where it is not known, may make the words unknown.
     """
     realtime, dynamic = "PREEMPT_RT" in version, "PREEMPT_DYNAMIC" in version
     chosen = re.search(r"\((\w+)\)", debugfs_mode)
     if "PREEMPT" not in version:
-        return "PREEMPTLAZY" if preemption else "VOLUNTARY" if "VOLUNTARY" in version else "NONE"
+        return "VOLUNTARY" if "VOLUNTARY" in version else "NONE"
     if dynamic or chosen:
         mode = chosen.group(1) if chosen else "undef"
         return f"PREEMPT_{{RT,({mode})}}" if realtime else f"PREEMPT({mode})"
-    if "PREEMPT_LAZY" in version or "LAZY" in version:
+    if lazy is None:
+        return None
+    if lazy:
         return "PREEMPT_{RT,LAZY}" if realtime else "PREEMPTLAZY"
     return "PREEMPT_RT" if realtime else "PREEMPT"
 
@@ -121,8 +122,7 @@ def described(facts: Facts, symbols: Symbols) -> Facts:
     package = re.search(r"\b(Debian \S+) \(", _text("/proc/version"))
     preempt: Optional[str] = None
     if symbols.address("preempt_model_str"):
-        preemption = symbols.address("preempt_schedule") is not None
-        preempt = preempt_model(uname.version, _text("/sys/kernel/debug/sched/preempt"), preemption)
+        preempt = preempt_model(uname.version, _text("/sys/kernel/debug/sched/preempt"), facts.preempt_lazy)
     if not symbols.lists_data:
         facts = _asked(replace(facts, hardware=hardware(), cma_pages=_cma_pages()))
     return replace(

@@ -153,14 +153,17 @@ def test_a_page_of_bpfs_trampoline_is_its_size() -> None:
 
 
 @pytest.mark.parametrize(
-    "version, mode, preemption, expected",
+    "version, mode, lazy, expected",
     [
-        ("#1 SMP PREEMPT_DYNAMIC Debian 7.3.4-1", "none voluntary full (lazy)\n", True, "PREEMPT(lazy)"),
-        ("#1 SMP PREEMPT_DYNAMIC", "none voluntary (full) lazy\n", True, "PREEMPT(full)"),
-        ("#1 SMP PREEMPT_RT", "", True, "PREEMPT_RT"),
-        ("#1 SMP", "", False, "NONE"),
-        ("#1 SMP Debian 7.3.4-1~bpo13+1", "", True, "PREEMPTLAZY"),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 7.3.4-1", "none voluntary full (lazy)\n", None, "PREEMPT(lazy)"),
+        ("#1 SMP PREEMPT_DYNAMIC", "none voluntary (full) lazy\n", None, "PREEMPT(full)"),
+        ("#1 SMP PREEMPT_RT", "", False, "PREEMPT_RT"),
+        ("#1 SMP PREEMPT_RT", "", True, "PREEMPT_{RT,LAZY}"),
+        ("#1 SMP", "", None, "NONE"),
+        ("#1 SMP PREEMPT Debian 7.3.4-1~bpo13+1", "", True, "PREEMPTLAZY"),
+        ("#1 SMP PREEMPT", "", False, "PREEMPT"),
+        ("#1 SMP PREEMPT", "", None, None),
     ],
 )
-def test_preempt_model(version: str, mode: str, preemption: bool, expected: str) -> None:
-    assert machine.preempt_model(version, mode, preemption) == expected
+def test_preempt_model(version: str, mode: str, lazy: Optional[bool], expected: Optional[str]) -> None:
+    assert machine.preempt_model(version, mode, lazy) == expected

@@ -60,6 +60,12 @@ def test_memory_that_cannot_be_read(tmp_path: Path) -> None:
     assert _found(_core(tmp_path / "kcore", _table(PRINTK)), KALLSYMS.replace(b"_etext", b"_other")) == {}
 
 
+def test_what_is_in_the_kernels_data(tmp_path: Path) -> None:
+    core, symbols = _core(tmp_path / "kcore", _table(PRINTK)), Symbols(KALLSYMS)
+    assert ksymtab.holds(b"in vm_node_stat", symbols, core) is True and ksymtab.holds(b"x", symbols, core) is False
+    assert ksymtab.holds(b"x", symbols, tmp_path / "none") is None
+
+
 def test_symbols_that_were_learnt_are_like_others() -> None:
     symbols = Symbols(KALLSYMS)
     assert not symbols.lists_data
