@@ -15,6 +15,7 @@ from markupsafe import Markup
 from oomtrace.escape import escaped
 
 _COMMENT = re.compile(r"(?<=[;{},]) +// .*")  # after code; those on lines of their own go with the line
+_BLANKS = re.compile(r" (=>|===|!==|&&|\|\||\?\?) ")  # around operators that no text has
 SHOWN = 100  # rows of a long table that the page itself has; the others come with the first click
 
 
@@ -48,8 +49,8 @@ def render(name: str, **values: Any) -> str:
 
 @cache
 def squeezed(name: str) -> str:
-    """A style sheet or script without what only its authors need: indentation, and comments."""
-    lines = [_COMMENT.sub("", line).strip() for line in resource(name).split("\n")]
+    """A style sheet or script without what only its authors need: indentation, comments, some blanks."""
+    lines = [_BLANKS.sub(r"\1", _COMMENT.sub("", line).strip()) for line in resource(name).split("\n")]
     between = "" if name.endswith(".css") else "\n"
     return between.join(line for line in lines if line and not line.startswith(("//", "/*")))
 
