@@ -15,13 +15,13 @@ _PATIENCE_S = 1.0  # the trace waits meanwhile
 _BEFORE_S = 10  # earlyoom says first what it is about to do
 _MOST_LINES, _LONGEST = 2, 300
 _NS = 1_000_000_000
-# What their lines about a kill have in them, by the names of their processes; of systemd those about the victim's unit.
+# What their lines about a kill have in them, by the names of their processes; of systemd, beside the unit.
 _ABOUT: Mapping[str, Tuple[str, ...]] = {
     "systemd-oomd": ("Killed ", "killed "),
     "earlyoom": ("low memory!", "sending SIG"),
     "nohang": ("Low memory", "SIGKILL", "SIGTERM", "PSI"),
     "oomd": ("oomd kill",),
-    "systemd": (),
+    "systemd": ("Killing", "timed out", "Stopping"),
 }
 
 
@@ -30,16 +30,16 @@ def said(event: OomEvent) -> Tuple[str, ...]:
     killed, began_ns = event.killed, event.origin.unix_ns
     if killed is None or killed.sender is None or began_ns is None or killed.sender.comm not in _ABOUT:
         return ()
-    about = _ABOUT[killed.sender.comm] or _unit(killed)
+    about, unit = _ABOUT[killed.sender.comm], _unit(killed) if killed.sender.comm == "systemd" else ""
     lines = _lines(killed.sender.pid, began_ns // _NS - _BEFORE_S)
-    found = [line[:_LONGEST] for line in lines if any(word in line for word in about)]
+    found = [line[:_LONGEST] for line in lines if unit in line and any(word in line for word in about)]
     return tuple(found[-_MOST_LINES:])
 
 
-def _unit(killed: Killed) -> Tuple[str, ...]:
-    """The victim's unit, by its memcg."""
+def _unit(killed: Killed) -> str:
+    """How systemd's lines about the victim's unit begin, by its memcg."""
     path: Optional[str] = killed.victims[0].memcg if killed.victims else None
-    return (f"{path.rsplit('/', 1)[-1]}:",) if path and path != "/" else ()
+    return f"{path.rsplit('/', 1)[-1]}:" if path and path != "/" else ""
 
 
 def _lines(pid: int, since_s: int) -> list[str]:

@@ -76,5 +76,6 @@ systemd-run -q --unit=crawl -p MemoryHigh=30M -p MemorySwapMax=0 -p OOMScoreAdju
 ended crawl 60
 sleep 6
 adj0 sleep 1004 &
+sleep 1 # it is sleep by then, and no more adj0
 sh -c 'kill -KILL "$1"; true' somebody $!
 shown all
