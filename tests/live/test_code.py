@@ -94,6 +94,7 @@ def fill(tmp_path: Path, kernel: str, *languages: str) -> "dict[str, OomEvent]":
 
 
 @pytest.mark.vm
+@pytest.mark.long
 def test_a_program_in_c(tmp_path: Path) -> None:
     found = fill(tmp_path, "6.1", "c")
     for event in found.values():  # under run, and traced with --stacks on
