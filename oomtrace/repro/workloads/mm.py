@@ -69,7 +69,7 @@ def exits_slowly(me: Self, size: Bytes) -> None:
 @workload
 def threads(me: Self, count: int) -> None:
     """Threads that sleep."""
-    threading.stack_size(1 << 16)
+    threading.stack_size(max(1 << 16, os.sysconf("SC_THREAD_STACK_MIN")))  # arm64: 128 KiB
     for _ in range(count):
         threading.Thread(target=time.sleep, args=(FOR_EVER,), daemon=True).start()
 
