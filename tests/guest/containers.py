@@ -117,7 +117,7 @@ def run(runtime: str, name: str, command: list[str]) -> None:
     start = {
         "podman": [*PODMAN, "run", "--rm", "--user", "1000", "--name", name, "--network", "none", *limits, IMAGE],
         "docker": ["docker", "run", "--rm", "--user", "1000", "--name", name, "--network", "none", *limits, IMAGE],
-        "ctr": ["ctr", "run", "--rm", "--user", "1000", "--memory-limit", str(32 << 20), IMAGE, name],
+        "ctr": ["ctr", "run", "--rm", "--memory-limit", str(32 << 20), IMAGE, name],
     }[runtime]
     subprocess.run(["adj0", *start, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
