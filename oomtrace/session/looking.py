@@ -82,8 +82,6 @@ class Looking:
             slower, usual = slowness(), Budget()
             self._budget = Budget(int(usual.cpu_ns * slower), usual.bytes)
             self._answer({"number": None, "look": None, "glance": None, "slower": slower})
-            # A look for nothing: the first one is slow, as modules and memory come in.
-            self._readers[0].look("/", (os.getpid(),), self._budget)
         return self._readers
 
     def _look(self, request: dict[str, Any]) -> None:

@@ -210,11 +210,12 @@ def look_at(memcg: Optional[str]) -> dict[str, Any]:
 
 def settle() -> None:
     """Wait until the process that looks has loaded what it needs: its CPU time stands still."""
-    before = None
+    before, still = 0, 0
     for _ in range(120):
-        now = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13] for pid in os.listdir("/proc")
-               if pid.isdigit() and Path(f"/proc/{pid}/comm").read_text() == "oomtrace-look\n"]
-        if now and now == before:
+        now = sum(sum(map(int, stat.read_text().rsplit(")", 1)[1].split()[11:13]))  # utime, stime in ticks
+                  for stat in Path("/proc").glob("[0-9]*/stat") if "(oomtrace-look)" in stat.read_text())
+        still = still + 1 if now == before and now > 10 else 0
+        if still == 3:
             return
         before = now
         time.sleep(2)

@@ -1,0 +1,60 @@
+"""What looks see before it is gone, in guests: tests/guest/dying.py and tests/guest/containers.py say what happens
+there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from vm import boot, matrix
+from vm.spec import RunSpec
+
+KINDS = ("who", "heap", "tmpfs", "cache", "sockets", "stuck", "machine")
+FULL = (20, 10)  # containers, OOMs in each
+
+
+def _lines(kernel: str, command: str, timeout: float, **wanted: Any) -> list[dict[str, Any]]:
+    result = boot.check(boot.run(RunSpec(kernel=kernel, timeout=timeout, **wanted), command))
+    said = result.stderr.decode("utf-8", "replace")
+    assert result.status == 0, said
+    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith(b"{")]
+
+
+@pytest.mark.vm
+@pytest.mark.long
+@pytest.mark.parametrize("kernel", matrix.names())
+def test_what_is_gone_after_the_kill(kernel: str) -> None:
+    found = {line["name"]: line for line in _lines(kernel, "python3 tests/guest/dying.py", 400, memory=512 << 20)}
+    missing = {name: found[name]["missing"] if name in found else ["the OOM"] for name in KINDS}
+    assert missing == {name: [] for name in KINDS}, found
+    stuck = found["stuck"]["looks"]
+    assert any(cut["why"] == "foreign" for _, _, cuts in stuck for cut in cuts), stuck
+
+
+def _named(kernel: str, runtime: str, containers: int, ooms: int, timeout: float) -> dict[str, Any]:
+    command = f"python3 tests/guest/containers.py {runtime} {containers} {ooms}"
+    (found,) = _lines(kernel, command, timeout, variant="containers", memory=1 << 30)
+    assert found["ooms"] == containers * ooms, found
+    return found
+
+
+@pytest.mark.vm
+@pytest.mark.long
+def test_a_container_of_podman() -> None:
+    found = _named("6.1", "podman", 1, 3, 240)
+    assert found["named"] == found["image"] == 3, found
+    assert "container orders-etl-0 (image localhost/etl:1.4)" in found["killed"]
+    assert "`tail /dev/zero`" in found["killed"]
+
+
+@pytest.mark.vm
+@pytest.mark.long
+@pytest.mark.parametrize("kernel", ["5.10", "6.1", "7.3"])
+@pytest.mark.parametrize("runtime", ["podman", "docker", "ctr"])
+def test_200_ooms_in_containers_that_are_removed_at_once(kernel: str, runtime: str) -> None:
+    found = _named(kernel, runtime, *FULL, 2400)
+    assert found["named"] >= found["ooms"] * 0.99, found
+    if runtime != "ctr":  # ctr's image is in containerd's database alone
+        assert found["image"] >= found["ooms"] * 0.99, found
