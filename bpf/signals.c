@@ -44,6 +44,8 @@ static inline u32 kill_setting(u32 which)
 struct deed {
 	struct oom_state state; /* its id, and how many records it has */
 	u64 last_ns;
+	u32 signal, fatal; /* of the one in hand */
+	u64 memcg, next;   /* submit_ancestors: of which it tells, and of which afterwards */
 };
 BPF_TABLE("lru_hash", u32, struct deed, deeds, 1024); /* by the task that does it */
 BPF_TABLE("lru_hash", u32, u64, cgroup_kills, 256);   /* tasks that write to a cgroup.kill */
@@ -178,26 +180,28 @@ static inline void submit_sender(struct pt_regs *ctx, struct oom_state *state, u
 }
 
 /* The memcg and its ancestors, each once a deed; then the same for another one. */
-static inline void submit_ancestors(struct pt_regs *ctx, struct oom_state *state, u64 memcg, u64 next)
+static inline void submit_ancestors(struct pt_regs *ctx, struct deed *deed, u64 memcg, u64 next)
 {
-	u64 id = state->oom_id;
+	u64 id = deed->state.oom_id;
 	int i;
 
-	state->kind = REC_MEMCG;
+	deed->state.kind = REC_MEMCG;
+	deed->memcg = memcg;
+	deed->next = next;
 #pragma nounroll
 	for (i = 0; i < LEVELS; i++) {
-		u64 key = memcg, *sent = seen.lookup(&key);
+		u64 key = *(volatile u64 *)&deed->memcg, *sent = seen.lookup(&key);
 
-		if (!memcg || (sent && *sent == id)) {
-			memcg = next;
-			next = 0;
-			if (!memcg)
+		if (!key || (sent && *sent == id)) {
+			deed->memcg = *(volatile u64 *)&deed->next;
+			deed->next = 0;
+			if (!deed->memcg)
 				return;
 			continue;
 		}
-		submit_memcg(ctx, state, memcg);
+		submit_memcg(ctx, &deed->state, key);
 		seen.update(&key, &id);
-		memcg = memcg_parent(memcg);
+		deed->memcg = memcg_parent(key);
 	}
 }
 
@@ -240,12 +244,16 @@ static inline void tell(struct pt_regs *ctx, u32 sig, u64 info, u64 leader, u64 
 
 	if (!deed || !s)
 		return;
+	/* Read back from there they are any number to the verifier, which else follows what is below for each of them. */
+	deed->signal = sig;
+	deed->fatal = fatal;
+	sig = *(volatile u32 *)&deed->signal;
 	if (!deed->state.seq)
 		submit_sender(ctx, &deed->state, sender_memcg);
 	fill_task(&s->signal.row, leader);
 	s->signal.signal = sig;
 	s->signal.sent_from = from(info);
-	s->signal.fatal = fatal;
+	s->signal.fatal = *(volatile u32 *)&deed->fatal;
 	s->signal.code = s->signal.sent_from >= FROM_FAULT || s->signal.sent_from == FROM_PROCESS ? GET(info, kernel_siginfo, si_code) : 0;
 	s->signal.syscall = -1;
 	if (s->signal.sent_from == FROM_FAULT && sig == 31 && s->signal.code == SYS_SECCOMP) /* _sifields._sigsys._syscall */
@@ -260,8 +268,8 @@ static inline void tell(struct pt_regs *ctx, u32 sig, u64 info, u64 leader, u64 
 	watch_end(&deed->state, &s->signal.row);
 	if (sig == SIGTERM)
 		remember_asked(now, tgid);
-	submit_ancestors(ctx, &deed->state, memcg, sender_memcg);
-	if (fatal)
+	submit_ancestors(ctx, deed, memcg, sender_memcg);
+	if (*(volatile u32 *)&deed->fatal)
 		ring(ctx, 0);
 }
 
