@@ -25,6 +25,7 @@ _PROCESSES = 256  # that are remembered, the last ones
 # In a storm not every process is looked at, and frames are not made of every OOM: the records that come meanwhile must
 # be read.
 _WINDOW_S, _MOST_LOOKING_S, _MOST_RESOLVING_S = 10.0, 1.0, 2.0
+_SAME_OOM_S = 1.0  # between its beginning and its decision it seldom takes longer
 
 
 class _Allowance:
@@ -64,6 +65,7 @@ class Whose:
         self._files = code.Files()
         self._processes: dict[int, code.Process] = {}
         self._samples: list[bytes] = []  # the newest when the last OOM began
+        self._kept_s = 0.0
         self._looking, self._resolving = _Allowance(_MOST_LOOKING_S), _Allowance(_MOST_RESOLVING_S)
 
     def look(self, tgids: Iterable[int]) -> None:
@@ -85,11 +87,14 @@ class Whose:
             del self._processes[next(iter(self._processes))]
 
     def keep(self, read: Callable[[], list[bytes]]) -> None:
-        """The samples that are there as an OOM begins; none if there is no time: older ones would tell of another."""
-        self._samples = []
+        """The samples that are there as an OOM begins, and again at its decision. Where there is no time to read them
+        those of a moment ago, which are of the same OOM, stay; older ones would tell of another."""
+        now = time.monotonic()
         if not self._looking.used_up:
             with self._looking.spending():
-                self._samples = read()
+                self._samples, self._kept_s = read(), now
+        elif now - self._kept_s > _SAME_OOM_S:
+            self._samples = []
 
     def of(self, oom: Oom, layout: Layout, facts: Facts, name_of: NameOf) -> tuple[Optional[Code], Any]:
         """The code around an OOM, and what it was made of, for JSON, if that is kept. None where there is nothing of

@@ -25,6 +25,9 @@ RUST = ["<catalog::shop::Catalog as catalog::shop::Fill>::fill", "catalog::load"
 GO = ["main.(*catalog).fill", "main.load", "main.main"]
 
 
+_STOPS = 40  # two of them may be in a function's first or last instruction
+
+
 @pytest.mark.parametrize("source, options, names", [
     ("catalog.c", (), C),
     ("catalog.c", ("-static",), C),
@@ -40,9 +43,9 @@ GO = ["main.(*catalog).fill", "main.load", "main.main"]
 def test_functions(tmp_path: Path, source: str, options: tuple[str, ...], names: list[str]) -> None:
     if "v0" in "".join(options) and shutil.which("c++filt") is None:
         pytest.skip("there is no c++filt (Debian: binutils)")
-    found = of_command([str(built(tmp_path, source, *options))])
+    found = of_command([str(built(tmp_path, source, *options))], _STOPS)
     right = sum(stack[: len(names)] == names for stack in own(found))
-    assert right >= 0.95 * 12, own(found)
+    assert right >= 0.95 * _STOPS, own(found)
     assert {stack.ends for stack in found.stacks} == {None}
 
 

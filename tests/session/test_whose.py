@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from struct import pack
 from typing import Any, Optional
 
@@ -103,6 +104,21 @@ def test_samples_of_the_full_memcg_before_the_oom(asked: Asked) -> None:
     assert [(each.charged_bytes, each.before_ns) for each in raw.samples] == [(64 << 12, 9), (128 << 12, 2)]
     assert raw.window_ns == 9 and raw.sample_bytes == 96 << 12
     assert {each.kind for each in raw.samples} == {Charge.ANON}
+
+
+def test_the_decision_does_not_lose_what_the_beginning_has_read(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, now = whose.Whose(), time.monotonic()
+    keep(one, [sample(BEGAN - 2, [FULL])])
+    with monkeypatch.context() as patch:
+        patch.setattr(whose._Allowance, "used_up", property(lambda _: True))
+        keep(one, [])
+    of(one, oom(stack("trigger", 9, 0)))
+    assert len(asked.raw[-1].samples) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(whose._Allowance, "used_up", property(lambda _: True))
+        patch.setattr(time, "monotonic", lambda: now + 5)
+        keep(one, [])  # of another OOM
+    assert one._samples == []
 
 
 def test_all_samples_where_the_machine_is_full(asked: Asked) -> None:
