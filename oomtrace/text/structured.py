@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any, Iterator, List, NamedTuple, Optional, Set, Tuple
 
+from .lines import LOOK_BACK, MAX_LINE
 from .match import is_read
 from .prefix import KERNEL_TAGS, strip
 
@@ -56,6 +57,7 @@ class Structure:
     def __init__(self) -> None:
         self._left = 0  # bytes of a binary field that are still to come
         self._binary = False  # such a field begins with the next line
+        self._cut: Optional[str] = None  # the last key of a document on one line, of which more pieces come
         self._paths: Set[Path] = set()  # to strings in which lines of the kernel were
         self._indent: Optional[int] = None  # of the lines of a field with newlines (journalctl -o verbose)
 
@@ -69,7 +71,7 @@ class Structure:
         if self.within:
             return self._from_binary(line)
         if "{" in line or '"' in line or "[" in line or "'" in line:
-            found = self._document(line)
+            found = self._document(line) if self._cut is None else self._more(line)
             if found is None and ('"' in line or "'" in line):
                 found = self._part(line)
             if found is not None:
@@ -120,8 +122,19 @@ class Structure:
             value, end = None, 0
         if not isinstance(value, (dict, list)) or line[end: end + _BEHIND].strip(" \t,;)]}"):  # a part of one
             found = list(_tokens(line))
+            self._note_cut(line, found)
             return self._chosen(found) if found else None
         return self._chosen(list(_strings(value, (), _DEPTH)))
+
+    def _note_cut(self, line: str, found: List[_Found]) -> None:
+        """Lines are cut where they are too long: is this one, so that the next line is more of it?"""
+        self._cut = found[-1].path[-1] if found and len(line) > MAX_LINE - LOOK_BACK else None
+
+    def _more(self, line: str) -> Optional[List[Record]]:
+        """The records in a further piece of a document."""
+        found = list(_tokens(line, self._cut or ""))
+        self._note_cut(line, found)
+        return self._chosen(found) if found else None
 
     def _part(self, line: str) -> Optional[List[Record]]:
         """The records of a part of a document that stands on many lines, or of key="value" pairs."""
@@ -166,9 +179,8 @@ def _decoded(text: str) -> str:
 _DECODER = json.JSONDecoder(strict=False)
 
 
-def _tokens(line: str) -> Iterator[_Found]:
+def _tokens(line: str, key: str = "") -> Iterator[_Found]:
     """The strings of what is not JSON as a whole: a document that is cut, or Python's way to write it."""
-    key = ""
     for double, colon, single, other in _STRING.findall(line):
         text = _decoded(double or single)
         if colon or other:

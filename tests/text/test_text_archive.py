@@ -6,8 +6,8 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Callable, Dict, List
@@ -82,11 +82,33 @@ def test_members_have_names() -> None:
 
 def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a member calls itself."""
-    monkeypatch.chdir(tmp_path)
-    evil = {"../../up.log": SEED.encode(), "/etc/absolute.log": OTHER.encode()}
-    for data in (zipped(evil), tarred(evil)):
+    within = tmp_path / "a" / "b"
+    within.mkdir(parents=True)
+    monkeypatch.chdir(within)
+    evil = {"../../up.log": SEED.encode(), str(tmp_path / "absolute.log"): OTHER.encode(), "here.log": b"x\n"}
+    for data in (zipped(evil), tarred(evil), gzip.compress(tarred(evil))):
         assert len(found(data)) == 2
-    assert os.listdir(tmp_path) == []
+    assert _files(tmp_path) == []
+    for name, text in evil.items():  # what an unpacker that trusts names would do is seen by this test
+        Path(name).write_bytes(text)
+    assert _files(tmp_path) == ["absolute.log", "here.log", "up.log"]
+
+
+def _files(folder: Path) -> List[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_long_document_takes_little_memory() -> None:
+    """64 MiB of JSON on one line, as an export is: it is read in pieces."""
+    kill = (b'"[   %d.000000] Out of memory: Killed process 1 (hog) total-vm:9kB, anon-rss:8kB, file-rss:0kB, '
+            b'shmem-rss:0kB",')
+    filler = [b'"' + b"usb 1-1: new device " * 3200 + b'",'] * 512
+    document = [b'{"lines":[', kill % 10, *filler, kill % 20, *filler, kill % 30, b'"x"]}\n']
+    tracemalloc.start()
+    assert len(list(read(iter(document)))) == 3
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 32 << 20 < sum(map(len, document))
 
 
 def _refused(data: bytes) -> str:

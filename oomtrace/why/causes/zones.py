@@ -52,7 +52,7 @@ def zones(event: OomEvent, case: Case) -> None:
 
 
 def _largest(found: "tuple[Verdict, ...]", case: Case) -> None:
-    verdict = max(found, key=lambda one: one.zone.counters.get("present_kb", 0))
+    verdict = max(found, key=lambda one: one.zone.counters.get("present_kb", one.free_kb or 0))
     if verdict.free_kb is None or verdict.min_kb is None:
         return
     case.says(Zones.LARGEST, zone=verdict.name, free_kb=verdict.free_kb, min_kb=verdict.min_kb,
