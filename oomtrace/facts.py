@@ -7,8 +7,9 @@ and nothing else.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional
 
 _MAX_ORDERS = 64
 _MAX_PAGE_KB = 1024
@@ -30,7 +31,7 @@ class StatisticsRow:
 
     name: str
     array: str  # "state" or "events": which of the memcg's two arrays
-    items: Tuple[CounterAt, ...]
+    items: tuple[CounterAt, ...]
 
     def __post_init__(self) -> None:
         _sound(self.array in ("state", "events"))
@@ -95,12 +96,12 @@ class Facts:
     kdump: Optional[bool] = None
     hardware: Optional[str] = None
     cma_pages: Optional[int] = None
-    statistics: Tuple[StatisticsRow, ...] = ()
+    statistics: tuple[StatisticsRow, ...] = ()
     meminfo: Optional[MeminfoFacts] = None
     offsets_bytes: Mapping[str, int] = field(default_factory=dict)  # "task_struct.mm": where the field lies
     charges: Optional[str] = None  # how charges were watched: "off", "batch", "every"
     followed_ns: Optional[int] = None  # of one OOM: until the next in the same memcg
-    said: Tuple[str, ...] = ()  # of one kill: what its sender wrote into the journal
+    said: tuple[str, ...] = ()  # of one kill: what its sender wrote into the journal
 
     def __post_init__(self) -> None:
         _sound(0 < self.page_kb <= _MAX_PAGE_KB)
@@ -115,7 +116,7 @@ class Facts:
         return {name: value for name, value in to_plain(self).items() if value is not None}
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Tuple[Facts, bool]:
+    def from_plain(cls, plain: Mapping[str, Any]) -> tuple[Facts, bool]:
         """The facts of which something can be made, and whether there were others: a capture may come from anywhere."""
         from oomtrace.plain import from_plain  # late, as above
 
@@ -135,7 +136,7 @@ def _is_number(value: int) -> bool:
     return 0 <= value < _MAX_NUMBER
 
 
-def _sound_items(items: Tuple[CounterAt, ...]) -> None:
+def _sound_items(items: tuple[CounterAt, ...]) -> None:
     _sound(all(_is_number(item.at) and _is_number(item.unit) for item in items))
 
 

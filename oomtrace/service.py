@@ -11,8 +11,8 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, Sequence
 
 from oomtrace import shipped
 from oomtrace.errors import EXIT_NOT_ROOT, OomtraceError

@@ -6,8 +6,9 @@ In an installation and in a .pyz, what a checkout has at its top (``bpf/``, ``ma
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Optional
 
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE, _PACKAGE.parent)

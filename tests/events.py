@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any, Dict
+from typing import Any
 
 from oomtrace.model import OomEvent, Origin, Report, Trace
 
@@ -18,7 +18,7 @@ def made(**values: Any) -> OomEvent:
 
 def changed(event: OomEvent, **values: Any) -> OomEvent:
     """The event with these values in place of its own."""
-    groups: Dict[str, Dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         groups.setdefault(_GROUPS.get(name, ""), {})[name] = value
     own = groups.pop("", {})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import pytest
 
@@ -32,9 +33,9 @@ class Outer:
     flag: bool = False
     maybe: Optional[str] = None
     inner: Optional[Inner] = None
-    many: Tuple[Inner, ...] = ()
-    pair: Tuple[int, str] = (0, "")
-    either: Tuple[Union[Inner, str], ...] = ()
+    many: tuple[Inner, ...] = ()
+    pair: tuple[int, str] = (0, "")
+    either: tuple[Union[Inner, str], ...] = ()
     by_name: Optional[Mapping[str, int]] = None
     colour: Optional[Colour] = None
     point: Optional[Point] = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from typing import List, Set
 
 import pytest
 
@@ -56,12 +55,12 @@ def test_what_may_import_what_has_no_circle() -> None:
     ("importlib.import_module('oomtrace.cli.read')", ["oomtrace.cli.read"]),
     ("importlib.import_module(f'oomtrace.cli.{name}')", ["oomtrace.cli"]),
 ])
-def test_every_way_to_import_is_seen(source: str, names: List[str]) -> None:
+def test_every_way_to_import_is_seen(source: str, names: list[str]) -> None:
     assert [name for _, name in imported(ast.parse(source), ["oomtrace", "repro"])] == names
 
 
 def test_every_room_that_is_there_is_in_the_table() -> None:
-    there: Set[str] = {each.room for each in imports()}
+    there: set[str] = {each.room for each in imports()}
     assert there <= set(BY_NAME) and {"wire", "session", "live", "vm", "main"} <= there
 
 

@@ -7,7 +7,6 @@ import os
 import sys
 import zipfile
 from pathlib import Path
-from typing import List, Tuple
 
 import pytest
 
@@ -16,9 +15,9 @@ from oomtrace.errors import EXIT_NOT_ROOT, OomtraceError
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> List[Tuple[str, ...]]:
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """A machine below tmp_path, root on it, with oomtrace.pyz; what systemctl is asked."""
-    words: List[Tuple[str, ...]] = []
+    words: list[tuple[str, ...]] = []
     (tmp_path / service.SYSTEMD).mkdir(parents=True)
     archive = tmp_path / "oomtrace.pyz"
     made = io.BytesIO()
@@ -32,7 +31,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> List[Tuple[str, ..
     return words
 
 
-def test_it_is_installed_and_started(asked: List[Tuple[str, ...]], tmp_path: Path) -> None:
+def test_it_is_installed_and_started(asked: list[tuple[str, ...]], tmp_path: Path) -> None:
     files = [tmp_path / path for path in (service.COMMAND, service.UNIT, service.PAGE)]
     assert list(service.install(tmp_path)) == files
     command = tmp_path / service.COMMAND
@@ -43,7 +42,7 @@ def test_it_is_installed_and_started(asked: List[Tuple[str, ...]], tmp_path: Pat
     assert asked == [("daemon-reload",), ("enable", "oomtrace.service"), ("restart", "oomtrace.service")]
 
 
-def test_it_goes_and_leaves_nothing(asked: List[Tuple[str, ...]], tmp_path: Path) -> None:
+def test_it_goes_and_leaves_nothing(asked: list[tuple[str, ...]], tmp_path: Path) -> None:
     before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
     written = list(service.install(tmp_path))
     assert sorted(service.remove(tmp_path)) == sorted(written)
@@ -52,7 +51,7 @@ def test_it_goes_and_leaves_nothing(asked: List[Tuple[str, ...]], tmp_path: Path
     assert list(service.remove(tmp_path)) == []
 
 
-def test_a_command_of_another_making_stays(asked: List[Tuple[str, ...]], tmp_path: Path) -> None:
+def test_a_command_of_another_making_stays(asked: list[tuple[str, ...]], tmp_path: Path) -> None:
     command = tmp_path / service.COMMAND
     command.parent.mkdir(parents=True)
     command.write_text("#!/bin/sh\n")
@@ -61,7 +60,7 @@ def test_a_command_of_another_making_stays(asked: List[Tuple[str, ...]], tmp_pat
     assert list(service.remove(tmp_path)) == [] and command.exists()
 
 
-def test_a_package_has_its_own(asked: List[Tuple[str, ...]], tmp_path: Path) -> None:
+def test_a_package_has_its_own(asked: list[tuple[str, ...]], tmp_path: Path) -> None:
     unit = tmp_path / "lib/systemd/system/oomtrace.service"
     unit.parent.mkdir(parents=True)
     unit.touch()
@@ -70,7 +69,7 @@ def test_a_package_has_its_own(asked: List[Tuple[str, ...]], tmp_path: Path) -> 
 
 
 def test_what_is_missing_is_said(
-    asked: List[Tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / service.SYSTEMD).rmdir()
     with pytest.raises(OomtraceError, match="systemd does not run"):
@@ -88,7 +87,7 @@ def test_what_is_missing_is_said(
     assert asked == []
 
 
-def test_a_full_disk_is_told(asked: List[Tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told(asked: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 

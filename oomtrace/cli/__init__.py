@@ -12,7 +12,7 @@ import io
 import itertools
 import os
 import sys
-from typing import Any, List, Optional
+from typing import Any, Optional
 
 import click
 
@@ -29,7 +29,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 class _Commands(click.Group):
     """Imports a command's module when it is needed: starting to trace must not wait for the log reader."""
 
-    def list_commands(self, _context: click.Context) -> List[str]:
+    def list_commands(self, _context: click.Context) -> list[str]:
         return [name for name in COMMANDS if importlib.util.find_spec(_module(name))]
 
     def get_command(self, _context: click.Context, name: str) -> Optional[click.Command]:
@@ -38,7 +38,7 @@ class _Commands(click.Group):
         command: click.Command = importlib.import_module(_module(name)).command
         return command
 
-    def parse_args(self, context: click.Context, args: List[str]) -> List[str]:
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         first = next((arg for arg in args if arg != "--debug"), None)
         if first is None and context.resilient_parsing:
             return super().parse_args(context, args)  # a shell asks what could come next: commands, too
@@ -76,7 +76,7 @@ def group(debug: bool) -> None:
     """
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: Optional[list[str]] = None) -> None:
     """The console command. Errors are one sentence and a hint on stderr; tracebacks only with --debug."""
     arguments = sys.argv[1:] if args is None else args
     debug = "--debug" in itertools.takewhile(lambda word: word == "--debug", arguments)

@@ -6,8 +6,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Callable, Iterator, Mapping, Optional, Sequence
+from typing import Callable, Optional
 
 from oomtrace import sizes
 from oomtrace.cli.voice import say
@@ -15,7 +16,7 @@ from oomtrace.errors import EXIT_FAILURE, EXIT_UNEXPECTED, EXIT_USAGE, OomtraceE
 from oomtrace.repro import cgroups, delegation
 from oomtrace.repro.command import NOT_EXECUTABLE, NOT_FOUND, Command
 from oomtrace.repro.fit import Fit, Trial, find
-from oomtrace.repro.journal import Journal
+from oomtrace.repro.journal import UndoJournal
 from oomtrace.why.units import human, plural
 
 Files = Callable[[str], Mapping[str, str]]
@@ -76,7 +77,7 @@ class _Runs:
         """A run under a limit. What the command prints is seen in the first one alone."""
         unheard = (0, 1, 2) if self._count else (0,)
         self._count += 1
-        with Journal(lambda problem: say(f"oomtrace: {problem}")) as journal:
+        with UndoJournal(lambda problem: say(f"oomtrace: {problem}")) as journal:
             unit = f"oomtrace-run-{os.getpid()}-{self._count}"
             delegated = delegation.scope(unit, self._hierarchy, journal)
             with delegated as above:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from typing import Iterator, List, Tuple
+from collections.abc import Iterator
 
 import click
 
@@ -87,13 +87,13 @@ def _value(param: click.Parameter) -> str:
     return (param.name or "value").upper()
 
 
-def _section(title: str, rows: "List[Tuple[str, str]] | Tuple[Tuple[str, str], ...]") -> Iterator[str]:
+def _section(title: str, rows: "list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> Iterator[str]:
     yield f".SH {title}"
     for term, text in rows:
         yield from (".TP", f".B {_escaped(term)}", _escaped(text))
 
 
-def _paragraphs(command: click.Command) -> List[str]:
+def _paragraphs(command: click.Command) -> list[str]:
     text = inspect.cleandoc(command.help or "").replace("\b", "")
     return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text)]
 

@@ -8,7 +8,7 @@ import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 from oomtrace.errors import OomtraceError
 
@@ -22,7 +22,7 @@ class Ready:
 
     def __init__(self, pid_file: Optional[str], ready_file: Optional[str]) -> None:
         self._paths = [Path(name) for name in (pid_file, ready_file) if name is not None]
-        self._written: List[Path] = []
+        self._written: list[Path] = []
         self._announced = False
 
     def announce(self) -> None:

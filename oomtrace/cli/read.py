@@ -8,10 +8,11 @@ import io
 import os
 import sys
 import traceback
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import chain
-from typing import BinaryIO, Callable, ContextManager, Iterator, List, Optional, Sequence, Set, TextIO, Tuple
+from typing import BinaryIO, Callable, Optional, TextIO
 
 import click
 
@@ -47,7 +48,7 @@ _COLLECT_AFTER = 50_000
 @click.option("-o", "--output", "target", metavar="FILE", help="Write to FILE; one that ends with .html is a page.")
 @color_option()
 def command(
-    files: Tuple[str, ...], form: str, dialect: Optional[str], list_dialects: bool, survey: bool,
+    files: tuple[str, ...], form: str, dialect: Optional[str], list_dialects: bool, survey: bool,
     target: Optional[str], colour: Optional[bool],
 ) -> int:
     """Find every OOM report in logs and captures, and explain it.
@@ -73,7 +74,7 @@ def command(
     if form == "html":
         importlib.import_module("oomtrace.page")  # what is missing for it is said before a file is touched
     wanted = _dialect(dialect)
-    seen: List[OomEvent] = []
+    seen: list[OomEvent] = []
     with _writable(target) as stream:
         writer = output.writer(form, stream, colour, wanted)
         writer.waits, inputs.silent = True, writer.settle
@@ -109,7 +110,7 @@ def _settled(writer: Writer) -> Iterator[None]:
         raise
 
 
-def _writable(target: Optional[str]) -> ContextManager[TextIO]:
+def _writable(target: Optional[str]) -> AbstractContextManager[TextIO]:
     """Standard output, or the file. Raises OomtraceError."""
     if target is None:
         return nullcontext(sys.stdout)
@@ -136,7 +137,7 @@ class _Inputs:
         self.silent: Callable[[], None] = lambda: None  # is told of each moment in which an input says nothing
         self._files = files
         self._told = Events()  # the same OOM may stand in several logs
-        self._said: Set[str] = set()  # of one file: many captures may stand in it, with the same fault
+        self._said: set[str] = set()  # of one file: many captures may stand in it, with the same fault
 
     def events(self) -> Iterator[OomEvent]:
         """Those of all files."""
@@ -166,7 +167,7 @@ class _Inputs:
             with self._failing():
                 yield tally(name, chain([head], pieces))
 
-    def _each(self) -> Iterator[Tuple[str, bytes, Iterator[bytes]]]:
+    def _each(self) -> Iterator[tuple[str, bytes, Iterator[bytes]]]:
         """Each file that can be opened: what to call it, its first bytes, and the rest."""
         for name in self._files:
             self._said.clear()

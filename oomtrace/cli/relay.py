@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import Any, Callable, Deque
+from typing import Any, Callable
 
 # What waits for a reader at most; a report of 5,000 tasks has 0.5 MiB.
 MOST_BYTES = 16 << 20
@@ -31,7 +31,7 @@ class Relay:
     def __init__(self, fd: int, terminal: bool, warn: Callable[[str], None]) -> None:
         self._fd, self._terminal, self._warn = fd, terminal, warn
         self._piece = bytearray()
-        self._waiting: Deque[bytes] = deque()
+        self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._changed = threading.Condition()
         self._started = self._broken = self._failing = self._dropping = False

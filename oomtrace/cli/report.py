@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, TextIO
+from typing import TYPE_CHECKING, Any, Callable, Optional, TextIO
 
 from oomtrace import output
 from oomtrace.cli.relay import Relay, relayed
 from oomtrace.cli.shelf import Shelf
-from oomtrace.cli.target import Target
+from oomtrace.cli.target import OutputTarget
 from oomtrace.errors import EXIT_FAILURE
 from oomtrace.model import OomEvent
 from oomtrace.output.terminal import escaped
@@ -29,7 +30,7 @@ class Sink:
         stream: TextIO,
         form: str,
         quiet: bool,
-        target: Optional[Target],
+        target: Optional[OutputTarget],
         warn: Callable[[str], None],
         log: Optional[KernelLog] = None,
         colour: Optional[bool] = None,
@@ -81,7 +82,7 @@ class Sink:
         if not found.exact:
             self.status = EXIT_FAILURE
 
-    def _save(self, target: Target, traced: Traced) -> Optional[Path]:
+    def _save(self, target: OutputTarget, traced: Traced) -> Optional[Path]:
         """Where the capture is. One that cannot be written is told of; the event's other ways remain, and the trace."""
         try:
             path = target.path(traced.event, self._taken)
@@ -126,7 +127,7 @@ class Sink:
             self.status = EXIT_FAILURE if self._relay.dropped else self.status
 
 
-def _page(target: Optional[Target]) -> Optional[PageFile]:
+def _page(target: Optional[OutputTarget]) -> Optional[PageFile]:
     if target is None or target.page is None:
         return None
     from oomtrace.cli.pagefile import PageFile

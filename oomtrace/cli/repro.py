@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
+from typing import Any, Optional, TextIO
 
 import click
 
 from oomtrace.cli import notify
 from oomtrace.cli.options import compile_option, format_option
-from oomtrace.cli.target import Target, target
+from oomtrace.cli.target import OutputTarget, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_UNEXPECTED, EXIT_UNMET, OomtraceError
 from oomtrace.model import OomEvent
@@ -42,7 +43,7 @@ from oomtrace.why.units import plural
 @click.option("--ready-file", metavar="FILE", help="Create FILE when all probes are attached.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print what is probed.")
 def command(
-    files: Tuple[str, ...],
+    files: tuple[str, ...],
     check: bool,
     mean_it: bool,
     no_trace: bool,
@@ -97,7 +98,7 @@ def command(
     return status
 
 
-def _load(files: Sequence[Path]) -> List[Scenario]:
+def _load(files: Sequence[Path]) -> list[Scenario]:
     """All files, or the complaints about all of them."""
     scenarios, complaints = [], []
     for file in files:
@@ -115,7 +116,7 @@ def _mark(name: str) -> None:
         log.write(f"oomtrace repro: {name}\n")
 
 
-def _sink(form: str, quiet: bool, captures: Optional[Target]) -> Any:
+def _sink(form: str, quiet: bool, captures: Optional[OutputTarget]) -> Any:
     from oomtrace.cli import report
 
     return report.Sink(sys.stdout, form, quiet, captures, say)
@@ -134,7 +135,7 @@ def _line(outcome: Outcome) -> str:
     return found + "".join(f"\n  {problem}" for problem in outcome.problems)
 
 
-def _document(outcome: Outcome) -> Dict[str, Any]:
+def _document(outcome: Outcome) -> dict[str, Any]:
     return {
         "scenario": outcome.scenario.name,
         "outcome": "unexpected" if outcome.problems else "expected",
@@ -146,7 +147,7 @@ def _document(outcome: Outcome) -> Dict[str, Any]:
     }
 
 
-def _event(event: OomEvent) -> Dict[str, Any]:
+def _event(event: OomEvent) -> dict[str, Any]:
     return {
         "kind": event.kind,
         "printed": event.trace.printed,
@@ -157,7 +158,7 @@ def _event(event: OomEvent) -> Dict[str, Any]:
     }
 
 
-def _write(stream: Optional[TextIO], document: Dict[str, Any]) -> None:
+def _write(stream: Optional[TextIO], document: dict[str, Any]) -> None:
     if stream is not None:
         stream.write(json.dumps(document) + "\n")
         stream.flush()

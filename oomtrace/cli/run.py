@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import click
 
 from oomtrace.cli.options import Size, compile_option, format_option, witness_options
-from oomtrace.cli.target import Target, target
+from oomtrace.cli.target import OutputTarget, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_UNEXPECTED, EXIT_USAGE, OomtraceError
 from oomtrace.kernel.probes import KILLS_OF_COMMAND
 from oomtrace.repro import cgroups, delegation, reader
 from oomtrace.repro.command import Command, exempt
-from oomtrace.repro.journal import Journal
+from oomtrace.repro.journal import UndoJournal
 from oomtrace.repro.recorder import Recorder
 from oomtrace.why.units import plural
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from oomtrace.model import Code, OomEvent
     from oomtrace.session.receive import Traced
 
-    Verdict = Callable[[List[Traced], int], str]
+    Verdict = Callable[[list[Traced], int], str]
 
 # How long events may come after the command's end: the first where its cgroup has counted kills, more of them (the
 # kernel counts the first of a group twice), and those of the whole machine.
@@ -66,7 +67,7 @@ _SURPLUS_SECONDS = 0.3
               help="Find the smallest --memory-max under which the command succeeds, by running it again and again.")
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND…", type=click.UNPROCESSED)
 def command(
-    words: Tuple[str, ...],
+    words: tuple[str, ...],
     cgroup: Optional[str],
     count: Optional[int],
     output: Optional[str],
@@ -123,7 +124,7 @@ def _fit(words: Sequence[str], given: str, name: str, form: str, limits: Mapping
         raise OomtraceError(f"--fit can be combined only with {allowed}", None, EXIT_USAGE)
     hierarchy = cgroups.find()
 
-    def files(memory_max: str) -> Dict[str, str]:
+    def files(memory_max: str) -> dict[str, str]:
         return _files(hierarchy, **{**limits, "memory_max": memory_max})
 
     files("max")  # what this machine has not is told before anything is run
@@ -132,12 +133,12 @@ def _fit(words: Sequence[str], given: str, name: str, form: str, limits: Mapping
 
 def _run(
     words: Sequence[str], name: str, files: Mapping[str, str], hierarchy: cgroups.Hierarchy, recorder: Recorder
-) -> Tuple[int, str, int]:
+) -> tuple[int, str, int]:
     """The command from the trace's beginning to its end; returns its status, its cgroup's path and its pid."""
     with ExitStack() as stack:
         stack.callback(recorder.stop)
         recorder.start()
-        journal = stack.enter_context(Journal(lambda problem: say(f"oomtrace: {problem}")))
+        journal = stack.enter_context(UndoJournal(lambda problem: say(f"oomtrace: {problem}")))
         unit = f"oomtrace-run-{os.getpid()}"
         above = "" if name.startswith("/") else stack.enter_context(delegation.scope(unit, hierarchy, journal))
         path = f"{above}/{name.strip('/')}"
@@ -174,7 +175,7 @@ def _files(
     memory_high: Union[int, str, None],
     swap_max: Union[int, str, None],
     oom_group: bool,
-) -> Dict[str, str]:
+) -> dict[str, str]:
     """Knobs and their values, in the order in which cgroup v1 takes them. Raises OomtraceError for what it has not."""
     given = {"memory.max": memory_max, "memory.high": memory_high, "memory.swap.max": swap_max}
     files = {knob: str(value) for knob, value in given.items() if value is not None}
@@ -208,7 +209,7 @@ def ended(event: "OomEvent", path: str, pid: int) -> bool:
     return not (inside or ours) and any(f"{victim.memcg}/".startswith(f"{path}/") for victim in killed.victims)
 
 
-def _kills(events: "List[Traced]", path: str) -> int:
+def _kills(events: "list[Traced]", path: str) -> int:
     concerned = [traced.event.report for traced in events if concerns(traced.event, path)]
     return sum(len({kill.pid for kill in report.kills}) for report in concerned)
 
@@ -230,14 +231,14 @@ def _verdict(expect: Optional[str]) -> "Optional[Verdict]":
     except reader.Wrong as error:
         raise OomtraceError(f"--expect {expect}: {error}", None, EXIT_USAGE) from error
 
-    def killed(ooms: "List[Traced]", lost: int) -> str:
+    def killed(ooms: "list[Traced]", lost: int) -> str:
         names = [kill.comm for traced in ooms for kill in traced.event.report.kills]
         return "" if comm in names else f"expected {comm} to be killed, not {', '.join(names) or 'nobody'}"
 
     return killed
 
 
-def _none(ooms: "List[Traced]", lost: int) -> str:
+def _none(ooms: "list[Traced]", lost: int) -> str:
     if ooms:
         return f"expected no OOM, and {len(ooms)} came"
     return f"expected no OOM, and {plural(lost, 'lost record')} may have told of one" if lost else ""
@@ -262,7 +263,7 @@ def _code(code: "Optional[Code]", form: str) -> None:
             say(f"  {finding.sentence}")
 
 
-def _report(events: "List[Traced]", form: str, quiet: bool, captures: Optional[Target]) -> None:
+def _report(events: "list[Traced]", form: str, quiet: bool, captures: Optional[OutputTarget]) -> None:
     from oomtrace.cli import report
 
     sink = report.Sink(sys.stderr, form, quiet or captures is not None, captures, say)

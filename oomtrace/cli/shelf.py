@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Optional
 
 from oomtrace.errors import EXIT_USAGE, OomtraceError
 
@@ -17,9 +17,9 @@ class Shelf:
     count: Optional[int] = None
     size_bytes: Optional[int] = None
 
-    def tidy(self, newest: Path) -> List[Path]:
+    def tidy(self, newest: Path) -> list[Path]:
         """Remove the oldest captures beside the newest, which stays whatever its size. Returns what went."""
-        found: List[Tuple[int, str, int]] = []
+        found: list[tuple[int, str, int]] = []
         for path in newest.parent.glob("*.oom"):
             with suppress(OSError):  # somebody else may tidy up, too
                 status = path.lstat()

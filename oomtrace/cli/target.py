@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from oomtrace.model import OomEvent
 
 
-class Target:
+class OutputTarget:
     """What ``-o`` names: ``DIR/`` or a folder that is there, otherwise a file; later captures get a number."""
 
     def __init__(self, name: str) -> None:
@@ -50,13 +50,13 @@ class Target:
         return self._path / ("-".join(filter(None, plain)) + ".oom")
 
 
-def target(name: Optional[str]) -> Optional[Target]:
+def target(name: Optional[str]) -> Optional[OutputTarget]:
     """The target of ``-o``, found to be one that can be written to. Raises OomtraceError."""
     if name is None:
         return None
     if not name:
         raise OomtraceError("-o: the name is empty", "a file, or a folder with a / at its end", EXIT_USAGE)
-    found = Target(name)
+    found = OutputTarget(name)
     try:
         found.prepare()
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any, Dict, Optional, TextIO, Tuple
+from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 import click
 
@@ -158,7 +158,7 @@ def command(
     return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
 
 
-def _check(charges: str, stacks: str, witness: bool, wanted: Dict[str, Any]) -> None:
+def _check(charges: str, stacks: str, witness: bool, wanted: dict[str, Any]) -> None:
     """Options that exclude each other. Raises OomtraceError."""
     if wanted["global_only"] and wanted["memcg_only"]:
         raise OomtraceError("--global-only and --memcg-only exclude each other", None, EXIT_USAGE)
@@ -175,7 +175,7 @@ def _kernel_log() -> "KernelLog":
 
 
 def _closing(
-    stream: TextIO, ooms: Tuple[int, str], *besides: Tuple[int, str], more_failures: int, lost: int
+    stream: TextIO, ooms: tuple[int, str], *besides: tuple[int, str], more_failures: int, lost: int
 ) -> None:
     shown = [ooms, *(each for each in besides if each[0])]
     parts = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in shown]

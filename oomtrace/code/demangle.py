@@ -10,8 +10,9 @@ import ctypes
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, Iterable, Mapping, Optional
+from typing import Any, Optional
 
 from . import libdw
 

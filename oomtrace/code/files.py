@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import stat
 from collections import OrderedDict
-from typing import Iterator, Optional
+from collections.abc import Iterator
+from typing import Optional
 
 from .elf import Elf
 from .raw import MappedFile, Process

@@ -6,7 +6,7 @@ One frame of _PyEval_EvalFrameDefault runs several functions of Python: those fr
 from __future__ import annotations
 
 import re
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from oomtrace.model import CodeFrame
 

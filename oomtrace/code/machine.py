@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Optional, Tuple
+from typing import Optional
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Machine:
     name: str
     elf: int  # e_machine
     word_bytes: int
-    dwarf: Tuple[int, ...]
+    dwarf: tuple[int, ...]
     pc: int
     sp: int
     fp: int
@@ -30,7 +31,7 @@ class Registers:
     """The registers of a thread: DWARF's in order of their numbers, and those that each walk needs."""
 
     machine: Machine
-    dwarf: Tuple[int, ...]
+    dwarf: tuple[int, ...]
     pc: int
     sp: int
     fp: int

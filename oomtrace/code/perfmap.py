@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import Iterator
+from collections.abc import Iterator
 
 from .elf import Symbol, Symbols
 

@@ -8,8 +8,9 @@ All of it goes through JSON (``oomtrace.plain``: ``to_plain`` and ``from_plain``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import Charge, NoStack
 
@@ -28,7 +29,7 @@ class RawStack:
     whole: bool = False
     # Frames of CPython at the same moment, innermost first: the address of the code object, and of the instruction in
     # it; (0, 0) where the interpreter was entered from C (python/walk.py says how). None: nobody walked them.
-    interpreter: Optional[Tuple[Tuple[int, int], ...]] = None
+    interpreter: Optional[tuple[tuple[int, int], ...]] = None
     none: Optional[NoStack] = None
 
 
@@ -81,13 +82,13 @@ class Process:
     tgid: int
     ns_tgid: Optional[int] = None  # its number in its own pid namespace: perf maps have that in their names
     started: Optional[int] = None  # field 22 of /proc/PID/stat: tells it from a later process of the same number
-    maps: Tuple[MappedFile, ...] = ()
+    maps: tuple[MappedFile, ...] = ()
     root: Optional[str] = None  # where its files lie after it has gone: the root of its container
     perf_map: str = ""  # what it had in /tmp/perf-PID.map
     python_layout: bytes = b""  # where its interpreter has things, as struct python of bpf/python.h
     python: Mapping[str, PythonCode] = field(default_factory=dict)  # code objects by address ("0x7f…")
     # What each thread of CPython ran when it was looked at, by pid: as RawStack.interpreter has it.
-    python_threads: Mapping[str, Tuple[Tuple[int, int], ...]] = field(default_factory=dict)
+    python_threads: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ class RawCode:
     """All that was captured around an OOM: give it to ``resolve()``, or keep it in a capture."""
 
     machine: str = "x86_64"  # as uname -m has it
-    samples: Tuple[RawSample, ...] = ()
+    samples: tuple[RawSample, ...] = ()
     asker: Optional[RawSample] = None
     victim: Optional[RawSample] = None
     victim_charged: Optional[RawSample] = None
-    processes: Tuple[Process, ...] = ()
+    processes: tuple[Process, ...] = ()
     window_ns: Optional[int] = None
     sample_bytes: Optional[int] = None
     samples_lost: Optional[int] = None

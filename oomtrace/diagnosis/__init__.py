@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Optional
 
-from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, Diagnosis, ProbeRow, Row
+from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, CheckRow, Diagnosis, ProbeRow
 from oomtrace.errors import OomtraceError
 
-__all__ = ["Diagnosis", "ProbeRow", "Row", "diagnose"]
+__all__ = ["Diagnosis", "ProbeRow", "CheckRow", "diagnose"]
 
 
 def diagnose() -> Diagnosis:
     """Look at everything."""
-    facts: Dict[str, Any] = {
+    facts: dict[str, Any] = {
         "python": platform.python_version(),
         "system": platform.system(),
         "release": platform.release(),
@@ -24,7 +24,7 @@ def diagnose() -> Diagnosis:
     if not sys.platform.startswith("linux"):
         found = f"{platform.system() or sys.platform} {platform.release()}"
         hint = "tracing needs Linux; oomtrace read explains logs and captures here, too"
-        return Diagnosis((Row("system", IMPOSSIBLE, found, hint),), (), facts)
+        return Diagnosis((CheckRow("system", IMPOSSIBLE, found, hint),), (), facts)
     from oomtrace.diagnosis import probing, settings  # late: what these import needs Linux
 
     rows = [_guarded(name, look, facts) for name, look in settings.LOOKS]
@@ -36,23 +36,23 @@ def diagnose() -> Diagnosis:
     return Diagnosis((*rows, *more), tuple(probes), facts)
 
 
-def _guarded(name: str, look: Callable[[Dict[str, Any]], Row], facts: Dict[str, Any]) -> Row:
+def _guarded(name: str, look: Callable[[dict[str, Any]], CheckRow], facts: dict[str, Any]) -> CheckRow:
     try:
         return look(facts)
     except OomtraceError as error:
-        return Row(name, IMPOSSIBLE, error.message, error.hint)
+        return CheckRow(name, IMPOSSIBLE, error.message, error.hint)
     except Exception as error:
         return _failed(name, error)
 
 
-def _failed(name: str, error: Exception) -> Row:
+def _failed(name: str, error: Exception) -> CheckRow:
     """A check that fails itself must not hide what the others found."""
-    return Row(name, DEGRADED, f"the check failed: {type(error).__name__}: {error}", "please report this")
+    return CheckRow(name, DEGRADED, f"the check failed: {type(error).__name__}: {error}", "please report this")
 
 
 def _distribution() -> Optional[str]:
-    paths: Tuple[str, ...] = ("/etc/os-release", "/usr/lib/os-release")
-    lines: List[str] = []
+    paths: tuple[str, ...] = ("/etc/os-release", "/usr/lib/os-release")
+    lines: list[str] = []
     for path in paths:
         try:
             with open(path, encoding="utf-8", errors="replace") as file:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any, Dict, Optional
+from typing import Any, Optional
 
-from oomtrace.diagnosis.rows import IMPOSSIBLE, INFO, OK, Row
+from oomtrace.diagnosis.rows import IMPOSSIBLE, INFO, OK, CheckRow
 from oomtrace.kernel.origin import BTF, btf_path, compile_asked, origin
 from oomtrace.programs import prebuilt
 
@@ -28,15 +28,15 @@ print(json.dumps({"version": version, "path": bcc.__file__, "is_bpf": hasattr(bc
 """
 
 
-def look(facts: Dict[str, Any]) -> Row:
+def look(facts: dict[str, Any]) -> CheckRow:
     """What there is of it, and whether it is needed."""
     found = _asked(facts)
     needed = _needed()
     if found.state != IMPOSSIBLE:
         return found
     if needed is None:
-        return Row("bcc", INFO, f"none that works ({found.found}); it is not needed")
-    return Row("bcc", IMPOSSIBLE, f"{found.found}; it is needed: {needed}", found.hint)
+        return CheckRow("bcc", INFO, f"none that works ({found.found}); it is not needed")
+    return CheckRow("bcc", IMPOSSIBLE, f"{found.found}; it is needed: {needed}", found.hint)
 
 
 def _needed() -> Optional[str]:
@@ -52,23 +52,24 @@ def _needed() -> Optional[str]:
     return None
 
 
-def _asked(facts: Dict[str, Any]) -> Row:
+def _asked(facts: dict[str, Any]) -> CheckRow:
     """In a process of its own: an installation may be broken enough to take that with it."""
     install = f"install python3-bpfcc (Debian, Ubuntu) or python3-bcc (Fedora) for {sys.executable}"
     command = [sys.executable, _ISOLATED, "-c", _ASK, json.dumps(sys.path)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Row("bcc", IMPOSSIBLE, f"cannot be asked: {error}", install)
+        return CheckRow("bcc", IMPOSSIBLE, f"cannot be asked: {error}", install)
     if done.returncode or not done.stdout.strip():
         reason = (done.stderr.strip().splitlines() or [f"importing it ends with status {done.returncode}"])[-1]
-        return Row("bcc", IMPOSSIBLE, reason, f"{install}; PyPI's bcc is another thing")
+        return CheckRow("bcc", IMPOSSIBLE, reason, f"{install}; PyPI's bcc is another thing")
     about = facts["bcc"] = json.loads(done.stdout.strip().splitlines()[-1])
     if not about["is_bpf"]:
-        return Row("bcc", IMPOSSIBLE, f"{about['path']} is not the BPF Compiler Collection",
+        return CheckRow("bcc", IMPOSSIBLE, f"{about['path']} is not the BPF Compiler Collection",
                    f"pip uninstall bcc; {install}")
     remark = problem(about["version"])
-    return Row("bcc", INFO if remark else OK, f"{about['version'] or 'of unknown version'}, {about['path']}", remark)
+    found = f"{about['version'] or 'of unknown version'}, {about['path']}"
+    return CheckRow("bcc", INFO if remark else OK, found, remark)
 
 
 def problem(version: Optional[str]) -> Optional[str]:

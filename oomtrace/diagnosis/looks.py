@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
-from oomtrace.diagnosis.rows import INFO, OK, Row, listed
+from oomtrace.diagnosis.rows import INFO, OK, CheckRow, listed
 
 # Where runtimes keep what they know of containers.
 RUNTIMES = {
@@ -19,7 +19,7 @@ RUNTIMES = {
 _HINT = "CAP_SYS_PTRACE reads the files of other users' processes, CAP_DAC_READ_SEARCH the folders of other users"
 
 
-def look(facts: Dict[str, Any], root: Path = Path("/")) -> Row:
+def look(facts: dict[str, Any], root: Path = Path("/")) -> CheckRow:
     """What can be read of process 1, which has all capabilities, and of the containers' runtimes."""
     seen, lacking = ["command lines"], []
     for name, works in (
@@ -45,4 +45,6 @@ def look(facts: Dict[str, Any], root: Path = Path("/")) -> Row:
             lacking.append(f"containers of {runtime}")
     facts["witness"] = {"seen": seen, "lacking": lacking, "runtimes": runtimes}
     found = f"can be read: {listed(seen)}; container runtimes here: {listed(runtimes) or 'none'}"
-    return Row("witness", INFO, f"{found}; not: {listed(lacking)}", _HINT) if lacking else Row("witness", OK, found)
+    if lacking:
+        return CheckRow("witness", INFO, f"{found}; not: {listed(lacking)}", _HINT)
+    return CheckRow("witness", OK, found)

@@ -6,9 +6,9 @@ With the programs that a trace would use; where those cannot be had, with one th
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Optional
 
-from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, ProbeRow, Row, listed, mib
+from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, CheckRow, ProbeRow, listed, mib
 from oomtrace.errors import OomtraceError
 from oomtrace.kernel import machine, privileges, surroundings
 from oomtrace.kernel.probes import PROBES, Target, find
@@ -26,7 +26,7 @@ _PER_CPU_MAPS = (5, 6, 10)  # BPF_MAP_TYPE_PERCPU_HASH, _PERCPU_ARRAY, _LRU_PERC
 _DO_NOTHING = bytes.fromhex("b700000000000000" "9500000000000000")  # r0 = 0; exit
 
 
-def probes(facts: Dict[str, Any], hopeless: bool) -> Tuple[List[ProbeRow], List[Row]]:
+def probes(facts: dict[str, Any], hopeless: bool) -> tuple[list[ProbeRow], list[CheckRow]]:
     """The probes, and rows on what loading them takes. ``hopeless``: another row has said why nothing works."""
     symbols = Symbols.load()
     targets = [Target(probe, find(probe, symbols)) for probe in PROBES]
@@ -36,20 +36,20 @@ def probes(facts: Dict[str, Any], hopeless: bool) -> Tuple[List[ProbeRow], List[
         made, base = keep.get(lambda _message: None)
     except OomtraceError as error:
         found = [row(target, _enter_doing_nothing(target)) for target in targets]
-        return found, [] if hopeless else [Row("programs", IMPOSSIBLE, error.message, error.hint)]
+        return found, [] if hopeless else [CheckRow("programs", IMPOSSIBLE, error.message, error.hint)]
     facts["not_in_this_kernel"] = list(made.missing)
     rows = [_programs(made), _memory(facts, made.image.maps)]
     try:
         tracer = Tracer(made.image, made.at(base), machine.online_cpus(), sampled=True)
     except OomtraceError as error:
         found = [row(target, None, tried=False) for target in targets]
-        return found, [*rows, Row("load", IMPOSSIBLE, error.message, error.hint)]
+        return found, [*rows, CheckRow("load", IMPOSSIBLE, error.message, error.hint)]
     try:
         tracer.load_parts()
         return [row(target, tracer.enter(target)) for target in targets], rows
     except OomtraceError as error:
         found = [row(target, _enter_doing_nothing(target)) for target in targets]
-        return found, [*rows, Row("load", IMPOSSIBLE, error.message, error.hint)]
+        return found, [*rows, CheckRow("load", IMPOSSIBLE, error.message, error.hint)]
     finally:
         tracer.close()
 
@@ -78,7 +78,7 @@ def row(target: Target, refused: Optional[str], tried: bool = True) -> ProbeRow:
 def _enter_doing_nothing(target: Target) -> Optional[str]:
     if target.symbol is None:
         return None
-    opened: List[int] = []
+    opened: list[int] = []
     try:
         opened.append(bpf.load_program("oomtrace_check", _DO_NOTHING))
         opened.append(bpf.attach_kprobe(target.symbol, opened[0]))
@@ -90,18 +90,18 @@ def _enter_doing_nothing(target: Target) -> Optional[str]:
     return None
 
 
-def _programs(made: Plan) -> Row:
+def _programs(made: Plan) -> CheckRow:
     """A folder that cannot be written only makes starts slower."""
     kept = keep.kept()
     where = f"kept in {kept.parent}" if kept.exists() else f"not kept: {kept.parent} cannot be written"
     how = "those that oomtrace comes with" if made.programs == SHIPPED else f"compiled with {made.origin}"
     found = f"{how}; {where}"
     if made.lost:
-        return Row("programs", DEGRADED, found, f"lost: {listed(made.lost)}")
-    return Row("programs", OK, found)
+        return CheckRow("programs", DEGRADED, found, f"lost: {listed(made.lost)}")
+    return CheckRow("programs", OK, found)
 
 
-def _memory(facts: Dict[str, Any], maps: Tuple[MapSpec, ...]) -> Row:
+def _memory(facts: dict[str, Any], maps: tuple[MapSpec, ...]) -> CheckRow:
     """An estimate: the kernel's own bookkeeping is not counted."""
     cpus, possible = len(machine.online_cpus()), machine.possible_cpus()
     each = buffer_pages(cpus) * PAGE_BYTES
@@ -110,7 +110,7 @@ def _memory(facts: Dict[str, Any], maps: Tuple[MapSpec, ...]) -> Row:
     facts["locked_bytes"] = {"perf_buffers": buffers, "maps": held, "process": _PROCESS_BYTES}
     total = buffers + held + _PROCESS_BYTES
     found = f"about {mib(total)} locked: {cpus} perf buffers of {mib(each)}, maps {mib(held)}, the process"
-    return Row("memory", OK, found)
+    return CheckRow("memory", OK, found)
 
 
 def _map_bytes(spec: MapSpec, cpus: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 from oomtrace import __version__
 
@@ -13,7 +14,7 @@ _STATUS = {OK: 0, INFO: 0, DEGRADED: 1, IMPOSSIBLE: 2}
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckRow:
     """One thing that matters: its state, what was found, and what to know or to do where it is not ok."""
 
     name: str
@@ -37,9 +38,9 @@ class ProbeRow:
 class Diagnosis:
     """All that was found."""
 
-    rows: Tuple[Row, ...]
-    probes: Tuple[ProbeRow, ...]
-    facts: Dict[str, Any] = field(default_factory=dict)
+    rows: tuple[CheckRow, ...]
+    probes: tuple[ProbeRow, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def exit_status(self) -> int:
@@ -52,7 +53,7 @@ class Diagnosis:
         """The verdict as a word."""
         return (OK, DEGRADED, IMPOSSIBLE)[self.exit_status]
 
-    def to_plain(self) -> Dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """As values that JSON can hold."""
         return {
             "schema": SCHEMA,

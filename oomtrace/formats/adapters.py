@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Optional
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def _pairs(item: str, text: str) -> Adapter:
     """Counters in a row, each printed with ``text`` (name, value); ``item`` matches one."""
     one = re.compile(item)
 
-    def parse(found: str) -> Dict[str, int]:
+    def parse(found: str) -> dict[str, int]:
         values = {name: int(value) for name, value in one.findall(found)}
         if not values:
             raise ValueError(found)
@@ -54,7 +55,7 @@ def _parse_comm(text: str) -> str:
 _BLOCKS = re.compile(r"(\d+)\*(\d+)kB (?:\((\w+)\) )?")
 
 
-def _show_blocks(blocks: Sequence[Tuple[int, int, str]]) -> str:
+def _show_blocks(blocks: Sequence[tuple[int, int, str]]) -> str:
     return "".join("%d*%dkB %s" % (n, size, "(%s) " % letters if letters else "") for n, size, letters in blocks)
 
 
@@ -62,7 +63,7 @@ def _parse_node(text: str) -> Optional[int]:
     return int(text[5:]) if text else None
 
 
-ADAPTERS: Dict[str, Adapter] = {
+ADAPTERS: dict[str, Adapter] = {
     # A comm has at most 15 bytes; util-linux's dmesg shows an odd one as \xNN, so four characters each.
     "comm": Adapter(r"(?s:.{0,15}|(?=.*\\x).{0,60})"),
     # At the beginning of a line, where a prefix could be taken for a part of it.

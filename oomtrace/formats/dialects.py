@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
+from typing import Optional
 
 from oomtrace.history import limits, releases
 from oomtrace.history.releases import Version, version
@@ -14,13 +15,13 @@ from . import gfp, head, memory, tail
 from .rows import Kind, PrintStep, Row
 
 # In the order in which the kernel prints: dump_header(), then __oom_kill_process(), then the reaper.
-ORDER: Tuple[PrintStep, ...] = head.STEPS + memory.STEPS + tail.STEPS
-KINDS: Dict[str, Kind] = {kind.name: kind for step in ORDER for kinds in step.kinds for kind in kinds}
-ROWS: Dict[str, Row] = {row.key: row for kind in KINDS.values() for v in kind.variants for row in v.rows}
+ORDER: tuple[PrintStep, ...] = head.STEPS + memory.STEPS + tail.STEPS
+KINDS: dict[str, Kind] = {kind.name: kind for step in ORDER for kinds in step.kinds for kind in kinds}
+ROWS: dict[str, Row] = {row.key: row for kind in KINDS.values() for v in kind.variants for row in v.rows}
 
 
-def _ranks() -> Dict[str, Tuple[int, int]]:
-    found: Dict[str, Tuple[int, int]] = {}
+def _ranks() -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
     for number, step in enumerate(ORDER):
         for position, kinds in enumerate(step.kinds):
             for kind in kinds:
@@ -28,7 +29,7 @@ def _ranks() -> Dict[str, Tuple[int, int]]:
     return found
 
 
-RANK: Dict[str, Tuple[int, int]] = _ranks()  # each kind's place in a report; kinds that take turns share it
+RANK: dict[str, tuple[int, int]] = _ranks()  # each kind's place in a report; kinds that take turns share it
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Dialect:
     at: Version
     flavour: str = ""
     flavour_at: Version = ()
-    rows: Mapping[str, Tuple[Row, ...]] = field(default_factory=dict, compare=False, repr=False)
+    rows: Mapping[str, tuple[Row, ...]] = field(default_factory=dict, compare=False, repr=False)
     gfp: gfp.Table = field(default=(), compare=False, repr=False)
-    statistics: Tuple[str, ...] = field(default=(), compare=False, repr=False)  # names in printed order
+    statistics: tuple[str, ...] = field(default=(), compare=False, repr=False)  # names in printed order
     arch: str = ""
 
     def on(self, arch: Optional[str]) -> Dialect:
@@ -59,13 +60,13 @@ class Dialect:
         return gfp.names(mask, self.gfp)
 
 
-def _rows(at: Version, flavour: str, flavour_at: Version, arch: str = "") -> Dict[str, Tuple[Row, ...]]:
+def _rows(at: Version, flavour: str, flavour_at: Version, arch: str = "") -> dict[str, tuple[Row, ...]]:
     found = {name: kind.variant(at, flavour, flavour_at, arch) for name, kind in KINDS.items()}
     return {name: variant.rows for name, variant in found.items() if variant is not None}
 
 
 # Those that print something of their own.
-ARCHS: FrozenSet[str] = frozenset(arch for kind in KINDS.values() for v in kind.variants for arch in v.archs)
+ARCHS: frozenset[str] = frozenset(arch for kind in KINDS.values() for v in kind.variants for arch in v.archs)
 
 
 @lru_cache(maxsize=64)
@@ -80,7 +81,7 @@ def _dialect(name: str, at: str, flavour: str = "", flavour_at: str = "") -> Dia
     return Dialect(name, main, flavour, own, rows, gfp.layout(main), statistics(listed))
 
 
-def _all() -> Dict[str, Dialect]:
+def _all() -> dict[str, Dialect]:
     steps = {v.since for kind in KINDS.values() for v in kind.variants if not (v.flavour or v.archs)} | set(gfp.LAYOUTS)
     steps |= {(5, 10)}  # the long-term kernels have their own name
     names = [".".join(map(str, step)) for step in sorted(steps)]
@@ -101,7 +102,7 @@ def _all() -> Dict[str, Dialect]:
     return {dialect.name: dialect for dialect in made}
 
 
-DIALECTS: Dict[str, Dialect] = _all()
+DIALECTS: dict[str, Dialect] = _all()
 NEWEST: Dialect = max((d for d in DIALECTS.values() if not d.flavour), key=lambda d: d.at)
 
 
@@ -126,5 +127,5 @@ def choose(release: Optional[str], package: Optional[str] = None) -> Optional[Di
     return max(own or main, key=lambda each: each.flavour_at or each.at, default=DIALECTS["2.6.32"])
 
 
-def _by_flavour(flavour: str) -> List[Dialect]:
+def _by_flavour(flavour: str) -> list[Dialect]:
     return [dialect for dialect in DIALECTS.values() if dialect.flavour == flavour]

@@ -6,13 +6,13 @@ compiled from each tree's headers with KASAN_HW_TAGS and LOCKDEP off and SLAB_OB
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Tuple
+from typing import Optional
 
 from oomtrace.history.releases import Version, version
 
-Table = Tuple[Tuple[int, str], ...]
+Table = tuple[tuple[int, str], ...]
 
-_TABLES: Dict[str, str] = {
+_TABLES: dict[str, str] = {
     # Printed without names until 4.6; these are for people and for translation (include/linux/gfp.h, 3.10).
     "2.6.32": (
         "0x4352da=GFP_TRANSHUGE 0x200da=GFP_HIGHUSER_MOVABLE 0x200d2=GFP_HIGHUSER 0x200d0=GFP_USER "
@@ -161,7 +161,7 @@ def _table(text: str) -> Table:
     return tuple((int(mask, 16), name) for mask, name in pairs)
 
 
-LAYOUTS: Dict[Version, Table] = {version(since): _table(text) for since, text in _TABLES.items()}
+LAYOUTS: dict[Version, Table] = {version(since): _table(text) for since, text in _TABLES.items()}
 
 
 def layout(at: Version) -> Table:
@@ -190,7 +190,7 @@ _SAME = {
 }
 
 
-def _single(table: Table) -> Dict[str, int]:
+def _single(table: Table) -> dict[str, int]:
     """The flags that are no combination of others, under the newest spelling; __GFP_RECLAIM counts as one."""
     wanted = ("__GFP_", "GFP_DMA")
     return {_SAME.get(name, name): bits for bits, name in table if name.startswith(wanted)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .printf import labels
 from .rows import FILLED, PART, PRESENT, Into, PrintStep, block, gone, kind, line, once
@@ -231,7 +232,7 @@ HUGEPAGES = kind(
 
 def _tail(name: str, since: str, text: str, *names: str, until: str = "", flavour: str = "",
           closes: bool = False) -> Any:
-    rows: Tuple[Any, ...] = (line(since, text, *("meminfo.tail." + value for value in names), flavour=flavour),)
+    rows: tuple[Any, ...] = (line(since, text, *("meminfo.tail." + value for value in names), flavour=flavour),)
     return kind(name, "meminfo", 4, *(rows + ((gone(until),) if until else ())), side="global", closes=closes)
 
 

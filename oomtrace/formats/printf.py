@@ -15,8 +15,9 @@ value itself but is made from it by one of adapters.ADAPTERS: an optional word, 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Optional, Union
 
 from .tokens import Hole, Token, cut_patterns, holes_of, loose_pattern, pattern_of, row_patterns, tokens_of, told_by
 
@@ -35,12 +36,12 @@ class Format:
     def __init__(self, text: str, fields: Sequence[str]) -> None:
         self.text = text
         self.tokens = tokens = tokens_of(text, fields)
-        self.holes: List[Hole] = holes_of(tokens)
+        self.holes: list[Hole] = holes_of(tokens)
         self._regex: Optional["re.Pattern[str]"] = None
         self._loose: Optional["re.Pattern[str]"] = None
         self.telling = told_by(tokens)
-        self._cuts: Optional[List[Tuple[str, str, int]]] = None
-        self._shapes: Dict[Tuple[bool, ...], Optional[Tuple[str, Tuple[int, ...]]]] = {}
+        self._cuts: Optional[list[tuple[str, str, int]]] = None
+        self._shapes: dict[tuple[bool, ...], Optional[tuple[str, tuple[int, ...]]]] = {}
         self._shows = [hole.show for hole in self.holes]
         self._parses = [hole.parse for hole in self.holes]
         self._adapted = any(hole.show for hole in self.holes)
@@ -59,7 +60,7 @@ class Format:
 
     # Reading.
 
-    def read(self, text: str) -> Optional[List[Any]]:
+    def read(self, text: str) -> Optional[list[Any]]:
         """The values in ``text`` in the order of ``fields``, or None if this format cannot have printed it."""
         if self.literal not in text:
             return None
@@ -74,7 +75,7 @@ class Format:
             return None
         return values if self.show(values) == text else None
 
-    def read_loose(self, text: str) -> Optional[List[Any]]:
+    def read_loose(self, text: str) -> Optional[list[Any]]:
         """The values in a line that lost or gained blanks between its words, as web pages and mail do to columns."""
         if self._loose is None:
             self._loose = re.compile(loose_pattern(self.tokens))
@@ -87,7 +88,7 @@ class Format:
             return None
         return values if (self.show(values) or "").split() == text.split() else None
 
-    def read_cut(self, text: str) -> Optional[List[Any]]:
+    def read_cut(self, text: str) -> Optional[list[Any]]:
         """The values in the beginning of a line: those that are there in full, None for the others.
 
         None if ``text`` is no beginning of such a line, or one that says nothing.
@@ -98,11 +99,11 @@ class Format:
             self._cuts = cut_patterns(self.tokens)
         return self._cut(text, self._cuts)
 
-    def read_cut_row(self, text: str) -> Optional[List[Any]]:
+    def read_cut_row(self, text: str) -> Optional[list[Any]]:
         """The same for what is certainly the beginning of a row of a table."""
         return self._cut(text, row_patterns(self.tokens))
 
-    def _cut(self, text: str, patterns: Sequence[Tuple[str, str, int]]) -> Optional[List[Any]]:
+    def _cut(self, text: str, patterns: Sequence[tuple[str, str, int]]) -> Optional[list[Any]]:
         for needle, source, count in patterns:
             match = _compiled(source).fullmatch(text) if needle in text else None
             if match is None:
@@ -141,9 +142,9 @@ class Format:
     def _python(self, known: Sequence[bool]) -> str:
         return "".join(part if isinstance(part, str) else part.python for part in self._flat(self.tokens, known))
 
-    def _flat(self, tokens: Tuple[Token, ...], known: Sequence[bool]) -> List[Union[str, Hole]]:
+    def _flat(self, tokens: tuple[Token, ...], known: Sequence[bool]) -> list[Union[str, Hole]]:
         """Literals (escaped for ``%``) and holes; a group with an unknown value is left out."""
-        flat: List[Union[str, Hole]] = []
+        flat: list[Union[str, Hole]] = []
         for token in tokens:
             if isinstance(token, str):
                 flat.append(token.replace("%", "%%"))
@@ -156,11 +157,11 @@ class Format:
     def _index(self, hole: Hole) -> int:
         return next(index for index, other in enumerate(self.holes) if other is hole)
 
-    def _shape(self, known: Tuple[bool, ...]) -> Optional[Tuple[str, Tuple[int, ...]]]:
+    def _shape(self, known: tuple[bool, ...]) -> Optional[tuple[str, tuple[int, ...]]]:
         """Format and indexes of the values to print if only ``known`` ones are there."""
         flat = self._flat(self.tokens, known)
-        parts: List[str] = []
-        indexes: List[int] = []
+        parts: list[str] = []
+        indexes: list[int] = []
         cut_unit = False
         for token in flat:
             if isinstance(token, str):
@@ -182,7 +183,7 @@ class Format:
         return "".join(parts), tuple(indexes)
 
 
-def labels(text: str, holder: str, suffix: str = "") -> Tuple[str, ...]:
+def labels(text: str, holder: str, suffix: str = "") -> tuple[str, ...]:
     """Field paths for a line of counters, by the kernel's own labels.
 
     ``free:%lukB`` is ``holder.free_kb``, ``isolated(anon):%lukB`` is ``holder.isolated_anon_kb``, and where no unit

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple, Optional
 
 from oomtrace.history.releases import Version, version
 
@@ -46,10 +47,10 @@ class Row:
     kind: str
     format: Format
     sets: Mapping[str, Any] = field(default_factory=dict)
-    archs: Tuple[str, ...] = ()  # the architectures whose kernels alone print it
+    archs: tuple[str, ...] = ()  # the architectures whose kernels alone print it
 
     @property
-    def fields(self) -> Tuple[str, ...]:
+    def fields(self) -> tuple[str, ...]:
         return self.format.fields
 
 
@@ -62,9 +63,9 @@ class Variant:
     """
 
     since: Version
-    rows: Tuple[Row, ...]
+    rows: tuple[Row, ...]
     flavour: str = ""
-    archs: Tuple[str, ...] = ()
+    archs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,14 @@ class Kind:
     name: str
     part: str  # of the report; lines of a part are sampled together
     level: int  # of printk
-    variants: Tuple[Variant, ...]
+    variants: tuple[Variant, ...]
     scope: str = ""  # what it repeats for: a path into the report
     joined: bool = False  # repeated lines make one record, up to 6.4 for the statistics
 
     # What its values make of it. Names of values are those of ``Row.fields``.
-    required: FrozenSet[str] = frozenset()  # without these it says nothing: its beginning is cut off
+    required: frozenset[str] = frozenset()  # without these it says nothing: its beginning is cut off
     into: Into = Into.NEW
-    key: Optional[Tuple[str, ...]] = None  # values that no two lines of a report share; (): they differ in some value
+    key: Optional[tuple[str, ...]] = None  # values that no two lines of a report share; (): they differ in some value
     timed: bool = False  # its item keeps the time of the line
 
     # Where it can be in a report.
@@ -90,7 +91,7 @@ class Kind:
     ends: bool = False  # the last line of a report, but for what may follow in a while
     late: bool = False  # may come long after the end
     closes: bool = False  # may be the last line before the task table, if that is switched off
-    follows: Tuple[str, ...] = ()  # the kinds that are directly before it where nothing is lost
+    follows: tuple[str, ...] = ()  # the kinds that are directly before it where nothing is lost
     loose: bool = False  # its format reads nearly anything: it is taken only directly behind those that it ``follows``
     title_of: str = ""  # the kind of the rows below it, which have a format of the same version
 
@@ -118,8 +119,8 @@ class Printed(NamedTuple):
 
     since: str
     flavour: str
-    archs: Tuple[str, ...]
-    lines: Sequence[Tuple[str, Sequence[str]]]
+    archs: tuple[str, ...]
+    lines: Sequence[tuple[str, Sequence[str]]]
     sets: Mapping[str, Any]
 
 
@@ -132,7 +133,7 @@ def line(since: str, text: str, *fields: str, flavour: str = "", archs: Sequence
 def block(since: str, text: str, fields: Sequence[str], flavour: str = "", sets: Optional[Mapping[str, Any]] = None
           ) -> Printed:
     """A variant of one record with newlines; each of its lines is a row."""
-    rest: List[str] = list(fields)
+    rest: list[str] = list(fields)
     rows = []
     for part in text.split("\n"):
         count = part.count("%")
@@ -169,7 +170,7 @@ class PrintStep:
     For each item the first kind of each tuple that can print it does. ``first`` and ``last`` cut the items.
     """
 
-    kinds: Tuple[Tuple[Kind, ...], ...]
+    kinds: tuple[tuple[Kind, ...], ...]
     scope: str = ""
     first: int = 0
     last: Optional[int] = None

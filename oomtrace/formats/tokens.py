@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Optional, Union
 
 from .adapters import ADAPTERS
 
@@ -51,7 +52,7 @@ Token = Union[str, Hole, "OptionalPiece"]
 class OptionalPiece:
     """An optional piece."""
 
-    tokens: Tuple[Token, ...]
+    tokens: tuple[Token, ...]
 
 
 def _strip(text: str) -> str:
@@ -83,9 +84,9 @@ def _hole(match: "re.Match[str]", spec: str) -> Hole:
     return Hole(field, "%%%s%sd" % (flags, width or ""), pattern, int, None, None, width)
 
 
-def holes_of(tokens: Sequence[Token]) -> List[Hole]:
+def holes_of(tokens: Sequence[Token]) -> list[Hole]:
     """All holes in order, those of groups too."""
-    found: List[Hole] = []
+    found: list[Hole] = []
     for token in tokens:
         if isinstance(token, Hole):
             found.append(token)
@@ -107,7 +108,7 @@ def pattern_of(tokens: Sequence[Token]) -> str:
     return "".join(parts)
 
 
-def tokens_of(text: str, fields: Sequence[str]) -> Tuple[Token, ...]:
+def tokens_of(text: str, fields: Sequence[str]) -> tuple[Token, ...]:
     """The parts of a format; its holes are filled by ``fields``."""
     for macro, expansion in MACROS.items():
         text = text.replace(macro, expansion)
@@ -118,8 +119,8 @@ def tokens_of(text: str, fields: Sequence[str]) -> Tuple[Token, ...]:
     return tokens
 
 
-def _tokens(text: str, at: int, fields: List[str]) -> Tuple[Tuple[Token, ...], int]:
-    tokens: List[Token] = []
+def _tokens(text: str, at: int, fields: list[str]) -> tuple[tuple[Token, ...], int]:
+    tokens: list[Token] = []
     literal = ""
     while at < len(text) and text[at] != "}":
         match = _HOLE.match(text, at)
@@ -163,7 +164,7 @@ def loose_pattern(tokens: Sequence[Token]) -> str:
     return source + (" ?" if blank else "")
 
 
-def _cut_at(before: Sequence[Token], cut: Token, needle: str) -> List[Tuple[str, str, int]]:
+def _cut_at(before: Sequence[Token], cut: Token, needle: str) -> list[tuple[str, str, int]]:
     """Expressions for a line of which ``before`` is there in full, and the beginning of ``cut``."""
     source, count = pattern_of(before), len(holes_of(before))
     found = []
@@ -194,18 +195,18 @@ def told_by(tokens: Sequence[Token]) -> str:
     return telling[0][:_VERY_TELLING] if telling else "\0"
 
 
-def row_patterns(tokens: Sequence[Token]) -> List[Tuple[str, str, int]]:
+def row_patterns(tokens: Sequence[Token]) -> list[tuple[str, str, int]]:
     """The same for a line that is certainly of a table: whatever is there of it tells."""
     return [found for end in range(len(tokens) - 1, 0, -1) if holes_of(tokens[:end])
             for found in _cut_at(tokens[:end], tokens[end], "")]
 
 
-def cut_patterns(tokens: Sequence[Token]) -> List[Tuple[str, str, int]]:
+def cut_patterns(tokens: Sequence[Token]) -> list[tuple[str, str, int]]:
     """Expressions for the line cut after each token, the longest first.
 
     With each, what the line must contain, and the number of values that are there in full.
     """
-    patterns: List[Tuple[str, str, int]] = []
+    patterns: list[tuple[str, str, int]] = []
     for end in range(len(tokens) - 1, 0, -1):
         before, cut = tokens[:end], tokens[end]
         if not holes_of(before):

@@ -5,12 +5,12 @@ mm/oom_kill.c: constrained_alloc(), out_of_memory(); mm/memcontrol.c: mem_cgroup
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Optional
 
 MEMCG, GLOBAL, CPUSET, MEMPOLICY, SYSRQ = "memcg", "global", "cpuset", "mempolicy", "sysrq"
 
 # enum oom_constraint (include/linux/oom.h), in the order of its numbers.
-CONSTRAINTS: Tuple[str, ...] = (
+CONSTRAINTS: tuple[str, ...] = (
     "CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY", "CONSTRAINT_MEMCG",
 )
 _KINDS = dict(zip(CONSTRAINTS, (GLOBAL, CPUSET, MEMPOLICY, MEMCG)))

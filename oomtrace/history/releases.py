@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Optional, Tuple
+from typing import Optional
 
-Version = Tuple[int, ...]
+Version = tuple[int, ...]
 
 _NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+))?")
 _RED_HAT = re.compile(r"\.(el(?:[6-9]|10))", re.IGNORECASE)
@@ -21,7 +21,7 @@ _ARCH_NAMES = ("arm64", "arm", "powerpc", "s390", "riscv", "loongarch", "mips", 
 
 
 @dataclass(frozen=True)
-class Release:
+class KernelRelease:
     """A kernel's release.
 
     ``flavour`` is the distribution, where its kernels print something else than mainline's. ``own`` is that
@@ -39,7 +39,7 @@ def version(text: str) -> Version:
 
 
 @lru_cache(maxsize=64)
-def parsed(release: Optional[str], package: Optional[str] = None) -> Optional[Release]:
+def parsed(release: Optional[str], package: Optional[str] = None) -> Optional[KernelRelease]:
     """The release of ``uname -r``, and of the package's name if the report has one ("Debian 6.1.192-2").
 
     None if the text is no kernel's release.
@@ -50,7 +50,7 @@ def parsed(release: Optional[str], package: Optional[str] = None) -> Optional[Re
     major, minor, patch, build = (int(number or 0) for number in match.groups())
     mainline: Version = (major, minor) if (major, minor) != (2, 6) else (major, minor, patch)
     flavour = _flavour(f"{release} {package or ''}")
-    return Release(mainline, flavour, (major, minor, build) if flavour in _COUNTED else mainline)
+    return KernelRelease(mainline, flavour, (major, minor, build) if flavour in _COUNTED else mainline)
 
 
 def _flavour(text: str) -> str:

@@ -8,11 +8,11 @@ Names that depend on the configuration are in the lists, too. A kernel without t
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Tuple
+from typing import NamedTuple
 
 from .releases import Version, version
 
-Names = Tuple[str, ...]
+Names = tuple[str, ...]
 
 
 class Tables(NamedTuple):
@@ -30,7 +30,7 @@ _HARD_CODED = (
 )
 _BOTH = ("workingset_refault_anon workingset_refault_file workingset_activate_anon workingset_activate_file "
          "workingset_restore_anon workingset_restore_file")
-_WITHOUT_TABLES: Dict[str, str] = {
+_WITHOUT_TABLES: dict[str, str] = {
     # Up to 5.2: kB, local (cgroup v1's names).
     "2.6.32": "cache rss mapped_file pgpgin pgpgout swap inactive_anon active_anon inactive_file active_file "
               "unevictable",
@@ -66,7 +66,7 @@ _EVENTS_7_1 = (
     "numa_pages_migrated numa_pte_updates numa_hint_faults"
 )
 # What each version put where: behind the name on the left, those on the right.
-_NEW: Dict[str, Dict[str, str]] = {
+_NEW: dict[str, dict[str, str]] = {
     "5.11": {"kernel_stack": "pagetables", "anon_thp": "file_thp shmem_thp"},
     "5.14": {"file_writeback": "swapcached"},
     "5.17": {"sock": "vmalloc"},
@@ -94,11 +94,11 @@ _NEW: Dict[str, Dict[str, str]] = {
 _REORDERED = {"6.1": _EVENTS_6_1, "7.1": _EVENTS_7_1}
 
 
-def _with(names: Names, new: Dict[str, str]) -> Names:
+def _with(names: Names, new: dict[str, str]) -> Names:
     return tuple(each for name in names for each in (name, *new.get(name, "").split()))
 
 
-def _tables() -> Dict[Version, Tables]:
+def _tables() -> dict[Version, Tables]:
     at = Tables(tuple(_STATE_5_10.split()), tuple(_EVENTS_5_10.split()))
     found = {version("5.10"): at}
     for since, new in _NEW.items():
@@ -108,8 +108,8 @@ def _tables() -> Dict[Version, Tables]:
     return found
 
 
-TABLES: Dict[Version, Tables] = _tables()
-LISTS: Dict[Version, Names] = {
+TABLES: dict[Version, Tables] = _tables()
+LISTS: dict[Version, Names] = {
     **{version(since): tuple(names.split()) for since, names in _WITHOUT_TABLES.items()},
     **{since: tables.state + tables.events for since, tables in TABLES.items()},
 }

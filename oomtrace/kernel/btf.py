@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import accumulate, count
 from operator import add
 from struct import unpack_from
-from typing import Optional, Tuple
+from typing import Optional
 
 from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
 from oomtrace.kernel import origin
@@ -154,7 +154,7 @@ class Btf:
         offset = self._name_offset(name)
         return None if offset is None else self._structs.get(offset)
 
-    def _members(self, type_id: int) -> Iterator[Tuple[int, int, int, Optional[int]]]:
+    def _members(self, type_id: int) -> Iterator[tuple[int, int, int, Optional[int]]]:
         """(name offset, type id, bit offset, bit-field size) of each member."""
         pos = self._starts[type_id]
         info = self._words[pos + 1]
@@ -212,7 +212,7 @@ class Btf:
         type_id = self.resolve(type_id)
         return self._words[self._starts[type_id] + 5] if self._kind(type_id) == ARRAY else None
 
-    def c_type(self, type_id: int) -> Tuple[str, Optional[int]]:
+    def c_type(self, type_id: int) -> tuple[str, Optional[int]]:
         """The type in the words of the generated header: (scalar, array length or None).
 
         Pointers are ``u64``; a struct that only wraps one value (``atomic_long_t``, ``kuid_t``, ``nodemask_t``) is
@@ -256,7 +256,7 @@ class Btf:
             return value
         return None
 
-    def parameters(self, function: str) -> Tuple[str, ...]:
+    def parameters(self, function: str) -> tuple[str, ...]:
         """The names of a kernel function's parameters; empty if it has none or is not known."""
         type_id = self.function_id(function)
         if type_id is None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Iterator, List, Optional, Set, Tuple
+from typing import Optional
 
 from oomtrace.kernel.btf import Btf, Field
 
@@ -39,9 +40,9 @@ class Asked(Btf):
     """A kernel of which nothing is known: it notes the structs, enums and enumerators that it is asked for."""
 
     def __init__(self) -> None:
-        self.structs: Set[str] = set()
-        self.enums: Set[str] = set()
-        self.enumerators: Set[str] = set()
+        self.structs: set[str] = set()
+        self.enums: set[str] = set()
+        self.enumerators: set[str] = set()
 
     def struct_id(self, name: str) -> Optional[int]:
         self.structs.add(name)
@@ -59,7 +60,7 @@ class Asked(Btf):
         self.enums.add(enum)
         return None
 
-    def parameters(self, function: str) -> Tuple[str, ...]:
+    def parameters(self, function: str) -> tuple[str, ...]:
         return ()
 
 
@@ -75,12 +76,12 @@ class HeaderTypes(Btf):
 class Tree:
     """The headers of a kernel: folders that hold ``include``, and the release that they say they are of."""
 
-    roots: Tuple[Path, ...]
+    roots: tuple[Path, ...]
     release: Optional[str]
 
-    def files(self) -> Iterator[Tuple[str, bytes]]:
+    def files(self) -> Iterator[tuple[str, bytes]]:
         """Each header as #include names it, and its text; folder by folder in the order of their names."""
-        met: Set[str] = set()
+        met: set[str] = set()
         for prefix, folder in _INCLUDES:
             for root in self.roots:
                 for path in sorted((root / folder).glob("*.h")):
@@ -94,7 +95,7 @@ def locate(release: str, modules: Path = MODULES) -> Optional[Tree]:
     """The installed headers for a release, where bcc will look for them; None if there are none."""
     chosen = os.environ.get("BCC_KERNEL_SOURCE")
     candidates = [Path(chosen)] if chosen else [modules / release / name for name in ("build", "source")]
-    roots: List[Path] = []
+    roots: list[Path] = []
     for candidate in candidates:
         if (candidate / "include").is_dir() and candidate.resolve() not in roots:
             roots.append(candidate.resolve())
@@ -114,16 +115,16 @@ def _release(root: Path) -> Optional[str]:
 
 
 @dataclass(frozen=True)
-class Probe:
+class HeadersProbe:
     """What to compile: headers, definitions and questions, each on a line of its own.
 
     ``mentioned`` are the asked structs that the headers speak of, defined or not.
     """
 
-    includes: Tuple[str, ...]
-    definitions: Tuple[str, ...]
-    questions: Tuple[str, ...]
-    mentioned: Tuple[str, ...]
+    includes: tuple[str, ...]
+    definitions: tuple[str, ...]
+    questions: tuple[str, ...]
+    mentioned: tuple[str, ...]
 
     @property
     def source(self) -> str:
@@ -131,14 +132,14 @@ class Probe:
         lines = [*(f"#include <{name}>" for name in self.includes), *self.definitions, *self.questions]
         return f'#line 1 "{_FILE}"\n' + "\n".join(lines) + "\n"
 
-    def without(self, faults: "Faults") -> Optional["Probe"]:
+    def without(self, faults: "Faults") -> Optional["HeadersProbe"]:
         """The same without the questions that clang found at fault; None if that would change nothing."""
         first = len(self.includes) + len(self.definitions) + 1
         kept = tuple(text for at, text in enumerate(self.questions, first) if at not in faults.lines)
         return None if kept == self.questions else replace(self, questions=kept)
 
 
-def probe(tree: Tree, asked: Asked) -> Probe:
+def probe(tree: Tree, asked: Asked) -> HeadersProbe:
     """The first probe for what was asked."""
     found = _search(tree, asked)
     private = [text for name, text in _PRIVATE.items() if name in found.mentioned - found.defined]
@@ -156,17 +157,17 @@ def probe(tree: Tree, asked: Asked) -> Probe:
         # volatile: of a struct that headers only point to, and through that very type, clang writes no members.
         argument = f"const volatile {kind} {name} *ctx"
         questions.append(f"{kind} {name}; int {_PREFIX}struct_{name}({argument}) {{ return 0; }}")
-    return Probe(tuple(found.files), tuple(private), tuple(questions), tuple(sorted(found.mentioned)))
+    return HeadersProbe(tuple(found.files), tuple(private), tuple(questions), tuple(sorted(found.mentioned)))
 
 
 @dataclass
 class _Found:
     """Headers that define something that was asked for, and what the headers say of the asked structs."""
 
-    files: List[str] = field(default_factory=list)
-    defined: Set[str] = field(default_factory=set)
-    unions: Set[str] = field(default_factory=set)
-    mentioned: Set[str] = field(default_factory=set)
+    files: list[str] = field(default_factory=list)
+    defined: set[str] = field(default_factory=set)
+    unions: set[str] = field(default_factory=set)
+    mentioned: set[str] = field(default_factory=set)
 
 
 def _search(tree: Tree, asked: Asked) -> _Found:
@@ -191,13 +192,13 @@ def _search(tree: Tree, asked: Asked) -> _Found:
 class Faults:
     """clang's complaints: the probe's lines at fault, and the first complaint about anything else."""
 
-    lines: Set[int]
+    lines: set[int]
     elsewhere: Optional[str]
 
 
 def faults(said: str) -> Faults:
     """What is wrong with a probe, from what clang wrote of it."""
-    lines: Set[int] = set()
+    lines: set[int] = set()
     elsewhere: Optional[str] = None
     for match in _ERROR.finditer(said):
         if match["file"] == _FILE:
@@ -208,7 +209,7 @@ def faults(said: str) -> Faults:
     return Faults(lines, elsewhere)
 
 
-def losses(types: Btf, probed: Probe) -> Tuple[str, ...]:
+def losses(types: Btf, probed: HeadersProbe) -> tuple[str, ...]:
     """What cannot be told without the structs that the headers do not define.
 
     One that they do not even mention is, but for those known to be private, one that this kernel does not have.

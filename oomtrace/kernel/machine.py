@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, Optional
 
 from oomtrace import arch as archs
 from oomtrace.arch import Arch
@@ -45,9 +45,9 @@ def possible_cpus() -> int:
     return int(numbers[-1]) + 1 if numbers else os.cpu_count() or 1
 
 
-def online_cpus() -> List[int]:
+def online_cpus() -> list[int]:
     """The numbers of the CPUs that are online."""
-    cpus: List[int] = []
+    cpus: list[int] = []
     for part in filter(None, _text("/sys/devices/system/cpu/online").strip().split(",")):
         first, _, last = part.partition("-")
         cpus += range(int(first), int(last or first) + 1)

@@ -5,7 +5,7 @@ A field has the name that the formats know it by, without its unit. Whether a li
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+from typing import Optional
 
 from oomtrace.facts import CounterAt, FreeArea, MeminfoFacts
 from oomtrace.history import eras, releases
@@ -73,8 +73,8 @@ _LETTERS = (
 _ZONES = ("ZONE_DMA", "ZONE_DMA32", "ZONE_NORMAL", "ZONE_HIGHMEM", "ZONE_MOVABLE", "ZONE_DEVICE")
 
 
-def _items(btf: Btf, enum: str, names: Dict[str, str], thp_pages: int) -> Dict[str, CounterAt]:
-    items: Dict[str, CounterAt] = {}
+def _items(btf: Btf, enum: str, names: dict[str, str], thp_pages: int) -> dict[str, CounterAt]:
+    items: dict[str, CounterAt] = {}
     for name, enumerator in names.items():
         index = btf.enumerator_of(enum, enumerator or f"NR_{name.upper()}")
         if index is not None:

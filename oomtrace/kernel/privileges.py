@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from errno import EACCES, ENOMEM, EPERM
 from pathlib import Path
-from typing import FrozenSet, List, Optional
+from typing import Optional
 
 from oomtrace.errors import EXIT_NOT_ROOT, OomtraceError
 from oomtrace.kernel import surroundings
@@ -53,7 +53,7 @@ NEEDS = (
 HINT = "run it with sudo, or give it " + ", ".join(need.capability for need in NEEDS)
 
 
-def effective(status: Path = STATUS) -> FrozenSet[str]:
+def effective(status: Path = STATUS) -> frozenset[str]:
     """The capabilities among ``NUMBERS`` that are in effect; all of them for root where the kernel does not tell."""
     try:
         lines = status.read_text().splitlines()
@@ -70,7 +70,7 @@ def _euid() -> Optional[int]:
     return os.geteuid() if hasattr(os, "geteuid") else None  # Windows has none
 
 
-def missing(held: Optional[FrozenSet[str]] = None) -> List[Need]:
+def missing(held: Optional[frozenset[str]] = None) -> list[Need]:
     """The needs that are not met."""
     have = effective() if held is None else held
     return [need for need in NEEDS if need.capability not in have]
@@ -84,7 +84,7 @@ def in_user_namespace(uid_map: Path = UID_MAP) -> bool:
         return False
 
 
-def require(held: Optional[FrozenSet[str]] = None) -> None:
+def require(held: Optional[frozenset[str]] = None) -> None:
     """Raises OomtraceError that names what is missing of that without which nothing works."""
     lacking = [need for need in missing(held) if need.loses is None]
     if lacking:
@@ -107,7 +107,7 @@ def lacking(capability: str) -> Optional[OomtraceError]:
     return OomtraceError(f"tracing the OOM killer needs root, or {capability} {purpose}", HINT, EXIT_NOT_ROOT)
 
 
-def explained(error: OSError, held: Optional[FrozenSet[str]] = None) -> Optional[OomtraceError]:
+def explained(error: OSError, held: Optional[frozenset[str]] = None) -> Optional[OomtraceError]:
     """What is missing, if it is for want of a capability that the kernel refuses maps, buffers or perf events."""
     have = effective() if held is None else held
     paranoid = surroundings.sysctl("kernel.perf_event_paranoid")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import List, Optional, Tuple
+from typing import Optional
 
 from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel.symbols import Symbols
@@ -15,7 +15,7 @@ class Probe:
     """A program and the functions that it may enter, the first that exists; ``loses`` None: nothing works without."""
 
     program: str
-    functions: Tuple[str, ...]
+    functions: tuple[str, ...]
     loses: Optional[str]
     optional: bool = False  # its absence is normal for this kernel and loses nothing
     returns: bool = False  # entered when the function returns; never one that is on the stack when a report is made
@@ -31,7 +31,7 @@ _RELEASE = "when a victim's memory was free"
 _HIGH = "who is slowed down for exceeding memory.high"
 _KILLS = "who ends processes besides the OOM killer"
 _CGROUP_KILL = "that a signal comes from a write to cgroup.kill"
-PROBES: Tuple[Probe, ...] = (
+PROBES: tuple[Probe, ...] = (
     Probe("exit_mmap_return", ("exit_mmap",), _RELEASE, returns=True),
     Probe("exit_mmap", ("exit_mmap",), _RELEASE),
     Probe("do_exit", ("do_exit",), "where the victim was in its own code"),
@@ -132,7 +132,7 @@ def find(probe: Probe, symbols: Symbols) -> Optional[str]:
     return next(filter(None, map(symbols.function, probe.functions)), None)
 
 
-def resolve(symbols: Symbols, probes: Tuple[Probe, ...] = PROBES) -> List[Target]:
+def resolve(symbols: Symbols, probes: tuple[Probe, ...] = PROBES) -> list[Target]:
     """Each probe's symbol on this kernel. Raises OomtraceError if one is indispensable."""
     targets = []
     for probe in probes:

@@ -6,7 +6,8 @@ so what its BTF lacks is not printed either. (5.3 to 5.9 keep no BTF that oomtra
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 from oomtrace.facts import CounterAt, StatisticsRow
 from oomtrace.history import eras, releases
@@ -82,8 +83,8 @@ def _state_item(btf: Btf, name: str) -> Optional[int]:
     return next((item for item in found if item is not None), None)
 
 
-def _state_rows(btf: Btf, names: Sequence[str], at: Version, page_bytes: int) -> List[StatisticsRow]:
-    rows: List[StatisticsRow] = []
+def _state_rows(btf: Btf, names: Sequence[str], at: Version, page_bytes: int) -> list[StatisticsRow]:
+    rows: list[StatisticsRow] = []
     for name in names:
         if name == "slab":
             parts = [_state_item(btf, part) for part in ("slab_reclaimable", "slab_unreclaimable")]
@@ -106,8 +107,8 @@ def _event_enumerators(name: str, at: Version) -> Sequence[str]:
     return [each for each in _SUMS[name] if each not in _BY_KHUGEPAGED or eras.khugepaged_scans(at)]
 
 
-def _event_rows(btf: Btf, names: Sequence[str], at: Version) -> List[StatisticsRow]:
-    rows: List[StatisticsRow] = []
+def _event_rows(btf: Btf, names: Sequence[str], at: Version) -> list[StatisticsRow]:
+    rows: list[StatisticsRow] = []
     for name in names:
         enumerators = _event_enumerators(name, at)
         items = [btf.enumerator_of("vm_event_item", enumerator) for enumerator in enumerators]
@@ -120,7 +121,7 @@ def _event_rows(btf: Btf, names: Sequence[str], at: Version) -> List[StatisticsR
     return rows
 
 
-def rows(btf: Btf, release: str, page_bytes: int = 4096) -> List[StatisticsRow]:
+def rows(btf: Btf, release: str, page_bytes: int = 4096) -> list[StatisticsRow]:
     """The printed lines in order."""
     at = releases.mainline(release)
     state, events = tables(at)

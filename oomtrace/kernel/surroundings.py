@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Optional
 
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 KPROBE_PMU = Path("/sys/bus/event_source/devices/kprobe/type")
@@ -32,9 +32,9 @@ def lockdown() -> Optional[str]:
     return chosen.group(1) if chosen else None
 
 
-def cgroups(mounts: Path = Path("/proc/self/mounts")) -> Dict[str, bool]:
+def cgroups(mounts: Path = Path("/proc/self/mounts")) -> dict[str, bool]:
     """Where hierarchies are mounted that could have the memory controller, and whether they have it: {"v2 PATH": …}."""
-    found: Dict[str, bool] = {}
+    found: dict[str, bool] = {}
     for line in (text(mounts) or "").splitlines():
         _, path, kind, options = (line.split() + [""] * 4)[:4]
         if kind == "cgroup2":
@@ -54,7 +54,7 @@ def container() -> Optional[str]:
     return text(Path("/run/systemd/container")) or None
 
 
-def kernel_config(release: str) -> Dict[str, str]:
+def kernel_config(release: str) -> dict[str, str]:
     """The kernel's build options, where a file tells them."""
     for path in (Path(f"/boot/config-{release}"), Path(f"/lib/modules/{release}/config"), Path("/proc/config.gz")):
         try:

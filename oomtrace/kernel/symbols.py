@@ -7,10 +7,11 @@ import re
 import sys
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, islice
 from operator import le
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, Mapping, Optional, Tuple
+from typing import Optional
 
 KALLSYMS = Path("/proc/kallsyms")
 
@@ -157,7 +158,7 @@ class Resolver:
             return True
         return self._module_name(address) is not None
 
-    def _module_name(self, address: int) -> Optional[Tuple[int, int, str, str]]:
+    def _module_name(self, address: int) -> Optional[tuple[int, int, str, str]]:
         found = self._modules.find(address)
         if found is None:
             return None
@@ -233,14 +234,14 @@ class _Table:
         self._addresses = array("Q", (addresses[i] for i in order))
         self._starts = array("I", (starts[i] for i in order))
 
-    def __iter__(self) -> Iterator[Tuple[int, bytes]]:
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
         return zip(self._addresses, map(self._name, self._starts))
 
     def _name(self, at: int) -> bytes:
         end = self._names.find(b"\n", at)
         return bytes(self._names[at:] if end < 0 else self._names[at:end])
 
-    def find(self, address: int) -> Optional[Tuple[int, bytes, Optional[int]]]:
+    def find(self, address: int) -> Optional[tuple[int, bytes, Optional[int]]]:
         """(start, name, start of the next) of the symbol that holds the address."""
         at = bisect_right(self._addresses, address) - 1
         if at < 0:
@@ -257,9 +258,9 @@ def _address_of(text: bytes, name: bytes) -> int:
     return int(text[text.rindex(b"\n", 0, at) + 1 : at].split()[0], 16) if at else 0
 
 
-def _ends(modules: _Table) -> Dict[bytes, int]:
+def _ends(modules: _Table) -> dict[bytes, int]:
     """An upper bound of each module's text: the page after its last symbol."""
-    ends: Dict[bytes, int] = {}
+    ends: dict[bytes, int] = {}
     for address, name in modules:
         module = name.partition(b"\t")[2]
         ends[module] = max(ends.get(module, 0), (address | _PAGE_BYTES - 1) + 1)

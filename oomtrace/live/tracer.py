@@ -6,12 +6,12 @@ import ctypes
 import os
 import resource
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from struct import pack
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Optional
 
 from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel import machine, privileges, surroundings
@@ -50,21 +50,21 @@ class Tracer:
     """The running probes."""
 
     def __init__(
-        self, image: Image, addresses: Mapping[int, int], cpus: List[int], buffer_bytes: Optional[int] = None,
+        self, image: Image, addresses: Mapping[int, int], cpus: list[int], buffer_bytes: Optional[int] = None,
         sampled: bool = False,
     ) -> None:
         """Create the maps and open the buffers, of ``buffer_bytes`` for each CPU; those of samples of who charges if
         such are taken. Raises OomtraceError."""
         self._image, self._programs = image, {program.name: program for program in image.programs}
         self._addresses = addresses
-        self._fds: List[int] = []
+        self._fds: list[int] = []
         self._rings: Optional[Rings] = None
         self._recent: Optional[Recent] = None
-        self.direct: List[Target] = []  # entered by a trampoline, not by a kprobe
+        self.direct: list[Target] = []  # entered by a trampoline, not by a kprobe
         with suppress(OSError, ValueError):  # up to 5.10 maps count against RLIMIT_MEMLOCK
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         try:
-            self._maps: Dict[str, int] = {spec.name: self._keep(bpf.create_map(spec)) for spec in image.maps
+            self._maps: dict[str, int] = {spec.name: self._keep(bpf.create_map(spec)) for spec in image.maps
                                          if sampled or spec.name not in recent.MAPS}
             self._rings = Rings(self._maps["records"], self._maps["bells"], cpus, buffer_pages(len(cpus), buffer_bytes))
             if sampled:
@@ -94,7 +94,7 @@ class Tracer:
                 raise OomtraceError(f"cannot probe {name}: {reason}", _hint(), _status())
             skipped(target, reason)
 
-    def _enter_all(self, targets: Sequence[Target]) -> List[Optional[str]]:
+    def _enter_all(self, targets: Sequence[Target]) -> list[Optional[str]]:
         """For each one why it cannot be entered, or None. Raises OomtraceError.
 
         Programs are loaded while those before them are attached: the kernel's verifier and what changes its code have
@@ -102,7 +102,7 @@ class Tracer:
         others look at none before.
         """
         steps: "SimpleQueue[Optional[Step]]" = SimpleQueue()
-        reasons: List[Optional[str]] = []
+        reasons: list[Optional[str]] = []
         thread = threading.Thread(target=_take_all, args=(steps, reasons))
         thread.start()
         try:
@@ -206,7 +206,7 @@ class Tracer:
             self._rings.modules_changed = False
         return changed
 
-    def named(self) -> List[Tuple[Optional[int], int]]:
+    def named(self) -> list[tuple[Optional[int], int]]:
         """The processes that have been named since the last call, to be looked at while they are alive; each after the
         address of the memcg in which an OOM has begun, 0 for the machine, None if no beginning is why."""
         if not self._rings or not self._rings.named:
@@ -219,7 +219,7 @@ class Tracer:
         if self._recent:
             self._recent.choose(mode, cgroup_id)
 
-    def samples(self) -> List[bytes]:
+    def samples(self) -> list[bytes]:
         """The samples that are there; none where none are taken."""
         if not self._recent:
             return []
@@ -252,7 +252,7 @@ class Tracer:
         if self._rings:
             self._rings.wake_on(fd)
 
-    def wait(self, timeout_ms: int) -> List[bytes]:
+    def wait(self, timeout_ms: int) -> list[bytes]:
         """The records that have come; waits for some up to the time (-1: until some come, or a wake)."""
         return self._rings.wait(timeout_ms) if self._rings else []
 
@@ -269,12 +269,12 @@ class Tracer:
             self._recent.close()
 
 
-def _take_all(steps: "SimpleQueue[Optional[Step]]", reasons: List[Optional[str]]) -> None:
+def _take_all(steps: "SimpleQueue[Optional[Step]]", reasons: list[Optional[str]]) -> None:
     for step in iter(steps.get, None):
         reasons.append(step())
 
 
-def _close_all(fds: List[int]) -> None:
+def _close_all(fds: list[int]) -> None:
     with suppress(IndexError):  # there are no more
         while True:
             os.close(fds.pop())

@@ -6,8 +6,9 @@ thousand stacks share most of their frames.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator, Optional, Tuple
+from typing import Optional
 
 from .word import Word
 
@@ -87,7 +88,7 @@ class CodeFrame:
 class CodeStack:
     """A stack: indexes of frames, the innermost first. ``ends`` None: it reaches the thread's first function."""
 
-    frames: Tuple[int, ...] = ()
+    frames: tuple[int, ...] = ()
     ends: Optional[Ending] = None
     interpreted: Optional[Moment] = None  # None: it has no frames of an interpreted program
 
@@ -128,9 +129,9 @@ class Code:
     Charged is not kept: memory that was charged and given back is in the samples, too.
     """
 
-    frames: Tuple[CodeFrame, ...] = ()
-    stacks: Tuple[CodeStack, ...] = ()
-    samples: Tuple[CodeSample, ...] = ()  # the largest first
+    frames: tuple[CodeFrame, ...] = ()
+    stacks: tuple[CodeStack, ...] = ()
+    samples: tuple[CodeSample, ...] = ()  # the largest first
     asker: Optional[ThreadStack] = None  # the thread that asked for memory, at out_of_memory()
     victim: Optional[ThreadStack] = None  # the victim, as it takes the signal
     victim_charged: Optional[ThreadStack] = None  # the thread of the victim that charged last, at that moment

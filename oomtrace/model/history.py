@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional, Tuple
+from typing import Optional
 
 from .killed import Pressure
 from .memory import Counters
@@ -29,8 +29,8 @@ class UsageHistory:
     """
 
     memcg: str
-    seconds: Tuple[UsageMoment, ...] = ()
-    minutes: Tuple[UsageMoment, ...] = ()
+    seconds: tuple[UsageMoment, ...] = ()
+    minutes: tuple[UsageMoment, ...] = ()
     second_ns: int = 1 << 30
     minute_ns: int = 1 << 36
 
@@ -59,4 +59,4 @@ class Glance:
     stat_kb: Counters = field(default_factory=dict)
     counts: Counters = field(default_factory=dict)
     pressure: Optional[Pressure] = None  # cgroup v1 has none by memcg
-    children: Tuple[ChildUsage, ...] = ()  # the largest first
+    children: tuple[ChildUsage, ...] = ()  # the largest first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Optional
 
 from .word import Word
 
@@ -91,7 +91,7 @@ class Killed:
 
     how: Optional[Sent] = None
     sender: Optional[Sender] = None
-    victims: Tuple[Signalled, ...] = ()
+    victims: tuple[Signalled, ...] = ()
     pressure: Optional[Pressure] = None  # of the first victim's cgroup
     machine: Optional[MachineMemory] = None
-    said: Tuple[str, ...] = ()  # what the sender wrote into the journal about it
+    said: tuple[str, ...] = ()  # what the sender wrote into the journal about it

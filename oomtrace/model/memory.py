@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from typing import Optional
 
 # A counter's value by the kernel's own name for it, in the order in which the kernel prints them.
 Counters = Mapping[str, int]
@@ -40,7 +41,7 @@ class Memcg:
     swap: Optional[PageCounter] = None  # cgroup v2
     memsw: Optional[PageCounter] = None  # cgroup v1: "memory+swap:"
     kmem: Optional[PageCounter] = None  # cgroup v1
-    stats: Tuple[MemcgStats, ...] = ()
+    stats: tuple[MemcgStats, ...] = ()
     min_protection_kb: Optional[int] = None  # "Memory cgroup min protection", 6.19+
     low_protection_kb: Optional[int] = None
     version: Optional[int] = None  # 1 or 2, where it can be told
@@ -53,8 +54,8 @@ class Zone:
     node: Optional[int]
     name: str
     counters: Counters = field(default_factory=dict)  # "free_kb", "min_kb", "local_pcp_kb", …
-    lowmem_reserve_pages: Tuple[int, ...] = ()
-    buddy: Tuple[Tuple[int, int, str], ...] = ()  # (free blocks, block size in kB, letters "UME") by order
+    lowmem_reserve_pages: tuple[int, ...] = ()
+    buddy: tuple[tuple[int, int, str], ...] = ()  # (free blocks, block size in kB, letters "UME") by order
     buddy_total_kb: Optional[int] = None
     all_unreclaimable: Optional[bool] = None
 
@@ -95,7 +96,7 @@ class PerCpuLists:
 
     node: Optional[int]
     name: str
-    rows: Tuple[PerCpuRow, ...] = ()
+    rows: tuple[PerCpuRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,12 @@ class MemInfo:
     """The ``Mem-Info:`` part of an OOM that is not a memcg's."""
 
     counters: Counters = field(default_factory=dict)  # the first record: "active_anon_pages", …
-    nodes: Tuple[Node, ...] = ()
-    zones: Tuple[Zone, ...] = ()
-    hugepages: Tuple[HugePages, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    zones: tuple[Zone, ...] = ()
+    hugepages: tuple[HugePages, ...] = ()
     tail: Counters = field(default_factory=dict)  # "pagecache_pages", "free_swap_kb", "ram_pages", …
-    per_cpu: Tuple[PerCpuLists, ...] = ()
-    allocations: Optional[Tuple[Allocation, ...]] = None
+    per_cpu: tuple[PerCpuLists, ...] = ()
+    allocations: Optional[tuple[Allocation, ...]] = None
     profiling: Optional[bool] = None  # "(profiling is currently turned on)"
 
 

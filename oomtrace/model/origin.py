@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Optional
 
 from .word import Word
 
@@ -51,8 +51,8 @@ class Origin:
     """Where an event is from, and what should be there and is not."""
 
     source: str = "log"  # "live", "capture", "log"
-    lines: Tuple[Line, ...] = ()  # how a log had it; empty for live events
-    missing: Tuple[Part, ...] = ()  # what the source should have and has not
+    lines: tuple[Line, ...] = ()  # how a log had it; empty for live events
+    missing: tuple[Part, ...] = ()  # what the source should have and has not
     host: Optional[str] = None  # the machine's name
     machine_id: Optional[str] = None  # /etc/machine-id
     boot_id: Optional[str] = None  # /proc/sys/kernel/random/boot_id

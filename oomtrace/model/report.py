@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional, Tuple, Union
+from typing import Optional, Union
 
 from .memory import Counters, Memcg, MemInfo, SlabCache
 
@@ -87,11 +87,11 @@ class Registers:
 class Stack:
     """The trigger's call trace: frames and ``<TASK>``-like markers in printed order, then the registers."""
 
-    entries: Tuple[Union[Frame, str], ...] = ()  # str: a marker line as printed, "<TASK>"
+    entries: tuple[Union[Frame, str], ...] = ()  # str: a marker line as printed, "<TASK>"
     registers: Optional[Registers] = None
     registers_at: Optional[int] = None  # entries before them; None: all but the closing markers
-    inner: Tuple[Tuple[int, Registers], ...] = ()  # exceptions within the trace: (entries before them, registers)
-    raw_words: Tuple[str, ...] = ()  # kernels up to 4.9: lines of raw stack words, verbatim
+    inner: tuple[tuple[int, Registers], ...] = ()  # exceptions within the trace: (entries before them, registers)
+    raw_words: tuple[str, ...] = ()  # kernels up to 4.9: lines of raw stack words, verbatim
 
 
 @dataclass(frozen=True)
@@ -199,19 +199,19 @@ class Report:
     stack: Optional[Stack] = None
     memcg: Optional[Memcg] = None
     meminfo: Optional[MemInfo] = None
-    slab: Tuple[SlabCache, ...] = ()
-    tasks: Optional[Tuple[Task, ...]] = None  # None: no table
+    slab: tuple[SlabCache, ...] = ()
+    tasks: Optional[tuple[Task, ...]] = None  # None: no table
     summary: Optional[Summary] = None
     verdict: Optional[Verdict] = None
-    kills: Tuple[Kill, ...] = ()
+    kills: tuple[Kill, ...] = ()
     oom_group: Optional[str] = None  # path in "Tasks in %s are going to be killed due to memory.oom.group set"
-    reaps: Tuple[Reap, ...] = ()
+    reaps: tuple[Reap, ...] = ()
     victim_memcg: Optional[str] = None  # "Task in %s killed as a result of limit of %s" up to 4.19, or the summary's
     callbacks_suppressed: Optional[int] = None
     no_killable: bool = False  # "Out of memory and no killable processes..."
     panic: Optional[str] = None
     exiting: Optional[Exiting] = None
-    sharing: Tuple[Sharing, ...] = ()
+    sharing: tuple[Sharing, ...] = ()
     compaction_disabled: bool = False
     slab_busy: bool = False  # "excessive unreclaimable slab but cannot dump stats"
     sysrq: bool = False  # "sysrq: Manual OOM execution"

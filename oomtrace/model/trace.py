@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from typing import Optional
 
 from .history import UsageHistory
 from .report import Task
@@ -54,7 +55,7 @@ class Growth:
     charged_pages: int
     memcg: Optional[str] = None
     window_ns: Optional[int] = None  # how long before the OOM counting began
-    by_second_pages: Tuple[int, ...] = ()  # the same in stretches of 2^30 ns from then on; the last ends with the OOM
+    by_second_pages: tuple[int, ...] = ()  # the same in stretches of 2^30 ns from then on; the last ends with the OOM
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Trace:
     oom_id: Optional[int] = None
     totalpages: Optional[int] = None
     chosen_points: Optional[int] = None
-    candidates: Tuple[Candidate, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
     printed: Optional[bool] = None  # did the kernel print this report
     unprinted_reason: Optional[Unprinted] = None
     tasks_printed: Optional[bool] = None  # did its report have the task table (vm.oom_dump_tasks)
@@ -121,12 +122,12 @@ class Trace:
     wait: Optional[Wait] = None  # nobody is killed: OOM killing is disabled in this memcg
     failure: Optional[Failure] = None  # nobody is killed: the charge is one that may fail
     throttle: Optional[Throttle] = None  # nobody is killed: a process was slowed down
-    levels: Tuple[MemcgLevel, ...] = ()  # the full memcg first, the root last
+    levels: tuple[MemcgLevel, ...] = ()  # the full memcg first, the root last
     charges: Optional[str] = None  # how charges were watched: "batch", "every"; "off": growth is not known
     times_ns: Mapping[str, int] = field(default_factory=dict)  # sampling time by part: "header", "stack", "tasks", …
     records_lost: Optional[int] = None
-    growth: Tuple[Growth, ...] = ()
-    history: Tuple[UsageHistory, ...] = ()  # of the memcgs with a limit: the full one, those above it, the victim's
+    growth: tuple[Growth, ...] = ()
+    history: tuple[UsageHistory, ...] = ()  # of the memcgs with a limit: the full one, those above it, the victim's
     reclaim: Optional[Reclaim] = None
-    releases: Tuple[Release, ...] = ()
+    releases: tuple[Release, ...] = ()
     followed_ns: Optional[int] = None  # from this OOM to the next in the same memcg, if it came while this was in hand

@@ -8,7 +8,7 @@ not be had is ``None`` or absent, and ``cut`` says which part of a look that was
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional, Tuple
+from typing import Optional
 
 from .history import Glance
 from .memory import Counters
@@ -79,7 +79,7 @@ class Identity:
 
     pid: int
     comm: Optional[str] = None
-    cmdline: Optional[Tuple[str, ...]] = None  # what looks like a secret is masked
+    cmdline: Optional[tuple[str, ...]] = None  # what looks like a secret is masked
     masked: Optional[int] = None  # how many arguments were
     exe: Optional[str] = None  # as the process sees it, in its own root
     parent_pid: Optional[int] = None
@@ -89,7 +89,7 @@ class Identity:
     uid: Optional[int] = None  # effective
     user: Optional[str] = None
     user_source: Optional[str] = None  # whose list of users: "/etc/passwd", "/proc/158/root/etc/passwd"
-    ns_pids: Tuple[int, ...] = ()  # its pid in each pid namespace that it is in, the initial one first
+    ns_pids: tuple[int, ...] = ()  # its pid in each pid namespace that it is in, the initial one first
     cgroup: Optional[str] = None  # the path of its memcg
     unit: Optional[str] = None  # systemd's
     slice: Optional[str] = None
@@ -153,7 +153,7 @@ class TaskMemory:
     locked_kb: Optional[int] = None
     huge_kb: Optional[int] = None
     threads: Optional[int] = None
-    mappings: Tuple[Mapped, ...] = ()
+    mappings: tuple[Mapped, ...] = ()
     others_kb: Optional[int] = None  # what of the size is in mappings that are not listed
     source: Optional[str] = None
     time_ns: Optional[int] = None
@@ -178,7 +178,7 @@ class SharedFile:
     kb: int
     deleted: bool = False
     age_ns: Optional[int] = None  # since it was last written
-    holders: Tuple[Holder, ...] = ()
+    holders: tuple[Holder, ...] = ()
     holders_known: bool = False  # False: not all processes that could have it open were looked at
     source: Optional[str] = None
 
@@ -198,8 +198,8 @@ class Tmpfs:
 class SharedMemory:
     """What tmpfs and shared memory are. Files: the largest first, ``files_seen`` how many there were."""
 
-    mounts: Tuple[Tmpfs, ...] = ()
-    files: Tuple[SharedFile, ...] = ()
+    mounts: tuple[Tmpfs, ...] = ()
+    files: tuple[SharedFile, ...] = ()
     files_seen: Optional[int] = None
     time_ns: Optional[int] = None
 
@@ -214,7 +214,7 @@ class CachedFile:
     dirty_kb: Optional[int] = None  # cachestat(2) alone tells
     writeback_kb: Optional[int] = None
     evicted_kb: Optional[int] = None  # recently
-    holders: Tuple[Holder, ...] = ()
+    holders: tuple[Holder, ...] = ()
     source: Optional[str] = None  # "cachestat", "mincore"
 
 
@@ -222,7 +222,7 @@ class CachedFile:
 class PageCache:
     """What the page cache is: of open and mapped files, the largest first."""
 
-    files: Tuple[CachedFile, ...] = ()
+    files: tuple[CachedFile, ...] = ()
     files_seen: Optional[int] = None
     file_kb: Optional[int] = None  # memory.stat: all of it
     dirty_kb: Optional[int] = None
@@ -258,7 +258,7 @@ class KernelItem:
     kb: int
     name: Optional[str] = None
     count: Optional[int] = None
-    holders: Tuple[Holder, ...] = ()
+    holders: tuple[Holder, ...] = ()
     source: Optional[str] = None
     counted: bool = True  # False: within another item, or not of this machine's memory
 
@@ -267,7 +267,7 @@ class KernelItem:
 class KernelMemory:
     """What the kernel's part is. ``unexplained_kb``: of the whole machine, what no counter has."""
 
-    items: Tuple[KernelItem, ...] = ()
+    items: tuple[KernelItem, ...] = ()
     unexplained_kb: Optional[int] = None
     counters_kb: Counters = field(default_factory=dict)  # /proc/meminfo's
     time_ns: Optional[int] = None
@@ -282,13 +282,13 @@ class Look:
     memcg: Optional[str] = None
     took_ns: Optional[int] = None
     cpu_ns: Optional[int] = None
-    tasks: Tuple[Identity, ...] = ()
-    containers: Tuple[Container, ...] = ()
-    anonymous: Tuple[TaskMemory, ...] = ()
+    tasks: tuple[Identity, ...] = ()
+    containers: tuple[Container, ...] = ()
+    anonymous: tuple[TaskMemory, ...] = ()
     shared: Optional[SharedMemory] = None
     cache: Optional[PageCache] = None
     kernel: Optional[KernelMemory] = None
-    cut: Tuple[Cut, ...] = ()
+    cut: tuple[Cut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -296,6 +296,6 @@ class Witness:
     """What was seen before it was gone. ``looks`` are in the order of time; ``tasks`` were read in the kernel at the
     decision."""
 
-    looks: Tuple[Look, ...] = ()
-    tasks: Tuple[Identity, ...] = ()
-    glances: Tuple[Glance, ...] = ()  # of the full memcg while it was near its limit, in the order of time
+    looks: tuple[Look, ...] = ()
+    tasks: tuple[Identity, ...] = ()
+    glances: tuple[Glance, ...] = ()  # of the full memcg while it was near its limit, in the order of time

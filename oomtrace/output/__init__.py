@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Format:
+class OutputFormat:
     """Where the writer of a format is, and what it writes: half a sentence for help texts."""
 
     module: str
@@ -27,16 +27,16 @@ class Format:
     about: str
 
 
-FORMATS: dict[str, Format] = {
-    "text": Format("report", "TextWriter", "the kernel's report, then why it happened"),
-    "kernel": Format("report", "KernelWriter", "the kernel's report alone, byte for byte"),
-    "why": Format("explanation", "WhyWriter", "why it happened alone"),
-    "json": Format("structured", "JsonWriter", "one JSON document with all that is known"),
-    "jsonl": Format("structured", "JsonlWriter", "the same, a line of JSON for each OOM"),
-    "yaml": Format("structured", "YamlWriter", "the same as YAML"),
-    "html": Format("html", "HtmlWriter", "a page to look at, one file for all OOMs, written at the end"),
-    "folded": Format("folded", "FoldedWriter", "whose code charged memory, a stack a line, for flame graphs"),
-    "pprof": Format("pprof", "PprofWriter", "the same for pprof, one gzipped profile, written at the end"),
+FORMATS: dict[str, OutputFormat] = {
+    "text": OutputFormat("report", "TextWriter", "the kernel's report, then why it happened"),
+    "kernel": OutputFormat("report", "KernelWriter", "the kernel's report alone, byte for byte"),
+    "why": OutputFormat("explanation", "WhyWriter", "why it happened alone"),
+    "json": OutputFormat("structured", "JsonWriter", "one JSON document with all that is known"),
+    "jsonl": OutputFormat("structured", "JsonlWriter", "the same, a line of JSON for each OOM"),
+    "yaml": OutputFormat("structured", "YamlWriter", "the same as YAML"),
+    "html": OutputFormat("html", "HtmlWriter", "a page to look at, one file for all OOMs, written at the end"),
+    "folded": OutputFormat("folded", "FoldedWriter", "whose code charged memory, a stack a line, for flame graphs"),
+    "pprof": OutputFormat("pprof", "PprofWriter", "the same for pprof, one gzipped profile, written at the end"),
 }
 
 

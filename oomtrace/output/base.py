@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import IO, Any, Deque, List, Optional, Tuple, Union
+from typing import IO, Any, Optional, Union
 
 from oomtrace.formats import Dialect
 from oomtrace.model import OomEvent
@@ -31,7 +31,7 @@ class Writer:
         self.style = terminal.Style(terminal.colours(stream) if colour is None else colour, terminal.draws(stream))
         self.width = terminal.width(stream)
         self.count = 0
-        self._before: Deque[OomEvent] = deque(maxlen=_REMEMBERED)
+        self._before: deque[OomEvent] = deque(maxlen=_REMEMBERED)
 
     def explained(self, event: OomEvent) -> Explanation:
         """The explanation of an event, in the light of those before it."""
@@ -40,7 +40,7 @@ class Writer:
         return found
 
     @property
-    def before(self) -> Tuple[OomEvent, ...]:
+    def before(self) -> tuple[OomEvent, ...]:
         """The last events before this one, in outline."""
         return tuple(self._before)
 
@@ -71,7 +71,7 @@ class Writer:
     def write_end(self, pattern: Optional[Pattern]) -> None:
         """Nothing, for most."""
 
-    def records(self, event: OomEvent) -> List[Record]:
+    def records(self, event: OomEvent) -> list[Record]:
         """The report's records, in the kernel's words or in the dialect's."""
         return write(event, self.dialect) if self.dialect else replay(event)
 

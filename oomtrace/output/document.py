@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc
 import inspect
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -15,13 +16,7 @@ from itertools import chain, compress
 from json.encoder import encode_basestring_ascii
 from typing import (
     Any,
-    Dict,
-    Iterable,
-    List,
-    Mapping,
     Optional,
-    Sequence,
-    Tuple,
     Union,
     get_args,
     get_origin,
@@ -36,7 +31,7 @@ SCHEMA = "oomtrace/2"
 # How a log had its lines is the reader's business: row names are not stable. Lines that no row reads are in "unread".
 _LEFT_OUT = {(Origin, "lines")}
 # Names for the members of tuples that the model keeps short.
-MEMBERS: Mapping[Tuple[type, str], Tuple[str, ...]] = {
+MEMBERS: Mapping[tuple[type, str], tuple[str, ...]] = {
     (Zone, "buddy"): ("free_blocks", "size_kb", "types"),
     (Stack, "inner"): ("entries_before", "registers"),
     (why.Group, "victims"): ("comm", "kills"),
@@ -55,7 +50,7 @@ _SINCE_1: Mapping[str, str] = {
 }
 
 
-def entry(event: OomEvent, explanation: why.Explanation) -> Dict[str, Any]:
+def entry(event: OomEvent, explanation: why.Explanation) -> dict[str, Any]:
     """One event: what is in ``events`` of a document, and a line of jsonl."""
     return {"event": plain(event), "unread": _unread(event), "explanation": plain(explanation)}
 
@@ -67,7 +62,7 @@ def line(event: OomEvent, explanation: why.Explanation) -> str:
     return "{" + ",".join(f'"{name}":{text}' for name, text in parts) + "}"
 
 
-def _unread(event: OomEvent) -> List[Dict[str, Any]]:
+def _unread(event: OomEvent) -> list[dict[str, Any]]:
     lines = [line for line in event.origin.lines if line.row is None]
     return [{"number": line.number, "text": _text(line.text or "")} for line in lines]
 
@@ -90,7 +85,7 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _of_dataclass(value: Any) -> Dict[str, Any]:
+def _of_dataclass(value: Any) -> dict[str, Any]:
     kind: Any = type(value)
     words = _words(kind)
     if words is not None:  # a table of 10,000 tasks has 100,000 numbers, which are plain already
@@ -151,7 +146,7 @@ def _row(value: Any) -> str:
 
 
 @cache
-def _template(owner: Any, *kinds: Any) -> Tuple[str, Tuple[bool, ...], Tuple[int, ...]]:
+def _template(owner: Any, *kinds: Any) -> tuple[str, tuple[bool, ...], tuple[int, ...]]:
     """The JSON of an object whose fields have values of these types; which of them are not None; which of those are no
     numbers."""
     known = tuple(kind is not type(None) for kind in kinds)
@@ -160,10 +155,10 @@ def _template(owner: Any, *kinds: Any) -> Tuple[str, Tuple[bool, ...], Tuple[int
     return "{" + ",".join(parts) + "}", known, words
 
 
-def _rows(rows: Tuple[Any, ...]) -> Iterable[str]:
+def _rows(rows: tuple[Any, ...]) -> Iterable[str]:
     """The same of many objects of one kind, a column at a time: tables are long."""
-    parts: List[str] = []
-    columns: List[Sequence[Any]] = []
+    parts: list[str] = []
+    columns: list[Sequence[Any]] = []
     kind: Any = type(rows[0])
     for (name, _), values in zip(_fields(kind), zip(*[vars(row).values() for row in rows])):
         column = _column(values)
@@ -174,7 +169,7 @@ def _rows(rows: Tuple[Any, ...]) -> Iterable[str]:
     return map(template.__mod__, zip(*columns)) if columns else [template] * len(rows)
 
 
-def _column(values: Tuple[Any, ...]) -> Optional[Sequence[Any]]:
+def _column(values: tuple[Any, ...]) -> Optional[Sequence[Any]]:
     """What "%s" shows as JSON; None if there is no value."""
     kinds = set(map(type, values))
     if kinds == {type(None)}:
@@ -195,19 +190,19 @@ _PLAIN_ALREADY = frozenset((int, bool, float, type(None)))
 
 
 @cache
-def _fields(owner: Any) -> List[Tuple[str, Any]]:
+def _fields(owner: Any) -> list[tuple[str, Any]]:
     hints = get_type_hints(owner)
     return [(field.name, hints[field.name]) for field in fields(owner) if (owner, field.name) not in _LEFT_OUT]
 
 
 @cache
-def _names(owner: type) -> Tuple[Tuple[str, Optional[Tuple[str, ...]]], ...]:
+def _names(owner: type) -> tuple[tuple[str, Optional[tuple[str, ...]]], ...]:
     """The fields, each with the names for the members of its tuples."""
     return tuple((name, MEMBERS.get((owner, name))) for name, _ in _fields(owner))
 
 
 @cache
-def _words(owner: type) -> Optional[Tuple[str, ...]]:
+def _words(owner: type) -> Optional[tuple[str, ...]]:
     """The fields that may hold text, if all of them hold that or numbers; None if there are others."""
     kinds = {name: set(get_args(hint)) if get_origin(hint) is Union else {hint} for name, hint in _fields(owner)}
     if len(kinds) < len(fields(owner)) or not all(map(_is_short, chain.from_iterable(kinds.values()))):
@@ -220,7 +215,7 @@ def _is_short(hint: Any) -> bool:
     return hint in _PLAIN_ALREADY or (isinstance(hint, type) and issubclass(hint, (str, Enum)))
 
 
-def _named(names: Tuple[str, ...], value: Any) -> Any:
+def _named(names: tuple[str, ...], value: Any) -> Any:
     return [{key: plain(part) for key, part in zip(names, item)} for item in value]
 
 
@@ -230,9 +225,9 @@ def _text(text: str) -> str:
     return "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
 
 
-def schema() -> Dict[str, Any]:
+def schema() -> dict[str, Any]:
     """The JSON Schema of a document (json, yaml) and of a line (jsonl)."""
-    definitions: Dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
     unread = _object({"number": {"type": "integer"}, "text": {"type": "string"}})
     one = {
         "event": _schema(OomEvent, definitions),
@@ -256,7 +251,7 @@ def schema() -> Dict[str, Any]:
     }
 
 
-def _object(properties: Mapping[str, Any]) -> Dict[str, Any]:
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": dict(properties),
@@ -268,7 +263,7 @@ def _object(properties: Mapping[str, Any]) -> Dict[str, Any]:
 _SCALARS: Mapping[Any, str] = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
 
 
-def _schema(hint: Any, definitions: Dict[str, Any], names: Optional[Tuple[str, ...]] = None) -> Dict[str, Any]:
+def _schema(hint: Any, definitions: dict[str, Any], names: Optional[tuple[str, ...]] = None) -> dict[str, Any]:
     """The schema of a type; dataclasses go to ``definitions``."""
     if hint in _SCALARS:
         return {"type": _SCALARS[hint]}
@@ -288,7 +283,7 @@ def _schema(hint: Any, definitions: Dict[str, Any], names: Optional[Tuple[str, .
     raise TypeError(f"no schema for {hint}")
 
 
-def _dataclass(owner: Any, definitions: Dict[str, Any]) -> Dict[str, Any]:
+def _dataclass(owner: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     name = owner.__name__
     if name not in definitions:
         definitions[name] = {}  # its place, should it refer to itself

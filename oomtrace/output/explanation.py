@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Optional
 
 from oomtrace import why
 from oomtrace.model import OomEvent
@@ -93,25 +93,25 @@ def explanation(found: Explanation, style: Style, width: int) -> str:
 
 def pattern_text(pattern: Pattern, style: Style, width: int) -> str:
     """The summary of many."""
-    lines: List[str] = []
+    lines: list[str] = []
     for number, sentence in enumerate(pattern.sentences):
         wrapped = _wrapped(sentence, width)
         lines += [style("headline", line) for line in wrapped] if number == 0 else ["  " + line for line in wrapped]
     return "".join(line + "\n" for line in lines)
 
 
-def _wrapped(text: str, width: int) -> List[str]:
+def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(escaped(text), width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _entry(number: str, title: str, text: str, style: Style, width: int) -> List[str]:
+def _entry(number: str, title: str, text: str, style: Style, width: int) -> list[str]:
     """A title and its text with a hanging indent."""
     lines = _wrapped(text, width - _INDENT)
     head = f"{style('step', number)} {style('title', title)}" + " " * (_INDENT - 2 - len(title))
     return [head + lines[0]] + [" " * _INDENT + line for line in lines[1:]]
 
 
-def _finding(finding: Finding, number: str, found: Explanation, style: Style, width: int) -> List[str]:
+def _finding(finding: Finding, number: str, found: Explanation, style: Style, width: int) -> list[str]:
     rows = _TABLES.get(finding.id, _no_rows)(found, style)
     if finding.id == "filled" and rows:
         lines = _titled(number, finding.title, rows, style)
@@ -121,12 +121,12 @@ def _finding(finding: Finding, number: str, found: Explanation, style: Style, wi
     return lines + _interpretation(finding, style, width)
 
 
-def _titled(number: str, title: str, rows: List[str], style: Style) -> List[str]:
+def _titled(number: str, title: str, rows: list[str], style: Style) -> list[str]:
     head = f"{style('step', number)} {style('title', title)}" + " " * (_INDENT - 2 - len(title))
     return [head + rows[0]] + [" " * _INDENT + row for row in rows[1:]]
 
 
-def _interpretation(finding: Finding, style: Style, width: int) -> List[str]:
+def _interpretation(finding: Finding, style: Style, width: int) -> list[str]:
     """What is concluded, apart from what is fact, and how surely."""
     if finding.interpretation is None:
         return []
@@ -136,11 +136,11 @@ def _interpretation(finding: Finding, style: Style, width: int) -> List[str]:
     return [" " * _INDENT + (style(meaning, line) if meaning else line) for line in lines]
 
 
-def _no_rows(found: Explanation, style: Style) -> List[str]:
+def _no_rows(found: Explanation, style: Style) -> list[str]:
     return []
 
 
-def _levels(found: Explanation, style: Style) -> List[str]:
+def _levels(found: Explanation, style: Style) -> list[str]:
     """The hierarchy above the full memcg, if a level above has a limit or protection."""
     if not any(level.limit_kb is not None or level.min_kb or level.low_kb for level in found.levels[1:]):
         return []
@@ -152,7 +152,7 @@ def _levels(found: Explanation, style: Style) -> List[str]:
     return lines
 
 
-def _amounts(found: Explanation, style: Style) -> List[str]:
+def _amounts(found: Explanation, style: Style) -> list[str]:
     """What filled it, as a table: name, human and exact size, per cent."""
     left = [row for row in found.amounts[_AMOUNTS:] if row.kind is why.Kind.NOT_ACCOUNTED and (row.percent or 0) >= 1]
     shown = [row for place, row in enumerate(found.amounts[:_AMOUNTS]) if place < 3 or row.percent != 0]
@@ -170,7 +170,7 @@ def _amounts(found: Explanation, style: Style) -> List[str]:
     return lines
 
 
-def _ranking(found: Explanation, style: Style) -> List[str]:
+def _ranking(found: Explanation, style: Style) -> list[str]:
     """The best candidates and the chosen one."""
     able = [(place, row) for place, row in enumerate(found.ranking, 1) if row.exempt is None or row.chosen]
     marked = [pair for pair in able[_RANKS:] if pair[1].chosen or pair[1].killed]
@@ -189,14 +189,14 @@ def _ranking(found: Explanation, style: Style) -> List[str]:
     return lines
 
 
-def _usage(found: Explanation, style: Style) -> List[str]:
+def _usage(found: Explanation, style: Style) -> list[str]:
     """How usage has gone, as a row of blocks under the sentence."""
     if not style.draws or len(found.usage_kb) < _LEAST_POINTS:
         return []
     return [" " * (_INDENT - _TABLE_INDENT) + sparkline(found.usage_kb[-_POINTS:])]
 
 
-_TABLES: Dict[str, Callable[[Explanation, Style], List[str]]] = {
+_TABLES: dict[str, Callable[[Explanation, Style], list[str]]] = {
     "full": _levels, "filled": _amounts, "pick": _ranking,
     "history": _usage,
 }

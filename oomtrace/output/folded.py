@@ -6,7 +6,7 @@ This is what flamegraph.pl, inferno and speedscope read. The frame at the root i
 from __future__ import annotations
 
 from collections import Counter
-from typing import Counter as Count
+from collections import Counter as Count
 from typing import Optional
 
 from oomtrace import why

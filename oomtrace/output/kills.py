@@ -4,7 +4,7 @@ with one line a kill, where several come in a row."""
 from __future__ import annotations
 
 import re
-from typing import List, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import Kill, Line, OomEvent
 from oomtrace.why import look, names
@@ -14,7 +14,7 @@ from oomtrace.why.units import human
 from .terminal import escaped
 
 _HEAD = ("time", "what was full", "held", "oom_score_adj", "victim")
-_Row = Tuple[str, ...]
+_Row = tuple[str, ...]
 _DATE = re.compile(r"(?:\d{4}-)?(\d\d-\d\d)[T ](\d\d:\d\d:\d\d)|([A-Z][a-zé]{2}) +(\d{1,2}) (\d\d:\d\d:\d\d)")
 
 
@@ -35,25 +35,25 @@ def _is_one_line(event: OomEvent) -> bool:
     return event.report.trigger.comm is None and event.report.summary is None and event.report.verdict is None
 
 
-def rows(event: OomEvent, before: Tuple[OomEvent, ...]) -> List[_Row]:
+def rows(event: OomEvent, before: tuple[OomEvent, ...]) -> list[_Row]:
     """A row a process, as ``_HEAD`` says. ``before``: the OOMs before it, which may tell where it was."""
     when, where = _when(event.origin.lines), _where(event, before)
     kills = {kill.pid: kill for kill in event.report.kills}.values()
     return [((when, where) if number == 0 else ("", "")) + _of(kill) for number, kill in enumerate(kills)]
 
 
-def _of(kill: Kill) -> Tuple[str, str, str]:
+def _of(kill: Kill) -> tuple[str, str, str]:
     held, adj = look.held_kb(kill), kill.oom_score_adj
     return "?" if held is None else human(held), "?" if adj is None else str(adj), f"{kill.comm} ({kill.pid})"
 
 
-def _table(found: List[_Row]) -> List[str]:
+def _table(found: list[_Row]) -> list[str]:
     widths = [max(len(row[column]) for row in (_HEAD, *found)) for column in range(len(_HEAD) - 1)]
     return [escaped("  ".join([f"{row[0]:<{widths[0]}}", f"{row[1]:<{widths[1]}}", f"{row[2]:>{widths[2]}}",
                                f"{row[3]:>{widths[3]}}", row[4]])) for row in (_HEAD, *found)]
 
 
-def _when(lines: Tuple[Line, ...]) -> str:
+def _when(lines: tuple[Line, ...]) -> str:
     """The date of the log, or the seconds since boot; "?" where it has neither."""
     line: Optional[Line] = next((line for line in lines if line.row is not None), next(iter(lines), None))
     if line is None:
@@ -64,7 +64,7 @@ def _when(lines: Tuple[Line, ...]) -> str:
     return "?" if line.time_ns is None else f"{line.time_ns / 1e9:.6f} s"
 
 
-def _where(event: OomEvent, before: Tuple[OomEvent, ...]) -> str:
+def _where(event: OomEvent, before: tuple[OomEvent, ...]) -> str:
     """The place in a few words. A kill line tells a cgroup from the machine since 5.1, and never which cgroup."""
     path = look.full_path(event)
     if look.scope(event) == "memcg" and path is not None:
@@ -83,8 +83,8 @@ class Run:
         self._begin()
 
     def _begin(self) -> None:
-        self._events: List[OomEvent] = []  # the first of them, and whether each has one line, is all that matters
-        self._rows: List[_Row] = []
+        self._events: list[OomEvent] = []  # the first of them, and whether each has one line, is all that matters
+        self._rows: list[_Row] = []
         self._one_line = True
         self._alone = ""  # the explanation of the first, for the case that it is the only one
 
@@ -95,7 +95,7 @@ class Run:
         """Does the event continue this run, or can it begin one?"""
         return is_bare(event) and (not self or _limited(event) == _limited(self._events[0]))
 
-    def add(self, event: OomEvent, before: Tuple[OomEvent, ...], alone: str = "") -> None:
+    def add(self, event: OomEvent, before: tuple[OomEvent, ...], alone: str = "") -> None:
         """One more. ``alone``: its explanation, of the first."""
         if not self:
             self._alone = alone

@@ -7,7 +7,8 @@ number, or bytes with their length before them. That is all that is needed here,
 from __future__ import annotations
 
 import gzip
-from typing import Iterable, Optional
+from collections.abc import Iterable
+from typing import Optional
 
 from oomtrace import why
 from oomtrace.errors import EXIT_USAGE, OomtraceError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import BinaryIO, Iterable, Iterator, TextIO, Union
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, TextIO, Union
 
 from oomtrace.text import pieces
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import chain
-from typing import Any, Iterable, Iterator, Mapping, Optional
+from typing import Any, Optional
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 from oomtrace.model import OomEvent, Origin, Part, Report, Trace

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Optional
 
 from oomtrace import text
 from oomtrace.model import OomEvent, Report
@@ -29,7 +29,7 @@ class KernelWriter(_LinesWriter):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._begun: Dict[Optional[int], str] = {}  # what is written of OOMs that are not over, by oom_id
+        self._begun: dict[Optional[int], str] = {}  # what is written of OOMs that are not over, by oom_id
 
     def begin(self, event: OomEvent) -> None:
         lines = self._begun[event.trace.oom_id] = text.text(self.records(event))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from oomtrace.escape import escaped as escaped  # here, too: it is part of what may reach a terminal
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import base64
 import gzip
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Optional
 
 from . import required  # first: says what is missing
 
@@ -24,9 +25,9 @@ from oomtrace.why import Explanation, Pattern
 
 from . import overview, parts, summary
 from .absent import absent
-from .case import Case
+from .case import PageCase
 from .engine import render
-from .lines import Lines
+from .lines import ReportLines
 
 __all__ = ["Made", "document", "made", "required"]
 
@@ -35,7 +36,7 @@ __all__ = ["Made", "document", "made", "required"]
 class Made:
     """An event's page: its line in the overview, and the rest packed (zlib): a line of JSON, then HTML."""
 
-    row: overview.Row
+    row: overview.EventRow
     packed: bytes
     files: tuple[str, ...] = ()  # styles and scripts that it needs besides the page's own
 
@@ -53,7 +54,7 @@ class Made:
 
 def made(event: OomEvent, found: Explanation, json: str) -> Made:
     """The page of one event. ``json``: all of it as data, in one line (the ``jsonl`` format's)."""
-    case = Case(event, found, Lines(event))
+    case = PageCase(event, found, ReportLines(event))
     shown = parts.found(case)
     names = {part.name for part, _ in shown}
     names |= {name for part, value in shown if part.name == "time" for name, known in value.items() if known}

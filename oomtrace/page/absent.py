@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .case import Case
+from .case import PageCase
 
 
-def absent(case: Case, shown: "frozenset[str]") -> list[str]:
+def absent(case: PageCase, shown: "frozenset[str]") -> list[str]:
     """In words, what is not in the source. ``shown``: the names of the parts that the page has."""
     event = case.event
     said = [f"{part} (the report has lost it)" for part in event.origin.missing]
@@ -29,5 +29,5 @@ def absent(case: Case, shown: "frozenset[str]") -> list[str]:
     return said
 
 
-def _charges(case: Case) -> str:
+def _charges(case: PageCase) -> str:
     return "charges were not watched (--charges off)" if case.event.trace.charges == "off" else "nothing was counted"

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import Optional
 
 from oomtrace.model import Kill, OomEvent
-from oomtrace.page.lines import Lines
+from oomtrace.page.lines import ReportLines
 from oomtrace.why import Explanation, Process, look
 from oomtrace.why.phrasebook import template
 
 
 @dataclass(frozen=True)
-class Case:
+class PageCase:
     """One event."""
 
     event: OomEvent
     found: Explanation
-    lines: Lines
+    lines: ReportLines
 
     @property
     def page_kb(self) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections import Counter as Count
 from dataclasses import dataclass
-from typing import Counter as Count
 from typing import Optional
 
 from markupsafe import Markup
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from oomtrace.model import Code, CodeFrame, CodeSample, Ending, Moment, ThreadStack
 from oomtrace.why.units import age, human, share
 
-from .case import Case, who
+from .case import PageCase, who
 from .flame import Node, picture
 
 _FUNCTIONS = 12  # in the table
@@ -82,7 +82,7 @@ class Whose:
     stacks: tuple[Shown, ...]
 
 
-def code(case: Case) -> Optional[Whose]:
+def code(case: PageCase) -> Optional[Whose]:
     """None if no stacks were taken."""
     found = case.event.code
     if found is None:

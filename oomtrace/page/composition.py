@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Optional
 
 from markupsafe import Markup
 
@@ -11,7 +12,7 @@ from oomtrace.model import Task
 from oomtrace.why import Amount, Kind, Reason
 from oomtrace.why.units import human, plural, share
 
-from .case import Case, who
+from .case import PageCase, who
 from .svg import Segment, bar
 
 _PROCESSES = 6
@@ -42,7 +43,7 @@ _KERNEL: tuple[tuple[str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Row:
+class CompositionRow:
     """One piece of a bar in words. ``within`` is what it is a part of."""
 
     key: str
@@ -59,13 +60,13 @@ class Composition:
     """The bars and the tables beside them. ``of``: of what, in words."""
 
     picture: Markup
-    rows: tuple[Row, ...]
+    rows: tuple[CompositionRow, ...]
     processes: Optional[Markup] = None
-    process_rows: tuple[Row, ...] = ()
+    process_rows: tuple[CompositionRow, ...] = ()
     note: str = ""
 
 
-def composition(case: Case) -> Optional[Composition]:
+def composition(case: PageCase) -> Optional[Composition]:
     """None if the source has no statistics."""
     amounts = [amount for amount in case.found.amounts if amount.kb > 0]
     whole = sum(amount.kb for amount in amounts)
@@ -90,11 +91,11 @@ def _in_order(amounts: list[Amount]) -> list[Amount]:
     return sorted(amounts, key=lambda amount: (last.index(amount.kind) + 1 if amount.kind in last else 0, -amount.kb))
 
 
-def _row(key: str, look: str, name: str, kb: int, whole: int, within: bool = False) -> Row:
-    return Row(key, look, name, kb, human(kb), share(kb, whole), within)
+def _row(key: str, look: str, name: str, kb: int, whole: int, within: bool = False) -> CompositionRow:
+    return CompositionRow(key, look, name, kb, human(kb), share(kb, whole), within)
 
 
-def _kernel(case: Case, whole: int) -> list[Row]:
+def _kernel(case: PageCase, whole: int) -> list[CompositionRow]:
     """What is known of the kernel's own memory."""
     memcg = case.event.report.memcg
     stats = memcg.stats[0] if memcg is not None and memcg.stats and memcg.stats[0].unit == "bytes" else None
@@ -102,7 +103,7 @@ def _kernel(case: Case, whole: int) -> list[Row]:
     return [_row("", "", name, kb, whole, True) for name, kb in sorted(found, key=lambda one: -one[1]) if kb]
 
 
-def _processes(case: Case) -> tuple[Optional[Markup], tuple[Row, ...], str]:
+def _processes(case: PageCase) -> tuple[Optional[Markup], tuple[CompositionRow, ...], str]:
     """What was resident of which process: anonymous memory where the source has it apart, all of it elsewhere."""
     tasks = case.event.report.tasks or tuple(candidate.task for candidate in case.event.trace.candidates)
     one_each = list({task.tgid if task.tgid is not None else task.pid: task for task in tasks}.values())
@@ -130,9 +131,9 @@ def _processes(case: Case) -> tuple[Optional[Markup], tuple[Row, ...], str]:
     return bar(segments, (), label, height=20), tuple(rows), note
 
 
-def _kb(case: Case, task: Task, apart: bool) -> int:
+def _kb(case: PageCase, task: Task, apart: bool) -> int:
     return ((task.rss_anon_pages if apart else task.rss_pages) or 0) * case.page_kb
 
 
-def _in_words(rows: list[Row]) -> str:
+def _in_words(rows: list[CompositionRow]) -> str:
     return ", ".join(f"{row.name} {row.part}" for row in rows)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping, Optional
+from collections.abc import Mapping
+from typing import Optional
 
 from oomtrace.why import Fact, Finding
 
-from .lines import Lines
+from .lines import ReportLines
 
 # The kinds of line (formats.Kind.name) on which a finding's facts rest, where the fact's own name does not say more.
 _BY_FINDING: Mapping[str, tuple[str, ...]] = {
@@ -71,7 +72,7 @@ _ZONE = re.compile(r"(\w+)(?: of node (\d+))? (?:free|min|lowmem_reserve)_kb$")
 _TASK = re.compile(r".* \((\d+)\) (?:rss_kb|percent)$", re.DOTALL)
 
 
-def link(lines: Lines, finding: Finding, fact: Fact, chosen: Optional[int]) -> Optional[str]:
+def link(lines: ReportLines, finding: Finding, fact: Fact, chosen: Optional[int]) -> Optional[str]:
     """Where the fact can be read; None if nowhere on the page. ``chosen``: the pid of the task that was picked."""
     name = fact.name
     owner = name.partition(".")[0]
@@ -84,7 +85,7 @@ def link(lines: Lines, finding: Finding, fact: Fact, chosen: Optional[int]) -> O
     return _said(lines, name, owner, chosen) or lines.kind(*_BY_FINDING.get(finding.id, ()))
 
 
-def _said(lines: Lines, name: str, owner: str, chosen: Optional[int]) -> Optional[str]:
+def _said(lines: ReportLines, name: str, owner: str, chosen: Optional[int]) -> Optional[str]:
     task = _TASK.match(name)
     if task is not None:
         return lines.task(int(task.group(1)))

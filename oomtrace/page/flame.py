@@ -6,7 +6,7 @@ and is readable without the script. The script zooms by changing ``x`` and ``wid
 
 from __future__ import annotations
 
-from typing import Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 

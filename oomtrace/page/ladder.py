@@ -12,7 +12,7 @@ from oomtrace.model import MemcgLevel
 from oomtrace.why import look, names
 from oomtrace.why.units import human, share
 
-from .case import Case, who
+from .case import PageCase, who
 from .svg import Mark, Segment, bar
 
 
@@ -30,7 +30,7 @@ class Rung:
     picture: Markup
 
 
-def ladder(case: Case) -> tuple[Rung, ...]:
+def ladder(case: PageCase) -> tuple[Rung, ...]:
     """From the full level up, as a trace saw them; nothing of a log, which shows one level alone."""
     levels = case.event.trace.levels
     below: Optional[MemcgLevel] = None
@@ -42,7 +42,7 @@ def ladder(case: Case) -> tuple[Rung, ...]:
     return tuple(rungs)
 
 
-def _rung(case: Case, level: MemcgLevel, below: Optional[MemcgLevel], above: Optional[str]) -> Rung:
+def _rung(case: PageCase, level: MemcgLevel, below: Optional[MemcgLevel], above: Optional[str]) -> Rung:
     owner = names.owner(level.path)
     part = share(level.usage_kb, level.limit_kb) if level.usage_kb is not None else ""
     usage = "usage not known" if level.usage_kb is None else human(level.usage_kb) + (f" · {part}" if part else "")
@@ -79,7 +79,7 @@ def _marks(level: MemcgLevel) -> tuple[tuple[str, Optional[int]], ...]:
     return ("high", level.high_kb), ("low", level.low_kb), ("min", level.min_kb)
 
 
-def _who(case: Case, path: str, below: Optional[str]) -> tuple[str, ...]:
+def _who(case: PageCase, path: str, below: Optional[str]) -> tuple[str, ...]:
     """Trigger and victim, at the lowest level shown that holds them."""
     event = case.event
     said = []

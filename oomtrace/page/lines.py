@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, Optional, Set
+from collections.abc import Iterator
+from typing import Optional
 
 from markupsafe import Markup
 
@@ -15,7 +16,7 @@ from . import svg
 _WORD = re.compile(r"\s*([A-Za-z_0-9]+)[ :]")
 
 
-class Lines:
+class ReportLines:
     """The report as it is shown. A line that something rests on becomes a target: it gets a name to link to."""
 
     def __init__(self, event: OomEvent) -> None:
@@ -26,7 +27,7 @@ class Lines:
         self._parts: dict[str, list[int]] = {}
         self._bare: list[str] = []  # without the time
         self._kinds: list[str] = []
-        self._targets: Set[int] = set()
+        self._targets: set[int] = set()
         self._words: Optional[dict[str, int]] = None
         for record in records:
             for line in record.text.split("\n"):

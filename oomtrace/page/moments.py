@@ -11,7 +11,7 @@ from oomtrace.model import OomEvent
 from oomtrace.why import look
 from oomtrace.why.units import human, seconds
 
-from .case import Case, who
+from .case import PageCase, who
 from .svg import Segment, bar, per_cent, text
 
 _CHARGERS = 8
@@ -51,7 +51,7 @@ class Charger:
 
 
 @dataclass(frozen=True)
-class Growth:
+class GrowthPicture:
     """What was charged in the time before."""
 
     window: str
@@ -61,7 +61,7 @@ class Growth:
     others: int
 
 
-def moments(case: Case) -> Optional[Moments]:
+def moments(case: PageCase) -> Optional[Moments]:
     """None if fewer than two moments are known: one alone is no picture."""
     found = sorted(_moments(case), key=lambda moment: moment.at_ns)
     if len(found) < 2 or found[0].at_ns == found[-1].at_ns:
@@ -69,7 +69,7 @@ def moments(case: Case) -> Optional[Moments]:
     return Moments(_axis(found), tuple(found))
 
 
-def _moments(case: Case) -> list[Moment]:
+def _moments(case: PageCase) -> list[Moment]:
     event = case.event
     start = event.trace.begin_ns
     if start is None:
@@ -137,7 +137,7 @@ def _apart(at: list[float]) -> list[float]:
     return places
 
 
-def growth(case: Case) -> Optional[Growth]:
+def growth(case: PageCase) -> Optional[GrowthPicture]:
     """None of a log, or if charges were not watched."""
     grown = [one for one in case.event.trace.growth if one.charged_pages > 0]
     window = max((one.window_ns or 0 for one in grown), default=0)
@@ -153,7 +153,7 @@ def growth(case: Case) -> Optional[Growth]:
         picture = bar([Segment(0, kb / whole, case.look_of(one.pid))]) + (
             bar([Segment(0, resident / whole, "held")], height=6) if resident is not None else "")
         chargers.append(Charger(name, human(kb), words, Markup(picture)))
-    return Growth(seconds(window), human(total_kb), rate(total_kb, window), tuple(chargers),
+    return GrowthPicture(seconds(window), human(total_kb), rate(total_kb, window), tuple(chargers),
                   max(0, len(grown) - _CHARGERS))
 
 
@@ -162,6 +162,6 @@ def rate(kb: int, ns: int) -> str:
     return f"{human(int(kb * 1e9 / ns))}/s"
 
 
-def _held_kb(case: Case, pid: int) -> Optional[int]:
+def _held_kb(case: PageCase, pid: int) -> Optional[int]:
     row = look.row_of(case.event, pid)
     return row.rss_pages * case.page_kb if row is not None and row.rss_pages is not None else None

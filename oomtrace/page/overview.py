@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Callable, Optional, Sequence
+from typing import Callable, Optional
 
 from markupsafe import Markup
 
@@ -23,7 +24,7 @@ _GROUPS = 30
 
 
 @dataclass(frozen=True)
-class Row:
+class EventRow:
     """One event in a line."""
 
     headline: str
@@ -41,10 +42,10 @@ class Row:
     held_kb: Optional[int]
 
 
-def row(event: OomEvent, found: Explanation) -> Row:
+def row(event: OomEvent, found: Explanation) -> EventRow:
     """What the overview says of an event."""
     wall, ns, victim = clock.wall(event), time_ns(event), event.report.victim
-    return Row(
+    return EventRow(
         headline=found.headline,
         kind="memcg" if look.scope(event) == "memcg" else "machine",
         kind_text=summary.kind(event),
@@ -84,7 +85,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Place:
+class MemcgHistory:
     """A memory cgroup, or the machine, with all that happened there."""
 
     group: Group
@@ -95,11 +96,11 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Line:
+class OverviewLine:
     """A row of the table of events. ``order`` sorts by time."""
 
     number: int
-    row: Row
+    row: EventRow
     order: Optional[float]
     held: str
 
@@ -117,20 +118,20 @@ class Victim:
 class View:
     """All of the overview."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[OverviewLine, ...]
     numbers: tuple[summary.Number, ...]
     sentences: tuple[str, ...]
     axis: Optional[Axis]
     by_place: tuple[Lane, ...]
     by_host: tuple[Lane, ...]
-    places: tuple[Place, ...]
+    places: tuple[MemcgHistory, ...]
     more_places: int
     victims: tuple[Victim, ...]
     more_victims: int
     kinds: tuple[str, ...]
 
 
-def view(rows: Sequence[Row], pattern: Optional[Pattern]) -> View:
+def view(rows: Sequence[EventRow], pattern: Optional[Pattern]) -> View:
     """Set out to be shown."""
     axis = _axis(rows) if rows else None
     counts = Counter(name for row in rows for name in row.victims)
@@ -154,12 +155,12 @@ def view(rows: Sequence[Row], pattern: Optional[Pattern]) -> View:
     )
 
 
-def _line(number: int, row: Row, axis: Optional[Axis]) -> Line:
+def _line(number: int, row: EventRow, axis: Optional[Axis]) -> OverviewLine:
     order = axis.at[number] if axis is not None and axis.kind != "order" else None
-    return Line(number, row, order, human(row.held_kb) if row.held_kb is not None else "")
+    return OverviewLine(number, row, order, human(row.held_kb) if row.held_kb is not None else "")
 
 
-def _numbers(rows: Sequence[Row], axis: Optional[Axis], pattern: Optional[Pattern]) -> tuple[summary.Number, ...]:
+def _numbers(rows: Sequence[EventRow], axis: Optional[Axis], pattern: Optional[Pattern]) -> tuple[summary.Number, ...]:
     killed = sum(len(row.victims) for row in rows)
     places = len({row.place for row in rows})
     found = [summary.Number(str(len(rows)), "OOMs" if len(rows) != 1 else "OOM", "full"),
@@ -172,7 +173,7 @@ def _numbers(rows: Sequence[Row], axis: Optional[Axis], pattern: Optional[Patter
     return tuple(found)
 
 
-def _axis(rows: Sequence[Row]) -> Axis:
+def _axis(rows: Sequence[EventRow]) -> Axis:
     """The wall clock if most have it; else the clock of the one boot that all are of; else the order of reading."""
     walls = [row.wall for row in rows]
     if len([at for at in walls if at is not None]) * 10 >= len(rows) * 9:
@@ -205,7 +206,7 @@ def _label(kind: str, at: float, span: float) -> str:
     return day if span > 10 * 86400 else f"{day} {time:%H:%M}" if span > 600 else f"{time:%H:%M:%S}"
 
 
-def _lanes(rows: Sequence[Row], axis: Optional[Axis], name_of: Callable[[Row], str]) -> tuple[Lane, ...]:
+def _lanes(rows: Sequence[EventRow], axis: Optional[Axis], name_of: Callable[[EventRow], str]) -> tuple[Lane, ...]:
     """The busiest lanes, and all others in one."""
     if axis is None or axis.last <= axis.first:
         return ()
@@ -220,7 +221,7 @@ def _lanes(rows: Sequence[Row], axis: Optional[Axis], name_of: Callable[[Row], s
                  for name, numbers in members.items() if numbers)
 
 
-def _dots(rows: Sequence[Row], axis: Axis, numbers: list[int], largest: int, name: str) -> Markup:
+def _dots(rows: Sequence[EventRow], axis: Axis, numbers: list[int], largest: int, name: str) -> Markup:
     """Each event a dot, the larger the more its victim held. The table of events has them all in words."""
     shapes = []
     for number in numbers:
@@ -236,7 +237,7 @@ def _dots(rows: Sequence[Row], axis: Axis, numbers: list[int], largest: int, nam
     return Markup(f'<svg class="lane" height="24" role="img" aria-label="{text(label)}">{"".join(shapes)}</svg>')
 
 
-def _place(group: Group) -> Place:
+def _place(group: Group) -> MemcgHistory:
     victims = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in group.victims[:3])
     more = len(group.victims) - 3
     held = group.held_kb
@@ -244,7 +245,7 @@ def _place(group: Group) -> Place:
     if held and min(held) != max(held):
         span += f" to {human(max(held))}"
     gap = f"{seconds(group.shortest_gap_ns)}" if group.shortest_gap_ns is not None else ""
-    return Place(group, victims + (f" and {more} more" if more > 0 else ""), gap, span,
+    return MemcgHistory(group, victims + (f" and {more} more" if more > 0 else ""), gap, span,
                  _trend(held) if len(held) > 2 else None)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from oomtrace.model import Frame
 
-from .case import Case
+from .case import PageCase
 from .code import code
 from .composition import composition
 from .ladder import ladder
@@ -21,7 +21,7 @@ from .zones import zones
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """``look`` gives what there is to show, or nothing: then the part is left out. Its template has the same name.
 
     ``place``: "picture" for those that stand side by side, "words", or "detail" for what is folded.
@@ -29,38 +29,38 @@ class Part:
 
     name: str
     title: str
-    look: Callable[[Case], Any]
+    look: Callable[[PageCase], Any]
     place: str
     wide: bool = False
 
 
-def _trace(case: Case) -> tuple[Frame, ...]:
+def _trace(case: PageCase) -> tuple[Frame, ...]:
     stack = case.event.report.stack
     return tuple(entry for entry in stack.entries if isinstance(entry, Frame)) if stack is not None else ()
 
 
-def _time(case: Case) -> dict[str, Any]:
+def _time(case: PageCase) -> dict[str, Any]:
     """One card for all: when, how usage went, and who charged until then."""
     found = {"moments": moments(case), "usage": pictures(case), "growth": growth(case)}
     return found if any(found.values()) else {}
 
 
-PARTS: tuple[Part, ...] = (
-    Part("ladder", "The ladder: the full memory cgroup and those above it", ladder, "picture"),
-    Part("composition", "What filled it", composition, "picture"),
-    Part("zones", "Zones: free memory against the watermarks", zones, "picture"),
-    Part("time", "Time", _time, "picture"),
-    Part("pick", "The pick: who weighed most", pick, "picture"),
-    Part("steps", "Why", steps, "words"),
-    Part("code", "Whose code", code, "words"),
-    Part("people", "The largest processes, as they were seen", people, "detail"),
-    Part("seen", "Seen before it was gone", seen, "detail"),
-    Part("tasks", "All tasks", tasks, "detail"),
-    Part("stat", "What the kernel counted", statistics, "detail"),
-    Part("trace", "Call trace of the task that asked", _trace, "detail"),
+PARTS: tuple[PagePart, ...] = (
+    PagePart("ladder", "The ladder: the full memory cgroup and those above it", ladder, "picture"),
+    PagePart("composition", "What filled it", composition, "picture"),
+    PagePart("zones", "Zones: free memory against the watermarks", zones, "picture"),
+    PagePart("time", "Time", _time, "picture"),
+    PagePart("pick", "The pick: who weighed most", pick, "picture"),
+    PagePart("steps", "Why", steps, "words"),
+    PagePart("code", "Whose code", code, "words"),
+    PagePart("people", "The largest processes, as they were seen", people, "detail"),
+    PagePart("seen", "Seen before it was gone", seen, "detail"),
+    PagePart("tasks", "All tasks", tasks, "detail"),
+    PagePart("stat", "What the kernel counted", statistics, "detail"),
+    PagePart("trace", "Call trace of the task that asked", _trace, "detail"),
 )
 
 
-def found(case: Case) -> list[tuple[Part, Any]]:
+def found(case: PageCase) -> list[tuple[PagePart, Any]]:
     """The parts that have something to show, with that."""
     return [(part, value) for part in PARTS for value in [part.look(case)] if value]

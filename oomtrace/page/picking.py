@@ -11,7 +11,7 @@ from oomtrace.why import Ranked
 from oomtrace.why.phrasebook import template
 from oomtrace.why.units import human
 
-from .case import Case, who
+from .case import PageCase, who
 from .svg import Segment, bar
 
 _SHOWN = 8
@@ -19,7 +19,7 @@ _EXEMPT = 4
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateBar:
     """One bar and the words beside it."""
 
     place: str
@@ -32,17 +32,17 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Pick:
+class PickPicture:
     """The best candidates, the chosen one, and the largest of those that could not be chosen."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[CandidateBar, ...]
     others: int
     exempt_others: int
     adjusted: bool
     bonus: bool  # the superuser's, on older kernels
 
 
-def pick(case: Case) -> Optional[Pick]:
+def pick(case: PageCase) -> Optional[PickPicture]:
     """None if there is nobody to compare."""
     able = [row for row in case.found.ranking if row.exempt is None]
     exempt = [row for row in case.found.ranking if row.exempt is not None]
@@ -54,22 +54,22 @@ def pick(case: Case) -> Optional[Pick]:
     rows += [_candidate(case, "–", row, whole) for row in exempt[:_EXEMPT]]
     adjusted = any(row.oom_score_adj for _, row in shown)
     bonus = any(not row.oom_score_adj and (_points_kb(case, row) or 0) < _own_kb(row) for _, row in shown)
-    return Pick(tuple(rows), len(able) - len(shown), max(0, len(exempt) - _EXEMPT), adjusted, bonus)
+    return PickPicture(tuple(rows), len(able) - len(shown), max(0, len(exempt) - _EXEMPT), adjusted, bonus)
 
 
 def _own_kb(row: Ranked) -> int:
     return sum(kb or 0 for kb in (row.rss_kb, row.swap_kb, row.pgtables_kb))
 
 
-def _points_kb(case: Case, row: Ranked) -> Optional[int]:
+def _points_kb(case: PageCase, row: Ranked) -> Optional[int]:
     return None if row.points is None else row.points * case.page_kb
 
 
-def _reach(case: Case, row: Ranked) -> int:
+def _reach(case: PageCase, row: Ranked) -> int:
     return max(_own_kb(row), _points_kb(case, row) or 0)
 
 
-def _candidate(case: Case, place: str, row: Ranked, whole: int) -> Candidate:
+def _candidate(case: PageCase, place: str, row: Ranked, whole: int) -> CandidateBar:
     points = _points_kb(case, row)
     adj = row.oom_score_adj
     parts = [("rss", row.rss_kb), ("swap", row.swap_kb), ("tables", row.pgtables_kb)]
@@ -81,7 +81,7 @@ def _candidate(case: Case, place: str, row: Ranked, whole: int) -> Candidate:
     if points is not None and adj and abs(points - own) > case.page_kb:
         words += f" ({'+' if points > own else '−'}{human(abs(points - own))})"
     reason = None if row.exempt is None else template.word(row.exempt)
-    return Candidate(place, who(row.pid, row.comm), said, words, row.chosen, reason,
+    return CandidateBar(place, who(row.pid, row.comm), said, words, row.chosen, reason,
                      bar(_segments(row, own, points, whole), (), "", 16))
 
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Optional, Tuple
+from collections.abc import Iterator
+from typing import Optional
 
 from oomtrace.model import Holder
 from oomtrace.why import witnessed
 from oomtrace.why.units import age
 
-from .case import Case, who
-from .tables import Column, Table, Value
+from .case import PageCase, who
+from .tables import Column, PageTable, Value
 
 _COLUMNS = (
     Column("kind", "text"), Column("what", "path"), Column("size", "kb"), Column("whose", "text"), Column("", "text"),
 )
 
 
-def seen(case: Case) -> Optional[Table]:
+def seen(case: PageCase) -> Optional[PageTable]:
     """The last look at each kind of memory, the largest of a kind first."""
     rows = tuple(_rows(case))
-    return Table("seen", _COLUMNS, rows, ("",) * len(rows)) if rows else None
+    return PageTable("seen", _COLUMNS, rows, ("",) * len(rows)) if rows else None
 
 
-def _rows(case: Case) -> Iterator[Tuple[Value, ...]]:
+def _rows(case: PageCase) -> Iterator[tuple[Value, ...]]:
     event = case.event
     for task in witnessed.anonymous(event):
         for row in task.mappings:
@@ -44,11 +45,11 @@ def _rows(case: Case) -> Iterator[Tuple[Value, ...]]:
         yield f"kernel: {item.use}", item.name, item.kb, _whose(item.holders), ""
 
 
-def _whose(holders: Tuple[Holder, ...]) -> Optional[str]:
+def _whose(holders: tuple[Holder, ...]) -> Optional[str]:
     return ", ".join(who(one.pid, one.comm) for one in holders) or None
 
 
-def people(case: Case) -> Optional[Table]:
+def people(case: PageCase) -> Optional[PageTable]:
     """The processes that somebody looked at, by command line, the largest first."""
     found = {one.pid: one for look in reversed(witnessed.looks(case.event)) for one in look.tasks}
     tasks = sorted(found.values(), key=lambda one: -(one.rss_kb or 0))
@@ -64,4 +65,4 @@ def people(case: Case) -> Optional[Table]:
         rows.append((one.pid, witnessed.command(one) or one.comm, one.rss_kb, one.user or str(one.uid),
                      age(ns) if ns is not None else None, one.parent_comm,
                      box.name or box.id[:12] if box is not None else None))
-    return Table("people", columns, tuple(rows), tuple(case.look_of(one.pid) for one in tasks))
+    return PageTable("people", columns, tuple(rows), tuple(case.look_of(one.pid) for one in tasks))

@@ -8,7 +8,7 @@ from typing import Optional
 from oomtrace.why import CERTAIN, Fact, Process, look
 
 from . import evidence
-from .case import Case
+from .case import PageCase
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Step:
+class PageStep:
     """A finding. ``number`` is "" where it belongs to the step before."""
 
     number: str
@@ -32,7 +32,7 @@ class Step:
     evidence: tuple[Evidence, ...]
 
 
-def steps(case: Case) -> tuple[Step, ...]:
+def steps(case: PageCase) -> tuple[PageStep, ...]:
     """All findings in the order of reading."""
     chosen = look.chosen(case.event)
     pid = chosen.pid if chosen is not None else None
@@ -47,7 +47,7 @@ def steps(case: Case) -> tuple[Step, ...]:
             for fact in finding.facts if not _shown_elsewhere(fact)
         )
         sure = None if finding.confidence == CERTAIN else finding.confidence
-        found.append(Step(number, finding.title, finding.sentence, finding.interpretation, sure, facts))
+        found.append(PageStep(number, finding.title, finding.sentence, finding.interpretation, sure, facts))
     return tuple(found)
 
 

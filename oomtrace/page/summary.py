@@ -10,7 +10,7 @@ from oomtrace.why import look, names
 from oomtrace.why.units import human, percent, plural
 
 from . import clock
-from .case import Case, who
+from .case import PageCase, who
 from .moments import rate
 
 KINDS = {
@@ -54,7 +54,7 @@ def kind(event: OomEvent) -> str:
     return KINDS.get(look.scope(event) or "", "an OOM of unknown kind")
 
 
-def badges(case: Case) -> tuple[Badge, ...]:
+def badges(case: PageCase) -> tuple[Badge, ...]:
     """What is known of kind, place, kernel, host, time and completeness."""
     event = case.event
     path = look.full_path(event) if case.is_memcg else look.victim_path(event)
@@ -77,12 +77,12 @@ def badges(case: Case) -> tuple[Badge, ...]:
     return tuple(found)
 
 
-def numbers(case: Case) -> tuple[Number, ...]:
+def numbers(case: PageCase) -> tuple[Number, ...]:
     """What was full, what the victim held, how fast it grew: those that are known."""
     return tuple(found for found in (_full(case), _held(case), _grew(case)) if found is not None)
 
 
-def _full(case: Case) -> Optional[Number]:
+def _full(case: PageCase) -> Optional[Number]:
     event = case.event
     if case.is_memcg:
         name, counter = _counter(event)
@@ -112,7 +112,7 @@ def _counter(event: OomEvent) -> tuple[str, Optional[PageCounter]]:
     return ("memory", None) if best is None else best[1:]
 
 
-def _held(case: Case) -> Optional[Number]:
+def _held(case: PageCase) -> Optional[Number]:
     victim = case.victim
     held = look.held_kb(victim) if victim is not None else None
     if victim is None or held is None:
@@ -125,7 +125,7 @@ def _held(case: Case) -> Optional[Number]:
     return Number(human(held), words + (f": {part:.0f} % of it" if part else ""), "victim")
 
 
-def _grew(case: Case) -> Optional[Number]:
+def _grew(case: PageCase) -> Optional[Number]:
     grown = [one for one in case.event.trace.growth if one.window_ns]
     window = max((one.window_ns or 0 for one in grown), default=0)
     if not window:

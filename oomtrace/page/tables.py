@@ -15,7 +15,7 @@ from oomtrace.model import Memcg, MemInfo, Task
 from oomtrace.why import look
 from oomtrace.why.units import human
 
-from .case import Case
+from .case import PageCase
 from .engine import SHOWN
 from .svg import text
 
@@ -32,7 +32,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """``looks`` is the class of each row. ``grouped``: the column whose equal values may stand together, their sizes
     added up."""
 
@@ -90,7 +90,7 @@ def _path(value: Value) -> str:
 _CELLS: dict[str, Callable[[Value], str]] = {"kb": _size, "number": _number, "text": _words, "path": _path}
 
 
-def tasks(case: Case) -> Optional[Table]:
+def tasks(case: PageCase) -> Optional[PageTable]:
     """Every process of the task table, or that the kernel weighed; the largest first."""
     event = case.event
     found = event.report.tasks or tuple(candidate.task for candidate in event.trace.candidates)
@@ -134,7 +134,7 @@ def tasks(case: Case) -> Optional[Table]:
             and not (one_place and columns[number][0].kind == "path")]
     looks = tuple(_look(case, task, notes) for task in largest)
     rows = tuple(zip(*(values[number] for number in kept)))
-    return Table("tasks", tuple(columns[number][0] for number in kept), rows, looks, grouped=1)
+    return PageTable("tasks", tuple(columns[number][0] for number in kept), rows, looks, grouped=1)
 
 
 def _below(path: Optional[str], full: str) -> Optional[str]:
@@ -144,7 +144,7 @@ def _below(path: Optional[str], full: str) -> Optional[str]:
     return "…" + path[len(full):] if path != full else "the full one"
 
 
-def _notes(case: Case) -> dict[int, str]:
+def _notes(case: PageCase) -> dict[int, str]:
     notes = {kill.pid: "killed" for kill in case.event.report.kills}
     asked = case.event.report.trigger
     for pid in {asked.pid, asked.tgid} - {None}:
@@ -152,13 +152,13 @@ def _notes(case: Case) -> dict[int, str]:
     return notes
 
 
-def _look(case: Case, task: Task, notes: dict[int, str]) -> str:
+def _look(case: PageCase, task: Task, notes: dict[int, str]) -> str:
     if "killed" in notes.get(task.pid, ""):
         return "victim"
     return "exempt" if task.oom_score_adj == -1000 else ""
 
 
-def statistics(case: Case) -> Optional[Table]:
+def statistics(case: PageCase) -> Optional[PageTable]:
     """What the kernel counted: memory.stat of the full memcg, or the counters of Mem-Info."""
     report = case.event.report
     if report.memcg is not None and report.memcg.stats:
@@ -168,15 +168,15 @@ def statistics(case: Case) -> Optional[Table]:
     return None
 
 
-def _of_memcg(memcg: Memcg) -> Table:
+def _of_memcg(memcg: Memcg) -> PageTable:
     if memcg.stats[0].unit == "KB" and len(memcg.stats) > 1:  # up to 5.2: a line for each memcg below
         names = list(dict.fromkeys(name for stats in memcg.stats for name in stats.values))
         rows = tuple((stats.path or "", *(stats.values.get(name) for name in names)) for stats in memcg.stats)
         columns = (Column("memory cgroup", "text"), *(Column(name, "kb") for name in names))
-        return Table("stat", columns, rows, ("",) * len(rows))
+        return PageTable("stat", columns, rows, ("",) * len(rows))
     stats = memcg.stats[0]
     rows = tuple((name, *_apart(name, value, stats.unit)) for name, value in stats.values.items())
-    return Table("stat", (Column("counter", "text"), Column("size", "kb"), Column("events", "number")), rows,
+    return PageTable("stat", (Column("counter", "text"), Column("size", "kb"), Column("events", "number")), rows,
                  ("",) * len(rows))
 
 
@@ -191,11 +191,11 @@ def _apart(name: str, value: int, unit: str) -> tuple[Optional[int], Optional[in
     return (None, value) if plain.startswith(_EVENTS) else (value // 1024, None)
 
 
-def _of_machine(meminfo: MemInfo, page_kb: int) -> Table:
+def _of_machine(meminfo: MemInfo, page_kb: int) -> PageTable:
     rows: list[tuple[Value, ...]] = []
     for name, value in [*meminfo.counters.items(), *meminfo.tail.items()]:
         plain, _, unit = name.rpartition("_")
         sized = {"pages": value * page_kb, "kb": value}.get(unit)
         rows.append((plain if sized is not None else name, sized, None if sized is not None else value))
-    return Table("stat", (Column("counter", "text"), Column("size", "kb"), Column("number", "number")), tuple(rows),
+    return PageTable("stat", (Column("counter", "text"), Column("size", "kb"), Column("number", "number")), tuple(rows),
                  ("",) * len(rows))

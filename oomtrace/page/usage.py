@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Optional
 
 from markupsafe import Markup
 
@@ -11,7 +12,7 @@ from oomtrace.model import MemcgLevel, UsageHistory, UsageMoment
 from oomtrace.why import usage
 from oomtrace.why.units import age, human
 
-from .case import Case
+from .case import PageCase
 from .svg import per_cent, text
 
 _HEIGHT = 72
@@ -28,7 +29,7 @@ class Usage:
     most: str
 
 
-def pictures(case: Case) -> tuple[Usage, ...]:
+def pictures(case: PageCase) -> tuple[Usage, ...]:
     """By the second, and by the minute if that is longer than the seconds."""
     history = usage.of_full(case.event)
     if history is None:

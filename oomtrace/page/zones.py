@@ -10,9 +10,9 @@ from markupsafe import Markup
 from oomtrace.model import Zone
 from oomtrace.why import look
 from oomtrace.why.units import human
-from oomtrace.why.zones import Verdict, verdicts
+from oomtrace.why.zones import ZoneVerdict, verdicts
 
-from .case import Case
+from .case import PageCase
 from .svg import Mark, Segment, bar
 
 
@@ -36,7 +36,7 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class Zones:
+class ZonesPicture:
     """All zones that the report lists. ``order`` is what was asked for."""
 
     gauges: tuple[Gauge, ...]
@@ -45,7 +45,7 @@ class Zones:
     order: Optional[int]
 
 
-def zones(case: Case) -> Optional[Zones]:
+def zones(case: PageCase) -> Optional[ZonesPicture]:
     """None if the report has no Mem-Info."""
     meminfo = case.event.report.meminfo
     if meminfo is None or not meminfo.zones:
@@ -57,7 +57,7 @@ def zones(case: Case) -> Optional[Zones]:
     blocks = tuple(_blocks(zone) for zone in meminfo.zones if zone.buddy)
     if not gauges and not blocks:
         return None
-    return Zones(gauges, tuple(_short(size) for _, size, _ in sizes), blocks, look.order(case.event))
+    return ZonesPicture(gauges, tuple(_short(size) for _, size, _ in sizes), blocks, look.order(case.event))
 
 
 def _name(zone: Zone) -> str:
@@ -68,7 +68,7 @@ def _short(kb: int) -> str:
     return f"{kb}K" if kb < 1024 else f"{kb >> 10}M"
 
 
-def _gauge(zone: Zone, verdict: Optional[Verdict], case: Case) -> Gauge:
+def _gauge(zone: Zone, verdict: Optional[ZoneVerdict], case: PageCase) -> Gauge:
     kb = zone.counters
     free = kb.get("free_kb", 0)
     marks = [(name, kb[f"{name}_kb"]) for name in ("min", "low", "high") if f"{name}_kb" in kb]

@@ -17,11 +17,12 @@ import ctypes
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 from oomtrace.errors import EXIT_NO_BCC, EXIT_NO_PROBE, OomtraceError
 from oomtrace.programs import loaded, stubs
@@ -46,7 +47,7 @@ class Compiler:
         self._busy = False
         self._request, self._answer = os.fdopen(request_write, "w"), os.fdopen(answer_read)
 
-    def compile(self, sources: Sequence[str], missing: List[str]) -> Image:
+    def compile(self, sources: Sequence[str], missing: list[str]) -> Image:
         """Bytecode for the sources. Raises OomtraceError if bcc is missing or one of them does not compile."""
         reply = self._ask("programs", sources)
         if "error" in reply:
@@ -57,7 +58,7 @@ class Compiler:
             )
         return Image.from_plain(reply)
 
-    def types(self, text: str) -> Tuple[Optional[bytes], str]:
+    def types(self, text: str) -> tuple[Optional[bytes], str]:
         """The BTF of what is compiled with the kernel's headers (None if it does not compile), and what clang said.
 
         Raises OomtraceError if bcc is missing.
@@ -66,7 +67,7 @@ class Compiler:
         data = reply.get("btf")
         return (base64.b64decode(data) if data else None), reply.get("said") or reply.get("error", "")
 
-    def _ask(self, want: str, sources: Sequence[str]) -> Dict[str, Any]:
+    def _ask(self, want: str, sources: Sequence[str]) -> dict[str, Any]:
         # Without bcc the process may have answered and gone before this is written.
         with suppress(BrokenPipeError):
             self._request.write(json.dumps({"want": want, "sources": sources}) + "\n")
@@ -74,7 +75,7 @@ class Compiler:
         self._busy = True
         said = self._answer.readline()
         self._busy = False
-        reply: Dict[str, Any] = json.loads(said) if said else {"error": "the compiling process died"}
+        reply: dict[str, Any] = json.loads(said) if said else {"error": "the compiling process died"}
         if "no_bcc" in reply:
             raise _no_bcc(reply["no_bcc"])
         return reply
@@ -117,7 +118,7 @@ def _serve(request: int, answer: int) -> None:
         os._exit(status)
 
 
-def _load() -> Tuple[Any, Optional[Dict[str, Any]]]:
+def _load() -> tuple[Any, Optional[dict[str, Any]]]:
     """bcc, and what to say if it cannot be had."""
     try:
         import bcc
@@ -126,7 +127,7 @@ def _load() -> Tuple[Any, Optional[Dict[str, Any]]]:
     return bcc, None if hasattr(bcc, "BPF") else {"no_bcc": None}
 
 
-def _reply(bcc: Any, want: str, sources: Sequence[str]) -> Dict[str, Any]:
+def _reply(bcc: Any, want: str, sources: Sequence[str]) -> dict[str, Any]:
     try:
         if want == "types":
             return _types(bcc, sources[0])
@@ -161,7 +162,7 @@ class _Fork:
         return Image.from_plain(reply)
 
 
-def _types(bcc: Any, text: str) -> Dict[str, Any]:
+def _types(bcc: Any, text: str) -> dict[str, Any]:
     """The BTF of a source that includes the kernel's headers, which bcc finds itself."""
     with tempfile.TemporaryFile() as diagnostics:
         stderr = os.dup(2)
@@ -205,7 +206,7 @@ def _spec(name: str, fd: int) -> MapSpec:
     return replace(spec, max_entries=0) if spec.kind == _PERF_EVENT_ARRAY else spec
 
 
-def _map_names(bcc: Any, module: Any) -> List[bytes]:
+def _map_names(bcc: Any, module: Any) -> list[bytes]:
     # libbcc's C interface has these two; bcc's Python does not declare them.
     count, name = bcc.lib.bpf_num_tables, bcc.lib.bpf_table_name
     count.argtypes, count.restype = [ctypes.c_void_p], ctypes.c_size_t

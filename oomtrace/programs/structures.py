@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Tuple
+from typing import TYPE_CHECKING, Callable
 
 from oomtrace.errors import EXIT_NO_TYPES, OomtraceError
 from oomtrace.kernel import btf, headers
@@ -23,7 +23,7 @@ class Structures:
 
     types: Btf
     origin: str
-    lost: Tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def learn(compiler: "Compiler", ask: Callable[[Btf], object], say: Callable[[str], None]) -> Structures:
@@ -55,7 +55,7 @@ def learn(compiler: "Compiler", ask: Callable[[Btf], object], say: Callable[[str
     return Structures(types, HEADERS, headers.losses(types, probe))
 
 
-def _answers(compiler: "Compiler", probe: headers.Probe) -> Btf:
+def _answers(compiler: "Compiler", probe: headers.HeadersProbe) -> Btf:
     for _ in range(_ATTEMPTS):
         data, said = compiler.types(probe.source)
         if data is not None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Optional
 
 from oomtrace.errors import OomtraceError
 
@@ -45,7 +46,7 @@ KNOBS: Mapping[str, Knob] = {
 CONTROLLERS = ("memory", "pids", "cpuset", "io")
 
 
-def split(path: str) -> Tuple[str, ...]:
+def split(path: str) -> tuple[str, ...]:
     """``/a/b`` → ("a", "b"). Raises ValueError for a path that could lead out of the hierarchy, or that no cgroup can
     have as the kernel writes it."""
     if not path.startswith("/"):
@@ -69,7 +70,7 @@ class Hierarchy:
         """The folder of a cgroup in a controller's hierarchy."""
         return self.roots[controller].joinpath(*split(path))
 
-    def folders(self, path: str, controllers: Sequence[str]) -> List[Path]:
+    def folders(self, path: str, controllers: Sequence[str]) -> list[Path]:
         """The folders of a cgroup for some controllers, each once."""
         return list(dict.fromkeys(self.folder(name, path) for name in controllers))
 
@@ -84,7 +85,7 @@ class Hierarchy:
 
 def find(mounts: str = "/proc/self/mounts") -> Hierarchy:
     """The hierarchies of this machine. Raises OomtraceError if none has the memory controller."""
-    v1: Dict[str, Path] = {}
+    v1: dict[str, Path] = {}
     v2: Optional[Path] = None
     with open(mounts) as lines:
         for line in lines:
@@ -140,7 +141,7 @@ def inherit_cpuset(root: Path, folder: Path) -> None:
                 (at / name).write_text((at.parent / name).read_text())
 
 
-def processes(folder: Path) -> List[int]:
+def processes(folder: Path) -> list[int]:
     """Who is in a cgroup."""
     try:
         return [int(line) for line in (folder / "cgroup.procs").read_text().split()]

@@ -6,19 +6,20 @@ import ctypes
 import gc
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable
 
-from .spec import Process
+from .spec import Forked
 from .workloads import BROKEN, Self, registry
 
 _PR_SET_PDEATHSIG = 1
 
 
 def fork(
-    process: Process, name: str, folders: Sequence[Path], group: int, me: Callable[[int], Self]
+    process: Forked, name: str, folders: Sequence[Path], group: int, me: Callable[[int], Self]
 ) -> "tuple[int, int]":
     """Start the process in a process group; returns its pid and the pipe on which it says that it is ready.
 
@@ -70,7 +71,7 @@ def _close_others(kept: int) -> None:
                 os.close(int(name))
 
 
-def _become(process: Process, name: str, folders: Sequence[Path]) -> None:
+def _become(process: Forked, name: str, folders: Sequence[Path]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)

@@ -6,14 +6,15 @@ import os
 import select
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable, Optional
 
 from oomtrace.errors import OomtraceError
 
 from . import cgroups
-from .journal import Journal
+from .journal import UndoJournal
 from .signals import Signals
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -37,7 +38,7 @@ class Command:
         words: Sequence[str],
         path: str,
         hierarchy: cgroups.Hierarchy,
-        journal: Journal,
+        journal: UndoJournal,
         unheard: Sequence[int] = (),
     ) -> None:
         """``unheard``: which of its standard descriptors (0, 1, 2) are /dev/null."""

@@ -10,19 +10,19 @@ import os
 import select
 import shutil
 import subprocess
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 from .cgroups import Hierarchy
-from .journal import Journal
+from .journal import UndoJournal
 
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 _SECONDS = 30.0
 
 
 @contextmanager
-def scope(name: str, hierarchy: Hierarchy, journal: Journal) -> Iterator[str]:
+def scope(name: str, hierarchy: Hierarchy, journal: UndoJournal) -> Iterator[str]:
     """Path of a cgroup under which others may be made; empty, for the root, where there is no systemd to ask.
 
     It is a scope unit whose only process waits for our end in a cgroup of its own: with processes in it, a cgroup can
@@ -39,7 +39,7 @@ def scope(name: str, hierarchy: Hierarchy, journal: Journal) -> Iterator[str]:
         yield _entered(waiting, hierarchy, journal)
 
 
-def _entered(waiting: "subprocess.Popen[bytes]", hierarchy: Hierarchy, journal: Journal) -> str:
+def _entered(waiting: "subprocess.Popen[bytes]", hierarchy: Hierarchy, journal: UndoJournal) -> str:
     """The scope's path once it has been made; empty if systemd made none."""
     assert waiting.stdout
     if not select.select([waiting.stdout], [], [], _SECONDS)[0] or waiting.stdout.read(1) != b"\n":

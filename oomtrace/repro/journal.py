@@ -13,7 +13,7 @@ import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Optional
 
 from . import cgroups
 
@@ -44,7 +44,7 @@ def _remove_folder(path: str) -> Optional[str]:
     return None
 
 
-_UNDO: Dict[str, Callable[..., Optional[str]]] = {
+_UNDO: dict[str, Callable[..., Optional[str]]] = {
     "cgroup": _remove_cgroup,
     "restore": _restore,
     "kill": _kill_group,
@@ -52,12 +52,12 @@ _UNDO: Dict[str, Callable[..., Optional[str]]] = {
 }
 
 
-def undo(entries: List[List[Any]]) -> List[str]:
+def undo(entries: list[list[Any]]) -> list[str]:
     """Undo the entries, last first; returns what could not be undone, in words."""
     return [problem for name, *arguments in reversed(entries) if (problem := _UNDO[name](*arguments))]
 
 
-class Journal:
+class UndoJournal:
     """The changes made, and the keeper who will undo them. As a context manager it has them undone at the end; ``tell``
     then hears what could not be."""
 
@@ -65,7 +65,7 @@ class Journal:
         self._tell = tell
         read, self._write = os.pipe()
         self._answer, answer = os.pipe()
-        self._entries: List[List[Any]] = []
+        self._entries: list[list[Any]] = []
         self._keeper = os.fork()
         if not self._keeper:
             os.close(self._write)
@@ -74,7 +74,7 @@ class Journal:
         os.close(read)
         os.close(answer)
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "UndoJournal":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,7 +88,7 @@ class Journal:
         with suppress(BrokenPipeError):  # the keeper was killed: close() does its work
             os.write(self._write, json.dumps(self._entries[-1]).encode() + b"\n")
 
-    def close(self) -> List[str]:
+    def close(self) -> list[str]:
         """Have everything undone, and wait for it; returns what could not be."""
         if not self._keeper:
             return []
@@ -98,7 +98,7 @@ class Journal:
         _, status = os.waitpid(self._keeper, 0)
         self._keeper = 0
         if status == 0:
-            problems: List[str] = json.loads(told)
+            problems: list[str] = json.loads(told)
             return problems
         return undo(self._entries)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 from oomtrace import why
 from oomtrace.model import OomEvent, Unprinted
@@ -20,7 +21,7 @@ def kernel_text(event: OomEvent, timestamps: bool = True) -> str:
     return text(write(event), timestamps)
 
 
-def disagreements(expect: Expect, events: Sequence[OomEvent], lost: int = 0) -> List[str]:
+def disagreements(expect: Expect, events: Sequence[OomEvent], lost: int = 0) -> list[str]:
     """What is not as expected, in words. Where records were lost, that there is no OOM cannot be known."""
     ooms = [event for event in events if event.is_oom]
     kills = [kill.comm for event in ooms for kill in event.report.kills]
@@ -46,11 +47,11 @@ def disagreements(expect: Expect, events: Sequence[OomEvent], lost: int = 0) -> 
     return found + misexplained(expect, events)
 
 
-def misexplained(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
+def misexplained(expect: Expect, events: Sequence[OomEvent]) -> list[str]:
     """What no event's explanation says; of several events that which comes nearest counts."""
     if not expect.why:
         return []
-    nearest: Optional[List[str]] = None
+    nearest: Optional[list[str]] = None
     for event in events:
         found = _misexplained(expect, why.explain(named(event, dialect_of(event))))
         if not found:
@@ -59,7 +60,7 @@ def misexplained(expect: Expect, events: Sequence[OomEvent]) -> List[str]:
     return ["there is no event to explain"] if nearest is None else nearest
 
 
-def _misexplained(expect: Expect, explanation: why.Explanation) -> List[str]:
+def _misexplained(expect: Expect, explanation: why.Explanation) -> list[str]:
     compared = ((id, verdict.live, explanation.finding(id)) for id, verdict in expect.why.items())
     return [
         f"explained otherwise: {id}: {_shown(finding)}; expected {wanted(said)}"
@@ -114,7 +115,7 @@ def _shown(finding: Optional[why.Finding]) -> str:
     return " ".join(filter(None, (f"({stated})", finding.sentence, finding.interpretation, f"[{finding.confidence}]")))
 
 
-def _unmatched(patterns: Sequence[str], ooms: Sequence[OomEvent]) -> List[str]:
+def _unmatched(patterns: Sequence[str], ooms: Sequence[OomEvent]) -> list[str]:
     """The patterns that no line of any report matches."""
     left = list(patterns)
     for event in ooms:
@@ -133,7 +134,7 @@ def _failures(events: Sequence[OomEvent]) -> int:
     return sum(event.trace.failure is not None for event in events)
 
 
-def miscounted(events: Sequence[OomEvent], kernel: int) -> List[str]:
+def miscounted(events: Sequence[OomEvent], kernel: int) -> list[str]:
     """Whether the kernel counts other kills than those that were traced. It does not count a victim that was exiting
     already, and counts the first of a group twice, as it prints it."""
     counted = [event for event in events if event.trace.printed or event.trace.unprinted_reason == Unprinted.RATE_LIMIT]

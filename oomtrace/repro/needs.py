@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Dict, List
 
 from .cgroups import CONTROLLERS, KNOBS, Hierarchy
-from .spec import Needs, Scenario
+from .spec import MachineNeeds, Scenario
 
 # A machine may have this much more memory than a reproduction was made for.
 _SLACK = 1.5
 _NODES = Path("/sys/devices/system/node")
 
 
-def unmet(scenario: Scenario, hierarchy: Hierarchy, mean_it: bool) -> List[str]:
+def unmet(scenario: Scenario, hierarchy: Hierarchy, mean_it: bool) -> list[str]:
     """Why the scenario cannot or shall not be run here; empty if it can."""
     reasons = _machine(scenario.needs, hierarchy) + _taken(scenario, hierarchy)
     if scenario.dangerous and not mean_it:
@@ -23,7 +22,7 @@ def unmet(scenario: Scenario, hierarchy: Hierarchy, mean_it: bool) -> List[str]:
     return reasons
 
 
-def _taken(scenario: Scenario, hierarchy: Hierarchy) -> List[str]:
+def _taken(scenario: Scenario, hierarchy: Hierarchy) -> list[str]:
     """The cgroups that are there already: nobody asked for limits on what is in them, and none would be set back."""
     used = {KNOBS[knob].controller for cgroup in scenario.cgroups for knob in cgroup.files} | {"memory"}
     controllers = [name for name in CONTROLLERS if name in used and name in hierarchy.roots]
@@ -33,7 +32,7 @@ def _taken(scenario: Scenario, hierarchy: Hierarchy) -> List[str]:
     ]
 
 
-def _machine(needs: Needs, hierarchy: Hierarchy) -> List[str]:
+def _machine(needs: MachineNeeds, hierarchy: Hierarchy) -> list[str]:
     reasons = []
     if hierarchy.version not in needs.cgroup:
         reasons.append(f"it needs cgroup v{needs.cgroup[0]}, the memory controller here is v{hierarchy.version}")
@@ -52,7 +51,7 @@ def _machine(needs: Needs, hierarchy: Hierarchy) -> List[str]:
     return reasons
 
 
-def meminfo(path: str = "/proc/meminfo") -> Dict[str, int]:
+def meminfo(path: str = "/proc/meminfo") -> dict[str, int]:
     """What /proc/meminfo says, in bytes."""
     with open(path) as lines:
         entries = [line.partition(":") for line in lines]

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set, Tuple, Union
+from typing import Any, Optional, Union
 
 import yaml
 
@@ -15,7 +15,7 @@ from oomtrace.errors import OomtraceError
 
 from . import reader
 from .cgroups import KNOBS, split
-from .reader import Invalid, Reader, Wrong, number
+from .reader import Invalid, NodeReader, Wrong, number
 from .spec import (
     ABSENT,
     ANY_END,
@@ -23,13 +23,13 @@ from .spec import (
     KILLED,
     Cgroup,
     Expect,
-    Needs,
-    Process,
+    Expected,
+    Forked,
+    MachineNeeds,
     Said,
     Scalar,
     Scenario,
-    Step,
-    Verdict,
+    WorkStep,
 )
 from .workloads import Bytes, Parameter, Seconds, parameters, registry
 
@@ -58,13 +58,13 @@ def parse(content: str, file: str, name: str) -> Scenario:
     return scenario
 
 
-class _Parser(Reader):
+class _Parser(NodeReader):
     """One method for each part of the description."""
 
     def scenario(self, root: yaml.Node, name: str) -> Scenario:
         known = ("name", "about", "item", "needs", "dangerous", "timeout", "sysctl", "cgroups", "processes", "expect")
         at = self.fields(root, "reproduction", known, ("about", "processes"))
-        needs = self.needs(at["needs"]) if "needs" in at else Needs()
+        needs = self.needs(at["needs"]) if "needs" in at else MachineNeeds()
         groups = self.cgroups(at["cgroups"], needs.cgroup) if "cgroups" in at else ()
         return Scenario(
             name=self.value(at.get("name"), "name", reader.text, name),
@@ -79,11 +79,11 @@ class _Parser(Reader):
             expect=self.expect(at["expect"]) if "expect" in at else Expect(),
         )
 
-    def needs(self, node: yaml.Node) -> Needs:
+    def needs(self, node: yaml.Node) -> MachineNeeds:
         at = self.fields(node, "needs", ("cgroup", "memory", "swap", "numa", "cpus", "boot", "not_on"))
         versions = self.items(at["cgroup"], "needs.cgroup") if "cgroup" in at else []
         reasons = self.pairs(at["not_on"], "needs.not_on") if "not_on" in at else []
-        return Needs(
+        return MachineNeeds(
             cgroup=tuple(self.value(item, "needs.cgroup", number(1, 2), 2) for item in versions) or (1, 2),
             memory_bytes=self.value(at.get("memory"), "needs.memory", reader.size, None),
             swap_bytes=self.value(at.get("swap"), "needs.swap", reader.size, 0),
@@ -93,7 +93,7 @@ class _Parser(Reader):
             not_on={key: self.value(value, f"needs.not_on.{key}", reader.text, "") for _, key, value in reasons},
         )
 
-    def sysctls(self, node: yaml.Node) -> Dict[str, str]:
+    def sysctls(self, node: yaml.Node) -> dict[str, str]:
         found = {}
         for key, name, value in self.pairs(node, "sysctl"):
             if not all(part.replace("_", "a").replace("-", "a").isalnum() for part in name.split(".")):
@@ -101,13 +101,13 @@ class _Parser(Reader):
             found[name] = self.value(value, name, reader.text, "")
         return found
 
-    def cgroups(self, node: yaml.Node, versions: Tuple[int, ...]) -> Tuple[Cgroup, ...]:
-        found: List[Cgroup] = []
-        seen: Set[str] = set()
+    def cgroups(self, node: yaml.Node, versions: tuple[int, ...]) -> tuple[Cgroup, ...]:
+        found: list[Cgroup] = []
+        seen: set[str] = set()
         for key, path, value in self.pairs(node, "cgroups"):
             self._path(key, path)
             count = 1
-            files: Dict[str, str] = {}
+            files: dict[str, str] = {}
             for knob_node, knob, setting in self.pairs(value, path):
                 if knob == "count":
                     count = self.value(setting, f"{path}: count", number(1, 10000), 1)
@@ -129,7 +129,7 @@ class _Parser(Reader):
         except ValueError as error:
             self.wrong(node, f"cgroups: {error}, not {reader.shown(path)}")
 
-    def _has_knob(self, node: yaml.Node, name: str, versions: Tuple[int, ...], before: Dict[str, str]) -> bool:
+    def _has_knob(self, node: yaml.Node, name: str, versions: tuple[int, ...], before: dict[str, str]) -> bool:
         knob = KNOBS.get(name)
         if knob is None:
             self.wrong(node, f"there is no {name}; known are count, {', '.join(KNOBS)}")
@@ -141,7 +141,7 @@ class _Parser(Reader):
             self.wrong(node, "memory.swap.max needs a limit as memory.max before it: cgroup v1 limits their sum")
         return True
 
-    def processes(self, node: yaml.Node, groups: Tuple[Cgroup, ...], versions: Tuple[int, ...]) -> Tuple[Process, ...]:
+    def processes(self, node: yaml.Node, groups: tuple[Cgroup, ...], versions: tuple[int, ...]) -> tuple[Forked, ...]:
         paths = {group.path for group in groups} | {"/"}
         inner = {path for path in paths if 2 in versions and any(other.startswith(path + "/") for other in paths)}
         found = tuple(self.process(item, paths, inner) for item in self.items(node, "processes"))
@@ -149,7 +149,7 @@ class _Parser(Reader):
             self.wrong(node, "processes: expected at least one")
         return found
 
-    def process(self, node: yaml.Node, paths: Set[str], inner: Set[str]) -> Process:
+    def process(self, node: yaml.Node, paths: set[str], inner: set[str]) -> Forked:
         known = ("name", "do", "cgroup", "uid", "oom_score_adj", "count", "times", "delay", "ends")
         at = self.fields(node, "process", known, ("name", "do"))
         count = self.value(at.get("count"), "count", number(1, 10000), 1)
@@ -159,7 +159,7 @@ class _Parser(Reader):
             self.wrong(at["cgroup"], f"cgroup: {group} is not among the cgroups of this file")
         if not inner.isdisjoint(own):
             self.wrong(at["cgroup"], f"cgroup: in cgroup v2 {group} has no room for processes: it has cgroups below it")
-        return Process(
+        return Forked(
             name=self.value(at.get("name"), "name", reader.comm, ""),
             steps=tuple(self.step(item) for item in self.items(at["do"], "do")) if "do" in at else (),
             cgroup=group,
@@ -171,25 +171,25 @@ class _Parser(Reader):
             ends=self.value(at.get("ends"), "ends", _end, None),
         )
 
-    def step(self, node: yaml.Node) -> Step:
+    def step(self, node: yaml.Node) -> WorkStep:
         """``name``, ``name: VALUE`` or ``name: {PARAMETER: VALUE, …}``."""
         name_node, value = node, None
         if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
             name_node, value = node.value[0]
         if not isinstance(name_node, yaml.ScalarNode):
             self.wrong(node, "do: expected the name of a workload, with its arguments after a colon")
-            return Step("")
+            return WorkStep("")
         name = name_node.value
         if name not in registry():
             self.wrong(name_node, f"do: there is no workload {name}; known are {', '.join(sorted(registry()))}")
-            return Step(name)
+            return WorkStep(name)
         wanted = parameters(registry()[name])
-        return Step(name, self.arguments(name, wanted, name_node, value))
+        return WorkStep(name, self.arguments(name, wanted, name_node, value))
 
     def arguments(
-        self, name: str, wanted: List[Parameter], at: yaml.Node, node: Optional[yaml.Node]
-    ) -> Dict[str, Scalar]:
-        given: Dict[str, yaml.Node] = {}
+        self, name: str, wanted: list[Parameter], at: yaml.Node, node: Optional[yaml.Node]
+    ) -> dict[str, Scalar]:
+        given: dict[str, yaml.Node] = {}
         if isinstance(node, yaml.MappingNode):
             given = self.fields(node, name, tuple(parameter.name for parameter in wanted))
         elif node is not None and not wanted:
@@ -224,7 +224,7 @@ class _Parser(Reader):
             why=self.verdicts(at["why"]) if "why" in at else {},
         )
 
-    def verdicts(self, node: yaml.Node) -> Dict[str, Verdict]:
+    def verdicts(self, node: yaml.Node) -> dict[str, Expected]:
         """``ID: REASON`` or ``ID: {reason: REASON, facts: {NAME: PATTERN}, confidence: …, from_log: …}`` a finding.
 
         A REASON is what the finding states; ``a or b`` is one of these, a list all of these. A fact is looked up by its
@@ -237,10 +237,10 @@ class _Parser(Reader):
                 continue
             live = self.said(id, value, id, Said(why.CERTAIN), ("from_log",))
             log = dict(_entries(value)).get("from_log")
-            found[id] = Verdict(live, self.said(id, log, f"{id}: from_log", live) if log is not None else live)
+            found[id] = Expected(live, self.said(id, log, f"{id}: from_log", live) if log is not None else live)
         return found
 
-    def said(self, id: str, node: yaml.Node, what: str, usual: Said, more: Tuple[str, ...] = ()) -> Said:
+    def said(self, id: str, node: yaml.Node, what: str, usual: Said, more: tuple[str, ...] = ()) -> Said:
         """What is expected of a finding. ``usual`` is for what is left out; who gives reasons or words means these."""
         if isinstance(node, yaml.ScalarNode):
             if _REASON.fullmatch(node.value):
@@ -284,7 +284,7 @@ def _end(value: str) -> Optional[Union[str, int]]:
         raise Wrong("expected killed, failed, any or an exit status") from None
 
 
-def _entries(node: yaml.Node) -> List[Tuple[str, yaml.Node]]:
+def _entries(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
     return [(key.value, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 import yaml
 
@@ -37,7 +37,7 @@ class Problem:
 class Invalid(OomtraceError):
     """A file with problems, in the order of the file."""
 
-    def __init__(self, file: str, problems: List[Problem]) -> None:
+    def __init__(self, file: str, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: (problem.line, problem.column))
         super().__init__("\n".join(f"{file}:{p.line}:{p.column}: {p.message}" for p in self.problems), None, EXIT_USAGE)
 
@@ -89,17 +89,17 @@ def compose(text: str, file: str) -> yaml.Node:
     return node
 
 
-def _end_of(text: str) -> Tuple[int, int]:
+def _end_of(text: str) -> tuple[int, int]:
     """Line and column of what would follow."""
     lines = _LINE_BREAK.split(text)
     return len(lines), len(lines[-1]) + 1
 
 
-class Reader:
+class NodeReader:
     """Reads nodes, collects what is wrong with them."""
 
     def __init__(self) -> None:
-        self.problems: List[Problem] = []
+        self.problems: list[Problem] = []
 
     def wrong(self, node: yaml.Node, message: str) -> None:
         """Note a problem at the node."""
@@ -112,13 +112,13 @@ class Reader:
         self.wrong(node, f"{what}: expected {_TYPES[kind]}, not {_TYPES[type(node)]}")
         return False
 
-    def items(self, node: yaml.Node, what: str) -> List[yaml.Node]:
+    def items(self, node: yaml.Node, what: str) -> list[yaml.Node]:
         """The items of a list."""
         return list(node.value) if self.is_a(node, yaml.SequenceNode, what) else []
 
-    def pairs(self, node: yaml.Node, what: str) -> List[Tuple[yaml.Node, str, yaml.Node]]:
+    def pairs(self, node: yaml.Node, what: str) -> list[tuple[yaml.Node, str, yaml.Node]]:
         """Key node, key and value node of each entry of a mapping, in order; a key given twice is a problem."""
-        found: List[Tuple[yaml.Node, str, yaml.Node]] = []
+        found: list[tuple[yaml.Node, str, yaml.Node]] = []
         if not self.is_a(node, yaml.MappingNode, what):
             return found
         seen = set()
@@ -132,8 +132,8 @@ class Reader:
         return found
 
     def fields(
-        self, node: yaml.Node, what: str, known: Tuple[str, ...], needed: Tuple[str, ...] = ()
-    ) -> Dict[str, yaml.Node]:
+        self, node: yaml.Node, what: str, known: tuple[str, ...], needed: tuple[str, ...] = ()
+    ) -> dict[str, yaml.Node]:
         """A mapping with known keys; the ``needed`` ones must be there."""
         found = {}
         for key, name, value in self.pairs(node, what):

@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from oomtrace.errors import OomtraceError
 
@@ -57,7 +57,7 @@ class Recorder:
         self.code: "Optional[Code]" = None
         self._tell = {"say": say, "warn": warn}
         self._kills = kills
-        self.events: "List[Traced]" = []
+        self.events: "list[Traced]" = []
         self.lost = 0
         self.probes = 0
         self.descriptor = -1

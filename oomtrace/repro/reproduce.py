@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, Optional
 
 from oomtrace.errors import OomtraceError
 
 from . import cgroups, judge
-from .journal import Journal
+from .journal import UndoJournal
 from .recorder import Recorder
 from .spec import Scenario
 from .stage import Stage
@@ -33,8 +33,8 @@ class Outcome:
     scenario: Scenario
     begin_ns: int
     end_ns: int = 0
-    problems: List[str] = field(default_factory=list)
-    events: "List[Traced]" = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    events: "list[Traced]" = field(default_factory=list)
     lost: Optional[int] = None  # records; None where nothing was traced
 
 
@@ -43,7 +43,7 @@ def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Option
     first, lost = (len(recorder.events), recorder.lost) if recorder else (0, 0)
     killed = kernel_kills()
     outcome = Outcome(scenario, time.monotonic_ns())
-    journal = Journal()
+    journal = UndoJournal()
     try:
         stage = Stage(scenario, hierarchy, journal)
         if recorder:
@@ -83,9 +83,9 @@ def _enough(scenario: Scenario, recorder: Recorder, first: int) -> bool:
     return judge.enough(scenario.expect, _events(recorder, first))
 
 
-def _miscounted(recorder: Recorder, first: int, kernel: int) -> List[str]:
+def _miscounted(recorder: Recorder, first: int, kernel: int) -> list[str]:
     return judge.miscounted(_events(recorder, first), kernel)
 
 
-def _events(recorder: Recorder, first: int) -> "List[OomEvent]":
+def _events(recorder: Recorder, first: int) -> "list[OomEvent]":
     return [traced.event for traced in recorder.events[first:]]

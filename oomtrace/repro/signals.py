@@ -6,7 +6,8 @@ import ctypes
 import os
 import signal
 import struct
-from typing import Iterable, List, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 _INFO_BYTES = 128  # struct signalfd_siginfo
 _SIGSET_WORDS = 16  # glibc's sigset_t; musl takes the first two
@@ -32,7 +33,7 @@ class Signals:
         if self.descriptor < 0:
             raise OSError(ctypes.get_errno(), "signalfd")
 
-    def read(self) -> List[Signal]:
+    def read(self) -> list[Signal]:
         """Those that have come."""
         try:
             data = os.read(self.descriptor, 64 * _INFO_BYTES)

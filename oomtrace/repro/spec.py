@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple, Union
+from typing import Optional, Union
 
 Scalar = Union[int, float, str, bool]
 
@@ -17,10 +18,10 @@ FAILED = "failed"
 
 
 @dataclass(frozen=True)
-class Needs:
+class MachineNeeds:
     """What the machine must be or have. Without it the reproduction is skipped, with the reason."""
 
-    cgroup: Tuple[int, ...] = (1, 2)  # versions of the memory controller that it can be run with
+    cgroup: tuple[int, ...] = (1, 2)  # versions of the memory controller that it can be run with
     memory_bytes: Optional[int] = None  # RAM for which the sizes were chosen
     swap_bytes: int = 0  # 0: runs without swap
     numa_nodes: int = 1
@@ -38,7 +39,7 @@ class Cgroup:
 
 
 @dataclass(frozen=True)
-class Step:
+class WorkStep:
     """One thing that a process does: the name of a workload and its arguments."""
 
     kind: str
@@ -46,11 +47,11 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Process:
+class Forked:
     """A process to fork. It starts when all those before it are ready and ``delay_seconds`` have passed."""
 
     name: str  # its comm
-    steps: Tuple[Step, ...]
+    steps: tuple[WorkStep, ...]
     cgroup: str = "/"
     uid: int = 0
     oom_score_adj: int = 0
@@ -65,13 +66,13 @@ class Said:
     """What an explanation says in a finding. What is empty is not asked for."""
 
     confidence: str  # of oomtrace.why, or ABSENT; "certain or likely": kernels differ
-    reasons: Tuple[str, ...] = ()  # each must be stated; "at_limit or no_room": one of these
+    reasons: tuple[str, ...] = ()  # each must be stated; "at_limit or no_room": one of these
     facts: Mapping[str, str] = field(default_factory=dict)  # name → regular expression for the whole of its text
     words: str = ""  # regular expression for the sentence or the interpretation
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Expected:
     """A finding as it must come of the live event, and of the kernel's log alone, which cannot know everything."""
 
     live: Said
@@ -84,15 +85,15 @@ class Expect:
 
     events: Optional[int] = None  # OOMs
     min_events: Optional[int] = None
-    victims: Tuple[str, ...] = ()  # comms of the killed, in order of their kills, as a prefix of all kills
+    victims: tuple[str, ...] = ()  # comms of the killed, in order of their kills, as a prefix of all kills
     kills: Optional[int] = None
     min_kills: Optional[int] = None
-    report: Tuple[str, ...] = ()  # regular expressions, each of which must match a line of a report
+    report: tuple[str, ...] = ()  # regular expressions, each of which must match a line of a report
     printed: Optional[bool] = None  # whether the kernel prints the reports
     min_waits: Optional[int] = None  # beginnings and ends of waits, where OOM killing is disabled
     min_failures: Optional[int] = None  # charges that fail, and nobody is killed
     min_tasks: Optional[int] = None  # rows of the longest task table
-    why: Mapping[str, Verdict] = field(default_factory=dict)  # by the findings' ids; one event must have all of them
+    why: Mapping[str, Expected] = field(default_factory=dict)  # by the findings' ids; one event must have all of them
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,11 @@ class Scenario:
 
     name: str
     about: str
-    processes: Tuple[Process, ...]
+    processes: tuple[Forked, ...]
     item: Optional[int] = None  # its number in the project's list of OOM kinds
-    needs: Needs = Needs()
+    needs: MachineNeeds = MachineNeeds()
     dangerous: str = ""  # why it endangers the machine it runs on; empty if it does not
     timeout_seconds: float = 30.0
     sysctls: Mapping[str, str] = field(default_factory=dict)
-    cgroups: Tuple[Cgroup, ...] = ()
+    cgroups: tuple[Cgroup, ...] = ()
     expect: Expect = Expect()

@@ -7,28 +7,29 @@ import select
 import signal
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Optional
 
 from oomtrace.errors import OomtraceError
 
 from . import cgroups, child
-from .journal import Journal
-from .spec import ANY_END, FAILED, KILLED, Process, Scenario
+from .journal import UndoJournal
+from .spec import ANY_END, FAILED, KILLED, Forked, Scenario
 from .workloads import BROKEN, Self, registry
 
 SYSCTLS = Path("/proc/sys")
 
 
 @dataclass
-class Result:
+class StageResult:
     """How it went. ``problems`` says in words what did not go as described; ``pids`` by process name."""
 
-    problems: List[str] = field(default_factory=list)
-    pids: Dict[str, List[int]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    pids: dict[str, list[int]] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -36,7 +37,7 @@ class Result:
 class _Running:
     """A process that has been started and has not ended."""
 
-    process: Process
+    process: Forked
     name: str
     number: int
     ready: Optional[int]  # the pipe, until the process has said so
@@ -46,22 +47,22 @@ class _Running:
 class Stage:
     """One run of a scenario. ``poll`` is called with a time in seconds whenever there is nothing to do but wait."""
 
-    def __init__(self, scenario: Scenario, hierarchy: cgroups.Hierarchy, journal: Journal) -> None:
+    def __init__(self, scenario: Scenario, hierarchy: cgroups.Hierarchy, journal: UndoJournal) -> None:
         self._scenario = scenario
         self._hierarchy = hierarchy
         self._journal = journal
-        self._running: Dict[int, _Running] = {}
+        self._running: dict[int, _Running] = {}
         self._group = 0
         self._deadline = time.monotonic() + scenario.timeout_seconds
-        self._wake: Tuple[int, int] = (-1, -1)
-        self.result = Result()
+        self._wake: tuple[int, int] = (-1, -1)
+        self.result = StageResult()
 
     def run(
         self,
         streams: Sequence[int] = (),
         receive: Callable[[], None] = lambda: None,
         enough: Callable[[], bool] = lambda: False,
-    ) -> Result:
+    ) -> StageResult:
         """All of it, until the processes that are waited for have ended; where none is, until there is ``enough``.
 
         The journal's keeper ends the processes that are left. ``receive`` is called whenever one of the descriptors
@@ -133,7 +134,7 @@ class Stage:
         block = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
         return (block.parent if (block / "partition").exists() else block).joinpath("dev").read_text().strip()
 
-    def _controllers(self, path: str) -> List[str]:
+    def _controllers(self, path: str) -> list[str]:
         """Those that serve a cgroup: memory, and what it or one above or below it sets."""
         related = [
             knob
@@ -163,7 +164,7 @@ class Stage:
                 if not self._wait(names):
                     return
 
-    def _start(self, process: Process, number: int, run: int = 1) -> None:
+    def _start(self, process: Forked, number: int, run: int = 1) -> None:
         name = process.name.replace("{n}", str(number))
         path = process.cgroup.replace("{n}", str(number))
         folders = self._hierarchy.folders(path, self._controllers(path)) if cgroups.split(path) else []
@@ -175,7 +176,7 @@ class Stage:
     def _file_of(self, path: str, knob: str) -> str:
         return str(self._hierarchy.file(path, knob))
 
-    def _awaited(self) -> List[str]:
+    def _awaited(self) -> list[str]:
         return sorted({one.name for one in self._running.values() if one.process.ends is not None})
 
     def _pause(self, seconds: float) -> None:
@@ -220,7 +221,7 @@ class Stage:
             self._start(one.process, one.number, one.run + 1)
 
 
-def _child_wakeup(stack: ExitStack) -> Tuple[int, int]:
+def _child_wakeup(stack: ExitStack) -> tuple[int, int]:
     """A pipe that can be read whenever a child has ended."""
     pair = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     for descriptor in pair:
@@ -230,7 +231,7 @@ def _child_wakeup(stack: ExitStack) -> Tuple[int, int]:
     return pair
 
 
-def judge_end(process: Process, status: int) -> str:
+def judge_end(process: Forked, status: int) -> str:
     """What is wrong with the way in which a process ended; empty if nothing is."""
     code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
     if code == BROKEN:

@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Optional
+from typing import Any, Optional
 
 _PIECE = 1 << 16
 _WHOLE = 4096  # PIPE_BUF: so much is written whole or not at all

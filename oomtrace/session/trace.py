@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from _thread import allocate_lock  # what threading.Lock is: a start has no time for the rest of threading
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Callable, Iterator, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel import machine, privileges, probes

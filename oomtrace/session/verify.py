@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import accumulate
-from typing import Deque, Optional
+from typing import Optional
 
 from oomtrace import text
 from oomtrace.errors import OomtraceError
@@ -81,7 +81,7 @@ class KernelLog:
         self._records: list[bytes] = []  # from the beginning of the last report on, which may go on
         self._last: Optional[OomEvent] = None
         self._of_last = 0  # how many of the records are its own
-        self._aside: Deque[OomEvent] = deque(maxlen=_ASIDE)  # the reports before it
+        self._aside: deque[OomEvent] = deque(maxlen=_ASIDE)  # the reports before it
 
     def _drain(self) -> bool:
         """Whether something has come."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Optional
 
 from oomtrace.model import Glance, Look, Occasion, OomEvent
 from oomtrace.session.looker import Answer, Looker

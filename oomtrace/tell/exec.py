@@ -15,7 +15,7 @@ from oomtrace.tell import Option
 if TYPE_CHECKING:
     from oomtrace.model import OomEvent
     from oomtrace.tell.common.beside import Inbox
-    from oomtrace.tell.common.runner import Limits
+    from oomtrace.tell.common.runner import RunLimits
 
 OPTION = Option(
     "--exec",
@@ -29,10 +29,10 @@ class Exec:
 
     name = "--exec"
 
-    def __init__(self, words: list[str], limits: Optional[Limits] = None) -> None:
+    def __init__(self, words: list[str], limits: Optional[RunLimits] = None) -> None:
         from oomtrace.tell.common import beside, runner
 
-        bounds = limits or runner.Limits()
+        bounds = limits or runner.RunLimits()
 
         def work(inbox: Inbox) -> None:
             for environment, document in inbox:

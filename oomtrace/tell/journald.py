@@ -27,9 +27,9 @@ _LONGEST = 16 << 10
 PATIENCE_S = 1.0
 
 
-def opened(_value: object) -> Journal:
+def opened(_value: object) -> JournalSocket:
     """The journal."""
-    return Journal()
+    return JournalSocket()
 
 
 def fields(event: OomEvent, capture: Optional[Path] = None) -> dict[str, str]:
@@ -53,7 +53,7 @@ def datagram(entry: Mapping[str, str]) -> bytes:
     return b"".join(parts)
 
 
-class Journal:
+class JournalSocket:
     """The journal's socket. A journal that does not read is waited for once, and then not until it reads again: to lose
     one entry is better than to lose the records of other OOMs meanwhile."""
 

@@ -14,8 +14,9 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import BinaryIO, Iterable, Iterator, NamedTuple, Optional
+from typing import BinaryIO, NamedTuple, Optional
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 

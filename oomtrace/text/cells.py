@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List, Optional
+from typing import Optional
 
 from .match import is_read
 from .prefix import strip
@@ -48,6 +48,6 @@ def _bare(cell: str) -> str:
     return text
 
 
-def _certain(cells: List[str]) -> Optional[int]:
+def _certain(cells: list[str]) -> Optional[int]:
     return next((number for number, cell in enumerate(cells)
                  if is_read(strip(cell).text) or " invoked oom-killer: " in cell), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import Kill, OomEvent
 
@@ -15,19 +15,19 @@ _ONCE = re.compile(r".{1,60} invoked oom-killer: |CPU: \d+ |Pid: \d+|oom-kill:|.
                    r"|Call [Tt]race|memory: usage|Tasks |\[ *\d+\] |Hardware name|Memory cgroup ")
 _TRACE = re.compile(r" |\[<|\(\[<|\[c[0-9a-f]{15}\]|[0-9a-f]{4}: ")  # which may have the same line twice
 _ROW = re.compile(r"\[ *\d+\] +\d")
-_Key = Tuple[object, str]
+_Key = tuple[object, str]
 
 
-class Lines:
+class RecentLines:
     """The lines of late. A trace may have the same line twice by itself, so that such a one is a copy only among
     copies."""
 
     def __init__(self) -> None:
-        self._new: Dict[_Key, str] = {}  # and their sources
-        self._old: Dict[_Key, str] = {}
+        self._new: dict[_Key, str] = {}  # and their sources
+        self._old: dict[_Key, str] = {}
         self._time_ns = self._latest_ns = 0  # of the last line, and the latest of all
         self._again = False  # does a part of the log come again, rather than each line twice?
-        self._last: List[Tuple[Optional[_Key], bool]] = [(None, False), (None, False)]  # and whether it was a copy
+        self._last: list[tuple[Optional[_Key], bool]] = [(None, False), (None, False)]  # and whether it was a copy
 
     @property
     def among(self) -> bool:
@@ -66,7 +66,7 @@ class Events:
     """The OOMs that were told: what is told again, in the same log or in another one, is one of them."""
 
     def __init__(self) -> None:
-        self._seen: Dict[object, List[_When]] = {}
+        self._seen: dict[object, list[_When]] = {}
 
     def is_copy(self, event: OomEvent, host: str) -> bool:
         """Was the OOM told already? ``host``: as the log has it, "" where it does not."""

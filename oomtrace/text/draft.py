@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import (
     Any,
     Callable,
-    Dict,
-    FrozenSet,
-    List,
     Optional,
-    Sequence,
-    Tuple,
     Union,
     get_args,
     get_origin,
@@ -22,7 +18,7 @@ from typing import (
 from oomtrace import model
 from oomtrace.formats import FILLED, KINDS, PART, PRESENT, Into, Row
 
-Item = Dict[str, Any]
+Item = dict[str, Any]
 
 
 class Conflict(Exception):
@@ -34,8 +30,8 @@ class Draft:
 
     def __init__(self) -> None:
         self.values: Item = {}
-        self.items: Dict[str, List[Any]] = {}  # values by name, or what is made of them already
-        self._asked: Tuple[Optional[Sequence[Any]], Item] = (None, {})  # what agrees() was asked last
+        self.items: dict[str, list[Any]] = {}  # values by name, or what is made of them already
+        self._asked: tuple[Optional[Sequence[Any]], Item] = (None, {})  # what agrees() was asked last
 
     def take(self, row: Row, found: Sequence[Any]) -> Optional[int]:
         """Adds what ``row`` read, and returns the index of the item that it belongs to."""
@@ -110,7 +106,7 @@ def _shifted(path: str, before: Any, now: Any) -> bool:
 # Where a line's values go: the index of an item that is there, or the number of items for a new one.
 
 
-def _place(items: List[Item], into: Into, new: Item) -> int:
+def _place(items: list[Item], into: Into, new: Item) -> int:
     if into is Into.LAST:
         return len(items) - 1 if items and not new.keys() & items[-1].keys() else len(items)
     if into is Into.NAMED:
@@ -146,7 +142,7 @@ def _put(tree: Item, path: str, value: Any) -> None:
 
 
 @cache
-def _shape(cls: Any) -> Tuple[Dict[str, Any], FrozenSet[str], FrozenSet[str]]:
+def _shape(cls: Any) -> tuple[dict[str, Any], frozenset[str], frozenset[str]]:
     """Of a class of the model: fields that are another of its classes, those that are tuples, those that must be given
     though they may be None."""
     hints = {name: _known(hint) for name, hint in get_type_hints(cls).items()}
@@ -158,7 +154,7 @@ def _shape(cls: Any) -> Tuple[Dict[str, Any], FrozenSet[str], FrozenSet[str]]:
     )
 
 
-def _known(hint: Any) -> Tuple[Any, bool]:
+def _known(hint: Any) -> tuple[Any, bool]:
     """``Optional[X]`` → X, and whether it was one."""
     options = [each for each in get_args(hint) if each is not type(None)] if get_origin(hint) is Union else []
     return (options[0], True) if len(options) == 1 else (hint, False)
@@ -191,8 +187,8 @@ def _clean(item: Item) -> Item:
 
 
 def _stack(words: Sequence[Item], flow: Sequence[Item]) -> model.Stack:
-    entries: List[Any] = []
-    blocks: List[Tuple[int, model.Registers]] = []
+    entries: list[Any] = []
+    blocks: list[tuple[int, model.Registers]] = []
     for item in flow:
         clean = _clean(item)
         if KINDS[item["row"]].in_block:
@@ -208,8 +204,8 @@ def _stack(words: Sequence[Item], flow: Sequence[Item]) -> model.Stack:
     )
 
 
-def _stats(flow: Sequence[Item]) -> Tuple[model.MemcgStats, ...]:
-    stats: List[Item] = []
+def _stats(flow: Sequence[Item]) -> tuple[model.MemcgStats, ...]:
+    stats: list[Item] = []
     for item in flow:
         if "name" in item:  # a line of the list
             if not stats or stats[-1]["unit"] != "bytes":
@@ -220,8 +216,8 @@ def _stats(flow: Sequence[Item]) -> Tuple[model.MemcgStats, ...]:
     return tuple(model.MemcgStats(**item) for item in stats)
 
 
-def _per_cpu(flow: Sequence[Item]) -> Tuple[model.PerCpuLists, ...]:
-    lists: List[Item] = []
+def _per_cpu(flow: Sequence[Item]) -> tuple[model.PerCpuLists, ...]:
+    lists: list[Item] = []
     for item in flow:
         clean = _clean(item)
         if "name" in clean:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import AbstractSet, Dict, FrozenSet, List, Optional, Set, Tuple
+from typing import Optional
 
 from oomtrace.formats import KINDS, RANK, ROWS, Dialect, Kind, arch_of, choose
 from oomtrace.history import constraints
@@ -16,7 +17,7 @@ from .items import Items
 from .write import show
 
 
-def finished(draft: Draft, lines: Tuple[Line, ...], seen: FrozenSet[str], cut: AbstractSet[str] = frozenset()
+def finished(draft: Draft, lines: tuple[Line, ...], seen: frozenset[str], cut: AbstractSet[str] = frozenset()
              ) -> OomEvent:
     """The event, with lines that print exactly what the log had. ``seen``: the kinds of line that there were; ``cut``:
     the parts (``Kind.part``) of which something is certainly missing."""
@@ -46,7 +47,7 @@ def _named(report: Report) -> Report:
         task if task.comm else replace(task, comm=names.get(task.pid, "")) for task in report.tasks))
 
 
-def _exact(report: Report, lines: Tuple[Line, ...]) -> Tuple[Line, ...]:
+def _exact(report: Report, lines: tuple[Line, ...]) -> tuple[Line, ...]:
     """A line keeps its text only if no row reads it, or if the event as a whole would not print it again."""
     items = Items(report)
     exact = []
@@ -150,7 +151,7 @@ def _page_kb_of_counters(meminfo: MemInfo) -> Optional[int]:
     return next((size for size in PAGE_SIZES_KB if abs(size * pages - kb) * 50 < kb), None)
 
 
-def _page_kb_of_tables(tasks: Tuple[Task, ...]) -> Optional[int]:
+def _page_kb_of_tables(tasks: tuple[Task, ...]) -> Optional[int]:
     """Larger than 4 kB if the page tables of all tasks are made of larger pages, and that is no chance."""
     sizes = [task.pgtables_bytes for task in tasks if task.pgtables_bytes]
     for size, least in ((64, 4), (16, 8)):
@@ -160,7 +161,7 @@ def _page_kb_of_tables(tasks: Tuple[Task, ...]) -> Optional[int]:
 
 
 # The kinds of line that show that a part is there, in printed order.
-_SHOWING: Dict[Part, List[Kind]] = {}
+_SHOWING: dict[Part, list[Kind]] = {}
 for _each in KINDS.values():
     if _each.missing:
         _SHOWING.setdefault(Part(_each.missing), []).append(_each)
@@ -172,8 +173,8 @@ _CUT = {"stack": Part.PART_OF_CALL_TRACE, "stats": Part.PART_OF_MEMCG_STATS, "me
         "slab": Part.SLAB, "tasks": Part.PART_OF_TASKS}
 
 
-def _missing(kind: Optional[str], report: Report, lines: Tuple[Line, ...], seen: FrozenSet[str], cut: AbstractSet[str]
-             ) -> Tuple[Part, ...]:
+def _missing(kind: Optional[str], report: Report, lines: tuple[Line, ...], seen: frozenset[str], cut: AbstractSet[str]
+             ) -> tuple[Part, ...]:
     """The parts that this kernel prints of such an OOM, and that the log has not."""
     dialect = choose(report.machine.release, report.machine.package)
     found = [part for part, kinds in _SHOWING.items()
@@ -212,7 +213,7 @@ def _printed(line: Kind, kind: Optional[str], dialect: Optional[Dialect]) -> boo
     return line.side in ("", side) and (dialect is None or line.name in dialect.rows)
 
 
-def _excused(part: Part, report: Report, dialect: Optional[Dialect], lines: Tuple[Line, ...]) -> bool:
+def _excused(part: Part, report: Report, dialect: Optional[Dialect], lines: tuple[Line, ...]) -> bool:
     """Is there a reason why this report does not have the part? The kernel may have printed less than it can."""
     if part in _OF_VICTIM and (report.no_killable or report.panic or report.sysrq_ignored):
         return True  # nobody was killed
@@ -223,13 +224,13 @@ def _excused(part: Part, report: Report, dialect: Optional[Dialect], lines: Tupl
     return part == Part.TASKS and _table_switched_off(lines)
 
 
-def _victims(report: Report) -> Set[int]:
+def _victims(report: Report) -> set[int]:
     pids = {kill.pid for kill in report.kills}
     pids |= {report.summary.pid} if report.summary is not None and report.summary.pid is not None else set()
     return pids | ({report.verdict.pid} if report.verdict is not None else set())
 
 
-def _table_switched_off(lines: Tuple[Line, ...]) -> bool:
+def _table_switched_off(lines: tuple[Line, ...]) -> bool:
     """vm.oom_dump_tasks=0: what stands before and after the table are neighbours in the log."""
     kinds = [KINDS[ROWS[line.row].kind] if line.row is not None else None for line in lines]
     after = next((number for number, kind in enumerate(kinds) if kind and RANK[kind.name] > RANK["task"]), 0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from operator import attrgetter
-from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from oomtrace.formats import FILLED, PART, PRESENT, Row
 from oomtrace.model import Report, Stack
@@ -49,7 +50,7 @@ def _per_cpu_flow(report: Report) -> Iterator[Any]:
 
 
 # Scopes that are no path to a tuple of the report.
-_SCOPES: Dict[str, Callable[[Report], Any]] = {
+_SCOPES: dict[str, Callable[[Report], Any]] = {
     "": lambda report: (report,),
     "stack.flow": lambda report: _stack_flow(report.stack) if report.stack else (),
     "memcg.stats_flow": _stats_flow,
@@ -62,7 +63,7 @@ class Items:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._made: Dict[str, Sequence[Any]] = {}
+        self._made: dict[str, Sequence[Any]] = {}
 
     def __call__(self, scope: str) -> Sequence[Any]:
         if scope not in self._made:
@@ -71,7 +72,7 @@ class Items:
         return self._made[scope]
 
 
-def value(item: Any, path: Tuple[str, ...]) -> Any:
+def value(item: Any, path: tuple[str, ...]) -> Any:
     """The value at ``path``, None if anything on the way is unknown. No path: the item itself, if it is text."""
     if not path:
         return item if isinstance(item, str) else None
@@ -85,10 +86,10 @@ def value(item: Any, path: Tuple[str, ...]) -> Any:
     return item
 
 
-_PATHS: Dict[str, Tuple[str, ...]] = {".": ()}
+_PATHS: dict[str, tuple[str, ...]] = {".": ()}
 
 
-def steps(path: str) -> Tuple[str, ...]:
+def steps(path: str) -> tuple[str, ...]:
     """``"a.b"`` → ``("a", "b")``; ``"."`` is the item itself."""
     found = _PATHS.get(path)
     if found is None:
@@ -96,14 +97,14 @@ def steps(path: str) -> Tuple[str, ...]:
     return found
 
 
-def values(item: Any, paths: Tuple[str, ...]) -> Sequence[Any]:
+def values(item: Any, paths: tuple[str, ...]) -> Sequence[Any]:
     """The values at ``paths``."""
     get = getter(item, paths)
     found: Sequence[Any] = get(item) if get is not None else [value(item, steps(path)) for path in paths]
     return found
 
 
-def getter(item: Any, paths: Tuple[str, ...]) -> Optional[_Getter]:
+def getter(item: Any, paths: tuple[str, ...]) -> Optional[_Getter]:
     """What gets the values at ``paths`` of such an item in one go; None if they are not all its own."""
     key = (type(item), paths)
     if key not in _GETTERS:
@@ -111,11 +112,11 @@ def getter(item: Any, paths: Tuple[str, ...]) -> Optional[_Getter]:
     return _GETTERS[key]
 
 
-_Getter = Callable[[Any], Tuple[Any, ...]]
-_GETTERS: Dict[Tuple[type, Tuple[str, ...]], Optional[_Getter]] = {}
+_Getter = Callable[[Any], tuple[Any, ...]]
+_GETTERS: dict[tuple[type, tuple[str, ...]], Optional[_Getter]] = {}
 
 
-def _getter(kind: Any, paths: Tuple[str, ...]) -> Optional[_Getter]:
+def _getter(kind: Any, paths: tuple[str, ...]) -> Optional[_Getter]:
     """The fast way, for the many items that have all of the values themselves."""
     if kind is str and paths == (".",):
         return lambda item: (item,)

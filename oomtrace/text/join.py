@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
 
 from .match import cut, cut_title, is_read, readings
 from .others import is_elision
@@ -47,19 +48,19 @@ class Joiner:
     """Takes the lines of a log, and gives the kernel's lines as soon as they are certainly complete."""
 
     def __init__(self) -> None:
-        self._held: List[_Piece] = []
+        self._held: list[_Piece] = []
         self._marked: Optional[Stripped] = None  # the last line with a prefix
         self._indent = 0  # of lines without prefix
         self._shift = 0  # of lines behind their prefix
         self._quoted = False  # was the last line that was not blank?
-        self._paged_at: Set[int] = set()  # widths at which a pager cut lines
+        self._paged_at: set[int] = set()  # widths at which a pager cut lines
         self._wrapping = Wrapping()
         self._strange: Optional[Strange] = None
         self._odd = Strange()
-        self._doubtful: List[Tuple[int, str]] = []  # lines that begin with a name, or with more than that
+        self._doubtful: list[tuple[int, str]] = []  # lines that begin with a name, or with more than that
         self._tail = Tail()
 
-    def add(self, number: int, line: str) -> List[Logical]:
+    def add(self, number: int, line: str) -> list[Logical]:
         """The kernel's lines that are complete with this line of text."""
         line = self._tail.off(line)
         if self._doubtful or (_NAME_FIRST.search(line) is not None and strip(line).time_ns is None):
@@ -68,7 +69,7 @@ class Joiner:
             return self._believed() if shown else []
         return self._split(number, line)
 
-    def _believed(self) -> List[Logical]:
+    def _believed(self) -> list[Logical]:
         """Those that begin with a name, as the line after them shows where names begin."""
         lines, self._doubtful = self._doubtful, []
         for _, line in lines:
@@ -81,15 +82,15 @@ class Joiner:
         plain = held is not None and not held.bare and held.stripped.prefix + held.stripped.text == raw
         return held.stripped if held is not None and plain else None
 
-    def flush(self) -> List[Logical]:
+    def flush(self) -> list[Logical]:
         """What is held back, in case that more of it comes: nothing did."""
         return self._believed() + self._flushed()
 
-    def _flushed(self) -> List[Logical]:
+    def _flushed(self) -> list[Logical]:
         held, self._held = self._held, []
         return self._resolved(held)
 
-    def _split(self, number: int, line: str) -> List[Logical]:
+    def _split(self, number: int, line: str) -> list[Logical]:
         stripped = strip(line)
         if "\xa0" in line and _RUN.search(line) and not is_read(stripped.text):  # mail programs make them of blanks
             line = line.replace("\xa0", " ")
@@ -103,7 +104,7 @@ class Joiner:
         """The line without its prefix, if that is one of which the usual forms know but a part."""
         return self._odd.instead(line, stripped) or stripped
 
-    def _special(self, number: int, line: str, stripped: Stripped) -> Optional[List[Logical]]:
+    def _special(self, number: int, line: str, stripped: Stripped) -> Optional[list[Logical]]:
         """A mark of somebody who left lines out, or of a pager that cut the line; records in which newlines are
         escaped."""
         text = stripped.text
@@ -117,7 +118,7 @@ class Joiner:
                 self._marked = stripped
                 return self._flushed() + [Logical(number, shown, stripped, cut=True)]
         if ("#012" in text or "\\x0a" in text) and not is_read(text):
-            found: List[Logical] = []
+            found: list[Logical] = []
             for part in _ESCAPED.split(text):
                 found += self._take(_Piece(number, stripped._replace(text=part), False))
             return found
@@ -128,7 +129,7 @@ class Joiner:
             return found
         return None
 
-    def _plain(self, number: int, line: str, stripped: Stripped) -> List[Logical]:
+    def _plain(self, number: int, line: str, stripped: Stripped) -> list[Logical]:
         if stripped.prefix.endswith("kernel: ") and self._dated() and not _DIGIT.search(stripped.prefix):
             # The end of a prefix that was wrapped itself.
             return self._take(_Piece(number, stripped._replace(text=line), True))
@@ -179,7 +180,7 @@ class Joiner:
         return (bool(self._held) and _CONTINUED.match(self._held[0].stripped.text) is not None
                 and _CONTINUATION.fullmatch(piece.stripped.text) is not None)
 
-    def _take(self, piece: _Piece) -> List[Logical]:
+    def _take(self, piece: _Piece) -> list[Logical]:
         if not piece.bare:
             self._marked = piece.stripped
             if self._continues(piece):
@@ -199,7 +200,7 @@ class Joiner:
 
     # The pieces between one beginning and the next.
 
-    def _resolved(self, held: Sequence[_Piece]) -> List[Logical]:
+    def _resolved(self, held: Sequence[_Piece]) -> list[Logical]:
         if not held:
             return []
         if len(held) == 1:
@@ -213,7 +214,7 @@ class Joiner:
         for piece in held:
             text = self._text(piece)
             pieces.append(Piece(text, len(piece.stripped.prefix) + len(piece.stripped.text), is_read(text)))
-        found: List[Logical] = []
+        found: list[Logical] = []
         at = 0
         for text, count in self._wrapping.join(pieces):
             found.append(Logical(held[at].number, text, held[at].stripped, held[at].bare))
@@ -242,7 +243,7 @@ class Joiner:
                 return guess
         return text
 
-    def _flowed(self, held: Sequence[_Piece]) -> Optional[List[Logical]]:
+    def _flowed(self, held: Sequence[_Piece]) -> Optional[list[Logical]]:
         """Text that a mail program wrapped as one paragraph: prefixes stand in the middle of lines."""
         first = held[0]
         if first.bare or len(first.stripped.prefix.lstrip(QUOTES)) < 12:

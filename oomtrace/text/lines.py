@@ -7,7 +7,8 @@ such a place are split off; a gigabyte without one costs a search.
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
+from collections.abc import Iterable, Iterator
+from typing import Callable, NamedTuple, Optional
 
 from .search import finder
 
@@ -44,7 +45,7 @@ class LogLine(NamedTuple):
 
 
 # Takes lines that are complete in the data (from, to) at once: how many, and where the next one begins.
-Taking = Callable[[bytes, int, int], Tuple[int, int]]
+Taking = Callable[[bytes, int, int], tuple[int, int]]
 
 
 def lines(chunks: Iterable[bytes], reading: Callable[[], bool], taking: Optional[Taking] = None) -> Iterator[LogLine]:
@@ -72,7 +73,7 @@ class _Scanner:
         self._searched = 0  # up to here there is no anchor
         self._wanted = 0  # lines that begin before this are delivered in any case: an anchor is among them
         self._find = finder(self._data)
-        self._ahead: Dict[bytes, int] = {}  # where each needle is next in _data
+        self._ahead: dict[bytes, int] = {}  # where each needle is next in _data
         self.number = 1  # of the line at the beginning of _data
 
     def feed(self, chunk: bytes, last: bool = False) -> Iterator[LogLine]:

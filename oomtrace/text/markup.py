@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from typing import List
 
 # ESC as it is, and as cat -v, rsyslog, JSON, printf, python and others write it.
 _ESC = r"(?:\x1b|\\x1[bB]|\\0?33|\\e|\\u001[bB]|#033|\^\[|\u241b|<ESC>|<0x1[bB]>)"
@@ -37,7 +36,7 @@ def clean(line: str) -> str:
     return line.rsplit("\r", 1)[-1] if "\r" in line else line
 
 
-def unmarked(line: str) -> List[str]:
+def unmarked(line: str) -> list[str]:
     """The lines that a browser would show of a line of HTML; a line without any as it is. Cells are set off by ``|``.
 
     A line of tags alone has no text: none.

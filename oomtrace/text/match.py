@@ -7,8 +7,9 @@ matters where several rows print the same text: the kernel's own dialect goes fi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple, Optional
 
 from oomtrace.formats import DIALECTS, KINDS, ROWS, Dialect, Row
 
@@ -18,7 +19,7 @@ _TITLES = tuple(kind for kind in KINDS.values() if kind.title_of)
 TABLES = frozenset(kind.title_of for kind in _TITLES)
 
 
-class Reading(NamedTuple):
+class LineReading(NamedTuple):
     """A line as a row reads it."""
 
     row: Row
@@ -27,10 +28,10 @@ class Reading(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _ordered(name: Optional[str]) -> Tuple[Row, ...]:
+def _ordered(name: Optional[str]) -> tuple[Row, ...]:
     """All rows: those of a dialect in printing order, then the others, the newest and mainline's first."""
     dialect = DIALECTS[name] if name is not None else None
-    own: List[Row] = [row for rows in dialect.rows.values() for row in rows] if dialect is not None else []
+    own: list[Row] = [row for rows in dialect.rows.values() for row in rows] if dialect is not None else []
     rest = [
         (bool(variant.flavour or variant.archs), tuple(-part for part in variant.since), number, row)
         for kind in KINDS.values() for variant in kind.variants for number, row in enumerate(variant.rows)
@@ -41,9 +42,9 @@ def _ordered(name: Optional[str]) -> Tuple[Row, ...]:
 
 
 @lru_cache(maxsize=1)
-def _by_literal() -> Mapping[str, Tuple[Row, ...]]:
+def _by_literal() -> Mapping[str, tuple[Row, ...]]:
     """Rows by the text that each line of theirs has: far fewer texts than rows, of which a line has few."""
-    found: Dict[str, List[Row]] = {}
+    found: dict[str, list[Row]] = {}
     for row in _ordered(None):
         found.setdefault(row.format.literal, []).append(row)
     return {literal: tuple(rows) for literal, rows in found.items()}
@@ -55,14 +56,14 @@ def _likely(text: str, dialect: Optional[Dialect]) -> Iterator[Row]:
     return (row for row in _ordered(dialect.name if dialect is not None else None) if row.format.literal in present)
 
 
-def readings(text: str, dialect: Optional[Dialect] = None, first: Optional[Row] = None) -> Iterator[Reading]:
+def readings(text: str, dialect: Optional[Dialect] = None, first: Optional[Row] = None) -> Iterator[LineReading]:
     """All rows that print ``text``. ``first`` is tried first: the row that read the line before."""
     if len(text) > MAX_TEXT:
         return
     if first is not None:
         values = first.format.read(text)
         if values is not None:
-            yield Reading(first, values, text)
+            yield LineReading(first, values, text)
     found = False
     for row in _likely(text, dialect):
         if row is first:
@@ -70,13 +71,13 @@ def readings(text: str, dialect: Optional[Dialect] = None, first: Optional[Row] 
         values = row.format.read(text)
         if values is not None and _exact(row, values):
             found = True
-            yield Reading(row, values, text)
+            yield LineReading(row, values, text)
     if not found:
         yield from _spaced(text, first)
         yield from _mended(text)
 
 
-def _spaced(text: str, last: Optional[Row]) -> Iterator[Reading]:
+def _spaced(text: str, last: Optional[Row]) -> Iterator[LineReading]:
     """A line of the task table with other blanks between the columns. Its format is that of the table's title."""
     rows: Sequence[Row] = ()
     if last is not None and last.kind in TABLES:
@@ -87,7 +88,7 @@ def _spaced(text: str, last: Optional[Row]) -> Iterator[Reading]:
         values = row.format.read_loose(text)
         shown = row.format.show(values) if values is not None else None
         if values is not None and shown is not None:
-            yield Reading(row, values, shown)
+            yield LineReading(row, values, shown)
 
 
 def companion(row: Row) -> Row:
@@ -101,7 +102,7 @@ def of_table(row: Row) -> bool:
     return row.kind in TABLES or bool(KINDS[row.kind].title_of)
 
 
-def _mended(text: str) -> Iterator[Reading]:
+def _mended(text: str) -> Iterator[LineReading]:
     """Blanks that logs lose or add at the ends of lines, where the row leaves no doubt about them."""
     bare = text.rstrip(" \t")
     guesses = [(bare, _ordered(None))] if bare != text else []
@@ -112,16 +113,16 @@ def _mended(text: str) -> Iterator[Reading]:
         for row in rows:
             values = row.format.read(guess)
             if values is not None and _exact(row, values):
-                yield Reading(row, values, guess)
+                yield LineReading(row, values, guess)
 
 
 @lru_cache(maxsize=1)
-def _begin_with_blank() -> Tuple[Row, ...]:
+def _begin_with_blank() -> tuple[Row, ...]:
     return tuple(row for row in _ordered(None) if row.format.text.startswith(" ") or row.kind == "raw_words")
 
 
 @lru_cache(maxsize=1)
-def _end_with_blank() -> Tuple[Row, ...]:
+def _end_with_blank() -> tuple[Row, ...]:
     return tuple(row for row in _ordered(None) if row.format.text.endswith(" "))
 
 
@@ -140,7 +141,7 @@ def is_read(text: str) -> bool:
     return False
 
 
-def loose(text: str) -> Optional[Reading]:
+def loose(text: str) -> Optional[LineReading]:
     """A CPU line whose blanks are lost: how many there were behind the taint flags cannot be known.
 
     What it says is known nevertheless; ``text`` of the reading is the line as it is.
@@ -152,7 +153,7 @@ def loose(text: str) -> Optional[Reading]:
             continue
         values = row.format.read_loose(text)
         if values is not None:
-            return Reading(row, values, text)
+            return LineReading(row, values, text)
     return None
 
 
@@ -215,9 +216,9 @@ _TITLE_KINDS = frozenset(kind.name for kind in _TITLES)
 
 
 @lru_cache(maxsize=1)
-def _by_telling() -> Mapping[str, Tuple[Row, ...]]:
+def _by_telling() -> Mapping[str, tuple[Row, ...]]:
     """Rows by the text without which a beginning of their line says nothing."""
-    found: Dict[str, List[Row]] = {}
+    found: dict[str, list[Row]] = {}
     for row in ROWS.values():
         found.setdefault(row.format.telling, []).append(row)
     return {telling: tuple(rows) for telling, rows in found.items()}

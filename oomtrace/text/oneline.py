@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 from .match import is_read
 from .prefix import QUOTES, strip
@@ -34,7 +35,7 @@ def apart(line: str) -> Sequence[str]:
     return found or (line,)
 
 
-def _by_prefix(line: str) -> Optional[List[str]]:
+def _by_prefix(line: str) -> Optional[list[str]]:
     """Where a prefix of the form of the first one comes again, another line begins."""
     stripped = strip(line)
     prefix = stripped.prefix.strip(QUOTES)
@@ -47,7 +48,7 @@ def _by_prefix(line: str) -> Optional[List[str]]:
     return [line[at:end].rstrip(" ") for at, end in zip(starts, [*starts[1:], len(line)])]
 
 
-def _by_words(line: str) -> Optional[List[str]]:
+def _by_words(line: str) -> Optional[list[str]]:
     """Where words stand with which the kernel's lines begin; a line that no row reads stays with the one before."""
     if len(line) < 300 or is_read(line):
         return None

@@ -6,7 +6,7 @@ Records pass at once. Only when a log shows that it runs backwards, those of a r
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 from .prefix import QUOTES, strip
 
@@ -27,7 +27,7 @@ class Unit(NamedTuple):
     """A record of the log: its line's number and the lines of text in it."""
 
     number: int
-    lines: List[str]
+    lines: list[str]
 
 
 class Order:
@@ -35,8 +35,8 @@ class Order:
 
     def __init__(self) -> None:
         self.backwards = False
-        self._recent: List[Unit] = []  # since the beginning of the place, until it is decided
-        self._held: List[Unit] = []
+        self._recent: list[Unit] = []  # since the beginning of the place, until it is decided
+        self._held: list[Unit] = []
         self._first = False  # is the report's first line held?
         self.begin()
 
@@ -100,7 +100,7 @@ class Order:
         before = self._first and not any(_FIRST in line or _BEFORE_FIRST.search(line) for line in unit.lines)
         return before or len(self._held) >= _HELD
 
-    def release(self) -> List[Unit]:
+    def release(self) -> list[Unit]:
         """What is held, in the order in which it was written."""
         held, self._held, self._first = self._held, [], False
         return _turned(held)
@@ -111,7 +111,7 @@ def _seconds(clock: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def _turned(units: List[Unit]) -> List[Unit]:
+def _turned(units: list[Unit]) -> list[Unit]:
     """Records the other way round. Lines without prefix are of the record above, or of that below, if each line was
     turned: a record with newlines begins with known words."""
     bare = [not strip(unit.lines[0]).prefix.strip(QUOTES) if unit.lines else True for unit in units]
@@ -125,7 +125,7 @@ def _turned(units: List[Unit]) -> List[Unit]:
             below += _is_head(units[at])
     if below > above:
         return units[::-1]
-    groups: List[List[Unit]] = []
+    groups: list[list[Unit]] = []
     for unit, alone in zip(units, bare):
         if alone and groups:
             groups[-1].append(unit)

@@ -6,17 +6,18 @@ a line may come later than expected, but never earlier.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import repeat
 from operator import itemgetter
-from typing import Callable, Dict, Optional, Sequence, Set, Tuple
+from typing import Callable, Optional
 
 from oomtrace.formats import KINDS, RANK, ROWS, Kind, Row
 from oomtrace.history import constraints
 
 from .match import TABLES, companion
 
-_STEPS: Dict[Tuple[int, int], int] = {rank: number for number, rank in enumerate(sorted(set(RANK.values())))}
+_STEPS: dict[tuple[int, int], int] = {rank: number for number, rank in enumerate(sorted(set(RANK.values())))}
 
 # What may come before the line that says that there is an OOM.
 _ANNOUNCING = frozenset(kind.name for kind in KINDS.values() if kind.opens and not kind.telling)
@@ -24,14 +25,14 @@ _ANNOUNCING = frozenset(kind.name for kind in KINDS.values() if kind.opens and n
 DOUBT = 100  # a line that the report has already, or that does not follow its last one
 
 
-class Place:
+class LinePlace:
     """The lines that a report has had."""
 
     def __init__(self) -> None:
-        self.kinds: Dict[str, int] = {}  # lines by kind
+        self.kinds: dict[str, int] = {}  # lines by kind
         self.last: Optional[Row] = None
         self._rank = (-1, 0)
-        self._seen: Set[Tuple[object, ...]] = set()
+        self._seen: set[tuple[object, ...]] = set()
         self._side = ""  # a memcg's report has no Mem-Info, and the other way round
         self._called = ""  # the same, as the call trace lets expect
 
@@ -104,7 +105,7 @@ def _caller(row: Row, values: Sequence[object]) -> str:
     return kind if kind in (constraints.MEMCG, constraints.GLOBAL) else ""
 
 
-def _key(row: Row, values: Sequence[object]) -> Optional[Tuple[object, ...]]:
+def _key(row: Row, values: Sequence[object]) -> Optional[tuple[object, ...]]:
     """What tells a line from the others of its kind; None if nothing needs to."""
     picked = _picker(row.key)
     return None if picked is None else (row.kind, picked(values))

@@ -7,7 +7,7 @@ taken off from the left as long as one fits.
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 
 class Stripped(NamedTuple):
@@ -67,7 +67,7 @@ def strip(line: str) -> Stripped:
     if line[:1].isalpha() and ":" not in line[:64] and "] " not in line[:200]:
         return Stripped(line)  # nothing that a prefix could be: the usual case without one
     at, time_ns, caller, kernel = 0, None, "", True
-    source: List[str] = []
+    source: list[str] = []
     while True:
         match = _QUOTE.match(line, at) if at == 0 else None
         if match is not None and match.end() > at:
@@ -95,7 +95,7 @@ def strip(line: str) -> Stripped:
     return Stripped(text, line[:at], time_ns, " ".join(source), caller, kernel)
 
 
-def _behind_time(line: str, at: int) -> Tuple[int, List[str]]:
+def _behind_time(line: str, at: int) -> tuple[int, list[str]]:
     """Where the kernel's words begin behind its time, and the host if there is one."""
     vendor = _VENDOR.match(line, at)
     at = vendor.end() if vendor is not None else at
@@ -123,7 +123,7 @@ def _behind_noise(line: str, at: int) -> Optional[Stripped]:
     return Stripped(text, line[: found.end()], time_ns, "", found.group(3) or "")
 
 
-def _layer(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
+def _layer(line: str, at: int) -> Optional[tuple[int, list[str], bool]]:
     """One layer at ``at``: where it ends, what it says of the source, whether the kernel may have written the line."""
     level = _LEVEL.match(line, at)
     if level is not None:
@@ -150,7 +150,7 @@ def _layer(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
     return _words(line, at)
 
 
-def _words(line: str, at: int) -> Optional[Tuple[int, List[str], bool]]:
+def _words(line: str, at: int) -> Optional[tuple[int, list[str], bool]]:
     match = _WORDS.match(line, at)
     if match is None:
         return None

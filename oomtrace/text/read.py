@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Tuple, Union
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Callable, Optional, Union
 
 from oomtrace.errors import OomtraceError
 from oomtrace.formats import KINDS
 from oomtrace.model import OomEvent
 
-from .copies import Events, Lines
+from .copies import Events, RecentLines
 from .join import Joiner, Logical
 from .lines import LogLine, lines
 from .order import Order, Unit
@@ -16,7 +17,7 @@ from .report import Offer, OpenReport, regrouped
 from .source import chunks
 from .table import table_of
 from .texts import Texts
-from .together import Together
+from .together import KillsTogether
 from .troubles import Troubles
 
 _AFTER_END = 100  # lines of the log in which the reaper or more of a group may still come
@@ -34,7 +35,7 @@ def read(stream: Union[BinaryIO, Iterable[bytes]], told: Optional[Events] = None
     moment, so that a report that could go on (more kills of a group, the reaper) is over. ``told``: the OOMs of
     other logs, which this one may have as well; they are not given again.
     """
-    reader = Reader(told)
+    reader = LogReader(told)
     try:
         for line in lines(chunks(stream), lambda: reader.reading, reader.take_rows):
             yield from reader.feed(line)
@@ -47,17 +48,17 @@ def read(stream: Union[BinaryIO, Iterable[bytes]], told: Optional[Events] = None
 _Offered = Callable[[OpenReport, Logical], Optional[Offer]]
 
 
-class Reader:
+class LogReader:
     """The reports that are open, and the lines that come in."""
 
     def __init__(self, told: Optional[Events] = None) -> None:
         self._texts = Texts()
         self._order = Order()
         self._joiner = Joiner()
-        self._copies = Lines()
+        self._copies = RecentLines()
         self._troubles = Troubles()
-        self._together = Together(told or Events())
-        self._open: List[OpenReport] = []
+        self._together = KillsTogether(told or Events())
+        self._open: list[OpenReport] = []
         self._silent = 0
         self._idle = _AFTER_ANCHOR  # lines since the last one for which lines were delivered
         self._raw = ""  # the last line as the log has it
@@ -87,7 +88,7 @@ class Reader:
             self._written(Unit(line.number, record))
         yield from self._over()
 
-    def take_rows(self, data: bytes, at: int, end: int) -> Tuple[int, int]:
+    def take_rows(self, data: bytes, at: int, end: int) -> tuple[int, int]:
         """Takes the rows of a table that begin at ``at``, if the last line was one: how many, and where they end."""
         going = [report for report in self._open if not report.ended]
         plain = len(going) == 1 and not self._order.backwards and not self._copies.among
@@ -183,7 +184,7 @@ class Reader:
                 else:
                     self._opens(logical, OpenReport.offer_cut, recent)
 
-    def _opens(self, logical: Logical, offered: _Offered, recent: List[OpenReport]) -> bool:
+    def _opens(self, logical: Logical, offered: _Offered, recent: list[OpenReport]) -> bool:
         """Is this the first line of a report? Not the trace of a panic for which the report before stands."""
         report = OpenReport(logical.number, logical.stripped.source, logical.stripped.caller, logical.at)
         if not _given(logical, [report], offered) or (recent and recent[0].panicked and not report.telling):
@@ -200,13 +201,13 @@ class Reader:
             over = self._open[: -_REPORTS]
         return self._close(over)
 
-    def _close(self, over: List[OpenReport]) -> Iterator[OomEvent]:
+    def _close(self, over: list[OpenReport]) -> Iterator[OomEvent]:
         if over:
             self._open = [report for report in self._open if report not in over]
         return self._together.events(over)
 
 
-def _given(logical: Logical, reports: List[OpenReport], offered: _Offered) -> bool:
+def _given(logical: Logical, reports: list[OpenReport], offered: _Offered) -> bool:
     """Gives a line to the report that it continues best; the most recent one if several do equally."""
     offers = [(report, offer) for report in reports for offer in [offered(report, logical)] if offer is not None]
     if not offers:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Optional, Union
 
 from oomtrace.formats import KINDS, RANK, ROWS, Dialect, Row, choose
 from oomtrace.model import Line, OomEvent
@@ -11,9 +12,9 @@ from oomtrace.model import Line, OomEvent
 from .draft import Conflict, Draft
 from .finish import finished
 from .join import Logical
-from .match import Reading, companion, cut, cut_row, cut_title, is_read, loose, of_table, readings
+from .match import LineReading, companion, cut, cut_row, cut_title, is_read, loose, of_table, readings
 from .others import is_foreign, is_prose
-from .place import DOUBT, Place
+from .place import DOUBT, LinePlace
 from .table import Batch, is_table
 
 _TELLING_SYMBOL = "dump_header"  # the others are in the trace of a lockup within an OOM too
@@ -35,7 +36,7 @@ class _Own(NamedTuple):
     """A line of the report: as a row reads it, or as it is."""
 
     logical: Logical
-    reading: Optional[Reading] = None
+    reading: Optional[LineReading] = None
     item: Optional[int] = None
 
     def line(self) -> Line:
@@ -50,7 +51,7 @@ class _Own(NamedTuple):
 class Offer(NamedTuple):
     """How a line would continue a report."""
 
-    reading: Reading
+    reading: LineReading
     exact: bool  # False: the line is damaged
 
 
@@ -63,13 +64,13 @@ class OpenReport:
         self.source = source
         self.caller = caller
         self.draft = Draft()
-        self.place = Place()
+        self.place = LinePlace()
         self.since = 0  # lines of the log since the last one of the report
         self.telling = False  # certainly an OOM
         self.ended = False  # its last line has come; more may follow: a group's kills, the reaper
-        self._own: List[Union[_Own, Line]] = []  # a Line: one of which no doubt is left
-        self._pending: List[Logical] = []  # lines that no row reads, since the last one that one did
-        self.cut: Set[str] = set()  # parts of which something was left out
+        self._own: list[Union[_Own, Line]] = []  # a Line: one of which no doubt is left
+        self._pending: list[Logical] = []  # lines that no row reads, since the last one that one did
+        self.cut: set[str] = set()  # parts of which something was left out
         self._gap = ""  # the part after whose line something was left out
         self._time_ns: Optional[int] = None  # of the last line
         self._dialect: Optional[Dialect] = None
@@ -120,7 +121,7 @@ class OpenReport:
         first, last = (3600 * int(at[1]) + 60 * int(at[2]) + int(at[3]) if at else None for at in seconds)
         return first is not None and last is not None and 0 <= last - first <= 1
 
-    def killed_first(self, reading: Reading) -> bool:
+    def killed_first(self, reading: LineReading) -> bool:
         """Is the kill line about this report's first victim?"""
         kills = self.draft.items.get("kills", [])
         said = dict(zip(reading.row.fields, reading.values))
@@ -136,7 +137,7 @@ class OpenReport:
         """Has it the kill line alone, and perhaps the reaper's?"""
         return self.place.kinds.keys() <= _OF_MEMBER and all(isinstance(own, _Own) for own in self._own)
 
-    def absorb(self, others: Iterable[OpenReport], logical: Logical, reading: Reading) -> None:
+    def absorb(self, others: Iterable[OpenReport], logical: Logical, reading: LineReading) -> None:
         """Takes the kills of others, and the line that comes again: all are of one group."""
         self.grouped = True
         self.place.kinds.setdefault("oom_group", 0)
@@ -158,10 +159,10 @@ class OpenReport:
             return None
         values = ["" if value is None and path == "comm" else value
                   for value, path in zip(found.values, found.row.fields)]
-        reading = Reading(found.row, values, logical.text)
+        reading = LineReading(found.row, values, logical.text)
         return Offer(reading, False) if self._fits(reading, logical) else None
 
-    def cost(self, logical: Logical, offer: Offer) -> Tuple[int, int]:
+    def cost(self, logical: Logical, offer: Offer) -> tuple[int, int]:
         """How far the line is from what would come next, and from the last line in ns: the less, the likelier."""
         if not offer.exact:
             return 0, 0
@@ -221,7 +222,7 @@ class OpenReport:
         half = not (stripped.source and self.source) and stripped.time_ns is not None and self._time_ns is not None
         return half and abs((stripped.time_ns or 0) - (self._time_ns or 0)) <= _GROUP_NS
 
-    def _fits(self, reading: Reading, logical: Logical) -> bool:
+    def _fits(self, reading: LineReading, logical: Logical) -> bool:
         kind = reading.row.kind
         if not self.place.allows(kind) or not self.draft.agrees(reading.row, reading.values):
             return False
@@ -230,7 +231,7 @@ class OpenReport:
         caller = logical.stripped.caller
         return not (self.caller and caller and caller != self.caller)
 
-    def _cost(self, reading: Reading) -> int:
+    def _cost(self, reading: LineReading) -> int:
         if KINDS[reading.row.kind].late:  # is it this report's victim that the reaper speaks of?
             pids = {item.get("pid") for item in self.draft.items.get("kills", ())}
             return 0 if reading.values[reading.row.fields.index("pid")] in pids else DOUBT
@@ -241,7 +242,7 @@ class OpenReport:
         if KINDS[kind].timed and index is not None and logical.stripped.time_ns is not None:
             self.draft.items[KINDS[kind].scope][index]["time_ns"] = logical.stripped.time_ns
 
-    def _note(self, reading: Reading) -> None:
+    def _note(self, reading: LineReading) -> None:
         kind = KINDS[reading.row.kind]
         self.place.note(reading.row, reading.values)
         self.since = 0
@@ -264,7 +265,7 @@ class OpenReport:
 
     def _settle(self) -> None:
         """The lines before this one are inside the report: its own, if nothing shows that they are another's."""
-        counts: Dict[str, int] = {}
+        counts: dict[str, int] = {}
         for pending in self._pending:
             counts[pending.text] = counts.get(pending.text, 0) + 1
         for pending in self._pending:
@@ -305,7 +306,7 @@ def regrouped(logical: Logical, reports: Sequence[OpenReport]) -> Optional[Seque
     if _KILLED.match(logical.text) is None:
         return None
     reading = next((each for each in readings(logical.text) if each.row.kind == "killed"), None)
-    between: List[OpenReport] = []
+    between: list[OpenReport] = []
     for report in reversed(reports):
         if reading is None or report.of_group or not report.near(logical):
             return None

@@ -11,9 +11,10 @@ import os
 import select
 import stat
 import zlib
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
-from typing import Any, BinaryIO, Callable, Dict, Iterable, Iterator, Optional, Union
+from typing import Any, BinaryIO, Callable, Optional, Union
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 
@@ -21,7 +22,7 @@ CHUNK = 256 << 10  # bytes at a time: what the processor's cache holds is search
 SILENCE_S = 0.2  # an input that gives nothing for so long is silent: what it said is over
 
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError)
-_MAGIC: Dict[bytes, str] = {
+_MAGIC: dict[bytes, str] = {
     b"\x1f\x8b": "gzip",
     b"\xfd7zXZ\x00": "xz",
     b"BZh": "bzip2",
@@ -163,7 +164,7 @@ def _zstd(file: Union[str, _Archive]) -> BinaryIO:
                         "Install python3-zstandard, or: zstdcat FILE | oomtrace read -", EXIT_UNREADABLE)
 
 
-_OPENERS: Dict[Optional[str], Callable[[Any], Any]] = {
+_OPENERS: dict[Optional[str], Callable[[Any], Any]] = {
     None: partial(open, mode="rb"),
     "gzip": partial(gzip.open, mode="rb"),
     "bzip2": partial(bz2.open, mode="rb"),

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Iterator, List, NamedTuple, Optional, Set, Tuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Optional
 
 from .lines import LOOK_BACK, MAX_LINE
 from .match import is_read
 from .prefix import KERNEL_TAGS, strip
 
-Record = List[str]  # the lines of one record
-Path = Tuple[str, ...]
+Record = list[str]  # the lines of one record
+Path = tuple[str, ...]
 
 # Where logs have their text, the likeliest first.
 _KEYS = ("MESSAGE", "message", "@message", "msg", "log", "text", "line", "content", "body", "textPayload",
@@ -58,7 +59,7 @@ class Structure:
         self._left = 0  # bytes of a binary field that are still to come
         self._binary = False  # such a field begins with the next line
         self._cut: Optional[str] = None  # the last key of a document on one line, of which more pieces come
-        self._paths: Set[Path] = set()  # to strings in which lines of the kernel were
+        self._paths: set[Path] = set()  # to strings in which lines of the kernel were
         self._indent: Optional[int] = None  # of the lines of a field with newlines (journalctl -o verbose)
 
     @property
@@ -66,7 +67,7 @@ class Structure:
         """Is the next line a part of a field with newlines? Then each of its bytes counts."""
         return self._binary or self._left > 0
 
-    def unwrap(self, line: str) -> Optional[List[Record]]:
+    def unwrap(self, line: str) -> Optional[list[Record]]:
         """The records in a structured line: none if it is a part without text. None: it is no such line."""
         if self.within:
             return self._from_binary(line)
@@ -82,7 +83,7 @@ class Structure:
             return []
         return self._journal(line)
 
-    def _journal(self, line: str) -> Optional[List[Record]]:
+    def _journal(self, line: str) -> Optional[list[Record]]:
         if _ENTRY.match(line):
             self._indent = None
             return []
@@ -96,7 +97,7 @@ class Structure:
             self._indent = None
         return None
 
-    def _from_binary(self, line: str) -> Optional[List[Record]]:
+    def _from_binary(self, line: str) -> Optional[list[Record]]:
         """A line of a field of which the length is given, not the end."""
         raw = line.encode("utf-8", "surrogateescape")
         if self._binary:
@@ -111,7 +112,7 @@ class Structure:
 
     # JSON and what looks like it.
 
-    def _document(self, line: str) -> Optional[List[Record]]:
+    def _document(self, line: str) -> Optional[list[Record]]:
         """The records of a document that stands on one line, with whatever before it."""
         begun = _START.search(line, 0, _BEFORE)
         if begun is None:
@@ -126,17 +127,17 @@ class Structure:
             return self._chosen(found) if found else None
         return self._chosen(list(_strings(value, (), _DEPTH)))
 
-    def _note_cut(self, line: str, found: List[_Found]) -> None:
+    def _note_cut(self, line: str, found: list[_Found]) -> None:
         """Lines are cut where they are too long: is this one, so that the next line is more of it?"""
         self._cut = found[-1].path[-1] if found and len(line) > MAX_LINE - LOOK_BACK else None
 
-    def _more(self, line: str) -> Optional[List[Record]]:
+    def _more(self, line: str) -> Optional[list[Record]]:
         """The records in a further piece of a document."""
         found = list(_tokens(line, self._cut or ""))
         self._note_cut(line, found)
         return self._chosen(found) if found else None
 
-    def _part(self, line: str) -> Optional[List[Record]]:
+    def _part(self, line: str) -> Optional[list[Record]]:
         """The records of a part of a document that stands on many lines, or of key="value" pairs."""
         alone = _ALONE.match(line)
         if alone is not None:
@@ -150,7 +151,7 @@ class Structure:
                 return self._chosen([_Found(("msg",), _decoded(pair.group(1)))])
         return [] if _MEMBER.match(line) else None
 
-    def _chosen(self, found: List[_Found]) -> List[Record]:
+    def _chosen(self, found: list[_Found]) -> list[Record]:
         """Those strings that are text of a log."""
         for one in found:
             if one.path not in self._paths and _tells(one.text):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Iterable, Iterator, List, Tuple
 
 from oomtrace.model import OomEvent
 
@@ -18,7 +18,7 @@ class Tally:
     reports: int
     lines: int
     read: int
-    events: Tuple[OomEvent, ...] = ()
+    events: tuple[OomEvent, ...] = ()
 
     @property
     def kept(self) -> int:
@@ -40,7 +40,7 @@ def tally(file: str, pieces: Iterable[bytes]) -> Tally:
 
 def table(tallies: Iterable[Tally]) -> Iterator[str]:
     """The lines of a table: a file each, then the sum."""
-    found: List[Tally] = []
+    found: list[Tally] = []
     yield f"{'reports':>7} {'lines':>7} {'read':>7} {'kept':>5} {'share':>7}  file"
     for tally in tallies:
         found.append(tally)

@@ -7,10 +7,11 @@ certain are. So a name with a character that some log writes differently ends a 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache, lru_cache
 from operator import itemgetter
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from oomtrace.formats import KINDS, ROWS, Into, Row
 from oomtrace.formats.tokens import Hole
@@ -37,12 +38,12 @@ class Batch(NamedTuple):
     """Rows that follow one another: where the line behind them begins, and what each of them says."""
 
     end: int
-    values: List[Tuple[Any, ...]]
-    items: List[Any]
-    lines: List[Line]
+    values: list[tuple[Any, ...]]
+    items: list[Any]
+    lines: list[Line]
 
 
-class Table:
+class TableRows:
     """Reads the lines that ``row`` prints, behind prefixes like one of them."""
 
     def __init__(self, row: Row, shape: str) -> None:
@@ -60,7 +61,7 @@ class Table:
         ``number`` and ``index`` are those of the first: its line in the log, its place in the table.
         """
         text = data[at:min(end, at + _MOST_BYTES)].decode("latin-1")
-        found: List[Tuple[Any, ...]] = []
+        found: list[tuple[Any, ...]] = []
         ends = [0]
         match = self._line.match(text)
         while match is not None:
@@ -75,9 +76,9 @@ class Table:
                  for more, groups in enumerate(found[: len(read)])]
         return Batch(at + ends[len(read)], read, list(map(self._make, read)), lines)
 
-    def _read(self, found: Sequence[Tuple[str, ...]]) -> List[Tuple[Any, ...]]:
+    def _read(self, found: Sequence[tuple[str, ...]]) -> list[tuple[Any, ...]]:
         """The values of lines, up to the first that the row does not print just so."""
-        read: List[Tuple[Any, ...]] = []
+        read: list[tuple[Any, ...]] = []
         whole, first = self._timed + 1, self._timed + 2
         numbers, names, printed = self._numbers, self._names, self._printed
         for groups in found:
@@ -101,7 +102,7 @@ def _time_ns(digits: str) -> int:
     return int(digits.replace(".", "")) * 1000
 
 
-def table_of(row: Row, prefix: str) -> Optional[Table]:
+def table_of(row: Row, prefix: str) -> Optional[TableRows]:
     """The table of which ``row`` printed a line, which has this prefix. None: its rows must go one by one."""
     if not is_table(row.key) or not _DATED.fullmatch(prefix):
         return None
@@ -109,8 +110,8 @@ def table_of(row: Row, prefix: str) -> Optional[Table]:
 
 
 @lru_cache(maxsize=64)
-def _table(key: str, shape: str) -> Optional[Table]:
-    return Table(ROWS[key], shape) if re.compile(shape).groups < 2 else None
+def _table(key: str, shape: str) -> Optional[TableRows]:
+    return TableRows(ROWS[key], shape) if re.compile(shape).groups < 2 else None
 
 
 def _shape(prefix: str) -> str:
@@ -159,7 +160,7 @@ def _source(row: Row) -> str:
     return "".join(parts)
 
 
-def _maker(row: Row) -> Callable[[Tuple[Any, ...]], Any]:
+def _maker(row: Row) -> Callable[[tuple[Any, ...]], Any]:
     """What makes an item of the row's values.
 
     Past the frozen dataclass's own way, which sets each field by a call: that takes more than twice as long.
@@ -170,7 +171,7 @@ def _maker(row: Row) -> Callable[[Tuple[Any, ...]], Any]:
     order = [*row.fields, *(name for name in names if name not in row.fields)]
     pick, new = itemgetter(*map(order.index, names)), object.__new__
 
-    def make(values: Tuple[Any, ...]) -> Any:
+    def make(values: tuple[Any, ...]) -> Any:
         item = new(made)
         item.__dict__.update(zip(names, pick(values + others)))
         return item

@@ -6,7 +6,6 @@ Each step looks first whether there can be something for it: most lines are plai
 from __future__ import annotations
 
 import re
-from typing import List, Tuple
 
 from .cells import Cells
 from .markup import clean, unmarked
@@ -16,7 +15,7 @@ from .prefix import strip
 from .quoted import Quoted
 from .structured import Structure
 
-Record = List[str]  # lines that belong together
+Record = list[str]  # lines that belong together
 
 _ESCAPED_END = re.compile(r"(?:\\r)?\\n|\\012")
 _CODE = re.compile(r"\s*(?:[-*+] +|\d+\. +)?`([^`].*[^`])`\s*$")  # Markdown, in a list or not
@@ -37,7 +36,7 @@ class Texts:
         self._quoted = Quoted()
         self._cells = Cells()
 
-    def add(self, raw: str) -> List[Record]:
+    def add(self, raw: str) -> list[Record]:
         """The records in a line of the file, each of them the lines of text in it. None may be complete yet."""
         if self._structure.within:
             return self._structure.unwrap(raw) or [[raw]]
@@ -49,7 +48,7 @@ class Texts:
             return [[part] for part in self._parts(line)]
         return [[part for text in record for part in self._parts(clean(text))] for record in found]
 
-    def _parts(self, line: str) -> List[str]:
+    def _parts(self, line: str) -> list[str]:
         """The lines in one: those of a page, of a row of a table, or of a text whose line ends were lost."""
         code = _CODE.match(line) if "`" in line else None
         line = code.group(1) if code is not None else line
@@ -73,7 +72,7 @@ class Texts:
         return line if text is None else text
 
 
-def _split(text: str) -> Tuple[str, ...]:
+def _split(text: str) -> tuple[str, ...]:
     """The lines of a text in which their ends are escaped: \\n in so many letters."""
     if is_read(strip(text).text):
         return (text,)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Deque, Iterable, Iterator
 
 from oomtrace.model import OomEvent, Trace, Unprinted
 
@@ -16,12 +16,12 @@ _BURST = 10
 _INTERVAL_NS = 5_000_000_000
 
 
-class Together:
+class KillsTogether:
     """The OOMs in the order in which they are over."""
 
     def __init__(self, told: Events) -> None:
         self._told = told
-        self._full: Deque[int] = deque(maxlen=_BURST)  # when the last full reports began
+        self._full: deque[int] = deque(maxlen=_BURST)  # when the last full reports began
 
     def events(self, reports: Iterable[OpenReport]) -> Iterator[OomEvent]:
         """Those of reports that are over."""

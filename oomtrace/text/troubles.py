@@ -4,7 +4,7 @@ killer, but are no OOM's."""
 from __future__ import annotations
 
 import re
-from typing import FrozenSet, Sequence
+from collections.abc import Sequence
 
 from oomtrace.formats import KINDS
 
@@ -23,7 +23,7 @@ _TRACE_BEGINS = {"CPU: ": "cpu", "Pid: ": "cpu", "Call Trace:": "call_trace", "C
 _END = re.compile(r"-+\[ end ")
 _SOON = 40  # lines in which the trace begins
 _MOST = 300  # lines of it
-_TRACE: FrozenSet[str] = frozenset(["stack"])
+_TRACE: frozenset[str] = frozenset(["stack"])
 
 
 class Troubles:

@@ -7,7 +7,8 @@ both ways of joining give a line that some row reads, the way is taken in which 
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
 
 from oomtrace.formats import KINDS, Row
 
@@ -30,13 +31,13 @@ class Wrapping:
     """How a log's lines are broken, learned from those that can have been broken in one way only."""
 
     def __init__(self) -> None:
-        self._joins: Dict[str, int] = {_MAIL: 0, _CUT: 0}
-        self._widths: Dict[int, int] = {}  # of lines that were cut
+        self._joins: dict[str, int] = {_MAIL: 0, _CUT: 0}
+        self._widths: dict[int, int] = {}  # of lines that were cut
         self._table: Optional[Row] = None  # the row of the task table that was begun
 
-    def join(self, pieces: Sequence[Piece]) -> List[Tuple[str, int]]:
+    def join(self, pieces: Sequence[Piece]) -> list[tuple[str, int]]:
         """The lines that the pieces make, each with the number of its pieces."""
-        found: List[Tuple[str, int]] = []
+        found: list[tuple[str, int]] = []
         at = 0
         while at < len(pieces):
             text, count = self._longest(pieces, at)
@@ -50,7 +51,7 @@ class Wrapping:
         if text.startswith("[") and "oom_score_adj" in text:
             self._table_row(text)
 
-    def _longest(self, pieces: Sequence[Piece], at: int) -> Tuple[str, int]:
+    def _longest(self, pieces: Sequence[Piece], at: int) -> tuple[str, int]:
         end = at + 1
         while end < len(pieces) and not pieces[end].read and pieces[end].text.strip() and end - at < _PIECES:
             end += 1

@@ -5,10 +5,11 @@ Two ways: as a dialect's kernel prints it, or as the log had it that the event w
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from oomtrace.formats import DIALECTS, KINDS, NEWEST, ORDER, ROWS, Dialect, Kind, Row, choose
 from oomtrace.model import OomEvent
@@ -34,7 +35,7 @@ def dialect_of(event: OomEvent) -> Dialect:
     return known.on(machine.arch)
 
 
-def dialects_of(event: OomEvent) -> List[Dialect]:
+def dialects_of(event: OomEvent) -> list[Dialect]:
     """The dialects that print the event's lines as the log has them, the oldest first."""
     items = Items(event.report)
     seen = {line.row: line for line in event.origin.lines
@@ -47,7 +48,7 @@ def dialects_of(event: OomEvent) -> List[Dialect]:
     return sorted(fitting, key=lambda dialect: (not dialect.flavour, dialect.at, dialect.flavour_at))
 
 
-def write(event: OomEvent, dialect: Optional[Dialect] = None) -> List[Record]:
+def write(event: OomEvent, dialect: Optional[Dialect] = None) -> list[Record]:
     """The report's records in printed order, as ``dialect`` prints it (default: the event's own kernel).
 
     What the event does not know is left out: a field, a line, a part. A task that waits or that gets ENOMEM has no
@@ -61,12 +62,12 @@ def write(event: OomEvent, dialect: Optional[Dialect] = None) -> List[Record]:
     return _Writer(event, wanted).records()
 
 
-def replay(event: OomEvent) -> List[Record]:
+def replay(event: OomEvent) -> list[Record]:
     """The records as the log had them, without prefixes; as ``write`` does for an event that no log had."""
     if not event.origin.lines:
         return write(event)
     items = Items(event.report)
-    records: List[Record] = []
+    records: list[Record] = []
     for key, group in groupby(event.origin.lines, attrgetter("row")):
         row = ROWS.get(key or "")
         if row is None:
@@ -110,16 +111,16 @@ def text(records: Sequence[Record], timestamps: bool = False) -> str:
     return "".join(lines)
 
 
-def _line_times(event: OomEvent) -> Dict[Tuple[str, int], Optional[int]]:
+def _line_times(event: OomEvent) -> dict[tuple[str, int], Optional[int]]:
     """When a log had each line, by kind and item."""
     return {(ROWS[line.row].kind, line.index or 0): line.time_ns for line in event.origin.lines if line.row in ROWS}
 
 
-_Kinds = Tuple[Tuple[Kind, Tuple[Row, ...]], ...]
+_Kinds = tuple[tuple[Kind, tuple[Row, ...]], ...]
 
 
 @lru_cache(maxsize=1024)
-def _likely(dialect: Dialect, place: int, item: type) -> Tuple[_Kinds, ...]:
+def _likely(dialect: Dialect, place: int, item: type) -> tuple[_Kinds, ...]:
     """The kinds of line, with their rows, that a step of ORDER can make of such an item."""
     groups = []
     for kinds in ORDER[place].kinds:
@@ -137,8 +138,8 @@ class _Writer:
         self.items = Items(event.report)
         self.times = _line_times(event)
 
-    def records(self) -> List[Record]:
-        records: List[Record] = []
+    def records(self) -> list[Record]:
+        records: list[Record] = []
         for kind, group in groupby(self._lines(), attrgetter("kind")):
             first, *others = group
             if KINDS[kind].joined and others:

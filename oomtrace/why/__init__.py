@@ -3,8 +3,8 @@ does not apply. The phrasebook says them in words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Dict, Mapping, Sequence, Tuple, Type
 
 from oomtrace.model import OomEvent
 
@@ -48,23 +48,23 @@ __all__ = [
 ]
 
 # The ids of all findings, in the order in which an engineer reads a report; and what each can state.
-IDS: Tuple[str, ...] = tuple(cause.id for cause in all_causes())
-REASONS: Mapping[str, Type[Reason]] = {cause.id: cause.reasons for cause in all_causes()}
+IDS: tuple[str, ...] = tuple(cause.id for cause in all_causes())
+REASONS: Mapping[str, type[Reason]] = {cause.id: cause.reasons for cause in all_causes()}
 
 # What contradicts the report's own numbers.
-ALARMS: Tuple[Reason, ...] = (Pick.DISAGREES, Pick.CONTRADICTS_TABLE)
+ALARMS: tuple[Reason, ...] = (Pick.DISAGREES, Pick.CONTRADICTS_TABLE)
 
 # What says only that a part is missing, which "incomplete" has said already. People need not read it again.
-SILENT: Tuple[Reason, ...] = (
+SILENT: tuple[Reason, ...] = (
     Achieved.NOT_SHOWN, Charging.NOT_SHOWN, Filled.NO_MEMINFO, Filled.NO_STATISTICS, Reclaim.NOT_SHOWN, Tasks.NOT_SHOWN,
 )
 
 MOST_SUGGESTIONS = 3
 
 
-def explain(event: OomEvent, before: Tuple[OomEvent, ...] = ()) -> Explanation:
+def explain(event: OomEvent, before: tuple[OomEvent, ...] = ()) -> Explanation:
     """All findings about one OOM. ``before``: the OOMs before it in the same log or trace, in outline."""
-    cases: Dict[str, Case] = {}
+    cases: dict[str, Case] = {}
     findings = []
     for cause in all_causes():
         if not _applies(cause, event):
@@ -97,7 +97,7 @@ def _applies(cause: Cause, event: OomEvent) -> bool:
     return not cause.killed and (event.is_oom or cause.always)
 
 
-def _suggestions(event: OomEvent, cases: Mapping[str, Case]) -> Tuple[Suggestion, ...]:
+def _suggestions(event: OomEvent, cases: Mapping[str, Case]) -> tuple[Suggestion, ...]:
     """The first that apply and follow from a finding."""
     found = []
     for advice in rules():

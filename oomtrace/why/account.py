@@ -6,7 +6,7 @@ memcg below), the ``memory.stat`` list of 5.3+ (values with all below), and Mem-
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import OomEvent
 
@@ -26,7 +26,7 @@ def account(event: OomEvent) -> Optional[Account]:
     return memcg_account(event) if look.scope(event) == "memcg" else machine_account(event)
 
 
-def amounts(event: OomEvent) -> Tuple[Size, ...]:
+def amounts(event: OomEvent) -> tuple[Size, ...]:
     """The account as rows to show: the largest first, and last what is not accounted for."""
     found = account(event)
     if found is None:

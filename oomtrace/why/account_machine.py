@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Optional
 
 from oomtrace.model import MemInfo, OomEvent, Zone
 
@@ -57,7 +58,7 @@ def _closed(meminfo: MemInfo) -> bool:
     return bool(meminfo.zones) and all(zone.buddy for zone in meminfo.zones)
 
 
-def _sum(zones: Tuple[Zone, ...], name: str) -> Optional[int]:
+def _sum(zones: tuple[Zone, ...], name: str) -> Optional[int]:
     found = [zone.counters[name] for zone in zones if name in zone.counters]
     return sum(found) if found else None
 
@@ -113,7 +114,7 @@ def _ramfs(meminfo: MemInfo, kb: Mapping[str, int], size: int) -> bool:
     )
 
 
-def _anonymous_lists(kb: int, shmem_kb: Optional[int], unevictable_kb: int) -> Tuple[Part, ...]:
+def _anonymous_lists(kb: int, shmem_kb: Optional[int], unevictable_kb: int) -> tuple[Part, ...]:
     """The anonymous lists hold tmpfs and shared memory as well, which ``shmem`` counts, but for what of it is
     unevictable. The two are told apart where that makes no difference to which of them is the larger."""
     if shmem_kb is None or shmem_kb > kb + unevictable_kb:
@@ -124,16 +125,16 @@ def _anonymous_lists(kb: int, shmem_kb: Optional[int], unevictable_kb: int) -> T
     return Part(Kind.ANON, kb - most), Part(Kind.SHMEM, most)
 
 
-_OF_NODES: Tuple[str, ...] = (
+_OF_NODES: tuple[str, ...] = (
     "active_anon", "inactive_anon", "active_file", "inactive_file", "unevictable", "shmem", "mapped",
     "dirty", "writeback", "pagetables", "sec_pagetables",
 )
-_OF_ZONES: Tuple[str, ...] = ("free", "free_pcp", "slab_reclaimable", "slab_unreclaimable", "pagetables")
+_OF_ZONES: tuple[str, ...] = ("free", "free_pcp", "slab_reclaimable", "slab_unreclaimable", "pagetables")
 
 
-def _nodes(meminfo: MemInfo) -> Dict[str, int]:
+def _nodes(meminfo: MemInfo) -> dict[str, int]:
     """The counters of the listed nodes and zones together."""
-    kb: Dict[str, int] = {}
+    kb: dict[str, int] = {}
     rows = [(node.counters, _OF_NODES) for node in meminfo.nodes]
     rows += [(zone.counters, _OF_ZONES) for zone in meminfo.zones]
     for counters, wanted in rows:

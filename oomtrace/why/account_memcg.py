@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional
+from collections.abc import Mapping
+from typing import Optional
 
 from oomtrace.model import OomEvent
 
@@ -27,7 +28,7 @@ def memcg_account(event: OomEvent) -> Optional[Account]:
     usage = memcg.memory.usage_kb if memcg.memory is not None else None
     kmem = memcg.kmem.usage_kb if memcg.kmem is not None else None
     if memcg.stats[0].unit == "KB":
-        values: Dict[str, int] = {}
+        values: dict[str, int] = {}
         for stats in memcg.stats:
             for name, value in stats.values.items():
                 values[name] = values.get(name, 0) + value

@@ -15,8 +15,9 @@ Before 3.5 the points are per mille of totalpages, and the table shows neither s
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Callable, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple, Optional
 
 from oomtrace.model import OomEvent, Task
 
@@ -39,7 +40,7 @@ BONUSES: Mapping[str, Bonus] = {
 class Formula:
     """What differs between kernels besides the table's columns."""
 
-    root: Tuple[str, ...] = ("none",)  # the bonuses that a task of uid 0 may have had, the usual one first
+    root: tuple[str, ...] = ("none",)  # the bonuses that a task of uid 0 may have had, the usual one first
     floor: Optional[int] = None  # no points below this
 
 
@@ -90,8 +91,8 @@ class Weighed(NamedTuple):
 
     task: Task
     pages: int  # rss, swap and page tables
-    low: Tuple[int, int]
-    high: Tuple[int, int]
+    low: tuple[int, int]
+    high: tuple[int, int]
     floor: Optional[int]
     exempt: Optional[Exempt] = None
 
@@ -152,12 +153,12 @@ def score(value: int, total: int) -> int:
     return value * 1000 // total if total else 0
 
 
-def bonuses(task: Task, rule: Formula) -> Tuple[str, ...]:
+def bonuses(task: Task, rule: Formula) -> tuple[str, ...]:
     """The bonuses that the task may have had."""
     return rule.root if task.uid == 0 else ("none",)
 
 
-def weigh(event: OomEvent, total: Optional[Totalpages] = None) -> Tuple[Weighed, ...]:
+def weigh(event: OomEvent, total: Optional[Totalpages] = None) -> tuple[Weighed, ...]:
     """Every task that can be weighed, in the table's order; with ``total``, if totalpages are known to be within it."""
     rule = formula(event)
     total = total or totalpages(event) or Totalpages(0, UNBOUNDED)
@@ -166,7 +167,7 @@ def weigh(event: OomEvent, total: Optional[Totalpages] = None) -> Tuple[Weighed,
     size = look.page_kb(event)
     of_low, of_high = total.low // 1000, total.high // 1000  # what one of oom_score_adj counts for
     floor, root = rule.floor, rule.root
-    weighed: List[Weighed] = []
+    weighed: list[Weighed] = []
     for task, skipped in tasks(event):
         pages, adj = pages_of(task, size), task.oom_score_adj
         if pages is None or adj is None:
@@ -184,7 +185,7 @@ def weigh(event: OomEvent, total: Optional[Totalpages] = None) -> Tuple[Weighed,
     return tuple(weighed)
 
 
-def without_adj(event: OomEvent, weighed: Iterable[Weighed]) -> Tuple[Weighed, ...]:
+def without_adj(event: OomEvent, weighed: Iterable[Weighed]) -> tuple[Weighed, ...]:
     """Those that may have the most points if every oom_score_adj were 0, with their points then."""
     rule, total = formula(event), totalpages(event) or Totalpages(0, UNBOUNDED)
     if rule is None:
@@ -202,7 +203,7 @@ def without_adj(event: OomEvent, weighed: Iterable[Weighed]) -> Tuple[Weighed, .
     return tuple(flat)
 
 
-def _ends(pages: int, adj: int, total: int, had: Tuple[str, ...]) -> Tuple[int, int]:
+def _ends(pages: int, adj: int, total: int, had: tuple[str, ...]) -> tuple[int, int]:
     """The least and the most points, by the bonus that the task may have had."""
     if len(had) == 1:
         value = points(pages, adj, total, had[0])
@@ -211,7 +212,7 @@ def _ends(pages: int, adj: int, total: int, had: Tuple[str, ...]) -> Tuple[int, 
     return min(found), max(found)
 
 
-def tasks(event: OomEvent) -> Tuple[Tuple[Task, Optional[str]], ...]:
+def tasks(event: OomEvent) -> tuple[tuple[Task, Optional[str]], ...]:
     """The tasks weighed and why one was skipped: as the kernel went through them, otherwise the table's rows."""
     live = tuple((candidate.task, candidate.skipped) for candidate in event.trace.candidates)
     return live or tuple((task, None) for task in event.report.tasks or ())

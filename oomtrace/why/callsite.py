@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import Frame, OomEvent
 
@@ -64,7 +64,7 @@ class CallSite:
 
 # What a function means. The first match from the innermost frame outwards counts; a later table counts only where the
 # ones before match nothing: a pipe also needs an inode.
-_PURPOSE: Tuple[Tuple[Site, str], ...] = (
+_PURPOSE: tuple[tuple[Site, str], ...] = (
     (Site.LIMIT_LOWERED, "memory_max_write mem_cgroup_resize_max mem_cgroup_resize_limit"),
     (Site.SYSRQ, "moom_callback sysrq_handle_moom"),
     (Site.HUGE_ANON_FAULT, "do_huge_pmd_anonymous_page vma_alloc_anon_folio_pmd"),
@@ -97,7 +97,7 @@ _PURPOSE: Tuple[Tuple[Site, str], ...] = (
     (Site.IO_URING, "io_uring_setup io_uring_create io_sqe_buffers_register"),
     (Site.BALANCE, "balance_pgdat kcompactd khugepaged ksm_scan_thread"),
 )
-_MEANS: Tuple[Tuple[Site, str], ...] = (
+_MEANS: tuple[tuple[Site, str], ...] = (
     (Site.SHMEM_ALLOCATION, "shmem_get_folio shmem_get_folio_gfp shmem_getpage shmem_getpage_gfp "
      "shmem_read_mapping_page_gfp shmem_read_folio_gfp shmem_alloc_and_acct_page shmem_alloc_page"),
     (Site.PAGETABLES, "pte_alloc_one __pte_alloc __pmd_alloc __pud_alloc __p4d_alloc __pte_alloc_kernel"),
@@ -112,7 +112,7 @@ _MEANS: Tuple[Tuple[Site, str], ...] = (
     (Site.METADATA, "xfs_buf_get_map xfs_buf_read_map __getblk_gfp __getblk_slow bdev_getblk "
      "grow_dev_page alloc_extent_buffer"),
 )
-_GENERAL: Tuple[Tuple[Site, str], ...] = (
+_GENERAL: tuple[tuple[Site, str], ...] = (
     (Site.SLAB, "kmem_cache_alloc kmem_cache_alloc_node __kmalloc __kmalloc_node kmalloc_order "
      "kmem_cache_alloc_trace kmem_cache_alloc_lru __kmem_cache_alloc_node new_slab allocate_slab cache_alloc_refill"),
     (Site.FAULT, "handle_mm_fault __handle_mm_fault pagefault_out_of_memory mm_fault_error do_user_addr_fault "
@@ -121,14 +121,14 @@ _GENERAL: Tuple[Tuple[Site, str], ...] = (
 )
 
 
-def _table(rows: Tuple[Tuple[Site, str], ...]) -> Dict[str, Site]:
+def _table(rows: tuple[tuple[Site, str], ...]) -> dict[str, Site]:
     return {function: what for what, functions in rows for function in functions.split()}
 
 
-_TABLES: Tuple[Dict[str, Site], ...] = (_table(_PURPOSE), _table(_MEANS), _table(_GENERAL))
+_TABLES: tuple[dict[str, Site], ...] = (_table(_PURPOSE), _table(_MEANS), _table(_GENERAL))
 
 
-def functions(event: OomEvent) -> List[str]:
+def functions(event: OomEvent) -> list[str]:
     """The call chain, innermost first, without what the compiler or the allocation profiler appends to names."""
     entries = event.report.stack.entries if event.report.stack is not None else ()
     frames = [entry for entry in entries if isinstance(entry, Frame) and entry.symbol is not None]
@@ -136,7 +136,7 @@ def functions(event: OomEvent) -> List[str]:
     return _plain(sure)
 
 
-def _plain(frames: List[Frame]) -> List[str]:
+def _plain(frames: list[Frame]) -> list[str]:
     appended = r"(\.(isra|part|constprop|cold|llvm)(\.\d+)*)+$|_noprof$"
     return [re.sub(appended, "", frame.symbol or "") for frame in frames]
 
@@ -178,7 +178,7 @@ def call_site(event: OomEvent) -> Optional[CallSite]:
     return CallSite(Site.SYSTEM_CALL, chain[-1], call) if call is not None else None
 
 
-def _zeroed_fault(event: OomEvent, chain: List[str]) -> bool:
+def _zeroed_fault(event: OomEvent, chain: list[str]) -> bool:
     """A movable, zeroed page within a fault is a new anonymous one, whatever faulted: what is read into the page cache
     is not zeroed. A fault on tmpfs is zeroed too, and known by its own functions."""
     flags = event.report.trigger.gfp_flags or ""
@@ -194,6 +194,6 @@ def _faulted(event: OomEvent) -> bool:
     return _plain(frames)[-2:] == ["do_page_fault", "page_fault"]
 
 
-def _system_call(chain: List[str]) -> Optional[str]:
+def _system_call(chain: list[str]) -> Optional[str]:
     found = [match[1] for match in map(_SYSCALL.fullmatch, chain) if match]
     return found[-1] if found else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import OomEvent
 
@@ -15,12 +15,12 @@ class Case:
     """Gathers statements. The least sure conclusion says how sure the finding is. ``before``: the OOMs before this
     one, in outline."""
 
-    def __init__(self, before: Tuple[OomEvent, ...] = ()) -> None:
+    def __init__(self, before: tuple[OomEvent, ...] = ()) -> None:
         self.before = before
-        self.said: List[Statement] = []
-        self.concluded: List[Statement] = []
+        self.said: list[Statement] = []
+        self.concluded: list[Statement] = []
         self.confidence = CERTAIN
-        self._shown: List[Fact] = []
+        self._shown: list[Fact] = []
         self._reason: Optional[Reason] = None
 
     def says(self, reason: Reason, confidence: str = CERTAIN, **values: Value) -> None:
@@ -55,14 +55,14 @@ class Case:
         return self._reason or self.said[0].reason
 
     @property
-    def reasons(self) -> Tuple[Reason, ...]:
+    def reasons(self) -> tuple[Reason, ...]:
         """Each thing that is stated, once."""
         return tuple(dict.fromkeys(statement.reason for statement in (*self.said, *self.concluded)))
 
     @property
-    def facts(self) -> Tuple[Fact, ...]:
+    def facts(self) -> tuple[Fact, ...]:
         """All facts; the first of a name counts."""
-        found: Dict[str, Fact] = {}
+        found: dict[str, Fact] = {}
         for fact in (*(fact for one in (*self.said, *self.concluded) for fact in one.facts), *self._shown):
             found.setdefault(fact.name, fact)
         return tuple(found.values())

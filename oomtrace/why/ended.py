@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Tuple
+from collections.abc import Mapping
 
 from oomtrace.model import Killed, OomEvent, Sent
 
@@ -38,7 +38,7 @@ _BY_KERNEL: Mapping[Sent, Ended] = {
 }
 
 
-def headline(event: OomEvent, killed: Killed) -> Tuple[Statement, ...]:
+def headline(event: OomEvent, killed: Killed) -> tuple[Statement, ...]:
     """Who ended whom, and with which signal."""
     victims = senders.distinct(event)
     if not victims:

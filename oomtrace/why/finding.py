@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Optional, Tuple, Union
+from typing import Optional, Union
 
 from oomtrace.model import MemcgLevel
 
@@ -55,13 +55,13 @@ class Thing:
     kb: int
     count: Optional[int] = None
     age_ns: Optional[int] = None
-    holders: Tuple[Process, ...] = ()
+    holders: tuple[Process, ...] = ()
     unheld: bool = False  # it is known that nobody holds it
     deleted: bool = False
 
 
 Single = Union[int, float, str, Reason, Process, Size, Thing]
-Value = Union[Single, Tuple[Process, ...], Tuple[Size, ...], Tuple[Thing, ...], Tuple[str, ...], None]
+Value = Union[Single, tuple[Process, ...], tuple[Size, ...], tuple[Thing, ...], tuple[str, ...], None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Statement:
     """One thing that an explanation states, without words: which it is, and the facts that it is about."""
 
     reason: Reason
-    facts: Tuple[Fact, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
     def value(self, name: str) -> Value:
         """The fact of that name, None if it is not known."""
@@ -97,8 +97,8 @@ class Finding:
     step: int
     title: str
     reason: Reason
-    reasons: Tuple[Reason, ...]
-    facts: Tuple[Fact, ...]
+    reasons: tuple[Reason, ...]
+    facts: tuple[Fact, ...]
     sentence: str
     interpretation: Optional[str] = None
     confidence: str = CERTAIN
@@ -118,7 +118,7 @@ class Suggestion:
 
     finding: str
     reason: Reason
-    facts: Tuple[Fact, ...]
+    facts: tuple[Fact, ...]
     sentence: str
 
 
@@ -155,14 +155,14 @@ class Explanation:
     ended."""
 
     headline: str
-    headline_reasons: Tuple[Reason, ...] = ()
-    headline_facts: Tuple[Fact, ...] = ()
-    findings: Tuple[Finding, ...] = ()
-    levels: Tuple[MemcgLevel, ...] = ()  # from the full memcg up to the root, where a live trace saw them
-    amounts: Tuple[Amount, ...] = ()  # what filled it, the largest first; what is not accounted for is one of them
-    usage_kb: Tuple[int, ...] = ()  # of the full memcg up to the OOM, by the second or the minute, the oldest first
-    ranking: Tuple[Ranked, ...] = ()  # by points, then the exempt ones
-    suggestions: Tuple[Suggestion, ...] = ()
+    headline_reasons: tuple[Reason, ...] = ()
+    headline_facts: tuple[Fact, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    levels: tuple[MemcgLevel, ...] = ()  # from the full memcg up to the root, where a live trace saw them
+    amounts: tuple[Amount, ...] = ()  # what filled it, the largest first; what is not accounted for is one of them
+    usage_kb: tuple[int, ...] = ()  # of the full memcg up to the OOM, by the second or the minute, the oldest first
+    ranking: tuple[Ranked, ...] = ()  # by points, then the exempt ones
+    suggestions: tuple[Suggestion, ...] = ()
 
     @property
     def headline_reason(self) -> Reason:
@@ -174,6 +174,6 @@ class Explanation:
         return next((finding for finding in self.findings if finding.id == id), None)
 
 
-def facts(**values: Value) -> Tuple[Fact, ...]:
+def facts(**values: Value) -> tuple[Fact, ...]:
     """Facts by name; ``__`` stands for a dot. What is not known is left out."""
     return tuple(Fact(name.replace("__", "."), value) for name, value in values.items() if value is not None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Optional, Tuple
+from collections.abc import Iterable
+from typing import Optional
 
 from oomtrace.model import Kill, OomEvent, Throttle, Wait
 
@@ -41,7 +42,7 @@ class Headline(Reason):
     NOT_SHOWN = "not_shown"
 
 
-def headline(event: OomEvent) -> Tuple[Statement, ...]:
+def headline(event: OomEvent) -> tuple[Statement, ...]:
     """What was full, of what, and who paid for it."""
     if event.killed is not None:
         return ended.headline(event, event.killed)
@@ -126,7 +127,7 @@ def _listed(nodes: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(nodes)))
 
 
-def _of(event: OomEvent) -> Tuple[Statement, ...]:
+def _of(event: OomEvent) -> tuple[Statement, ...]:
     """What most of it was, if one kind is more than half; and what no counter has, if that is more than a tenth."""
     found, shortage = account(event), short(event)
     if shortage is not None and shortage.kind != Shortage.ALL_LOW:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Optional, Tuple
+from typing import Optional
 
 from .finding import Reason
 
@@ -45,7 +46,7 @@ class Account:
     """``total_kb`` is what is divided, ``parts`` what of it is known. ``details`` are within parts, or beside them."""
 
     total_kb: Optional[int]
-    parts: Tuple[Part, ...]
+    parts: tuple[Part, ...]
     details: Mapping[str, int]  # "shmem_kb", "file_dirty_kb", "swap_kb", … by name with unit
     kernel_listed: bool = True  # False: kernels that list only slab, stacks and the like of their own memory
     complete: bool = True  # False: counters that the kernel prints are not in the source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import wraps
-from typing import Callable, List, Optional, Tuple, TypeVar, Union
+from typing import Callable, Optional, TypeVar, Union
 
 from oomtrace.history import constraints, limits, releases
 from oomtrace.model import Exiting, Growth, Kill, OomEvent, PageCounter, Reap, SlabCache, Task, Unprinted, Verdict
@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 def once(function: Callable[[OomEvent], Answer]) -> Callable[[OomEvent], Answer]:
     """Remembers the answer about the last event: several causes ask the same, and tables may be long."""
-    last: List[Tuple[OomEvent, Answer]] = []
+    last: list[tuple[OomEvent, Answer]] = []
 
     @wraps(function)
     def ask(event: OomEvent) -> Answer:
@@ -133,7 +133,7 @@ def _of_victim(event: OomEvent) -> Optional[int]:
 _SLAB_ROW = re.compile(r"(?:.*\] )?(\S+) +(\d+)KB +(\d+)KB\s*")
 
 
-def slab_caches(event: OomEvent) -> Tuple[SlabCache, ...]:
+def slab_caches(event: OomEvent) -> tuple[SlabCache, ...]:
     """The listed slab caches, the largest first. Rows whose blanks somebody has changed cannot be printed again byte
     for byte, so that they are not in the model; their numbers count here all the same."""
     unread = (_SLAB_ROW.fullmatch(line.text) for line in event.origin.lines if line.row is None and line.text)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Callable, Match, NamedTuple, Optional, Pattern, Tuple
+from re import Match, Pattern
+from typing import Callable, NamedTuple, Optional
 
 _ID = r"(?P<id>[0-9a-f]{64}|[0-9a-f]{32}-\d+|[0-9a-f]{12,63})"
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -56,10 +57,10 @@ class Owner:
         )
 
 
-class Place(NamedTuple):
+class CgroupPlace(NamedTuple):
     """Where a level stands: the levels above it, up to what encloses it, and the pod that they name."""
 
-    above: Tuple[str, ...]
+    above: tuple[str, ...]
     pod: Optional[str]
     qos: Optional[str]
 
@@ -92,7 +93,7 @@ def owner(path: str) -> Optional[Owner]:
     found = outer = None
     begin = 0  # the first level within what encloses it
     for number, part in enumerate(parts):
-        own = _named(part, Place(parts[begin:number], *_pod(parts[begin:number + 1])))
+        own = _named(part, CgroupPlace(parts[begin:number], *_pod(parts[begin:number + 1])))
         if own is None:
             continue
         found = own.within(outer)
@@ -101,7 +102,7 @@ def owner(path: str) -> Optional[Owner]:
     return found
 
 
-def _named(part: str, place: Place) -> Optional[Owner]:
+def _named(part: str, place: CgroupPlace) -> Optional[Owner]:
     for pattern, make in _RULES:
         match = pattern.fullmatch(part)
         found = make(match, place) if match else None
@@ -110,7 +111,7 @@ def _named(part: str, place: Place) -> Optional[Owner]:
     return None
 
 
-def _pod(parts: Tuple[str, ...]) -> Tuple[Optional[str], Optional[str]]:
+def _pod(parts: tuple[str, ...]) -> tuple[Optional[str], Optional[str]]:
     """The pod's uid and its QoS class, wherever in the path they stand (kubelet, pkg/kubelet/cm)."""
     uid = qos = None
     kube = False
@@ -130,10 +131,10 @@ def _pod(parts: Tuple[str, ...]) -> Tuple[Optional[str], Optional[str]]:
 
 _POD = re.compile(rf"(?:(?:kubelet-)?kubepods-(?:burstable-|besteffort-)?)?pod{_UID}(?:\.slice)?(?=$|:)")
 _PARENTS = {"docker", "libpod_parent", "ecs", "buildkit", "k8s.io", "moby", "actions_job"}  # of containers' own cgroups
-_Maker = Callable[[Match[str], Place], Optional[Owner]]
+_Maker = Callable[[Match[str], CgroupPlace], Optional[Owner]]
 
 
-def _container(match: Match[str], place: Place) -> Optional[Owner]:
+def _container(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     prefix = match.groupdict().get("runtime")
     if prefix is None and not (place.pod or _PARENTS & set(place.above)):
         return None  # some hexadecimal name
@@ -149,31 +150,31 @@ def _container(match: Match[str], place: Place) -> Optional[Owner]:
     return Owner(kind, said, runtime, id, place.pod, place.qos)
 
 
-def _pod_itself(match: Match[str], place: Place) -> Optional[Owner]:
+def _pod_itself(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     return Owner("pod", f"pod {place.pod} ({place.qos})", pod_uid=place.pod, qos=place.qos) if place.pod else None
 
 
-def _qos(match: Match[str], place: Place) -> Optional[Owner]:
+def _qos(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     if not any(part.startswith("kubepods") for part in place.above) and not match[0].startswith("kubepods"):
         return None
     return Owner("QoS class", f"the cgroup of all {match['name']} pods", qos=match["name"])
 
 
-def _lxc(match: Match[str], place: Place) -> Optional[Owner]:
+def _lxc(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     return Owner("container", f"container {match['name']} (LXC)", "LXC", match["name"])
 
 
-def _lxc_monitor(match: Match[str], place: Place) -> Optional[Owner]:
+def _lxc_monitor(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     return Owner("container's monitor", f"the monitor of container {match['name']} (LXC)", "LXC", match["name"])
 
 
-def _lxc_below(match: Match[str], place: Place) -> Optional[Owner]:
+def _lxc_below(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     if place.parent == "lxc.monitor":
         return _lxc_monitor(match, place)
     return _lxc(match, place) if place.parent in ("lxc", "lxc.payload") else None
 
 
-def _machine(match: Match[str], place: Place) -> Optional[Owner]:
+def _machine(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     name = unescape(match["name"])
     driver = re.match(r"(qemu|lxc)-\d+-(.+)", name)
     if driver:
@@ -182,19 +183,19 @@ def _machine(match: Match[str], place: Place) -> Optional[Owner]:
     return Owner("container", f"container {name} (systemd-machined)", "systemd", name, unit=match[0])
 
 
-def _nspawn(match: Match[str], place: Place) -> Optional[Owner]:
+def _nspawn(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     name = unescape(match["name"])
     if match["type"] == "vmspawn":
         return Owner("VM", f"virtual machine {name}", unit=match[0])
     return Owner("container", f"container {name} (systemd-nspawn)", "systemd", name, unit=match[0])
 
 
-def _vm_of_proxmox(match: Match[str], place: Place) -> Optional[Owner]:
+def _vm_of_proxmox(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     of_proxmox = place.parent == "qemu.slice"
     return Owner("VM", f"virtual machine {match['name']}", unit=match[0]) if of_proxmox else None
 
 
-def _libvirt(match: Match[str], place: Place) -> Optional[Owner]:
+def _libvirt(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     """libvirt without systemd-machined: /machine/3-db.libvirt-qemu, /machine/qemu-3-db.libvirt-qemu."""
     name = re.sub(r"^(?:(?:qemu|lxc)-)?\d+-", "", match["name"])
     if match["type"] == "qemu":
@@ -202,7 +203,7 @@ def _libvirt(match: Match[str], place: Place) -> Optional[Owner]:
     return Owner("container", f"container {name} (libvirt)")
 
 
-def _libvirt_below(match: Match[str], place: Place) -> Optional[Owner]:
+def _libvirt_below(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     """libvirt before 1.0.5: /libvirt/qemu/db."""
     if place.above[-2:] not in (("libvirt", "qemu"), ("libvirt", "lxc")):
         return None
@@ -213,7 +214,7 @@ def _libvirt_below(match: Match[str], place: Place) -> Optional[Owner]:
 # Batch jobs, a level each: (system, the level, a level above it). Levels are named as the systems' own sources and
 # manuals do: Slurm's cgroup/v1 and v2 plugins, the cgroups hook of PBS, LSF's job.ID.PID.TIME, Grid Engine's cgroup
 # path UGE/JOB.TASK, Torque, OAR.
-_JOBS: Tuple[Tuple[str, str, str], ...] = (
+_JOBS: tuple[tuple[str, str, str], ...] = (
     ("Slurm", r"job_(?P<name>\d+)", r"slurm(?:_.+)?|(?:.+_)?slurmstepd\.scope"),
     ("PBS", r"(?P<name>\d+(?:\[\d*\])?(?:\..+)?)(?:\.slice)?", r"pbs_jobs(?:\.service|\.slice)?|(?:open)?pbs(?:pro)?"
                                                                r"(?:\.service|\.slice)?"),
@@ -226,7 +227,7 @@ _JOBS: Tuple[Tuple[str, str, str], ...] = (
 
 
 def _job_of(system: str, above: str) -> _Maker:
-    def make(match: Match[str], place: Place) -> Optional[Owner]:
+    def make(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
         if not place.below(above):
             return None
         return Owner("job", f"job {unescape(match['name'])} ({system}){place.of_user}")
@@ -234,7 +235,7 @@ def _job_of(system: str, above: str) -> _Maker:
     return make
 
 
-def _step(match: Match[str], place: Place) -> Optional[Owner]:
+def _step(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     """Of a Slurm job, which encloses it."""
     if place.above:
         return None
@@ -242,46 +243,46 @@ def _step(match: Match[str], place: Place) -> Optional[Owner]:
     return Owner("step", f"step {name}" if name.isdigit() else f"the {name} step")
 
 
-def _all_jobs(match: Match[str], place: Place) -> Optional[Owner]:
+def _all_jobs(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     slurm = place.below(r"slurm(?:_.+)?")
     return Owner("jobs", f"all jobs of user {match['name']} (Slurm)") if slurm else None
 
 
-def _slot(match: Match[str], place: Place) -> Optional[Owner]:
+def _slot(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     """HTCondor names a job's cgroup by its directory and its slot."""
     return Owner("job", f"the job in {match['name']} (HTCondor)")
 
 
-def _yarn(match: Match[str], place: Place) -> Optional[Owner]:
+def _yarn(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     return Owner("job", f"{match[0]} of application_{match['name']} (YARN)")
 
 
-def _nomad(match: Match[str], place: Place) -> Optional[Owner]:
+def _nomad(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     if not place.below(r"nomad(?:\.slice)?"):
         return None
     return Owner("job", f"task {match['name']} of allocation {match['id'][:8]} (Nomad)", unit=match[0])
 
 
-def _session(match: Match[str], place: Place) -> Optional[Owner]:
+def _session(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     return Owner("session", f"login session {match['name']}{place.of_user}", unit=match[0])
 
 
-def _user(match: Match[str], place: Place) -> Optional[Owner]:
+def _user(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     return Owner("user", f"everything of user {match['name']}", unit=match[0])
 
 
-def _user_manager(match: Match[str], place: Place) -> Optional[Owner]:
+def _user_manager(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     return Owner("user", f"the service manager of user {match['name']}", unit=match[0])
 
 
-def _snap(match: Match[str], place: Place) -> Optional[Owner]:
+def _snap(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     """snapd: snap.NAME.APP.service, snap.NAME.APP-UUID.scope; newer ones put a dot before the UUID."""
     name, app = match["name"], match["app"]
     named = f"snap {name}" if app in (None, name) else f"{app} of snap {name}"
     return Owner("snap", named + place.of_user, unit=match[0])
 
 
-def _application(match: Match[str], place: Place) -> Optional[Owner]:
+def _application(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     """systemd's "Desktop Environment Integration": app[-LAUNCHER]-ID-RANDOM.scope, app[-LAUNCHER]-ID[@RANDOM].service;
     blanks and dashes in the id are escaped."""
     if not place.below(r"user@\d+\.service|user\.slice"):
@@ -291,13 +292,13 @@ def _application(match: Match[str], place: Place) -> Optional[Owner]:
     return Owner(kind, f"{kind} {unescape(name)}{place.of_user}", unit=match[0])
 
 
-def _unit(match: Match[str], place: Place) -> Optional[Owner]:
+def _unit(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     kind, name = match["type"], unescape(match[0])
     manager = place.below(r"user@\d+\.service")  # a unit of that user, of which each may have one
     return Owner(kind, f"{kind} {name}{place.of_user if manager else ''}", unit=match[0])
 
 
-def _scheduler(match: Match[str], place: Place) -> Optional[Owner]:
+def _scheduler(match: Match[str], place: CgroupPlace) -> Optional[Owner]:
     what = {"mesos": "Mesos container", "ecs": "ECS task", "garden": "garden container",
             "firecracker": "virtual machine"}.get(place.parent)
     if what is None:
@@ -307,7 +308,7 @@ def _scheduler(match: Match[str], place: Place) -> Optional[Owner]:
 
 
 _RUNTIME = "|".join(sorted(_RUNTIMES, key=len, reverse=True))
-_RULES: Tuple[Tuple[Pattern[str], _Maker], ...] = tuple(
+_RULES: tuple[tuple[Pattern[str], _Maker], ...] = tuple(
     (re.compile(pattern), make)
     for pattern, make in (
         (rf"(?P<runtime>{_RUNTIME})-(?P<monitor>conmon-)?{_ID}(?:\.scope)?", _container),

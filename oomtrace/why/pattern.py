@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Optional
 
 from oomtrace.model import OomEvent
 
@@ -19,10 +20,10 @@ class Group:
     place: str
     events: int
     kills: int
-    victims: Tuple[Tuple[str, int], ...]  # comm and how often, the most frequent first
+    victims: tuple[tuple[str, int], ...]  # comm and how often, the most frequent first
     first_ns: Optional[int]
     last_ns: Optional[int]
-    held_kb: Tuple[int, ...]  # what each first victim held, in order of time
+    held_kb: tuple[int, ...]  # what each first victim held, in order of time
     growing: bool  # each victim held more than the one before
     shortest_gap_ns: Optional[int] = None  # between two OOMs of it
     without_victim: int = 0  # OOMs that killed nobody, or of which that is not known
@@ -35,9 +36,9 @@ class Pattern:
     events: int
     kills: int
     suppressed: int  # reports that the kernel's rate limit swallowed
-    groups: Tuple[Group, ...]
-    reasons: Tuple[Reason, ...] = ()  # what each sentence states
-    sentences: Tuple[str, ...] = ()
+    groups: tuple[Group, ...]
+    reasons: tuple[Reason, ...] = ()  # what each sentence states
+    sentences: tuple[str, ...] = ()
 
 
 class Several(Reason):
@@ -58,9 +59,9 @@ class Victims(Reason):
     SOMETIMES = "sometimes"  # some OOMs killed nobody, or whom is not known
 
 
-def summary(events: Sequence[OomEvent]) -> Tuple[Pattern, Tuple[Statement, ...]]:
+def summary(events: Sequence[OomEvent]) -> tuple[Pattern, tuple[Statement, ...]]:
     """The summary of a log or of a long trace, the place with the most OOMs first; and what to say of it."""
-    places: Dict[str, List[OomEvent]] = {}
+    places: dict[str, list[OomEvent]] = {}
     events = [event for event in events if event.is_oom]
     for number, event in enumerate(events):
         places.setdefault(_place_within(event, events[max(0, number - 16):number]), []).append(event)
@@ -120,8 +121,8 @@ def time_ns(event: OomEvent) -> Optional[int]:
     return next((line.time_ns for line in event.origin.lines if line.time_ns is not None), None)
 
 
-def _group(name: str, events: List[OomEvent]) -> Group:
-    counts: Dict[str, int] = {}
+def _group(name: str, events: list[OomEvent]) -> Group:
+    counts: dict[str, int] = {}
     for event in events:
         for comm in {kill.pid: kill.comm for kill in event.report.kills}.values():
             counts[comm] = counts.get(comm, 0) + 1
@@ -147,7 +148,7 @@ def _statements(found: Pattern) -> Iterator[Statement]:
         yield Statement(Several.SUPPRESSED, facts(callbacks_suppressed=found.suppressed))
 
 
-def _of_group(group: Group) -> Tuple[Fact, ...]:
+def _of_group(group: Group) -> tuple[Fact, ...]:
     span = None
     if group.first_ns is not None and group.last_ns is not None and group.last_ns > group.first_ns:
         span = group.last_ns - group.first_ns

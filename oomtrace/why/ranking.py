@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import FrozenSet, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import OomEvent
 
@@ -14,7 +14,7 @@ from .totalpages import UNBOUNDED, Totalpages, totalpages
 
 
 @dataclass(frozen=True)
-class Reading:
+class Assumption:
     """What is taken for the two things that a log does not tell, totalpages and the superuser's bonus.
 
     ``fits``: does the printed score follow from it? None: no score is printed. ``fitted``: totalpages were chosen so.
@@ -25,7 +25,7 @@ class Reading:
     fits: Optional[bool] = None
     exact: bool = False  # totalpages are known without the score
     fitted: bool = False
-    total_range: Optional[Tuple[int, int]] = None  # all totalpages that give the printed score
+    total_range: Optional[tuple[int, int]] = None  # all totalpages that give the printed score
 
     def points(self, weighed: Weighed, rule: Formula) -> int:
         adj, value, floor = weighed.task.oom_score_adj, weighed.pages, rule.floor
@@ -40,12 +40,12 @@ class Ranking:
     """The tasks by points under the likeliest reading, and how they stand to the kernel's choice."""
 
     rule: Formula
-    reading: Reading
-    candidates: Tuple[Weighed, ...]  # best first, without the exempt
-    exempt: Tuple[Weighed, ...]
+    reading: Assumption
+    candidates: tuple[Weighed, ...]  # best first, without the exempt
+    exempt: tuple[Weighed, ...]
     chosen: Optional[Weighed]
-    above: Tuple[Weighed, ...] = ()  # more points than the chosen one whatever is unknown
-    unsure: Tuple[Weighed, ...] = ()  # perhaps more points
+    above: tuple[Weighed, ...] = ()  # more points than the chosen one whatever is unknown
+    unsure: tuple[Weighed, ...] = ()  # perhaps more points
 
     def points(self, weighed: Weighed) -> int:
         return self.reading.points(weighed, self.rule)
@@ -71,7 +71,7 @@ def rank(event: OomEvent) -> Optional[Ranking]:
     chosen = _chosen(event, weighed)
     reading = _reading(event, rule, chosen)
     if chosen is not None and _is_a_guess(event, chosen, reading):
-        chosen, reading = None, Reading(reading.total, reading.bonus, exact=reading.exact)
+        chosen, reading = None, Assumption(reading.total, reading.bonus, exact=reading.exact)
     if reading.fits and reading.total_range is not None:  # the printed score bounds totalpages
         weighed = badness.weigh(event, total=Totalpages(*reading.total_range))
         chosen = _chosen(event, weighed) if chosen is not None else None
@@ -87,11 +87,11 @@ def rank(event: OomEvent) -> Optional[Ranking]:
     return Ranking(rule, reading, tuple(able), _exempt(weighed), chosen, above, unsure)
 
 
-def _exempt(weighed: Tuple[Weighed, ...]) -> Tuple[Weighed, ...]:
+def _exempt(weighed: tuple[Weighed, ...]) -> tuple[Weighed, ...]:
     return tuple(sorted((w for w in weighed if w.exempt is not None), key=lambda w: -w.pages))
 
 
-def _chosen(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
+def _chosen(event: OomEvent, weighed: tuple[Weighed, ...]) -> Optional[Weighed]:
     found = look.chosen(event)
     if found is None:
         return None
@@ -99,7 +99,7 @@ def _chosen(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
     return same[0] if same else _of_thread(event, weighed)
 
 
-def _of_thread(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighed]:
+def _of_thread(event: OomEvent, weighed: tuple[Weighed, ...]) -> Optional[Weighed]:
     """Up to 4.8 a thread may be chosen, which has no row of its own; its process is killed."""
     verdict, victim = event.report.verdict, event.report.victim
     if verdict is None or victim is None or verdict.comm != victim.comm:
@@ -107,7 +107,7 @@ def _of_thread(event: OomEvent, weighed: Tuple[Weighed, ...]) -> Optional[Weighe
     return next((w for w in weighed if w.task.pid == event.report.kills[0].pid), None)
 
 
-def _is_a_guess(event: OomEvent, chosen: Weighed, reading: Reading) -> bool:
+def _is_a_guess(event: OomEvent, chosen: Weighed, reading: Assumption) -> bool:
     """Is it the killed process that stands for a chosen one without a row, and no score shows that they are the same?
     It may be a child that died for its parent. A score of 0 fits any."""
     verdict = event.report.verdict
@@ -116,29 +116,29 @@ def _is_a_guess(event: OomEvent, chosen: Weighed, reading: Reading) -> bool:
     return not (reading.fits and verdict.score)
 
 
-def _reading(event: OomEvent, rule: Formula, chosen: Optional[Weighed]) -> Reading:
+def _reading(event: OomEvent, rule: Formula, chosen: Optional[Weighed]) -> Assumption:
     """The reading under which the printed score comes out; the simplest one if none is printed."""
     total = totalpages(event)
     usual = rule.root[0]
     start = total.low if total is not None else None
     exact = total is not None and total.exact is not None
     if event.report.verdict is None or chosen is None or total is None:
-        return Reading(start, usual, exact=exact)
+        return Assumption(start, usual, exact=exact)
     printed = event.report.verdict.score
     options = badness.bonuses(chosen.task, rule)
     for bonus in options:
-        reading = Reading(total.low, bonus, exact=exact)
+        reading = Assumption(total.low, bonus, exact=exact)
         if badness.score(reading.points(chosen, rule), total.low) == printed:
             fitting = _fitting(chosen, printed, bonus, total)
-            return Reading(total.low, bonus, True, exact, total_range=fitting or (total.low, total.low))
+            return Assumption(total.low, bonus, True, exact, total_range=fitting or (total.low, total.low))
     for bonus in options:
         fitting = _fitting(chosen, printed, bonus, total)
         if fitting is not None:
-            return Reading(sum(fitting) // 2, bonus, True, exact, fitted=True, total_range=fitting)
-    return Reading(total.low, usual, False, exact)
+            return Assumption(sum(fitting) // 2, bonus, True, exact, fitted=True, total_range=fitting)
+    return Assumption(total.low, usual, False, exact)
 
 
-def _fitting(chosen: Weighed, printed: int, bonus: str, total: Totalpages) -> Optional[Tuple[int, int]]:
+def _fitting(chosen: Weighed, printed: int, bonus: str, total: Totalpages) -> Optional[tuple[int, int]]:
     """All totalpages within the bounds that give the printed score (to 1000 pages where adj is not 0).
 
     With u = totalpages / 1000 the score is (pages + adj × u) / u, so pages / u is what adj leaves of it.
@@ -160,7 +160,7 @@ def _fitting(chosen: Weighed, printed: int, bonus: str, total: Totalpages) -> Op
     return (least, most) if least <= most < UNBOUNDED else None  # a score of 0 fits anything
 
 
-def ranked(event: OomEvent) -> Tuple[Ranked, ...]:
+def ranked(event: OomEvent) -> tuple[Ranked, ...]:
     """The whole table as rows to show: by points, then those that could not be chosen."""
     ranking = rank(event)
     if ranking is None:
@@ -170,7 +170,7 @@ def ranked(event: OomEvent) -> Tuple[Ranked, ...]:
     return tuple([_row(ranking, w, size, killed) for w in ranking.candidates + ranking.exempt])
 
 
-def _row(ranking: Ranking, weighed: Weighed, size: int, killed: FrozenSet[int]) -> Ranked:
+def _row(ranking: Ranking, weighed: Weighed, size: int, killed: frozenset[int]) -> Ranked:
     """Past the frozen dataclass's own way to make one, which sets each field by a call: there are thousands."""
     task, reason = weighed.task, weighed.exempt
     rss, swap, pid = task.rss_pages or 0, task.swapents_pages or 0, task.pid

@@ -4,10 +4,11 @@ who adds one touches no list."""
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Callable, Dict, List, Mapping, Optional, Tuple, Type
+from typing import Callable, Optional
 
 from oomtrace.model import OomEvent
 
@@ -29,7 +30,7 @@ class Cause:
     id: str
     step: int
     place: int
-    reasons: Type[Reason]
+    reasons: type[Reason]
     judge: Judge
     always: bool = False
     killed: bool = False  # of a kill by somebody else than the OOM killer, and of nothing else
@@ -44,12 +45,12 @@ class Advice:
     rule: Rule
 
 
-_causes: Dict[str, Cause] = {}
-_advice: List[Advice] = []
+_causes: dict[str, Cause] = {}
+_advice: list[Advice] = []
 
 
 def cause(
-    id: str, step: int, place: int, reasons: Type[Reason], always: bool = False, killed: bool = False
+    id: str, step: int, place: int, reasons: type[Reason], always: bool = False, killed: bool = False
 ) -> Callable[[Judge], Judge]:
     """Registers the function that judges a cause."""
 
@@ -73,14 +74,14 @@ def advice(finding: str, rank: int) -> Callable[[Rule], Rule]:
 
 
 @cache
-def causes() -> Tuple[Cause, ...]:
+def causes() -> tuple[Cause, ...]:
     """All causes in the order in which an engineer reads a report."""
     _load("causes")
     return tuple(sorted(_causes.values(), key=lambda one: (one.step, one.place)))
 
 
 @cache
-def rules() -> Tuple[Advice, ...]:
+def rules() -> tuple[Advice, ...]:
     """All rules of advice, by rank."""
     _load("advice")
     return tuple(sorted(_advice, key=lambda one: one.rank))

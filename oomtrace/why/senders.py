@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Optional
 
 from oomtrace.model import OomEvent, Sender, Sent
 
@@ -82,9 +83,9 @@ def by_process(how: Optional[Sent]) -> bool:
     return how in (Sent.PROCESS, Sent.CGROUP_KILL)
 
 
-def distinct(event: OomEvent) -> Tuple[Process, ...]:
+def distinct(event: OomEvent) -> tuple[Process, ...]:
     """The processes that it was sent to, each once, with what they held."""
-    found: Dict[int, Process] = {}
+    found: dict[int, Process] = {}
     for victim in event.killed.victims if event.killed is not None else ():
         sizes = [kb for kb in (victim.anon_rss_kb, victim.file_rss_kb, victim.shmem_rss_kb) if kb is not None]
         found.setdefault(victim.pid, Process(victim.pid, victim.comm, sum(sizes) if sizes else None))

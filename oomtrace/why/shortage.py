@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import OomEvent
 
 from . import look
 from .kinds import Kind
-from .zones import Verdict, usable, verdicts
+from .zones import ZoneVerdict, usable, verdicts
 
 _MUCH = 20  # a 20th (5 %) of what there is
 
@@ -29,11 +29,11 @@ class Short:
     """The verdict, the zones that are short, and those that have memory that was not for this allocation."""
 
     kind: Shortage
-    zones: Tuple[Verdict, ...]
-    others: Tuple[Verdict, ...] = ()
+    zones: tuple[ZoneVerdict, ...]
+    others: tuple[ZoneVerdict, ...] = ()
 
     @property
-    def nodes(self) -> Tuple[int, ...]:
+    def nodes(self) -> tuple[int, ...]:
         """The nodes that are short."""
         return tuple(sorted({verdict.zone.node for verdict in self.zones if verdict.zone.node is not None}))
 
@@ -62,7 +62,7 @@ class Short:
         """Was there memory that was not for this allocation? Then the machine's sums tell nothing of the shortage."""
         return self.kind in (Shortage.LOWMEM, Shortage.NODE)
 
-    def parts(self) -> Tuple[Tuple[Kind, int], ...]:
+    def parts(self) -> tuple[tuple[Kind, int], ...]:
         """What the short zones are filled with, as far as their own counters say, the largest first."""
         sums = {
             Kind.ANON_OR_SHMEM: _sum(self.zones, "active_anon_kb", "inactive_anon_kb"),
@@ -89,7 +89,7 @@ def short(event: OomEvent) -> Optional[Short]:
     return _node(zones)
 
 
-def _node(zones: Tuple[Verdict, ...]) -> Optional[Short]:
+def _node(zones: tuple[ZoneVerdict, ...]) -> Optional[Short]:
     """On some nodes all zones fail, on the others they do not: the allocation was not allowed to go there."""
     full = [node for node in {verdict.zone.node for verdict in zones}
             if all(verdict.fails for verdict in zones if verdict.zone.node == node)]
@@ -100,12 +100,12 @@ def _node(zones: Tuple[Verdict, ...]) -> Optional[Short]:
     return Short(Shortage.NODE, here, rest)
 
 
-def _rich(verdict: Verdict) -> bool:
+def _rich(verdict: ZoneVerdict) -> bool:
     """Is much more free in it than it needs for itself?"""
     managed = verdict.zone.counters.get("managed_kb", verdict.zone.counters.get("present_kb", 0))
     return (verdict.free_kb or 0) > max(2 * (verdict.min_kb or 0), managed // _MUCH)
 
 
-def _sum(zones: Tuple[Verdict, ...], *names: str) -> Optional[int]:
+def _sum(zones: tuple[ZoneVerdict, ...], *names: str) -> Optional[int]:
     found = [verdict.zone.counters[name] for verdict in zones for name in names if name in verdict.zone.counters]
     return sum(found) if found else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Callable, Optional, Sequence, Tuple, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from oomtrace.model import (
     Container,
@@ -24,7 +25,7 @@ _LONG = 96  # characters of a command line in a sentence
 Found = TypeVar("Found")
 
 
-def looks(event: OomEvent) -> Tuple[Look, ...]:
+def looks(event: OomEvent) -> tuple[Look, ...]:
     """The last one first."""
     return tuple(reversed(event.witness.looks)) if event.witness is not None else ()
 
@@ -119,7 +120,7 @@ def name_of(event: OomEvent, path: Optional[str]) -> Optional[str]:
     return container_name(one) if own else None
 
 
-def anonymous(event: OomEvent) -> Tuple[TaskMemory, ...]:
+def anonymous(event: OomEvent) -> tuple[TaskMemory, ...]:
     """What the memory of the largest tasks was."""
     return _first(event, lambda seen: seen.anonymous or None) or ()
 

@@ -8,7 +8,7 @@ for pages that can be moved. For more than one page it takes a free block of tha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import OomEvent, Zone
 
@@ -20,7 +20,7 @@ _ORDER = ("DMA", "DMA32", "Normal", "HighMem", "Movable")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ZoneVerdict:
     """One zone, as the allocation met it. Sizes in kB; what is not in the source is None."""
 
     zone: Zone
@@ -62,7 +62,7 @@ class Verdict:
 
 
 @look.once
-def verdicts(event: OomEvent) -> Tuple[Verdict, ...]:
+def verdicts(event: OomEvent) -> tuple[ZoneVerdict, ...]:
     """All zones of the report that have memory. None if the allocation, or what zones there are, is not known."""
     meminfo, order = event.report.meminfo, look.order(event)
     highest = highest_zone(event.report.trigger.gfp_flags)
@@ -72,7 +72,7 @@ def verdicts(event: OomEvent) -> Tuple[Verdict, ...]:
     allowed = _ORDER[: _ORDER.index(highest) + 1]
     zones = [zone for zone in meminfo.zones if zone.counters.get("managed_kb", 1)]
     return tuple(
-        Verdict(
+        ZoneVerdict(
             zone, zone.name in allowed, zone.counters.get("free_kb"), zone.counters.get("min_kb"),
             _reserve_kb(zone, tuple(zones), allowed, look.page_kb(event)), _barred_kb(zone, movable),
             True if order == 0 else has_block(zone, order, movable),
@@ -80,7 +80,7 @@ def verdicts(event: OomEvent) -> Tuple[Verdict, ...]:
     )
 
 
-def usable(event: OomEvent) -> Tuple[Verdict, ...]:
+def usable(event: OomEvent) -> tuple[ZoneVerdict, ...]:
     """Those that the allocation could use. With __GFP_THISNODE it may use one node, and which is not known."""
     if "__GFP_THISNODE" in (event.report.trigger.gfp_flags or ""):
         return ()
@@ -138,7 +138,7 @@ def _barred_kb(zone: Zone, movable: bool) -> int:
     return min(kb.get("free_kb", 0), atomic + (0 if movable else kb.get("free_cma_kb", 0)))
 
 
-def _reserve_kb(zone: Zone, zones: Tuple[Zone, ...], allowed: Tuple[str, ...], page_kb: int) -> Optional[int]:
+def _reserve_kb(zone: Zone, zones: tuple[Zone, ...], allowed: tuple[str, ...], page_kb: int) -> Optional[int]:
     """What of the zone is kept from an allocation that may use higher zones; None if that cannot be told.
 
     lowmem_reserve[i] is kept from allocations that may use zones up to the i-th of the kernel's own numbering, which

@@ -14,11 +14,12 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from ctypes import sizeof
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Iterable, Iterator, Mapping, Optional, Sequence
+from typing import Any, BinaryIO, Optional
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 from oomtrace.facts import Facts

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
 from struct import Struct
-from typing import Iterator, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 MAGIC_WORD = b"OOMTRACE "
 MAGIC = MAGIC_WORD + b"1\n"

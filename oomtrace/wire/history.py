@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from oomtrace.model import UsageHistory, UsageMoment
 from oomtrace.wire.memcgs import Memcgs

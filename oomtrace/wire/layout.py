@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import re
 from struct import Struct as Packed
-from typing import Any, Optional, Type, TypeVar
+from typing import Any, Optional, TypeVar
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 from oomtrace.wire.records import Chars, RecordKind, Struct, struct_name, struct_of
@@ -62,7 +62,7 @@ class Layout:
         plain = _COMMENT.sub("", text)
         self.constants: dict[str, int] = {**_constants(_EARLIER), **_constants(plain)}
         self._no_seq = self.constants["NO_SEQ"]
-        self.structs: dict[str, Type[ctypes.Structure]] = {}
+        self.structs: dict[str, type[ctypes.Structure]] = {}
         for name, body in _STRUCT.findall(plain) + _STRUCT.findall(_EARLIER):
             if name not in self.structs:
                 self.structs[name] = self._struct(name, body)
@@ -74,7 +74,7 @@ class Layout:
             raise _unreadable("two kinds of record have the same number")
         self._kinds = {number: _Form(name, self.structs) for name, number in numbers.items()}
 
-    def _struct(self, name: str, body: str) -> Type[ctypes.Structure]:
+    def _struct(self, name: str, body: str) -> type[ctypes.Structure]:
         fields: list[tuple[str, Any]] = []
         for declaration in filter(None, (part.strip() for part in body.split(";"))):
             match = _MEMBER.match(declaration)
@@ -106,7 +106,7 @@ class _Form:
 
     __slots__ = ("kind", "struct", "least_bytes")
 
-    def __init__(self, name: str, structs: dict[str, Type[ctypes.Structure]]) -> None:
+    def __init__(self, name: str, structs: dict[str, type[ctypes.Structure]]) -> None:
         self.kind = RecordKind.__members__.get(name[len("REC_"):], RecordKind.OTHER)
         self.struct = structs.get(name.lower() if self.kind is RecordKind.OTHER else struct_name(self.kind))
         self.least_bytes = 0
@@ -138,7 +138,7 @@ class TraceRecord:
         self._struct = form.struct
         self._body: Optional[ctypes.Structure] = None
 
-    def read(self, struct: Type[S]) -> S:
+    def read(self, struct: type[S]) -> S:
         """The struct, which must be what records of this kind are."""
         if self._body is None:
             whole = ctypes.sizeof(self._struct)

@@ -6,8 +6,9 @@ structures held (wire/printed.py): it read them a moment later.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from struct import unpack_from
-from typing import Iterator, Mapping, Optional, Sequence
+from typing import Optional
 
 from oomtrace.facts import CounterAt, FreeArea, MeminfoFacts
 from oomtrace.model import Counters, HugePages, MemInfo, Node, Zone

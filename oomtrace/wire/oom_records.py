@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Callable, Iterable, Optional, Type
+from typing import Callable, Optional
 
 from oomtrace.facts import Facts
 from oomtrace.wire.layout import Layout, S, TraceRecord
@@ -32,7 +33,7 @@ class OomRecords:
         """Whether there is a record of one of these kinds."""
         return any(kind in self._by_kind for kind in kinds)
 
-    def all(self, kind: RecordKind, struct: Type[S]) -> list[S]:
+    def all(self, kind: RecordKind, struct: type[S]) -> list[S]:
         """All records of a kind."""
         return [record.read(struct) for record in self._by_kind.get(kind, ())]
 
@@ -40,12 +41,12 @@ class OomRecords:
         """Those of some kinds, in order."""
         return [record for record in self.in_order if record.kind in kinds]
 
-    def first(self, kind: RecordKind, struct: Type[S]) -> Optional[S]:
+    def first(self, kind: RecordKind, struct: type[S]) -> Optional[S]:
         """The first of a kind, or None."""
         found = self._by_kind.get(kind)
         return found[0].read(struct) if found else None
 
-    def last(self, kind: RecordKind, struct: Type[S]) -> Optional[S]:
+    def last(self, kind: RecordKind, struct: type[S]) -> Optional[S]:
         """The last of a kind, or None."""
         found = self._by_kind.get(kind)
         return found[-1].read(struct) if found else None

@@ -6,7 +6,8 @@ A zone's line is printed in pieces: ``Node %d ``, ``%s free:…``; its buddy lis
 from __future__ import annotations
 
 import re
-from typing import Iterable, Optional, Tuple
+from collections.abc import Iterable
+from typing import Optional
 
 from oomtrace.model import HugePages, SlabCache
 from oomtrace.wire.layout import TraceRecord, text_of
@@ -31,7 +32,7 @@ _TAIL = (
 
 _OF_PRINTS = frozenset((RecordKind.FORMAT, RecordKind.PRINT))
 
-ZoneKey = Tuple[Optional[int], str]  # node, None without NUMA; name
+ZoneKey = tuple[Optional[int], str]  # node, None without NUMA; name
 
 
 class ZoneLines:

@@ -9,8 +9,8 @@ default.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Mapping, Sequence, Type
 
 
 class RecordKind(IntEnum):
@@ -527,12 +527,12 @@ class RecSignal(Struct):
     asked_by_comm: Chars
 
 
-_NAMES: Mapping[str, Type[Struct]] = {
+_NAMES: Mapping[str, type[Struct]] = {
     re.sub(r"(?<!^)([A-Z])", r"_\1", struct.__name__).lower(): struct for struct in Struct.__subclasses__()
 }
 
 
-def struct_of(name: str) -> Type[Struct]:
+def struct_of(name: str) -> type[Struct]:
     """The type of a struct by its name in the header; Struct itself for one that this version does not know."""
     return _NAMES.get(name, Struct)
 

@@ -8,11 +8,12 @@ On arm64 (arch/arm64/kernel/stacktrace.c, dump_backtrace) it prints the frames a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import count
 from struct import iter_unpack
-from typing import Iterator, Mapping, Optional, Sequence, Union
+from typing import Optional, Union
 
 from oomtrace import arch
 from oomtrace.model import Frame, Registers, Stack

@@ -5,8 +5,9 @@ Or the list as it was printed, of a kernel that does not show which counter is w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import iter_unpack
-from typing import Optional, Sequence
+from typing import Optional
 
 from oomtrace.facts import StatisticsRow
 from oomtrace.wire.layout import text_of

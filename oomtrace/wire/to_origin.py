@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 from oomtrace.model import Origin, Part, Report
 from oomtrace.wire import meminfo, statistics

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Iterable, Optional
+from collections.abc import Iterable
+from typing import Optional
 
 from oomtrace.model import Area, Aspect, Mapped, Missed, TaskMemory
 

@@ -7,8 +7,9 @@ its size, its neighbours and its address, as the sources of those programs lay t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Iterator, Mapping, Optional, Sequence
+from typing import Optional
 
 from oomtrace.model import Area
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import Aspect, CachedFile, Holder, Missed, PageCache
 
@@ -50,7 +51,7 @@ class Cache:
         self._host = host
         self._meter = meter
         self._page = os.sysconf("SC_PAGE_SIZE")
-        self._files: dict[Tuple[int, int], Optional[_File]] = {}
+        self._files: dict[tuple[int, int], Optional[_File]] = {}
         self._comms: dict[int, Optional[str]] = {}
 
     def add(self, process: Process, descriptors: list[Opened], mapped: list[Region]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable, Optional
 
 from oomtrace.model import Aspect, KernelItem, KernelMemory, KernelUse, Missed, PageCache, SharedMemory, TaskMemory
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Callable, Iterator, Mapping, Optional
+from typing import Callable, Optional
 
 from oomtrace.model import ChildUsage, Glance, Pressure
 

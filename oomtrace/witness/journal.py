@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Mapping, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import Killed, OomEvent
 
@@ -16,7 +17,7 @@ _BEFORE_S = 10  # earlyoom says first what it is about to do
 _MOST_LINES, _LONGEST = 2, 300
 _NS = 1_000_000_000
 # What their lines about a kill have in them, by the names of their processes; of systemd, beside the unit.
-_ABOUT: Mapping[str, Tuple[str, ...]] = {
+_ABOUT: Mapping[str, tuple[str, ...]] = {
     "systemd-oomd": ("Killed ", "killed "),
     "earlyoom": ("low memory!", "sending SIG"),
     "nohang": ("Low memory", "SIGKILL", "SIGTERM", "PSI"),
@@ -25,7 +26,7 @@ _ABOUT: Mapping[str, Tuple[str, ...]] = {
 }
 
 
-def said(event: OomEvent) -> Tuple[str, ...]:
+def said(event: OomEvent) -> tuple[str, ...]:
     """The sender's last lines about a kill; empty if it is not known for writing any, or the journal has none."""
     killed, began_ns = event.killed, event.origin.unix_ns
     if killed is None or killed.sender is None or began_ns is None or killed.sender.comm not in _ABOUT:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Iterator, Mapping, Optional
+from typing import Optional
 
 from oomtrace.model import Aspect, Holder, KernelItem, KernelMemory, KernelUse, Missed
 

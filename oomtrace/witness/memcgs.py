@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Iterator, Mapping, Optional
+from typing import Optional
 
 from .mounts import Mounts
 from .tree import plain, text

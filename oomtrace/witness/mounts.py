@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import re
 import select
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Optional
 
 # Those that answer from this machine's memory and disks. A list of the harmless, not of the harmful: nobody knows what
 # the next network file system is called.

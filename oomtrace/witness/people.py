@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Mapping, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import Aspect, Identity, Missed
 
@@ -64,7 +65,7 @@ class People:
             source=f"/proc/{process.pid}", time_ns=now_ns,
         )
 
-    def _arguments(self, process: Process) -> Tuple[Optional[Tuple[str, ...]], Optional[int]]:
+    def _arguments(self, process: Process) -> tuple[Optional[tuple[str, ...]], Optional[int]]:
         data = process.read("cmdline", _CMDLINE) if self._cmdline else None
         if not data:
             return None, None
@@ -80,7 +81,7 @@ class People:
         """Read anew each time: it is short, and users come."""
         return users(text(plain(f"{self._root}/etc/passwd", _USERS) or b""))
 
-    def _user(self, process: Process, uid: Optional[int], meter: Meter) -> Tuple[Optional[str], Optional[str]]:
+    def _user(self, process: Process, uid: Optional[int], meter: Meter) -> tuple[Optional[str], Optional[str]]:
         """The user's name, and in whose list it stands: that of the root in which the process lives."""
         if uid is None:
             return None, None
@@ -150,7 +151,7 @@ def mapped(uid: int, uid_map: str) -> Optional[int]:
     return None
 
 
-def units(cgroup: str) -> Tuple[Optional[str], Optional[str], Optional[str]]:
+def units(cgroup: str) -> tuple[Optional[str], Optional[str], Optional[str]]:
     """systemd's unit, slice and login session by the names of the levels: the deepest of each."""
     unit = slice = session = None
     for part in cgroup.split("/"):

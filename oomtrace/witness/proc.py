@@ -4,8 +4,9 @@ process even if its pid is given to another meanwhile."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Iterator, Mapping, Optional
+from typing import Optional
 
 from .mounts import Mounts, is_safe
 from .tree import Foreign, Tree, plain, text

@@ -8,7 +8,7 @@ be sure turns command lines off.
 from __future__ import annotations
 
 import re
-from typing import Sequence, Tuple
+from collections.abc import Sequence
 
 MASK = "***"
 
@@ -41,7 +41,7 @@ _SHORT = {
 _JOINED_ONLY = frozenset(("mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump"))  # -p WORD is no password
 
 # Secrets that show themselves, wherever in an argument they stand.
-_SHAPES: Tuple[Tuple[re.Pattern[str], str], ...] = tuple((re.compile(row, flags), into) for row, flags, into in (
+_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple((re.compile(row, flags), into) for row, flags, into in (
     (r"(?P<before>\b[A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@]*:)[^\s/@]+(?=@)", 0, rf"\g<before>{MASK}"),  # scheme://user:…@
     (r"(?P<before>\b[A-Za-z][A-Za-z0-9+.\-]*://)[^\s/:@]{20,}(?=@)", 0, rf"\g<before>{MASK}"),  # scheme://token@
     (r"(?P<before>[?&;](?:[\w.\-]*(?:password|passwd|secret|token|api_?key|access_?key|sig|signature|auth|credential))=)"
@@ -73,7 +73,7 @@ _WITHIN_OPTION = re.compile(
 )
 
 
-def masked(arguments: Sequence[str]) -> Tuple[Tuple[str, ...], int]:
+def masked(arguments: Sequence[str]) -> tuple[tuple[str, ...], int]:
     """The arguments of a command with secrets masked, and in how many of them there were some."""
     program = _program(arguments)
     found = []

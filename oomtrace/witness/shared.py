@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, Optional, Tuple
+from typing import Callable, Optional
 
 from oomtrace.model import Aspect, Holder, Missed, SharedFile, SharedMemory, Tmpfs
 
@@ -28,7 +29,7 @@ _ENTRIES = 4096  # of all mounts together
 _LEAST_KB = 16
 _SKIPPED = frozenset(("/dev", "/sys/fs/cgroup", "/proc", "/sys/firmware", "/proc/acpi", "/proc/scsi"))
 
-Key = Tuple[str, int]  # what a file is told by: where it is, and its inode
+Key = tuple[str, int]  # what a file is told by: where it is, and its inode
 
 
 @dataclass

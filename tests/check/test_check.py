@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 
@@ -60,10 +60,10 @@ def test_elsewhere_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def test_a_check_that_fails_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_facts: Dict[str, Any]) -> Row:
+    def broken(_facts: dict[str, Any]) -> Row:
         raise ZeroDivisionError("oh")
 
-    def refused(_facts: Dict[str, Any]) -> Row:
+    def refused(_facts: dict[str, Any]) -> Row:
         raise OomtraceError("no", "but")
 
     def no_probes(*_: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Dict, Tuple
 
 import pytest
 
@@ -42,7 +41,7 @@ as paranoid sys_admin,syslog,sys_resource $trace
 """
 
 
-def _cases(said: str) -> Dict[str, Tuple[str, int]]:
+def _cases(said: str) -> dict[str, tuple[str, int]]:
     found = {}
     for part in said.split("\n@ ")[0 if said.startswith("@ ") else 1 :]:
         name, _, rest = part.partition("\n")

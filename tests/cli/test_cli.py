@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -120,14 +119,14 @@ def test_every_channel_has_its_option() -> None:
     ["--global-only", "--memcg-only"], ["--stacks", "on", "--charges", "every"],
     ["run", "--format", "xml", "--", "true"], ["run", "-o", "", "--", "true"],
 ])
-def test_what_is_wrong_is_said_before_anything_starts(arguments: List[str]) -> None:
+def test_what_is_wrong_is_said_before_anything_starts(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 2 and b"Traceback" not in done.stderr and b"ready" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["missing/x.oom", "file/", "file/x.oom"])
 @pytest.mark.parametrize("command", [[], ["run"]])
-def test_a_place_where_nothing_can_be_written(command: List[str], name: str, tmp_path: Path) -> None:
+def test_a_place_where_nothing_can_be_written(command: list[str], name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run(*command, "-o", f"{tmp_path}/{name}", *(["--", "true"] if command else []))
     assert_complaint(done, 1, "cannot write to")

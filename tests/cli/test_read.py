@@ -8,7 +8,7 @@ import json
 import lzma
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable
 
 import pytest
 
@@ -20,15 +20,15 @@ jsonschema = pytest.importorskip("jsonschema")
 OTHER = CAPTURE.with_name("5.10-memcg-v1.oom")
 
 
-def valid(shown: bytes) -> List[Any]:
+def valid(shown: bytes) -> list[Any]:
     """The events of a document, which follows the schema whatever was wrong with what was read."""
     document = json.loads(shown)
     jsonschema.validate(document, output.schema())
-    events: List[Any] = document["events"]
+    events: list[Any] = document["events"]
     return events
 
 
-def releases(shown: bytes) -> List[str]:
+def releases(shown: bytes) -> list[str]:
     return [entry["event"]["report"]["machine"]["release"].split("-")[0] for entry in valid(shown)]
 
 

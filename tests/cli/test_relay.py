@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import Iterator, List, Tuple
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +14,7 @@ from oomtrace.cli.relay import Relay, relayed
 
 
 @pytest.fixture
-def pipe() -> Iterator[Tuple[int, int]]:
+def pipe() -> Iterator[tuple[int, int]]:
     ends = os.pipe()
     yield ends
     # The other end stays open: a relay's thread may still write to it, and must not find another test's pipe there.
@@ -33,8 +33,8 @@ def _put(to: Relay, data: bytes) -> None:
     to.flush()
 
 
-def test_pieces_arrive_in_order(pipe: Tuple[int, int]) -> None:
-    said: List[str] = []
+def test_pieces_arrive_in_order(pipe: tuple[int, int]) -> None:
+    said: list[str] = []
     to = Relay(pipe[1], False, said.append)
     to.write(b"one ")
     _put(to, b"two\n")
@@ -43,8 +43,8 @@ def test_pieces_arrive_in_order(pipe: Tuple[int, int]) -> None:
     assert os.read(pipe[0], 100) == b"one two\nthree\n" and not said
 
 
-def test_nobody_reads(pipe: Tuple[int, int]) -> None:
-    said: List[str] = []
+def test_nobody_reads(pipe: tuple[int, int]) -> None:
+    said: list[str] = []
     to = Relay(pipe[1], False, said.append)
     begin = time.monotonic()
     for _ in range(100):
@@ -63,8 +63,8 @@ def test_nobody_reads(pipe: Tuple[int, int]) -> None:
     assert said[1:] == ["oomtrace: 90 reports not written"]
 
 
-def test_what_is_left_at_the_end_is_counted(pipe: Tuple[int, int]) -> None:
-    said: List[str] = []
+def test_what_is_left_at_the_end_is_counted(pipe: tuple[int, int]) -> None:
+    said: list[str] = []
     to = Relay(pipe[1], False, said.append)
     _put(to, bytes(100_000))
     _put(to, b"more")
@@ -72,7 +72,7 @@ def test_what_is_left_at_the_end_is_counted(pipe: Tuple[int, int]) -> None:
     assert said == ["oomtrace: 2 reports not written"]
 
 
-def test_reader_that_left(pipe: Tuple[int, int]) -> None:
+def test_reader_that_left(pipe: tuple[int, int]) -> None:
     to = Relay(pipe[1], False, lambda _: None)
     os.close(pipe[0])
     _put(to, b"lost")
@@ -81,7 +81,7 @@ def test_reader_that_left(pipe: Tuple[int, int]) -> None:
 
 
 def test_full_disk() -> None:
-    said: List[str] = []
+    said: list[str] = []
     with open("/dev/full", "wb", buffering=0) as full:
         to = Relay(full.fileno(), False, said.append)
         _put(to, b"one")
@@ -98,20 +98,20 @@ def test_a_stream_of_python_alone_stays() -> None:
     assert relayed(stream, lambda _: None) is stream
 
 
-def test_who_hears_of_it_may_be_stuck_as_well(pipe: Tuple[int, int]) -> None:
+def test_who_hears_of_it_may_be_stuck_as_well(pipe: tuple[int, int]) -> None:
     """`oomtrace 2>&1 | less`: what is said must not hold up what the writing thread waits for."""
     to = Relay(pipe[1], False, lambda _: locked.append(to._changed.acquire(blocking=False)))
-    locked: List[bool] = []
+    locked: list[bool] = []
     for _ in range(100):
         _put(to, bytes(100_000))
     assert locked == [True]
     to._changed.release()
 
 
-def test_an_end_that_does_not_wait(pipe: Tuple[int, int]) -> None:
+def test_an_end_that_does_not_wait(pipe: tuple[int, int]) -> None:
     """O_NONBLOCK is of the open file: a shell or a parent may have set it."""
     os.set_blocking(pipe[1], False)
-    said: List[str] = []
+    said: list[str] = []
     to = Relay(pipe[1], False, said.append)
     _put(to, bytes(500_000))
     got = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Optional
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oomtrace import tell
 from oomtrace.cli.report import Sink
-from oomtrace.cli.target import Target
+from oomtrace.cli.target import OutputTarget
 from oomtrace.model import Kill, Memcg, OomEvent, Reap, Wait
 from oomtrace.session.receive import Traced
 from oomtrace.session.verify import Comparison
@@ -27,14 +27,14 @@ NAMES = st.one_of(st.text(), st.sampled_from(EVIL))
 @given(NAMES, NAMES)
 def test_names_do_not_lead_out_of_the_folder(tmp_path_factory: pytest.TempPathFactory, memcg: str, comm: str) -> None:
     folder = tmp_path_factory.getbasetemp() / "captures"
-    path = Target(f"{folder}/").path(made(memcg=Memcg(path=memcg), kills=(Kill(1, comm),)), 1)
+    path = OutputTarget(f"{folder}/").path(made(memcg=Memcg(path=memcg), kills=(Kill(1, comm),)), 1)
     assert path.parent == folder and path.suffix == ".oom" and len(path.name) < 256
     assert path.name.isascii() and set(path.stem) <= set("-_") | {c for c in path.stem if c.isalnum()}
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_later_captures_get_a_number(tmp_path: Path) -> None:
-    names = [Target(str(tmp_path / "x.oom")).path(OomEvent(), number).name for number in (1, 2, 3)]
+    names = [OutputTarget(str(tmp_path / "x.oom")).path(OomEvent(), number).name for number in (1, 2, 3)]
     assert names == ["x.oom", "x.2.oom", "x.3.oom"]
 
 
@@ -45,7 +45,7 @@ class Log:
         return Comparison(0, 0, ())
 
 
-def sink(stream: Any, said: List[str], **options: Any) -> Sink:
+def sink(stream: Any, said: list[str], **options: Any) -> Sink:
     return Sink(stream, "kernel", False, options.pop("target", None), said.append, **options)
 
 
@@ -61,8 +61,8 @@ def oom() -> OomEvent:
 
 def test_a_capture_that_cannot_be_written_takes_nothing_along(tmp_path: Path) -> None:
     """Neither the report nor the trace, be it the first OOM or a later one."""
-    target = Target(str(tmp_path / "gone" / "x.oom"))
-    said: List[str] = []
+    target = OutputTarget(str(tmp_path / "gone" / "x.oom"))
+    said: list[str] = []
     stream = io.BytesIO()
     taking = sink(stream, said, target=target)
     taking.take(traced(oom()))
@@ -72,15 +72,15 @@ def test_a_capture_that_cannot_be_written_takes_nothing_along(tmp_path: Path) ->
 
 
 def test_a_journal_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(journald.Journal.__init__, "__defaults__", (str(tmp_path / "none"),))
-    said: List[str] = []
+    monkeypatch.setattr(journald.JournalSocket.__init__, "__defaults__", (str(tmp_path / "none"),))
+    said: list[str] = []
     taking = sink(io.BytesIO(), said, channels=tell.opened({"journald": True}))
     taking.take(traced(oom()))
     assert taking.status == 1 and "cannot write to the journal" in said[0]
 
 
 def test_reports_that_nobody_got_are_a_failure() -> None:
-    said: List[str] = []
+    said: list[str] = []
     with open("/dev/full", "w") as full:
         taking = sink(full, said)
         taking.take(traced(oom()))
@@ -93,7 +93,7 @@ def test_reports_that_nobody_got_are_a_failure() -> None:
 )
 def test_a_report_that_the_log_does_not_have(unprinted: Optional[str], is_oom: bool, status: int) -> None:
     event = changed(oom(), unprinted_reason=unprinted, wait=None if is_oom else Wait(over=True, time_ns=1))
-    said: List[str] = []
+    said: list[str] = []
     taking = sink(io.BytesIO(), said, log=Log())
     taking.take(traced(event))
     assert taking.status == status and bool(said) is is_oom

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable
 
 import pytest
 
@@ -22,7 +22,7 @@ class FakeRecorder:
     losing = 0
 
     def __init__(self, *_: object) -> None:
-        self.events: List[Any] = []
+        self.events: list[Any] = []
         self.lost = 0
         self.code = None
         self.descriptor, self._write = os.pipe()
@@ -98,7 +98,7 @@ def test_what_is_left_behind_is_told(
     ],
 )
 def test_wrong_options_are_told_before_anything_is_done(
-    monkeypatch: pytest.MonkeyPatch, words: List[str], status: int, message: str
+    monkeypatch: pytest.MonkeyPatch, words: list[str], status: int, message: str
 ) -> None:
     def none(*_: object) -> None:
         raise AssertionError("the trace is started")

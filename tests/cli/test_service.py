@@ -8,7 +8,6 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import List, Tuple
 
 import pytest
 
@@ -24,7 +23,7 @@ UNIT = ROOT / "systemd" / "oomtrace.service"
 CAPTURE = ROOT / "tests" / "fixtures" / "data" / "6.1-memcg-v2.oom"
 
 
-def _captures(folder: Path, sizes: List[int]) -> List[Path]:
+def _captures(folder: Path, sizes: list[int]) -> list[Path]:
     paths = []
     for number, size in enumerate(sizes):
         path = folder / f"{number}.oom"
@@ -34,7 +33,7 @@ def _captures(folder: Path, sizes: List[int]) -> List[Path]:
     return paths
 
 
-def _left(folder: Path) -> List[str]:
+def _left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -68,7 +67,7 @@ def test_bounds_are_checked(tmp_path: Path) -> None:
         shelf(3, None, "file.oom")
 
 
-def _parsed(data: bytes) -> List[Tuple[str, bytes]]:
+def _parsed(data: bytes) -> list[tuple[str, bytes]]:
     """The journal's side of the protocol."""
     found = []
     while data:
@@ -87,7 +86,7 @@ def test_entry_of_a_real_oom_reaches_the_journal(tmp_path: Path) -> None:
         (event,) = capture.events(capture.load(stream))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
         journal.bind(str(tmp_path / "socket"))
-        journald.Journal(str(tmp_path / "socket")).send(journald.fields(event, Path("/var/lib/oomtrace/x.oom")))
+        journald.JournalSocket(str(tmp_path / "socket")).send(journald.fields(event, Path("/var/lib/oomtrace/x.oom")))
         entry = dict(_parsed(journal.recv(1 << 16)))
     assert entry["OOMTRACE_VICTIM"] == b"hog" and entry["OOMTRACE_MEMCG"] == b"/foo"
     assert entry["MESSAGE_ID"].decode() == journald.MESSAGE_ID and len(journald.MESSAGE_ID) == 32
@@ -100,7 +99,7 @@ def test_a_journal_that_does_not_read_is_waited_for_once(
     monkeypatch.setattr(journald, "PATIENCE_S", 0.2)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stuck:
         stuck.bind(str(tmp_path / "socket"))
-        journal, failures, begin = journald.Journal(str(tmp_path / "socket")), 0, time.monotonic()
+        journal, failures, begin = journald.JournalSocket(str(tmp_path / "socket")), 0, time.monotonic()
         for _ in range(2000):
             try:
                 journal.send({"MESSAGE": "x"})

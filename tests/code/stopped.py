@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import c_long, c_size_t, c_void_p
-from typing import Callable, Iterator
+from typing import Callable
 
 from oomtrace.code import RawStack
 from oomtrace.code.machine import registers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Optional
 
 import pytest
 
@@ -40,7 +40,7 @@ pgrefill pgpromote_success
     ("6.8.0-31-generic", None, ((6, 8), "", (6, 8))),
     ("7.3-rc2+", None, ((7, 3), "", (7, 3))),
 ])
-def test_a_release(release: str, package: Optional[str], expected: Tuple[object, ...]) -> None:
+def test_a_release(release: str, package: Optional[str], expected: tuple[object, ...]) -> None:
     known = releases.parsed(release, package)
     assert known is not None and (known.mainline, known.flavour, known.own) == expected
 

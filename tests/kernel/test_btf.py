@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import pack
-from typing import Sequence
 
 import pytest
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, NamedTuple, Optional
 
 import pytest
 
@@ -30,7 +30,7 @@ class Field(NamedTuple):
 class Types:
     """A kernel's types: enumerators by enum, numbered in their order, and fields."""
 
-    def __init__(self, without: Tuple[str, ...] = (), fields: Optional[Dict[Tuple[str, str], Field]] = None) -> None:
+    def __init__(self, without: tuple[str, ...] = (), fields: Optional[dict[tuple[str, str], Field]] = None) -> None:
         listed = {"node_stat_item": NODE, "memcg_stat_item": MEMCG, "vm_event_item": EVENTS, "zone_stat_item": ZONE,
                   "migratetype": TYPES, "zone_type": ["ZONE_DMA", "ZONE_NORMAL"]}
         self._enums = {name: [one for one in found if one not in without] for name, found in listed.items()}
@@ -65,12 +65,12 @@ class Kallsyms:
         return self._sizes.get(name)
 
 
-def _rows(release: str, *without: str) -> Dict[str, Any]:
+def _rows(release: str, *without: str) -> dict[str, Any]:
     types: Any = Types(without)
     return {row.name: row for row in statistics.rows(types, release)}
 
 
-def _items(release: str, name: str, *without: str) -> List[CounterAt]:
+def _items(release: str, name: str, *without: str) -> list[CounterAt]:
     return list(_rows(release, *without)[name].items)
 
 
@@ -111,7 +111,7 @@ def test_an_option_that_is_off_takes_its_lines_along() -> None:
     assert _items("6.12.0", "numa_pages_migrated") == [CounterAt(EVENTS.index("NUMA_PAGE_MIGRATE"), 1)]
 
 
-def _meminfo(release: str = "6.12.0", without: Tuple[str, ...] = (), **symbols: int) -> Any:
+def _meminfo(release: str = "6.12.0", without: tuple[str, ...] = (), **symbols: int) -> Any:
     fields = {("zone", "free_area"): Field(2), ("free_area", "nr_free"): Field(0, 80)}
     types: Any = Types(without, fields)
     kallsyms: Any = Kallsyms(**symbols)
@@ -140,7 +140,7 @@ def test_mem_info_of_other_kernels() -> None:
     assert meminfo.facts(types, kallsyms, "6.1.0").free_area is None  # type: ignore[union-attr]
 
 
-def _eras(release: str, fields: Set[Tuple[str, str]], **symbols: int) -> Any:
+def _eras(release: str, fields: set[tuple[str, str]], **symbols: int) -> Any:
     types: Any = Types(fields={name: Field(3) for name in fields})
     kallsyms: Any = Kallsyms(**symbols)
     return eras.facts(types, kallsyms, release)

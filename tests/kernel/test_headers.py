@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from struct import pack
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional
 
 import pytest
 
@@ -129,11 +129,11 @@ def test_losses_are_said_once_and_by_their_meaning(tmp_path: Path) -> None:
 class Pretender:
     """In the compiler's place: gives the answers that it was made with, one after another."""
 
-    def __init__(self, *answers: Tuple[Optional[bytes], str]) -> None:
+    def __init__(self, *answers: tuple[Optional[bytes], str]) -> None:
         self._answers = list(answers)
-        self.sources: List[str] = []
+        self.sources: list[str] = []
 
-    def types(self, text: str) -> Tuple[Optional[bytes], str]:
+    def types(self, text: str) -> tuple[Optional[bytes], str]:
         self.sources.append(text)
         return self._answers.pop(0)
 

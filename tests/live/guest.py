@@ -6,7 +6,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Tuple
+from typing import Any
 
 from vm import boot, matrix
 from vm.spec import RunSpec
@@ -15,14 +15,14 @@ FOLDER = "/tmp/out"
 MEMCG_OOM = "python3 tests/guest/memcg_oom.py"
 
 # Every kernel of the matrix on cgroup v2; on v1 those that are built with its memory controller.
-CASES: Tuple[Tuple[str, str], ...] = (
+CASES: tuple[tuple[str, str], ...] = (
     *((kernel.name, "v2") for kernel in matrix.KERNELS),
     *((kernel.name, "v1") for kernel in matrix.KERNELS if kernel.cgroup_v1),
 )
 # Beside the matrix; two of them are recorded (tests/fixtures/record.py).
 ARM64_CASES = (("6.12-arm64", "v2"), ("6.12-16k-arm64", "v2"))
 # In the long tests alone.
-MORE_CASES: Tuple[Tuple[str, str], ...] = tuple((kernel.name, "v2") for kernel in matrix.MORE_KERNELS)
+MORE_CASES: tuple[tuple[str, str], ...] = tuple((kernel.name, "v2") for kernel in matrix.MORE_KERNELS)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Traced:
 
     ours: bytes
     kmsg: bytes
-    captures: Tuple[bytes, ...]
+    captures: tuple[bytes, ...]
     stderr: str
 
 
@@ -49,12 +49,12 @@ def trace(kernel: str, cgroup: str, command: str, timeout: float = 300, **wanted
         return Traced((out / "ours").read_bytes(), (out / "kmsg").read_bytes(), captures, said)
 
 
-def kernel_lines(kmsg: bytes) -> List[bytes]:
+def kernel_lines(kmsg: bytes) -> list[bytes]:
     """The lines of OOM reports in a kernel log of /dev/kmsg records, from "invoked" to "Killed".
 
     Deliberately not oomtrace's reader: this is the oracle.
     """
-    lines: List[bytes] = []
+    lines: list[bytes] = []
     inside = False
     for record in kmsg.split(b"\n"):
         if record.startswith(b" ") or b";" not in record:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Optional
 
 import pytest
 
@@ -30,7 +31,7 @@ class Kernel:
     VerifierError = bpf.VerifierError
 
     def __init__(self) -> None:
-        self.refused: List[str] = []
+        self.refused: list[str] = []
         self.directly = True
         self.unfit = ""
 
@@ -68,7 +69,7 @@ class Rings:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     made, before = Kernel(), len(os.listdir("/proc/self/fd"))
-    tracers: List[tracer.Tracer] = []
+    tracers: list[tracer.Tracer] = []
     monkeypatch.setattr(tracer, "bpf", made)
     monkeypatch.setattr(tracer, "Rings", Rings)
     real = tracer.Tracer.__init__
@@ -91,14 +92,14 @@ def _tracer() -> tracer.Tracer:
 
 
 def test_all_attached(kernel: Kernel) -> None:
-    told: List[Tuple[Target, str]] = []
+    told: list[tuple[Target, str]] = []
     _tracer().attach([Target(NEEDED, "a"), Target(USEFUL, "b")], lambda *what: told.append(what))
     assert not told
 
 
 def test_refused_probe_costs_its_part(kernel: Kernel) -> None:
     kernel.refused.append("b")
-    told: List[Tuple[Target, str]] = []
+    told: list[tuple[Target, str]] = []
     _tracer().attach([Target(NEEDED, "a"), Target(USEFUL, "b")], lambda *what: told.append(what))
     ((target, why),) = told
     assert target.probe is USEFUL and target.probe.loses and "Invalid argument" in why
@@ -113,7 +114,7 @@ def test_refused_indispensable_probe_ends_it(kernel: Kernel) -> None:
 
 def test_refused_useful_program_costs_its_part_and_names_what_it_needs(kernel: Kernel) -> None:
     kernel.unfit = USEFUL.program
-    told: List[Tuple[Target, str]] = []
+    told: list[tuple[Target, str]] = []
     _tracer().attach([Target(NEEDED, "a"), Target(USEFUL, "b")], lambda *what: told.append(what))
     assert told == [(Target(USEFUL, "b"), "it needs symbol tainted_mask, which this kernel does not have")]
 
@@ -170,7 +171,7 @@ def test_programs_are_compiled_side_by_side(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_halves_make_all_programs() -> None:
-    def named(texts: List[str]) -> List[str]:
+    def named(texts: list[str]) -> list[str]:
         return sorted(re.findall(r'^#line 1 "bpf/(\w+\.c)"', "".join(texts), re.MULTILINE))
 
     assert named(source.sources(True)) == named(source.sources(False)) == sorted(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from struct import pack
-from typing import Any, List, Optional
+from typing import Any, Optional
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_data_are_read_between_two_fences(monkeypatch: pytest.MonkeyPatch) -> No
     """On a machine that may change the order: after the head, before the tail is moved."""
     kernel = Kernel(monkeypatch, None)
     ring = Ring(0, 1)
-    seen: List[str] = []
+    seen: list[str] = []
     read, pack_into, word = ring._bytes, ring_module._WORD.pack_into, ring_module._WORD
 
     class Word:
@@ -112,10 +112,10 @@ class Filling:
 
     def __init__(self, cpu: int, _pages: int, quiet: bool = False) -> None:
         self.cpu, self.quiet, self.lost, self.head, self.crowded = cpu, quiet, 0, 0, False
-        self.rung: List[bytes] = []
+        self.rung: list[bytes] = []
         self.fd, self._other = os.pipe()
 
-    def drain(self) -> List[bytes]:
+    def drain(self) -> list[bytes]:
         if self.quiet:
             return [b"record"] if self.head else []
         rung, self.rung = self.rung, []
@@ -127,7 +127,7 @@ class Filling:
 
 
 def test_records_are_left_where_they_are_while_more_are_coming(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: List[Filling] = []
+    made: list[Filling] = []
     monkeypatch.setattr(ring_module, "Ring", lambda *given, **named: made.append(Filling(*given, **named)) or made[-1])
     monkeypatch.setattr(bpf, "update_map", lambda *_: None)
     rings = Rings(-1, -1, [0], 1)
@@ -178,7 +178,7 @@ class Told:
 
 
 def test_after_lost_messages_no_cpu_is_without_a_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: List[Filling] = []
+    made: list[Filling] = []
     told = Told()
     monkeypatch.setattr(ring_module, "Ring", lambda *given, **named: made.append(Filling(*given, **named)) or made[-1])
     monkeypatch.setattr(ring_module, "Hotplug", lambda: told)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Tuple
-
 import pytest
 
 from vm import boot, matrix
@@ -12,7 +10,7 @@ from vm.spec import RunSpec
 SCRIPT = "python3 tests/guest/staying_alive.py"
 
 
-def _stay_alive(kernel: str, cases: Tuple[str, ...], timeout: float, memory: int = 1 << 30) -> None:
+def _stay_alive(kernel: str, cases: tuple[str, ...], timeout: float, memory: int = 1 << 30) -> None:
     spec = RunSpec(kernel=kernel, memory=memory, timeout=timeout)
     result = boot.check(boot.run(spec, f"{SCRIPT} {' '.join(cases)}"))
     said = result.stdout.decode("utf-8", "replace") + result.stderr.decode("utf-8", "replace")

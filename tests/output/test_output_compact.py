@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 
 import pytest
 from hypothesis import given
@@ -55,7 +55,7 @@ def test_any_values(rows: Any) -> None:
 
 @pytest.mark.parametrize("comm", ["100%", "%s%d", '"', "\\", "caf\u00e9", "\udc80x", "\x1b[31m", "\ud800"])
 def test_odd_names(comm: str) -> None:
-    tasks: Tuple[Task, ...] = (Task(1, comm, uid=0), Task(2, "plain"))
+    tasks: tuple[Task, ...] = (Task(1, comm, uid=0), Task(2, "plain"))
     event = replace(OomEvent(), report=replace(OomEvent().report, tasks=tasks))
     assert compact(event) == _expected(event)
     json.loads(compact(event))

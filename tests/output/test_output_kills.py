@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from typing import List
 
 import pytest
 
@@ -27,16 +26,16 @@ LINES = (  # what kernels from 2.6.32 on print
 MANY = [line.replace(" 10", f" {5 + number}0") for number in range(3) for line in LINES]
 
 
-def log(lines: List[str]) -> bytes:
+def log(lines: list[str]) -> bytes:
     return "".join(f"Jan  2 09:{number:02}:00 node1 kernel: [ {1000 + 60 * number}.000001] {line}\n"
                    for number, line in enumerate(lines)).encode()
 
 
-def events(data: bytes) -> List[OomEvent]:
+def events(data: bytes) -> list[OomEvent]:
     return list(text.read(io.BytesIO(data)))
 
 
-def written(form: str, found: List[OomEvent], waits: bool = True) -> str:
+def written(form: str, found: list[OomEvent], waits: bool = True) -> str:
     stream = io.StringIO()
     writer = output.writer(form, stream)
     writer.waits = waits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 import yaml
@@ -79,7 +79,7 @@ def everything() -> OomEvent:
 
 
 @pytest.mark.parametrize("events", [[], [seed()], [seed(), memcg2(), machine_wide(), everything(), OomEvent()]])
-def test_documents_follow_the_schema(events: List[OomEvent]) -> None:
+def test_documents_follow_the_schema(events: list[OomEvent]) -> None:
     document = valid(json.loads(written("json", *events)))
     assert document["schema"] == "oomtrace/2"
     assert len(document["events"]) == len(events)
@@ -93,8 +93,8 @@ def test_without_a_pattern() -> None:
     assert valid(yaml.safe_load(written("yaml", seed(), pattern=False)))["pattern"] is None
 
 
-def event_of(event: OomEvent) -> Dict[str, Any]:
-    found: Dict[str, Any] = json.loads(written("jsonl", event))["event"]
+def event_of(event: OomEvent) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(written("jsonl", event))["event"]
     return found
 
 

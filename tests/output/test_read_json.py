@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
 from test_output_scripts import everything
@@ -25,8 +25,8 @@ EARLIER = gzip.decompress((TESTS / "output" / "data" / "oomtrace-1.jsonl.gz").re
 CAPTURES = ("fixtures/data/6.12-memcg-v2.oom", "fixtures/data/5.10-memcg-v1.oom", "wire/data/6.12-mempolicy.oom.gz")
 
 
-def captured() -> List[OomEvent]:
-    found: List[OomEvent] = []
+def captured() -> list[OomEvent]:
+    found: list[OomEvent] = []
     for name in CAPTURES:
         data = (TESTS / name).read_bytes()
         data = gzip.decompress(data) if name.endswith(".gz") else data
@@ -43,7 +43,7 @@ def written(form: str, *events: OomEvent) -> bytes:
     return stream.getvalue().encode()
 
 
-def read(data: bytes, piece: int = 1000) -> List[OomEvent]:
+def read(data: bytes, piece: int = 1000) -> list[OomEvent]:
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
     return list(map(read_json.event, read_json.entries(pieces)))
 

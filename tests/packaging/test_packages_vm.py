@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import List, Tuple
 
 import pytest
 
@@ -42,12 +41,12 @@ def _made(kind: str, tree: Path, target: Path) -> Path:
     return target
 
 
-def _packages(kind: str, folder: Path) -> Tuple[Path, Path]:
+def _packages(kind: str, folder: Path) -> tuple[Path, Path]:
     old, new = _tree(folder / "a", __version__), _tree(folder / "b", NEWER)
     return _made(kind, old, folder / "old"), _made(kind, new, folder / "new")
 
 
-def _in_guest(script: str, variant: str, *put: Path) -> List[str]:
+def _in_guest(script: str, variant: str, *put: Path) -> list[str]:
     spec = RunSpec(kernel="6.1", variant=variant, timeout=900, put=[GUEST / "guest_service.sh", *put])
     result = boot.check(boot.run(spec, (GUEST / script).read_text()))
     lines = result.stdout.decode("utf-8", "replace").splitlines()

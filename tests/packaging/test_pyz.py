@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -31,9 +31,9 @@ for found in pkgutil.walk_packages(oomtrace.__path__, "oomtrace."):
 """
 
 
-def _pythons() -> Dict[Tuple[int, int], str]:
+def _pythons() -> dict[tuple[int, int], str]:
     """Each Python of this machine, by version: those on the path, and pyenv's."""
-    found: Dict[Tuple[int, int], str] = {}
+    found: dict[tuple[int, int], str] = {}
     folders = [Path(folder) for folder in os.get_exec_path()]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     on_path = [path for folder in folders for path in folder.glob("python[23]*")]
@@ -45,7 +45,7 @@ def _pythons() -> Dict[Tuple[int, int], str]:
     return dict(sorted(found.items()))
 
 
-def _version(path: Path) -> "Tuple[int, int] | None":
+def _version(path: Path) -> "tuple[int, int] | None":
     if not re.fullmatch(r"python([23](\.\d+)?)?", path.name):
         return None
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
@@ -61,13 +61,13 @@ OLD = [version for version in PYTHONS if version < OLDEST]
 EACH_NEW = [pytest.param(version, marks=() if version in (min(NEW), max(NEW)) else pytest.mark.long) for version in NEW]
 
 
-def _run(version: Tuple[int, int], *words: str) -> "subprocess.CompletedProcess[str]":
+def _run(version: tuple[int, int], *words: str) -> "subprocess.CompletedProcess[str]":
     """Isolated (-I) and without site-packages (-S): what is not in the file is not there."""
     return subprocess.run([PYTHONS[version], "-IS", *words], cwd="/", capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize("version", EACH_NEW)
-def test_commands_work_from_the_file_alone(pyz: Path, version: Tuple[int, int]) -> None:
+def test_commands_work_from_the_file_alone(pyz: Path, version: tuple[int, int]) -> None:
     assert "$defs" in json.loads(_run(version, str(pyz), "schema").stdout)
     read = _run(version, str(pyz), "read", "--format", "json", str(CAPTURE))
     assert (read.returncode, read.stderr) == (0, "")
@@ -81,7 +81,7 @@ def test_commands_work_from_the_file_alone(pyz: Path, version: Tuple[int, int]) 
 
 
 @pytest.mark.parametrize("version", EACH_NEW)
-def test_a_scenario_is_read_from_the_file_alone(pyz: Path, version: Tuple[int, int], tmp_path: Path) -> None:
+def test_a_scenario_is_read_from_the_file_alone(pyz: Path, version: tuple[int, int], tmp_path: Path) -> None:
     scenario = tmp_path / "wrong.yaml"
     scenario.write_text("processes: 7\n")
     done = _run(version, str(pyz), "repro", str(scenario))
@@ -89,7 +89,7 @@ def test_a_scenario_is_read_from_the_file_alone(pyz: Path, version: Tuple[int, i
 
 
 @pytest.mark.parametrize("version", OLD)
-def test_an_old_python_is_told_in_a_sentence(pyz: Path, version: Tuple[int, int]) -> None:
+def test_an_old_python_is_told_in_a_sentence(pyz: Path, version: tuple[int, int]) -> None:
     done = _run(version, str(pyz)) if version[0] > 2 else subprocess.run(
         [PYTHONS[version], str(pyz)], capture_output=True, text=True, timeout=60)
     assert done.returncode == errors.EXIT_OLD_PYTHON
@@ -111,7 +111,7 @@ def test_every_python_3_can_read_the_first_file(
 
 
 @pytest.mark.parametrize("version", [min(NEW), max(NEW)])
-def test_same_sources_same_bytes(pyz: Path, version: Tuple[int, int], tmp_path: Path) -> None:
+def test_same_sources_same_bytes(pyz: Path, version: tuple[int, int], tmp_path: Path) -> None:
     again = tmp_path / "again.pyz"
     if not _has_pip(PYTHONS[version]):
         pytest.skip(f"{PYTHONS[version]} has no pip")
@@ -160,6 +160,6 @@ def test_only_python_and_shipped_files_are_in_it(pyz: Path) -> None:
 
 def _shipped() -> Iterator[str]:
     for folder in ("bpf", "man", "systemd"):
-        names: List[str] = [str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*") if path.is_file()]
+        names: list[str] = [str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*") if path.is_file()]
         assert names
         yield from names

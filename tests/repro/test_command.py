@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -18,20 +17,20 @@ from oomtrace.errors import OomtraceError
 from oomtrace.model import Kill, Memcg, Trigger
 from oomtrace.repro import cgroups
 from oomtrace.repro.command import Command
-from oomtrace.repro.journal import Journal
+from oomtrace.repro.journal import UndoJournal
 from oomtrace.repro.signals import Signals
 from tests.events import made
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
 
-def in_cgroup(folder: Path, words: List[str]) -> int:
+def in_cgroup(folder: Path, words: list[str]) -> int:
     """Run words as a command whose cgroup is a folder with ordinary files."""
     hierarchy = cgroups.Hierarchy(1, {"memory": folder})
     (folder / "x").mkdir()
     (folder / "x/cgroup.procs").write_text("")
     quiet, _ = os.pipe()
-    with Journal() as journal:
+    with UndoJournal() as journal:
         status = Command(words, "/x", hierarchy, journal).run(quiet, lambda: True)
     assert int((folder / "x/cgroup.procs").read_text()) > 0
     return status
@@ -47,13 +46,13 @@ def in_cgroup(folder: Path, words: List[str]) -> int:
         (["/etc/passwd"], 126),
     ],
 )
-def test_status(tmp_path: Path, words: List[str], status: int) -> None:
+def test_status(tmp_path: Path, words: list[str], status: int) -> None:
     assert in_cgroup(tmp_path, words) == status
 
 
 def test_cgroup_is_made_with_its_limits_and_removed(tmp_path: Path) -> None:
     hierarchy = cgroups.Hierarchy(1, {"memory": tmp_path})
-    with Journal() as journal:
+    with UndoJournal() as journal:
         command = Command(["true"], "/a/b", hierarchy, journal)
         command.make_cgroup({"memory.max": "1000", "memory.swap.max": "0"})
         assert (tmp_path / "a/b/memory.memsw.limit_in_bytes").read_text() == "1000"

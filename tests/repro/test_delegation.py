@@ -9,7 +9,7 @@ import pytest
 
 from oomtrace.repro import delegation
 from oomtrace.repro.cgroups import Hierarchy
-from oomtrace.repro.journal import Journal
+from oomtrace.repro.journal import UndoJournal
 
 STAND_IN = """#!/bin/sh
 echo "$@" >{log}
@@ -38,7 +38,7 @@ def test_scope_lasts_as_long_as_it_is_needed(tmp_path: Path, monkeypatch: pytest
     hierarchy = Hierarchy(2, {"memory": tmp_path / "cgroup"})
     folder = hierarchy.folder("memory", _own_cgroup())
     folder.mkdir(parents=True)
-    with Journal() as journal:
+    with UndoJournal() as journal:
         with delegation.scope("me", hierarchy, journal) as path:
             assert path == _own_cgroup()
             pid = int((folder / "waiting" / "cgroup.procs").read_text())
@@ -51,11 +51,11 @@ def test_scope_lasts_as_long_as_it_is_needed(tmp_path: Path, monkeypatch: pytest
 
 def test_root_where_systemd_makes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _systemd_run(tmp_path, monkeypatch, "#!/bin/sh\nexit 1\n")
-    with Journal() as journal, delegation.scope("me", Hierarchy(2, {"memory": tmp_path}), journal) as path:
+    with UndoJournal() as journal, delegation.scope("me", Hierarchy(2, {"memory": tmp_path}), journal) as path:
         assert path == ""
 
 
 def test_version_1_has_no_delegation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _systemd_run(tmp_path, monkeypatch, "#!/bin/sh\nexit 1\n")
-    with Journal() as journal, delegation.scope("me", Hierarchy(1, {"memory": tmp_path}), journal) as path:
+    with UndoJournal() as journal, delegation.scope("me", Hierarchy(1, {"memory": tmp_path}), journal) as path:
         assert path == ""

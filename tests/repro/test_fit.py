@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Optional
 
 import pytest
 
@@ -12,7 +12,7 @@ from oomtrace.repro.fit import Trial
 MIB = 1 << 20
 
 
-def needs(need_bytes: int, tried: "Optional[List[int]]" = None, slow_below: int = 0) -> "fit.Fit":
+def needs(need_bytes: int, tried: "Optional[list[int]]" = None, slow_below: int = 0) -> "fit.Fit":
     def attempt(limit_bytes: int, bound_s: Optional[float]) -> Trial:
         if tried is not None:
             tried.append(limit_bytes)
@@ -25,7 +25,7 @@ def needs(need_bytes: int, tried: "Optional[List[int]]" = None, slow_below: int 
 
 @pytest.mark.parametrize("need_mib", [9, 40, 100, 200, 255])
 def test_the_limit_found_is_enough_and_hardly_more(need_mib: int) -> None:
-    tried: List[int] = []
+    tried: list[int] = []
     found = needs(need_mib * MIB, tried)
     assert found.smallest is not None and found.too_small is not None
     assert found.too_small.limit_bytes < need_mib * MIB <= found.smallest.limit_bytes
@@ -59,7 +59,7 @@ def test_an_exit_status_of_0_is_not_enough_if_something_was_killed() -> None:
 
 
 def test_only_the_first_trial_has_no_bound() -> None:
-    bounds: List[Optional[float]] = []
+    bounds: list[Optional[float]] = []
 
     def attempt(limit_bytes: int, bound_s: Optional[float]) -> Trial:
         bounds.append(bound_s)

@@ -6,9 +6,9 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable
 
-from oomtrace.repro.journal import Journal
+from oomtrace.repro.journal import UndoJournal
 
 
 def until(condition: Callable[[], bool]) -> bool:
@@ -24,7 +24,7 @@ def test_undone_last_first(tmp_path: Path) -> None:
     setting.write_text("second")
     folder.mkdir()
     (folder / "file").write_text("")
-    journal = Journal()
+    journal = UndoJournal()
     journal.note("restore", str(setting), "first")
     journal.note("restore", str(setting), "between")
     journal.note("folder", str(folder))
@@ -34,7 +34,7 @@ def test_undone_last_first(tmp_path: Path) -> None:
 
 
 def test_says_what_could_not_be_undone(tmp_path: Path) -> None:
-    with Journal() as journal:
+    with UndoJournal() as journal:
         journal.note("restore", str(tmp_path / "gone/setting"), "x\n")
         (problem,) = journal.close()
     assert problem.endswith("could not be set back to x: No such file or directory")
@@ -45,7 +45,7 @@ def test_undone_when_the_owner_is_killed(tmp_path: Path) -> None:
     setting.write_text("changed")
     pid = os.fork()
     if not pid:
-        journal = Journal()
+        journal = UndoJournal()
         journal.note("restore", str(setting), "before")
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -55,7 +55,7 @@ def test_undone_when_the_owner_is_killed(tmp_path: Path) -> None:
 def test_undone_when_the_keeper_was_killed(tmp_path: Path) -> None:
     setting = tmp_path / "setting"
     setting.write_text("changed")
-    journal = Journal()
+    journal = UndoJournal()
     os.kill(journal._keeper, signal.SIGKILL)
     journal.note("restore", str(setting), "before")
     assert journal.close() == []
@@ -69,13 +69,13 @@ def test_process_group_is_killed() -> None:
         time.sleep(100)
         os._exit(0)
     assert until(lambda: os.getpgid(pid) == pid)
-    with Journal() as journal:
+    with UndoJournal() as journal:
         journal.note("kill", pid)
     assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
 
 
 def test_tells_at_the_end_what_could_not_be_undone(tmp_path: Path) -> None:
-    told: List[str] = []
-    with Journal(told.append) as journal:
+    told: list[str] = []
+    with UndoJournal(told.append) as journal:
         journal.note("restore", str(tmp_path / "gone/setting"), "x")
     assert told == [f"{tmp_path}/gone/setting could not be set back to x: No such file or directory"]

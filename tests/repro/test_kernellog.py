@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import List
-
 from vm import cells, compare, fidelity, kernellog, scenario
 from vm.cells import Cell
 from vm.compare import Tally
@@ -20,7 +18,7 @@ REPORT = [
 ]
 
 
-def records(*texts: str) -> List[str]:
+def records(*texts: str) -> list[str]:
     return [f"6,{number},{number * 1000},-;{text}\n" for number, text in enumerate(texts)]
 
 
@@ -102,7 +100,7 @@ def test_suppressed_lines_may_be_ours_alone() -> None:
     assert compare.compare(Report("s", without_table), [*REPORT, "one more"]).structural
 
 
-def event(lines: List[str], printed: bool = True) -> "dict[str, object]":
+def event(lines: list[str], printed: bool = True) -> "dict[str, object]":
     text = "".join(f"[   12.345678] {line}\n" for line in lines)
     return {"text": text, "printed": printed, "records_lost": 0, "missing": []}
 

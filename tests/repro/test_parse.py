@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Tuple
 
 import pytest
 
 from oomtrace.repro import parse
 from oomtrace.repro.reader import Invalid
-from oomtrace.repro.spec import Cgroup, Process, Scenario, Step
+from oomtrace.repro.spec import Cgroup, Forked, Scenario, WorkStep
 
 SCENARIOS = sorted((Path(__file__).resolve().parents[2] / "vm" / "scenarios").glob("*.yaml"))
 
@@ -42,7 +41,7 @@ def read(text: str) -> Scenario:
     return parse.parse(text, "x.yaml", "x")
 
 
-def problems(text: str) -> List[Tuple[int, int, str]]:
+def problems(text: str) -> list[tuple[int, int, str]]:
     with pytest.raises(Invalid) as caught:
         read(text)
     return [(one.line, one.column, one.message) for one in caught.value.problems]
@@ -61,9 +60,9 @@ def test_whole() -> None:
         Cgroup("/a/1", {"pids.max": "10"}),
     )
     one, two = scenario.processes
-    steps = (Step("anon", {"size": 2 << 20}), Step("ready"), Step("sleep"))
-    assert one == Process("one", steps, "/a/{n}", 1000, -500, count=2, delay_seconds=0.5)
-    assert two.steps == (Step("anon", {"size": 1 << 30, "pause": 0.01}), Step("exit", {"status": 3}))
+    steps = (WorkStep("anon", {"size": 2 << 20}), WorkStep("ready"), WorkStep("sleep"))
+    assert one == Forked("one", steps, "/a/{n}", 1000, -500, count=2, delay_seconds=0.5)
+    assert two.steps == (WorkStep("anon", {"size": 1 << 30, "pause": 0.01}), WorkStep("exit", {"status": 3}))
     assert two.ends == 3
     assert scenario.expect.victims == ("two",) and scenario.expect.printed is True
 
@@ -116,7 +115,7 @@ MINIMAL = "about: a\nprocesses:\n  - {name: p, do: [sleep]}\n"
         (("about: a", "about: a\r\nname: 'a\x01'"), 2, 9, "U+0001 cannot be in YAML"),
     ],
 )
-def test_wrong(change: Tuple[str, str], line: int, column: int, message: str) -> None:
+def test_wrong(change: tuple[str, str], line: int, column: int, message: str) -> None:
     found = problems(MINIMAL.replace(*change))
     assert (line, column) in [(one[0], one[1]) for one in found]
     assert any(message in one[2] for one in found)

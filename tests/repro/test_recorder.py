@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from typing import Any, Iterator, List
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ class FakeTrace:
 
     def __init__(self) -> None:
         self._lost = 0
-        self._ended: List[int] = []
+        self._ended: list[int] = []
         self.stacks = ""
         self.sampled = 0
 

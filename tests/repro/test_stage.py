@@ -6,13 +6,12 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import List
 
 import pytest
 
 from oomtrace.errors import OomtraceError
 from oomtrace.repro import cgroups, parse, stage
-from oomtrace.repro.journal import Journal
+from oomtrace.repro.journal import UndoJournal
 from oomtrace.repro.workloads.bare import elf
 from oomtrace.repro.workloads.many import program
 
@@ -20,17 +19,17 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/oom_score_adj"), 
 NOWHERE = cgroups.Hierarchy(2, {name: Path("/nonexistent") for name in cgroups.CONTROLLERS})
 
 
-def run(processes: str, more: str = "") -> stage.Result:
+def run(processes: str, more: str = "") -> stage.StageResult:
     """Stage a scenario with these processes. Their uids and adj are those of the tests."""
     adj = Path("/proc/self/oom_score_adj").read_text().strip()
     text = f"about: a\n{more}\nprocesses:\n" + "".join(
         f"  - {{oom_score_adj: {adj}, {line}}}\n" for line in processes.strip().splitlines()
     )
-    with Journal() as journal:
+    with UndoJournal() as journal:
         return stage.Stage(parse.parse(text, "x.yaml", "x"), NOWHERE, journal).run()
 
 
-def alive(pids: List[int]) -> List[int]:
+def alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
 
 
@@ -88,7 +87,7 @@ def test_cgroup_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     hierarchy = cgroups.Hierarchy(1, {"memory": tmp_path / "file"})
     scenario = parse.parse("about: a\ncgroups: {/a: {}}\nprocesses: [{name: p, do: [sleep]}]", "x", "x")
-    with Journal() as journal, pytest.raises(OomtraceError, match="cannot make the cgroup .*/a: Not a directory"):
+    with UndoJournal() as journal, pytest.raises(OomtraceError, match="cannot make the cgroup .*/a: Not a directory"):
         stage.Stage(scenario, hierarchy, journal).run()
 
 
@@ -109,7 +108,7 @@ def test_killed_stage_leaves_nothing(tmp_path: Path) -> None:
 
         adj = Path("/proc/self/oom_score_adj").read_text().strip()
         text = f"about: a\nsysctl: {{setting: 1}}\nprocesses: [{{name: p, oom_score_adj: {adj}, do: [sleep], ends: 0}}]"
-        Telling(parse.parse(text, "x", "x"), NOWHERE, Journal()).run((), told)
+        Telling(parse.parse(text, "x", "x"), NOWHERE, UndoJournal()).run((), told)
         os._exit(1)
     deadline = time.monotonic() + 5
     while not (pids.exists() and pids.read_text()) and time.monotonic() < deadline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Optional
 
 import pytest
 
@@ -12,7 +12,7 @@ from oomtrace import why
 from oomtrace.model import OomEvent
 from oomtrace.repro import judge, parse
 from oomtrace.repro.reader import Invalid
-from oomtrace.repro.spec import ABSENT, Expect, Said, Verdict
+from oomtrace.repro.spec import ABSENT, Expect, Expected, Said
 from oomtrace.wire import capture
 from vm import cells, explained, kernellog
 
@@ -20,29 +20,29 @@ DATA = Path(__file__).resolve().parents[1] / "fixtures" / "data"
 SCENARIO = "about: a\nprocesses:\n  - {name: p, do: [sleep]}\nexpect:\n  why:\n"
 
 
-def verdicts(text: str) -> Dict[str, Verdict]:
+def verdicts(text: str) -> dict[str, Expected]:
     return dict(parse.parse(SCENARIO + text, "x.yaml", "x").expect.why)
 
 
 def test_forms() -> None:
     limit = Said(why.CERTAIN, ("at_limit or no_room",))
-    assert verdicts("    full: at_limit or no_room\n") == {"full": Verdict(limit, limit)}
+    assert verdicts("    full: at_limit or no_room\n") == {"full": Expected(limit, limit)}
     swap = "    swap: {reason: none, confidence: likely, from_log: {confidence: unknown}}\n"
     pick = "    pick: {reason: [points, agrees], facts: {points: 12, chosen.comm: h.*}, from_log: no_table}\n"
     assert verdicts(swap + pick) == {
-        "swap": Verdict(Said(why.LIKELY, ("none",)), Said(why.UNKNOWN, ("none",))),
-        "pick": Verdict(Said(why.CERTAIN, ("points", "agrees"), {"points": "12", "chosen.comm": "h.*"}),
+        "swap": Expected(Said(why.LIKELY, ("none",)), Said(why.UNKNOWN, ("none",))),
+        "pick": Expected(Said(why.CERTAIN, ("points", "agrees"), {"points": "12", "chosen.comm": "h.*"}),
                         Said(why.CERTAIN, ("no_table",))),
     }
     absent = verdicts("    adj: {confidence: absent}\n")
-    assert absent == {"adj": Verdict(Said(ABSENT), Said(ABSENT))}
+    assert absent == {"adj": Expected(Said(ABSENT), Said(ABSENT))}
 
 
 def test_words_may_be_asked_for() -> None:
     limit = Said(why.CERTAIN, words="^/a")
-    assert verdicts("    full: ^/a\n") == verdicts("    full: {says: ^/a}\n") == {"full": Verdict(limit, limit)}
+    assert verdicts("    full: ^/a\n") == verdicts("    full: {says: ^/a}\n") == {"full": Expected(limit, limit)}
     assert verdicts("    pick: {says: x, from_log: {says: y}}\n") == {
-        "pick": Verdict(Said(why.CERTAIN, words="x"), Said(why.CERTAIN, words="y")),
+        "pick": Expected(Said(why.CERTAIN, words="x"), Said(why.CERTAIN, words="y")),
     }
 
 
@@ -70,14 +70,14 @@ def test_wrong(text: str, line: int, column: int, message: str) -> None:
     assert any((line, column) == one[:2] and message in one[2] for one in found), found
 
 
-def live(name: str) -> List[OomEvent]:
+def live(name: str) -> list[OomEvent]:
     with open(DATA / f"{name}.oom", "rb") as stream:
         return list(capture.events(capture.load(stream)))
 
 
-def problems(said: Said, id: str = "filled", names: Tuple[str, ...] = ("6.1-memcg-v2",)) -> List[str]:
+def problems(said: Said, id: str = "filled", names: tuple[str, ...] = ("6.1-memcg-v2",)) -> list[str]:
     events = [event for name in names for event in live(name)]
-    return judge.misexplained(Expect(why={id: Verdict(said, said)}), events)
+    return judge.misexplained(Expect(why={id: Expected(said, said)}), events)
 
 
 def test_a_live_event_is_judged() -> None:
@@ -97,7 +97,7 @@ def test_a_live_event_is_judged() -> None:
         "explained otherwise: exempt: no such finding; expected [certain] tasks"
     ]
     limit = Said(why.CERTAIN, ("at_limit",))
-    assert judge.misexplained(Expect(why={"full": Verdict(limit, limit)}), []) == ["there is no event to explain"]
+    assert judge.misexplained(Expect(why={"full": Expected(limit, limit)}), []) == ["there is no event to explain"]
 
 
 def test_a_fact_of_a_process() -> None:
@@ -118,7 +118,7 @@ def test_one_event_of_several_is_enough() -> None:
     assert problems(Said(why.CERTAIN, facts={"kill.pid": "9"}), "killed", names)
 
 
-def of_log(said: Optional[Said], silent: bool = False, name: str = "6.1-memcg-v2") -> List[str]:
+def of_log(said: Optional[Said], silent: bool = False, name: str = "6.1-memcg-v2") -> list[str]:
     wanted = {} if said is None else {"swap": asdict(said)}
     scenario = cells.Scenario("x", 1, {}, 1.0, wanted, silent)
     records = (DATA / f"{name}.kmsg").read_text().splitlines(keepends=True) if name else []

@@ -6,7 +6,6 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -23,14 +22,14 @@ class Kernel:
     """Writes /dev/kmsg, which gives one record a read."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._records: List[bytes] = []
+        self._records: list[bytes] = []
         self._printed = 0
         self.read_bytes = 0
         read = text.read
         monkeypatch.setattr(verify, "KMSG", os.devnull)
         monkeypatch.setattr(os, "read", self._next)
 
-        def counted(chunks: List[bytes]) -> "object":
+        def counted(chunks: list[bytes]) -> "object":
             self.read_bytes += sum(map(len, chunks))
             return read(chunks)
 

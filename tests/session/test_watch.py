@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable, Optional
+from typing import Optional
 
 import pytest
 

@@ -14,12 +14,12 @@ from oomtrace.errors import OomtraceError
 from oomtrace.model import Kill, Memcg
 from oomtrace.tell import exec as channel
 from oomtrace.tell.common import beside
-from oomtrace.tell.common.runner import Limits
+from oomtrace.tell.common.runner import RunLimits
 from tests.events import made
 
 EVENT = made(kind="memcg", memcg=Memcg(path="/shop/orders"), kills=(Kill(7, "hog\n\x1b[31m"),),
              victim_memcg="/shop/orders")
-SHORT = Limits(seconds=1.0)
+SHORT = RunLimits(seconds=1.0)
 
 
 def _script(folder: Path, text: str) -> "list[str]":
@@ -116,7 +116,7 @@ def test_what_a_command_leaves_behind_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_command_that_floods_is_not_listened_to(tmp_path: Path) -> None:
-    told = channel.Exec(_script(tmp_path, "exec yes >&2"), Limits(seconds=20.0))
+    told = channel.Exec(_script(tmp_path, "exec yes >&2"), RunLimits(seconds=20.0))
     begin = time.monotonic()
     told.tell(EVENT, None)
     with pytest.raises(OSError, match="1 of 1 failed"):
@@ -127,7 +127,7 @@ def test_a_command_that_floods_is_not_listened_to(tmp_path: Path) -> None:
 def test_memory_is_limited(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     script = tmp_path / "hook.py"
     script.write_text("bytearray(1 << 29)")
-    told = channel.Exec(["python3", str(script)], Limits(memory_bytes=256 << 20))
+    told = channel.Exec(["python3", str(script)], RunLimits(memory_bytes=256 << 20))
     told.tell(EVENT, None)
     with pytest.raises(OSError, match="1 of 1"):
         told.close()
@@ -136,7 +136,7 @@ def test_memory_is_limited(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
 
 def test_a_full_queue_drops_and_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "QUEUE", 2)
-    told = channel.Exec(_script(tmp_path, "sleep 0.5"), Limits(seconds=5.0))
+    told = channel.Exec(_script(tmp_path, "sleep 0.5"), RunLimits(seconds=5.0))
     dropped = 0
     for _ in range(4):
         try:

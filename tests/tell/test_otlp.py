@@ -6,7 +6,8 @@ import gzip
 import http.server
 import threading
 import time
-from typing import Any, Callable, Iterator
+from collections.abc import Iterator
+from typing import Any, Callable
 
 import pytest
 

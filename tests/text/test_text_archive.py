@@ -10,7 +10,7 @@ import tarfile
 import tracemalloc
 import zipfile
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +25,7 @@ from oomtrace.text.source import chunks
 LOGS = {"var/log/kern.log": SEED.encode(), "other.txt": b"nothing\n" * 500, "d/" + "n" * 150 + ".log": OTHER.encode()}
 
 
-def zipped(files: Dict[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(files: dict[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", how) as made:
         for name, content in files.items():
@@ -33,7 +33,7 @@ def zipped(files: Dict[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
     return data.getvalue()
 
 
-def tarred(files: Dict[str, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
+def tarred(files: dict[str, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w", format=form) as made:
         folder = tarfile.TarInfo("var")
@@ -46,12 +46,12 @@ def tarred(files: Dict[str, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
     return data.getvalue()
 
 
-def found(data: bytes, size: int = 4096) -> List[OomEvent]:
+def found(data: bytes, size: int = 4096) -> list[OomEvent]:
     pieces = (data[at: at + size] for at in range(0, len(data), size))
     return [event for member in members("log", chunks(pieces)) for event in read(member.pieces)]
 
 
-FORMS: Dict[str, Callable[[Dict[str, bytes]], bytes]] = {
+FORMS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
     "zip": zipped,
     "zip, stored": lambda files: zipped(files, zipfile.ZIP_STORED),
     "zip, lzma": lambda files: zipped(files, zipfile.ZIP_LZMA),
@@ -94,7 +94,7 @@ def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert _files(tmp_path) == ["absolute.log", "here.log", "up.log"]
 
 
-def _files(folder: Path) -> List[str]:
+def _files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
@@ -154,7 +154,7 @@ def test_encrypted_and_cut() -> None:
 
 @given(st.sampled_from(sorted(FORMS)), st.lists(st.tuples(st.integers(0, 4000), st.binary(max_size=9)), max_size=6))
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-def test_damaged_archives(form: str, damage: "List[tuple[int, bytes]]") -> None:
+def test_damaged_archives(form: str, damage: "list[tuple[int, bytes]]") -> None:
     data = bytearray(FORMS[form](LOGS))
     for at, junk in damage:
         data[at: at + len(junk)] = junk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 import yaml
@@ -14,12 +14,12 @@ from oomtrace.text import members, opened, read
 from oomtrace.text.source import chunks
 
 CASES = Path(__file__).with_name("cases")
-RIGHT: Dict[str, List[Any]] = yaml.safe_load((CASES / "right.yaml").read_text())
+RIGHT: dict[str, list[Any]] = yaml.safe_load((CASES / "right.yaml").read_text())
 USUAL = {"comm": "hog", "asked": 900, "killed": [900], "killed_comm": "hog", "release": "5.15.0-91-generic",
          "memcg": "/foo", "entries": 4, "stats": {"anon": 98742272, "file": 2469888}, "unread": []}
 
 
-def _events(name: str) -> List[OomEvent]:
+def _events(name: str) -> list[OomEvent]:
     path = str(CASES / f"{name}.txt")
     with opened(path) as stream:
         return [event for member in members(name, chunks(stream), path) for event in read(member.pieces)]

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -33,7 +32,7 @@ _NAMES = st.one_of(
 )
 
 
-def _check(found: List[OomEvent]) -> None:
+def _check(found: list[OomEvent]) -> None:
     for event in found:
         assert isinstance(kernel_text(event), str)
         assert why.explain(event)
@@ -56,13 +55,13 @@ def test_garbage(data: bytes) -> None:
 
 @given(st.lists(st.sampled_from(SEED.splitlines(keepends=True)), max_size=40), st.binary(max_size=20))
 @_SLOW
-def test_lines_in_any_order(lines: List[str], junk: bytes) -> None:
+def test_lines_in_any_order(lines: list[str], junk: bytes) -> None:
     _check_or_damaged("".join(lines).encode() + junk)
 
 
 @given(st.sampled_from(sorted(PASTES)), st.lists(st.tuples(st.integers(0, 4000), st.binary(max_size=9)), max_size=6))
 @_SLOW
-def test_damaged_pastes(form: str, damage: "List[tuple[int, bytes]]") -> None:
+def test_damaged_pastes(form: str, damage: "list[tuple[int, bytes]]") -> None:
     data = bytearray(PASTES[form](SEED.splitlines()).encode("utf-8", "surrogateescape"))
     for at, junk in damage:
         data[at: at + len(junk)] = junk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Callable, List, Tuple
+from typing import Callable
 
 import pytest
 from text_corpus import kernel_text
@@ -13,7 +13,7 @@ from oomtrace.text import read
 
 SIZES = "total-vm:{}kB, anon-rss:5674kB, file-rss:206kB, shmem-rss:0kB"
 MAIN, TINI, SH, LATE = (268654, "Main"), (235173, "tini"), (41, "sh (1)"), (99, "late")
-Kills = Tuple[Tuple[int, str], ...]
+Kills = tuple[tuple[int, str], ...]
 
 
 def new(pid: int, comm: str) -> str:
@@ -25,15 +25,15 @@ def old(pid: int, comm: str) -> str:
     return f"Killed process {pid} ({comm}) {SIZES.format(4 * pid)}"  # 4.19 and 5.0, which have such groups, too
 
 
-def stamped(lines: List[str], step_s: float = 0.000002) -> str:
+def stamped(lines: list[str], step_s: float = 0.000002) -> str:
     return "".join(f"[  {100 + number * step_s:.6f}] {line}\n" for number, line in enumerate(lines))
 
 
-def found(log: str) -> List[OomEvent]:
+def found(log: str) -> list[OomEvent]:
     return list(read(io.BytesIO(log.encode())))
 
 
-def killed(log: str) -> List[List[int]]:
+def killed(log: str) -> list[list[int]]:
     return [[kill.pid for kill in event.report.kills] for event in found(log)]
 
 

@@ -6,7 +6,7 @@ import html
 import json
 import quopri
 import re
-from typing import Callable, Dict, List
+from typing import Callable
 
 import pytest
 from text_corpus import OTHER, SEED, SEED_TEXT, events, kernel_text
@@ -15,32 +15,32 @@ LINES = SEED.splitlines()
 TEXTS = SEED_TEXT.splitlines()
 
 
-def each(form: Callable[[str], str]) -> Callable[[List[str]], str]:
+def each(form: Callable[[str], str]) -> Callable[[list[str]], str]:
     """Something made of every line."""
     return lambda lines: "".join(form(line) + "\n" for line in lines)
 
 
-def coloured(escape: str) -> Callable[[List[str]], str]:
+def coloured(escape: str) -> Callable[[list[str]], str]:
     return each(lambda line: f"{escape}[32m{line[:15]}{escape}[0m{escape}[1;31m{line[15:]}{escape}[m")
 
 
-def _loki(lines: List[str]) -> str:
+def _loki(lines: list[str]) -> str:
     return json.dumps({"status": "success", "data": {"resultType": "streams", "result": [
         {"stream": {"job": "x"}, "values": [[str(10**18 + at), line] for at, line in enumerate(lines)]}]}})
 
 
-def _elastic(lines: List[str]) -> str:
+def _elastic(lines: list[str]) -> str:
     return json.dumps({"hits": {"total": 9, "hits": [
         {"_id": "a", "_source": {"@timestamp": "2026-01-02T03:04:05Z", "host": {"name": "n"}, "message": line,
                                  "event": {"original": line}}} for line in lines]}})
 
 
-def _quoted(lines: List[str]) -> str:
+def _quoted(lines: list[str]) -> str:
     head = "From: a@example.org\nContent-Transfer-Encoding: quoted-printable\n\n"
     return head + quopri.encodestring("\n".join(lines).encode()).decode() + "\n"
 
 
-def _newest_first(form: Callable[[List[str]], str]) -> Callable[[List[str]], str]:
+def _newest_first(form: Callable[[list[str]], str]) -> Callable[[list[str]], str]:
     return lambda lines: form(lines[::-1])
 
 
@@ -52,7 +52,7 @@ BEFORE = (
     "null_resource.x (remote-exec): ", "==> qemu: ", "[03:04:05] <joe> ", "01-02 03:04:05.123     0     0 W         : ")
 BEHIND = ("$", " \\", "\\par", "  ", "<br>")
 
-PASTES: Dict[str, Callable[[List[str]], str]] = {
+PASTES: dict[str, Callable[[list[str]], str]] = {
     **{f"colours, {escape!r}": coloured(escape)
        for escape in ("\x1b", "\\x1b", "\\033", "\\e", "#033", "^[", "\\u001b", "\\u001B", "\u241b", "")},
     "html": lambda lines: "<html><body><pre>\n" + html.escape("\n".join(lines)) + "\n</pre></body></html>\n",

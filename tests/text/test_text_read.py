@@ -11,8 +11,9 @@ import random
 import re
 import threading
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Iterator, List, Sequence
+from typing import Any
 
 import pytest
 from text_corpus import CORPUS, OTHER, OTHER_TEXT, SEED, SEED_TEXT, events, files, kernel_text, needs_corpus
@@ -135,7 +136,7 @@ FORM_FILES = ["5.10-memcg2-fault", "5.10-global", "6.1-v1-memcg1-fault", "6.1-me
 LOST = {("mail", "6.12-numa-mempolicy"), ("mail", "7.3-numa-nokillable")}
 
 
-def _log(name: str) -> List[Record]:
+def _log(name: str) -> list[Record]:
     return records((CORPUS / "vm" / f"{name}.kmsg").read_bytes())
 
 
@@ -166,21 +167,21 @@ def test_all_forms_in_one_file() -> None:
         re.sub(r"total-vm:\d+", "", kernel_text(wanted))}
 
 
-def _later(log: Sequence[Record], number: int) -> List[Record]:
+def _later(log: Sequence[Record], number: int) -> list[Record]:
     """Another OOM of the same kind."""
     return [Record(record.level, record.time_us + number * 10_000_000,
                    [re.sub(r"total-vm:\d+", f"total-vm:{90000 + number}", line) for line in record.lines])
             for record in log]
 
 
-def _stamped(log: Sequence[Record], more: str = "") -> List[str]:
+def _stamped(log: Sequence[Record], more: str = "") -> list[str]:
     return [f"[{record.time_us / 1e6:12.6f}]{more} {line}" for record in log for line in record.lines]
 
 
-def _shuffled(first: List[str], second: List[str], seed: int) -> str:
+def _shuffled(first: list[str], second: list[str], seed: int) -> str:
     """Two sequences, each in its order."""
     chance = random.Random(seed)
-    merged: List[str] = []
+    merged: list[str] = []
     queues = [list(first), list(second)]
     while any(queues):
         queue = chance.choice([queue for queue in queues if queue])
@@ -207,7 +208,7 @@ def test_two_reports_interleaved_by_parts() -> None:
     """Without any sign of whose a line is, what the kernel prints next still tells most of them apart."""
     first, second = _stamped(_log("6.1-memcg2-fault")), _stamped(_log("5.10-global"))
     cuts = [0, 1, 3, 28, 31, 33]
-    merged: List[str] = []
+    merged: list[str] = []
     for number, cut in enumerate(cuts):
         stop = cuts[number + 1] if number + 1 < len(cuts) else None
         merged += first[cut:stop] + second[cut:stop]
@@ -235,7 +236,7 @@ def test_foreign_lines_are_not_of_the_report(name: str) -> None:
     chance = random.Random(name)
     lines = _stamped(_log(name))
     wanted, = events("\n".join(lines))
-    noisy: List[str] = []
+    noisy: list[str] = []
     for line in lines:
         noisy += [line] + [line[:15] + chance.choice(OTHERS) for _ in range(chance.choice((0, 0, 1, 2)))]
     found, = events("\n".join(noisy))
@@ -307,7 +308,7 @@ def test_a_table_switched_off_is_not_missing() -> None:
 
 def test_a_live_stream_gives_each_event_as_its_last_line_arrives() -> None:
     reading, writing = os.pipe()
-    found: List[OomEvent] = []
+    found: list[OomEvent] = []
     arrived = threading.Event()
 
     def consume() -> None:

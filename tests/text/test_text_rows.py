@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import re
-from typing import Any, Dict, Tuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -80,14 +80,14 @@ def _pattern_of(name: str) -> str:
 
 
 # What the items of a scope are, where that is not a tuple at its path.
-_ITEMS: Dict[str, Tuple[Any, ...]] = {
+_ITEMS: dict[str, tuple[Any, ...]] = {
     "stack.flow": (model.Frame, model.Registers, str),
     "memcg.stats_flow": (model.MemcgStats, Stat),
     "meminfo.per_cpu_flow": (model.PerCpuLists, model.PerCpuRow),
 }
 
 
-def _classes(scope: str) -> Tuple[Any, ...]:
+def _classes(scope: str) -> tuple[Any, ...]:
     """What the items of a scope can be."""
     if scope in _ITEMS or not scope:
         return _ITEMS.get(scope, (model.Report,))

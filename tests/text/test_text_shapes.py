@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
 from text_corpus import SEED, SEED_TEXT, events, kernel_text
@@ -71,7 +71,7 @@ def test_frames_of_old_arm_kernels_name_both_functions() -> None:
                                      called_address=0xc0011111, called_offset=0, called_size=0x10c)
 
 
-def _stamped(texts: List[str]) -> List[str]:
+def _stamped(texts: list[str]) -> list[str]:
     return [f"[  122.{number:06d}] {line}" for number, line in enumerate(texts)]
 
 

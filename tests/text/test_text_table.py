@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ from oomtrace.formats import ROWS
 from oomtrace.model import OomEvent, Task
 from oomtrace.text import read
 from oomtrace.text.lines import lines
-from oomtrace.text.read import Reader
+from oomtrace.text.read import LogReader
 from oomtrace.text.table import is_table, table_of
 
 HEAD, TAIL = SEED_TEXT[: SEED_TEXT.index("[ pid ]")], SEED_TEXT[SEED_TEXT.index("Memory cgroup out of memory"):]
@@ -24,13 +24,13 @@ def _row(pid: int, comm: str, rss: int = 7) -> str:
     return f"[{pid:7d}] {0:5d} {pid:5d} {100:8d} {rss:8d} {69632:8d} {0:8d} {-1000:13d} {comm}"
 
 
-def _report(rows: List[str]) -> List[str]:
+def _report(rows: list[str]) -> list[str]:
     return (HEAD + TITLE).splitlines() + rows + TAIL.splitlines()
 
 
 def _one_by_one(log: bytes) -> Iterator[OomEvent]:
     """As ``read`` does, without the short way."""
-    reader = Reader()
+    reader = LogReader()
     for line in lines([log], lambda: reader.reading):
         yield from reader.feed(line)
     yield from reader.finish()
@@ -52,22 +52,22 @@ FORMS = {
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> List[int]:
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each batch had."""
-    sizes: List[int] = []
-    take = Reader.take_rows
+    sizes: list[int] = []
+    take = LogReader.take_rows
 
-    def noting(reader: Reader, data: bytes, at: int, end: int) -> "tuple[int, int]":
+    def noting(reader: LogReader, data: bytes, at: int, end: int) -> "tuple[int, int]":
         count, at = take(reader, data, at, end)
         sizes.append(count)
         return count, at
 
-    monkeypatch.setattr(Reader, "take_rows", noting)
+    monkeypatch.setattr(LogReader, "take_rows", noting)
     return sizes
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_batch_says_what_its_lines_say(form: str, taken: List[int]) -> None:
+def test_a_batch_says_what_its_lines_say(form: str, taken: list[int]) -> None:
     rows = [_row(pid, f"task {pid}") for pid in range(90, 400)]
     log = "".join(FORMS[form](at) + line + "\n" for at, line in enumerate(_report(rows) * 2)).encode()
     found = list(read([log]))
@@ -97,7 +97,7 @@ _ROWS = st.one_of(
 @settings(max_examples=60, deadline=None)
 @given(rows=st.lists(_ROWS, max_size=40), cuts=st.lists(st.integers(1, 4000), max_size=6),
        form=st.sampled_from(sorted(FORMS)))
-def test_whatever_is_between_and_however_it_comes(rows: List[str], cuts: List[int], form: str) -> None:
+def test_whatever_is_between_and_however_it_comes(rows: list[str], cuts: list[int], form: str) -> None:
     log = "".join(FORMS[form](at) + line + "\n" for at, line in enumerate(_report(rows))).encode()
     pieces, at = [], 0
     for cut in cuts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import List
 
 import pytest
 from text_corpus import SEED, SEED_TEXT, events, files, kernel_text, needs_corpus
@@ -16,9 +15,9 @@ from oomtrace.text import dialect_of, text, write
 from tests.events import changed, made
 
 
-def _kernel_records(path: Path) -> List[str]:
+def _kernel_records(path: Path) -> list[str]:
     """What the kernel printed of reports in a VM's log, by looking at nothing but their first and last lines."""
-    found: List[str] = []
+    found: list[str] = []
     inside = False
     for record in records(path.read_bytes()):
         first = record.lines[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import List
 
 from oomtrace.model import OomEvent
 from oomtrace.text import read, replay, text
@@ -16,7 +15,7 @@ __all__ = ["CORPUS", "ROOT", "SEED", "events", "files", "kernel_text", "needs_co
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def events(data: object) -> List[OomEvent]:
+def events(data: object) -> list[OomEvent]:
     """The events in a text."""
     raw = data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogateescape")
     return list(read(io.BytesIO(raw)))

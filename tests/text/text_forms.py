@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from typing import Callable, Dict, List, NamedTuple
+from typing import Callable, NamedTuple
 
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 
@@ -15,10 +15,10 @@ class Record(NamedTuple):
 
     level: int
     time_us: int
-    lines: List[str]
+    lines: list[str]
 
 
-def records(data: bytes) -> List[Record]:
+def records(data: bytes) -> list[Record]:
     """The records of a /dev/kmsg log."""
     found = []
     for line in data.splitlines():
@@ -39,14 +39,14 @@ def date(record: Record) -> str:
     return f"{record.time_us // 60000000 % 60:02d}:{record.time_us // 1000000 % 60:02d}"
 
 
-def each(prefix: Callable[[Record], str], end: str = "\n") -> Callable[[List[Record]], str]:
+def each(prefix: Callable[[Record], str], end: str = "\n") -> Callable[[list[Record]], str]:
     """The prefix on every line."""
     return lambda log: "".join(prefix(record) + line + end for record in log for line in record.lines)
 
 
-def _indented(prefix: Callable[[Record], str]) -> Callable[[List[Record]], str]:
+def _indented(prefix: Callable[[Record], str]) -> Callable[[list[Record]], str]:
     """The prefix on the first line of a record, blanks on the others."""
-    def form(log: List[Record]) -> str:
+    def form(log: list[Record]) -> str:
         text = ""
         for record in log:
             first = prefix(record)
@@ -55,19 +55,19 @@ def _indented(prefix: Callable[[Record], str]) -> Callable[[List[Record]], str]:
     return form
 
 
-def _json(log: List[Record]) -> str:
+def _json(log: list[Record]) -> str:
     return "".join(json.dumps({
         "_TRANSPORT": "kernel", "PRIORITY": str(record.level), "SYSLOG_IDENTIFIER": "kernel", "_HOSTNAME": "box",
         "_SOURCE_MONOTONIC_TIMESTAMP": str(record.time_us), "MESSAGE": "\n".join(record.lines),
     }) + "\n" for record in log)
 
 
-def _docker(log: List[Record]) -> str:
+def _docker(log: list[Record]) -> str:
     return "".join(json.dumps({"log": stamp(record) + line + "\n", "stream": "stdout", "time": "2024-01-02T03:04:05Z"})
                    + "\n" for record in log for line in record.lines)
 
 
-def _export(log: List[Record]) -> str:
+def _export(log: list[Record]) -> str:
     return "".join(
         f"__CURSOR=s=1;i={number}\n__MONOTONIC_TIMESTAMP={record.time_us}\n_TRANSPORT=kernel\nPRIORITY={record.level}\n"
         f"SYSLOG_IDENTIFIER=kernel\n{_field(record)}\n_HOSTNAME=box\n\n"
@@ -84,13 +84,13 @@ def _field(record: Record) -> str:
     return "MESSAGE\n" + length.decode("utf-8", "surrogateescape") + message
 
 
-def _octal(log: List[Record]) -> str:
+def _octal(log: list[Record]) -> str:
     """rsyslog: control characters escaped, so that a record is one line."""
     return "".join(f"Jan  2 03:{date(record)} box kernel: " + stamp(record) + "#012".join(record.lines) + "\n"
                    for record in log)
 
 
-def _mail(log: List[Record]) -> str:
+def _mail(log: list[Record]) -> str:
     """Wrapped at blanks by a mail program."""
     text = ""
     for record in log:
@@ -101,9 +101,9 @@ def _mail(log: List[Record]) -> str:
     return text
 
 
-def _terminal(width: int) -> Callable[[List[Record]], str]:
+def _terminal(width: int) -> Callable[[list[Record]], str]:
     """Cut at the width of a terminal."""
-    def form(log: List[Record]) -> str:
+    def form(log: list[Record]) -> str:
         text = ""
         for record in log:
             for line in record.lines:
@@ -113,7 +113,7 @@ def _terminal(width: int) -> Callable[[List[Record]], str]:
     return form
 
 
-FORMS: Dict[str, Callable[[List[Record]], str]] = {
+FORMS: dict[str, Callable[[list[Record]], str]] = {
     "dmesg": _indented(stamp),
     "dmesg -p": each(stamp),
     "dmesg -T": _indented(lambda record: f"[Tue Jan  2 03:{date(record)} 2024] "),

@@ -6,7 +6,6 @@ import os
 import random
 import re
 import sys
-from typing import List
 
 import atheris
 
@@ -51,7 +50,7 @@ def mutated(data: bytes, max_size: int, seed: int) -> bytes:
     """As logs are damaged, by lines, words and numbers; else as libFuzzer does it."""
     chance = random.Random(seed)
     way = chance.choice((0, 0, 0, 1, 2, 3, 4, 5, 5))
-    lines: List[bytes] = data.split(b"\n")
+    lines: list[bytes] = data.split(b"\n")
     at = chance.randrange(len(lines))
     if way == 0:
         numbers = list(_NUMBER.finditer(data))

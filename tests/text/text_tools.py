@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable
 
 from text_forms import Record, date, each, stamp
 
 _LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
 
 
-def _by_line(record_of: Callable[[str], Any], before: str = "", after: str = "\n") -> Callable[[List[Record]], str]:
+def _by_line(record_of: Callable[[str], Any], before: str = "", after: str = "\n") -> Callable[[list[Record]], str]:
     """A JSON record for each line."""
     return lambda log: "".join(before + json.dumps(record_of(stamp(record) + line)) + after
                                for record in log for line in record.lines)
 
 
-def _entries(log: List[Record]) -> List[Dict[str, Any]]:
+def _entries(log: list[Record]) -> list[dict[str, Any]]:
     return [{"insertId": "x1", "jsonPayload": {"MESSAGE": "\n".join(record.lines), "_TRANSPORT": "kernel"}}
             for record in log]
 
 
-TOOLS: Dict[str, Callable[[List[Record]], str]] = {
+TOOLS: dict[str, Callable[[list[Record]], str]] = {
     "talosctl dmesg": lambda log: "".join(
         f"10.0.0.7: kern: {_LEVELS[record.level]:>7}: [2025-01-02T03:{date(record)}.253118849Z]: "
         + "\n".join(record.lines) + "\n" for record in log),

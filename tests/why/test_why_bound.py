@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Optional
 
 import pytest
 from why_events import fact, memcg2, reasons, task
@@ -22,7 +22,7 @@ def without_limit(*rows: Task) -> OomEvent:
     ((task(10, "db", 50000), task(11, "hog", 1000, -500)), None),  # never
     ((task(10, "db", 50000, 500), task(11, "hog", 1000, 500)), None),
 ])
-def test_the_least_size_with_which_it_is_first(rows: Tuple[Task, ...], least: Optional[int]) -> None:
+def test_the_least_size_with_which_it_is_first(rows: tuple[Task, ...], least: Optional[int]) -> None:
     event = without_limit(*rows)
     assert "limit_unknown" in reasons(event, "pick")
     assert ("most_from" in reasons(event, "pick")) == (least is not None)

@@ -6,8 +6,9 @@ A row: the log, which of its OOMs (from the end), what is stated, facts, and wha
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -77,7 +78,7 @@ ROWS = (
 )
 
 
-def read(name: str) -> List[OomEvent]:
+def read(name: str) -> list[OomEvent]:
     with text.opened(str(CASES / f"{name}.txt")) as stream:
         return [with_names(event) for event in text.read(stream)]
 
@@ -88,14 +89,14 @@ def explained(name: str, at: int) -> why.Explanation:
     return why.explain(events[here], tuple(why.outline(event) for event in events[:here]))
 
 
-def stated(explanation: why.Explanation) -> Set[str]:
+def stated(explanation: why.Explanation) -> set[str]:
     found = {f"{finding.id}.{reason}" for finding in explanation.findings for reason in finding.reasons}
     found |= {f"advice.{advice.reason}" for advice in explanation.suggestions}
     found |= {f"{finding.id}.*" for finding in explanation.findings}
     return found | {f"headline.{reason}" for reason in explanation.headline_reasons}
 
 
-def facts(explanation: why.Explanation) -> Dict[str, Any]:
+def facts(explanation: why.Explanation) -> dict[str, Any]:
     return {f"{finding.id}.{fact.name}": fact.value for finding in explanation.findings for fact in finding.facts}
 
 
@@ -119,7 +120,7 @@ def test_each_row_has_its_log() -> None:
 
 
 def test_missing_parts_are_named() -> None:
-    parts: Tuple[Tuple[str, str], ...] = (
+    parts: tuple[tuple[str, str], ...] = (
         ("meminfo-first-line-only", "part of Mem-Info"), ("memsw-nearly-full", "part of the memory cgroup statistics"),
         ("table-filtered", "task table"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Optional
 
 import pytest
 
@@ -25,7 +25,7 @@ OPEN = {
 }
 
 
-def events(path: Path) -> List[OomEvent]:
+def events(path: Path) -> list[OomEvent]:
     with text.opened(str(path)) as stream:
         return [with_names(event) for event in text.read(stream)]
 
@@ -72,7 +72,7 @@ def test_shares_are_no_more_than_all(path: Path) -> None:
 
 _FAULT = (Site.ANON_FAULT, Site.ANON_FAULT_OF_SOME_KIND)
 # Scenarios run in VMs: what was full (a path, or the reason), the filler, who asked, and the first victim.
-VERDICTS: Dict[str, Tuple[str, Optional[Kind], Tuple[Site, ...], str]] = {
+VERDICTS: dict[str, tuple[str, Optional[Kind], tuple[Site, ...], str]] = {
     "memcg2-fault": ("/foo", Kind.ANON, _FAULT, ""),
     "memcg2-tmpfs": ("/foo", Kind.SHMEM, (Site.SHMEM_WRITE,), ""),
     "memcg2-pipe": ("/foo", None, (Site.PIPE,), ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import pytest
 from why_events import NO_LIMIT_KB, advice, fact, found, machine_wide, memcg2, reasons, seed, stack, task, zone
@@ -27,7 +27,7 @@ from oomtrace.why.headline import Headline
 from tests.events import changed, made
 
 
-def amounts(event: OomEvent) -> Dict[str, int]:
+def amounts(event: OomEvent) -> dict[str, int]:
     return {amount.name: amount.kb for amount in why.explain(event).amounts}
 
 
@@ -142,7 +142,7 @@ def test_statistics_that_sum_to_more_are_said_to_lag() -> None:
         ({"anon": 1 << 20, "file": 45 << 20, "shmem": 0}, Kind.FILE),
     ],
 )
-def test_the_filler_is_named(stats: Dict[str, Any], kind: Kind) -> None:
+def test_the_filler_is_named(stats: dict[str, Any], kind: Kind) -> None:
     assert fact(memcg2(**stats), "filled", "filler") is kind
 
 
@@ -248,7 +248,7 @@ def test_memory_and_swap_limited_alike() -> None:
         ({"inactive_file": 0, "active_file": 0, "kernel": 40 << 20}, "kernel_memory", CERTAIN),
     ],
 )
-def test_why_reclaim_failed(stats: Dict[str, Any], reason: str, confidence: str) -> None:
+def test_why_reclaim_failed(stats: dict[str, Any], reason: str, confidence: str) -> None:
     finding = found(memcg2(**stats), "reclaim")
     assert reason in reasons(memcg2(**stats), "reclaim")
     assert finding.confidence == confidence
@@ -335,7 +335,7 @@ def test_nodes_with_nothing_but_movable_memory() -> None:
         ({"free_cma_kb": 40000}, "GFP_HIGHUSER_MOVABLE", False),
     ],
 )
-def test_free_memory_that_is_set_aside(more: Dict[str, int], flags: str, below: bool) -> None:
+def test_free_memory_that_is_set_aside(more: dict[str, int], flags: str, below: bool) -> None:
     event = machine_wide(zones=(zone("Normal", 50000, 12000, 1000000, (0, 0, 0, 0, 0), **more),))
     event = changed(event, trigger=replace(event.report.trigger, gfp_flags=flags))
     assert ("all_zones_low" in reasons(event, "zones")) is below
@@ -452,7 +452,7 @@ def test_no_table() -> None:
     assert reasons(changed(memcg2(), tasks=None), "tasks") == ["not_shown"]
 
 
-def charged(pid: int, *growth: Tuple[int, str, int]) -> List[str]:
+def charged(pid: int, *growth: tuple[int, str, int]) -> list[str]:
     event = memcg2()
     event = changed(
         event, trigger=replace(event.report.trigger, pid=pid, comm="x"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Optional, Tuple
+from typing import Optional
 
 import pytest
 from why_events import fact, found, machine_wide, memcg2, reasons, seed, stack
@@ -220,7 +220,7 @@ def test_no_pattern_in_nothing() -> None:
 @pytest.mark.parametrize("cut", range(12))
 def test_any_part_may_be_absent(cut: int) -> None:
     """What is not there is unknown; nothing fails."""
-    parts: Tuple[dict, ...] = (  # type: ignore[type-arg]
+    parts: tuple[dict, ...] = (  # type: ignore[type-arg]
         {"memcg": None}, {"tasks": None}, {"tasks": ()}, {"kills": ()}, {"verdict": None}, {"stack": None},
         {"victim_memcg": None}, {"kind": None}, {"kind": "global"}, {"memcg": None, "kind": None},
         {"kills": (), "verdict": None}, {"memcg": None, "tasks": None, "kills": (), "stack": None},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import List, Set
 
 from oomtrace import text, why
 from oomtrace.model import OomEvent
@@ -36,7 +35,7 @@ def memcg(at: int = 74, release: str = "6.1.0-9-amd64", build: int = 1, failcnt:
     return MEMCG.format(at=at, release=release, build=build, failcnt=failcnt, rows=rows.format(at=at))
 
 
-def events(log: str) -> List[OomEvent]:
+def events(log: str) -> list[OomEvent]:
     return [with_names(event) for event in text.read(io.BytesIO(log.encode()))]
 
 
@@ -46,7 +45,7 @@ def explained(log: str) -> why.Explanation:
     return why.explain(found[-1], tuple(map(why.outline, found[:-1])))
 
 
-def stated(explanation: why.Explanation) -> Set[str]:
+def stated(explanation: why.Explanation) -> set[str]:
     found = {f"{finding.id}.{reason}" for finding in explanation.findings for reason in finding.reasons}
     return found | {f"advice.{advice.reason}" for advice in explanation.suggestions}
 
@@ -117,7 +116,7 @@ shmem_pmdmapped: 0kB anon_thp: 0kB writeback_tmp:0kB kernel_stack:5504kB all_unr
     assert [event.report.machine.page_kb for event in events(log)] == [64]
 
 
-def rows(sizes: List[int]) -> str:
+def rows(sizes: list[int]) -> str:
     return "".join(f"[  {{at}}.000008] [{number:7d}]     0 {number:5d}     2986     1024 {size:8d}        0 "
                    "            0 task\n" for number, size in enumerate(sizes, 1000))
 

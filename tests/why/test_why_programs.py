@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, Optional
 
 import pytest
 from why_events import machine_wide, memcg2, task
@@ -22,7 +22,7 @@ def bare(comm: str, anon_rss_kb: int, **more: Any) -> OomEvent:
         Kill(11, comm, total_vm_kb=4 * GIB_KB, anon_rss_kb=anon_rss_kb, file_rss_kb=0, shmem_rss_kb=0),))
 
 
-def advised(event: OomEvent) -> List[why.Reason]:
+def advised(event: OomEvent) -> list[why.Reason]:
     return [one.reason for one in why.explain(event).suggestions if one.reason in tuple(Programs)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pkgutil
 import re
 from enum import Enum
-from typing import List, Type
 
 import pytest
 
@@ -21,7 +20,7 @@ from oomtrace.why.pattern import Victims
 WORDS = (account.Kind, callsite.Site, KernelPart, Exempt)
 
 
-def kinds(base: Type[Reason] = Reason) -> List[Type[Reason]]:
+def kinds(base: type[Reason] = Reason) -> list[type[Reason]]:
     """Every enum of reasons that there is."""
     return [kind for kind in base.__subclasses__() if kind.__module__.startswith("oomtrace.")]
 
@@ -45,7 +44,7 @@ def test_advice_follows_from_a_finding() -> None:
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: str(kind.__name__))
-def test_each_reason_can_be_said(kind: Type[Reason]) -> None:
+def test_each_reason_can_be_said(kind: type[Reason]) -> None:
     if kind is Victims:
         return
     said = phrasebook.WORDS if kind in WORDS else phrasebook.PHRASES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from why_events import seed
 
@@ -16,7 +16,7 @@ def found(explanation: why.Explanation, id: str) -> Finding:
     return finding
 
 
-def values(finding: Finding) -> Dict[str, Any]:
+def values(finding: Finding) -> dict[str, Any]:
     return {fact.name: fact.value for fact in finding.facts}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, List, Tuple
+from typing import Any
 
 import pytest
 from why_events import advice, machine_wide, zone
@@ -24,7 +24,7 @@ def case(name: str) -> OomEvent:
     return with_names(event)
 
 
-def stated(event: OomEvent, id: str) -> List[str]:
+def stated(event: OomEvent, id: str) -> list[str]:
     finding = why.explain(event).finding(id)
     return [reason.value for reason in finding.reasons] if finding is not None else []
 
@@ -77,7 +77,7 @@ def test_zones_are_judged_where_the_sum_is_damaged() -> None:
 
 # Zones of several machines: (name, free, min, reserve), the gfp flags, and what was short.
 _64 = (0, 0, 0, 0, 0)
-_SHORTAGES: Tuple[Any, ...] = (
+_SHORTAGES: tuple[Any, ...] = (
     ((("DMA", 15000, 40, (0, 3000, 15000, 15000, 15000)), ("DMA32", 9000, 11000, (0, 0, 12000, 12000, 12000)),
       ("Normal", 12000, 13000, _64)), "GFP_KERNEL", Shortage.ALL_LOW),
     ((("DMA", 9000, 40, (0, 3000, 15000, 15000, 15000)), ("DMA32", 9000, 11000, (0, 0, 12000, 12000, 12000)),

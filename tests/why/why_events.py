@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, Optional
 
 from oomtrace import why
 from oomtrace.model import (
@@ -73,7 +74,7 @@ STATS_2 = {
 }
 
 
-def memcg2(tasks: Tuple[Task, ...] = (task(10, "small", 100), task(11, "hog", 10000)), victim: int = 11,
+def memcg2(tasks: tuple[Task, ...] = (task(10, "small", 100), task(11, "hog", 10000)), victim: int = 11,
            limit_kb: int = 48 << 10, swap: Optional[PageCounter] = None, **stats: int) -> OomEvent:
     """A memcg OOM of 6.1 on cgroup v2; statistics in bytes."""
     row = next(row for row in tasks if row.pid == victim)
@@ -92,7 +93,7 @@ def memcg2(tasks: Tuple[Task, ...] = (task(10, "small", 100), task(11, "hog", 10
     )
 
 
-def zone(name: str, free: int, low: int, managed: int, reserve: Tuple[int, ...] = (), **more: Any) -> Zone:
+def zone(name: str, free: int, low: int, managed: int, reserve: tuple[int, ...] = (), **more: Any) -> Zone:
     blocks = more.pop("buddy", ((free // 4, 4, "UM"),) + tuple((0, 4 << order, "") for order in range(1, 11)))
     counters = {"free_kb": free, "min_kb": low, "present_kb": managed, "managed_kb": managed, **more}
     return Zone(0, name, counters, reserve, blocks)
@@ -108,7 +109,7 @@ TAIL = {"total_swap_kb": 0, "free_swap_kb": 0, "ram_pages": 260000, "reserved_pa
 
 
 def machine_wide(kind: str = "global", counters: Optional[Mapping[str, int]] = None,
-                 tail: Optional[Mapping[str, int]] = None, zones: Optional[Tuple[Zone, ...]] = None,
+                 tail: Optional[Mapping[str, int]] = None, zones: Optional[tuple[Zone, ...]] = None,
                  **more: Any) -> OomEvent:
     """An OOM of a machine of 250000 managed pages, 6.1."""
     event = memcg2((task(10, "small", 100), task(11, "hog", 200000)))
@@ -130,7 +131,7 @@ def found(event: OomEvent, id: str) -> why.Finding:
     return finding
 
 
-def reasons(event: OomEvent, id: str) -> List[str]:
+def reasons(event: OomEvent, id: str) -> list[str]:
     """What that finding states."""
     return [reason.value for reason in found(event, id).reasons]
 
@@ -140,6 +141,6 @@ def fact(event: OomEvent, id: str, name: str) -> Any:
     return found(event, id).value(name)
 
 
-def advice(event: OomEvent) -> List[str]:
+def advice(event: OomEvent) -> list[str]:
     """What the suggestions state, as "finding: reason"."""
     return [f"{one.finding}: {one.reason.value}" for one in why.explain(event).suggestions]

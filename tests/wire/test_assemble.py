@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -33,7 +32,7 @@ def _release(assembler: Assembler, oom_id: int, now_ns: int, mm: int = MM) -> No
     assembler.add(record(RecordKind.RELEASED, None, oom_id, mm=mm), now_ns)
 
 
-def _ready(assembler: Assembler, now_ns: int) -> List[int]:
+def _ready(assembler: Assembler, now_ns: int) -> list[int]:
     return [oom.oom_id for oom in assembler.ready(now_ns)]
 
 
@@ -109,7 +108,7 @@ def test_a_release_is_no_gap() -> None:
     assert oom.lost == 0 and oom.records[-1].kind == RecordKind.RELEASED
 
 
-def _halted_at(kind: RecordKind) -> "tuple[capture.Capture, List[TraceRecord], List[TraceRecord]]":
+def _halted_at(kind: RecordKind) -> "tuple[capture.Capture, list[TraceRecord], list[TraceRecord]]":
     """A capture's records up to the last of a kind, and those after it."""
     found = capture.load(io.BytesIO((FIXTURES / "6.1-memcg-v2.oom").read_bytes()))
     records = [found.layout.decode(data) for data in found.records]

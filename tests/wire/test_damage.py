@@ -7,7 +7,6 @@ import json
 import time
 from pathlib import Path
 from struct import pack
-from typing import Dict
 
 import pytest
 
@@ -26,7 +25,7 @@ def load(data: bytes) -> capture.Capture:
     return capture.load(io.BytesIO(data))
 
 
-def with_payloads(changed: Dict[bytes, bytes]) -> bytes:
+def with_payloads(changed: dict[bytes, bytes]) -> bytes:
     """The capture with other payloads, each with its right checksum."""
     return MAGIC + b"".join(packed(tag, changed.get(tag, payload)) for tag, payload in FRAMES)
 

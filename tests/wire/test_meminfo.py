@@ -7,7 +7,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 from struct import pack
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 import pytest
 
@@ -39,12 +39,12 @@ GFP_HIGHUSER_MOVABLE, GFP_DMA32, GFP_KERNEL = 0x100CCA, 0xCC4, 0xCC0
 LIST = 0xFFFF888000001000
 
 
-def _records(**changes: Any) -> List[TraceRecord]:
+def _records(**changes: Any) -> list[TraceRecord]:
     """Two nodes: DMA and NORMAL on the first, NORMAL on the second."""
     other = LIST + 0x500
     first = pack("<5Q", LIST, LIST, other, other, 3)  # order 0: none unmovable, three movable
     second = pack("<5Q", LIST + 40, 0, LIST + 56, 0, 0)
-    zone: Dict[str, Any] = {
+    zone: dict[str, Any] = {
         "watermark": [10, 20, 30],
         "boost": 1,
         "free_area": LIST,
@@ -58,7 +58,7 @@ def _records(**changes: Any) -> List[TraceRecord]:
         "free_highatomic": (1 << 64) - 1,
         "stat": [25],
     }
-    memory: Dict[str, Any] = {
+    memory: dict[str, Any] = {
         "mems_allowed": [3],
         "node_stat": [7, 8],
         "zone_stat": [-9],
@@ -69,7 +69,7 @@ def _records(**changes: Any) -> List[TraceRecord]:
         "poisoned": -1,
         **changes,
     }
-    node: Dict[str, Any] = {"has_memory": 1, "stat": [7, 0, 16, 2], "kswapd_failures": 16}
+    node: dict[str, Any] = {"has_memory": 1, "stat": [7, 0, 16, 2], "kswapd_failures": 16}
     return [
         record(RecordKind.MEMORY, **memory),
         record(RecordKind.NODE, node=0, **node),
@@ -81,7 +81,7 @@ def _records(**changes: Any) -> List[TraceRecord]:
 
 
 def _made(
-    nodemask: Optional[List[int]] = None, gfp_mask: int = GFP_HIGHUSER_MOVABLE, facts: MeminfoFacts = FACTS,
+    nodemask: Optional[list[int]] = None, gfp_mask: int = GFP_HIGHUSER_MOVABLE, facts: MeminfoFacts = FACTS,
     **changes: Any,
 ) -> MemInfo:
     decided = record(RecordKind.CHOSEN, gfp_mask=gfp_mask, nodemask=nodemask or [], has_nodemask=nodemask is not None)
@@ -172,12 +172,12 @@ def _capture(path: Path) -> capture.Capture:
     return capture.load(io.BytesIO(gzip.decompress(path.read_bytes())))
 
 
-def _kernel_lines(path: Path) -> List[str]:
+def _kernel_lines(path: Path) -> list[str]:
     """The report as the guest's log has it; made with the capture."""
     return gzip.decompress(path.with_name(path.name.replace(".oom.", ".log.")).read_bytes()).decode().splitlines()
 
 
-def _lines(event: OomEvent) -> List[str]:
+def _lines(event: OomEvent) -> list[str]:
     return text.text(text.write(event)).splitlines()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any, List, Sequence, get_args, get_origin, get_type_hints
+from collections.abc import Sequence
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -99,6 +100,6 @@ def test_numbers_are_the_headers_own() -> None:
 
 
 def test_constants_are_the_headers() -> None:
-    names: List[str] = ["NO_SEQ", "NOT_TRACKED", "CODE_BEFORE", "TASK_HAS_MM"]
+    names: list[str] = ["NO_SEQ", "NOT_TRACKED", "CODE_BEFORE", "TASK_HAS_MM"]
     assert [LAYOUT.constants[name] for name in names] == [(1 << 32) - 1, (1 << 64) - 1, 42, 1]
     assert record(RecordKind.FRAME, None).seq is None and record(RecordKind.FRAME, 0).seq == 0

@@ -7,7 +7,6 @@ import os
 import random
 import subprocess
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -21,7 +20,7 @@ DATA = Path(__file__).resolve().parent.parent / "fixtures" / "data"
 CAPTURES = sorted(DATA.glob("*.oom"))
 
 
-def _events(data: bytes) -> List[OomEvent]:
+def _events(data: bytes) -> list[OomEvent]:
     return list(capture.events(capture.load(io.BytesIO(data))))
 
 

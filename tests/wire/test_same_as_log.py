@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, Set, Tuple
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ PAIRS += [(path, path.with_name(path.name.replace(".oom.", ".log.")))
           for path in sorted((TESTS / "wire" / "data").glob("*.oom.gz"))]
 
 # Where both know something and it differs, and why. What is below such a field is not compared.
-DIFFERENT: Dict[str, str] = {
+DIFFERENT: dict[str, str] = {
     "origin.source": "says where the event is from",
     "origin.lines": "are of a log: a trace has none",
     "trace.times_ns": "are the trace's own times of the parts; a log has one for each line",
@@ -33,14 +34,14 @@ DIFFERENT: Dict[str, str] = {
 }
 
 # What a log has and a trace has not, and why.
-ONLY_IN_LOGS: Dict[str, str] = {
+ONLY_IN_LOGS: dict[str, str] = {
     "report.trigger.gfp_flags": "are the mask's names, which are made when it is printed",
     "report.stack.registers_at":
         "is for traces in which the user's registers are not last, as they are in every live one",
 }
 
 
-def _unlike(path: str, live: Any, log: Any) -> Iterator[Tuple[str, Any, Any]]:
+def _unlike(path: str, live: Any, log: Any) -> Iterator[tuple[str, Any, Any]]:
     """What both know and is not the same: the field, without numbers of items, and both values."""
     if live is None or log is None or path in DIFFERENT:
         return
@@ -58,7 +59,7 @@ def _unlike(path: str, live: Any, log: Any) -> Iterator[Tuple[str, Any, Any]]:
         yield path, live, log
 
 
-def _event(live: Path, log: Path) -> Tuple[OomEvent, OomEvent]:
+def _event(live: Path, log: Path) -> tuple[OomEvent, OomEvent]:
     """The one event of a capture, and that of its log."""
     capturing, logged = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
                          for path in (live, log))
@@ -68,7 +69,7 @@ def _event(live: Path, log: Path) -> Tuple[OomEvent, OomEvent]:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair[0].name)
-def test_the_same_on_every_field_that_both_have(pair: Tuple[Path, Path]) -> None:
+def test_the_same_on_every_field_that_both_have(pair: tuple[Path, Path]) -> None:
     live, log = _event(*pair)
     assert list(_unlike("", live, log)) == []
 
@@ -90,7 +91,7 @@ def _known(path: str, value: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair[0].name)
-def test_a_trace_knows_what_its_log_has(pair: Tuple[Path, Path]) -> None:
+def test_a_trace_knows_what_its_log_has(pair: tuple[Path, Path]) -> None:
     live, log = _event(*pair)
-    unknown: Set[str] = set(_known("", log)) - set(_known("", live)) - set(ONLY_IN_LOGS)
+    unknown: set[str] = set(_known("", log)) - set(_known("", live)) - set(ONLY_IN_LOGS)
     assert {path for path in unknown if not path.startswith("origin.lines")} == set()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import pack
-from typing import Any, Dict, List, Sequence
+from typing import Any
 
 from oomtrace.facts import Facts
 from oomtrace.model import Frame, Stack
@@ -29,7 +30,7 @@ def _trace(words: Sequence[int], frames: Sequence[int], positions: Sequence[int]
     return stack.decode(oom_records(head, *pieces, *walked, names=NAMES), head.read(RecStack))
 
 
-def _shown(found: Stack) -> List[str]:
+def _shown(found: Stack) -> list[str]:
     return [("" if e.reliable else "? ") + str(e.symbol) for e in found.entries if isinstance(e, Frame)]
 
 
@@ -52,8 +53,8 @@ def test_a_frame_that_is_not_on_the_stack_does_not_spoil_the_others() -> None:
     assert _shown(_trace(TWICE, (0x1010, 0x7777, 0x3010))) == ["callee", "? caller", "? caller", "? stale", "entry"]
 
 
-def _fault_words(cs: int) -> List[int]:
-    regs: Dict[int, int] = {at: 0x100 + at for at in range(21)}
+def _fault_words(cs: int) -> list[int]:
+    regs: dict[int, int] = {at: 0x100 + at for at in range(21)}
     regs.update({15: (1 << 64) - 1, 16: FAULT_IP, 17: cs, 18: 0x50206, 19: SP, 20: 0x18})
     return [0x1010, 0x5010, *(regs[at] for at in range(21)), 0x3010]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import pack
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 
@@ -20,7 +20,7 @@ ROWS = (
     StatisticsRow("pgfault", "events", (CounterAt(5, 1),)),
     StatisticsRow("beyond", "events", (CounterAt(900, 1),)),
 )
-STATE: Dict[str, Any] = {"state": [2, 30, -4], "state_len": 3}  # the third caught below zero
+STATE: dict[str, Any] = {"state": [2, 30, -4], "state_len": 3}  # the third caught below zero
 
 
 def _values(**fields: Any) -> "dict[str, int]":

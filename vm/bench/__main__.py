@@ -6,7 +6,7 @@ import argparse
 import re
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Optional
 
 from .. import matrix
 from . import charges, live, logs, path, signals, start
@@ -18,7 +18,7 @@ HEAD = """\
 Made by `make bench` (`python3 -m vm.bench`) on a machine of 2 cores without KVM. Each section says what was measured
 and how; seconds are comparable within one table alone.
 """
-IN_GUESTS: Dict[str, Tuple[str, str, Callable[[str], str]]] = {
+IN_GUESTS: dict[str, tuple[str, str, Callable[[str], str]]] = {
     "start": ("Start to attached, resident memory", start.ABOUT, start.section),
     "charges": ("Cost of a charge", charges.ABOUT, charges.section),
     "signals": ("Cost of watching kills", signals.ABOUT, signals.section),
@@ -28,19 +28,19 @@ IN_GUESTS: Dict[str, Tuple[str, str, Callable[[str], str]]] = {
 LOGS = "logs"
 
 
-def sections(text: str) -> Dict[str, str]:
+def sections(text: str) -> dict[str, str]:
     """The sections of the file as it is, by their headings."""
     parts = re.split(r"(?m)^## (.*)\n", text)[1:]
     return dict(zip(parts[::2], parts[1::2]))
 
 
-def tables(section: str) -> Dict[str, str]:
+def tables(section: str) -> dict[str, str]:
     """A section's tables by their kernels, headings included."""
     parts = re.split(r"(?m)^(?=### Kernel )", section)[1:]
     return {part.split()[2].rstrip(","): part.rstrip() + "\n" for part in parts}
 
 
-def _measured(name: str, kernels: List[str], before: str, oomanalyser: Optional[Path]) -> str:
+def _measured(name: str, kernels: list[str], before: str, oomanalyser: Optional[Path]) -> str:
     """A section; the tables of other kernels stay as they were."""
     date = time.strftime("%Y-%m-%d")
     if name == LOGS:
@@ -69,7 +69,7 @@ def main() -> None:
         TARGET.write_text(HEAD + body)
 
 
-def _written() -> Dict[str, str]:
+def _written() -> dict[str, str]:
     return sections(TARGET.read_text()) if TARGET.exists() else {}
 
 

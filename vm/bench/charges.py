@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import statistics
 import textwrap
-from typing import Dict, List, Tuple
 
 from ..spec import RunSpec
 from .guest import measure, table
 
-Measured = List[Tuple[str, Dict[str, int]]]  # mode, and the least of each work's rounds; in the order of measuring
+Measured = list[tuple[str, dict[str, int]]]  # mode, and the least of each work's rounds; in the order of measuring
 
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for the same work (its CPU time in a guest whose clock counts

@@ -12,7 +12,8 @@ import re
 import subprocess
 import sys
 import threading
-from typing import IO, Any, Sequence
+from collections.abc import Sequence
+from typing import IO, Any
 
 RECORD_BYTES = 8192
 PROGRAMS = re.compile(r"oomtrace: (\w+) programs, ")

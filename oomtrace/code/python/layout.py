@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Callable, Iterable, Mapping, Optional
+from typing import Callable, Optional
 
 from ..elf import Elf
 from ..files import Files

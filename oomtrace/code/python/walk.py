@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Iterable, Mapping, Optional
+from collections.abc import Iterable, Mapping
+from typing import Optional
 
 from ..raw import PythonCode
 from .layout import Layout

@@ -11,8 +11,9 @@ import importlib
 import inspect
 import os
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, NewType, get_type_hints
+from typing import Any, Callable, NewType, get_type_hints
 
 Bytes = NewType("Bytes", int)
 Seconds = NewType("Seconds", float)
@@ -34,7 +35,7 @@ class Self:
     file_of: Callable[[str, str], str]  # cgroup and file name → path
     folder: str  # for files, removed at the end
     steps: Iterator[Callable[[], None]] = iter(())  # what is still to do
-    kept: List[Any] = field(default_factory=list)  # memory lives as long as the process
+    kept: list[Any] = field(default_factory=list)  # memory lives as long as the process
 
     def ready(self) -> None:
         """Say so, once."""
@@ -59,7 +60,7 @@ class Self:
 
 
 Function = Callable[..., None]
-_registry: Dict[str, Function] = {}
+_registry: dict[str, Function] = {}
 
 
 def workload(function: Function) -> Function:
@@ -68,7 +69,7 @@ def workload(function: Function) -> Function:
     return function
 
 
-def registry() -> Dict[str, Function]:
+def registry() -> dict[str, Function]:
     """All workloads by name."""
     for name in MODULES:
         importlib.import_module(f"{__name__}.{name}")
@@ -84,7 +85,7 @@ class Parameter:
     needed: bool
 
 
-def parameters(function: Function) -> List[Parameter]:
+def parameters(function: Function) -> list[Parameter]:
     """A workload's parameters but the first, in order."""
     hints = get_type_hints(function)
     declared = list(inspect.signature(function).parameters.values())[1:]

@@ -20,14 +20,14 @@ _ROUNDS = 100  # of killing what a command has left, which may go on forking mea
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """What one run of the command may take."""
 
     seconds: float = 30.0
     memory_bytes: int = 512 << 20  # of address space, for each of its processes
 
 
-def run(words: list[str], environment: Mapping[str, str], document: int, limits: Limits) -> Optional[str]:
+def run(words: list[str], environment: Mapping[str, str], document: int, limits: RunLimits) -> Optional[str]:
     """Run a command to its end, with an open file as its standard input; what went wrong, in words. Whatever it has
     started is killed."""
     def limit() -> None:

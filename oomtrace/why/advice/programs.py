@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import OomEvent
 
@@ -32,7 +32,7 @@ class Programs(Reason):
 
 
 # comm, of which the kernel keeps 15 bytes. One that ends with * may go on: php-fpm8.2, elasticsearch[node1].
-_NAMES: Dict[str, Programs] = {
+_NAMES: dict[str, Programs] = {
     "java": Programs.JVM, "elasticsearch*": Programs.ELASTICSEARCH, "node": Programs.NODE,
     "postgres": Programs.POSTGRES, "postmaster": Programs.POSTGRES,
     "mysqld": Programs.MYSQL, "mariadbd": Programs.MYSQL, "mongod": Programs.MONGODB,
@@ -78,7 +78,7 @@ def _whole_kb(event: OomEvent) -> Optional[int]:
     return found.total_kb if found is not None and found.total_kb else look.limit_kb(counter)
 
 
-def _most(event: OomEvent, cases: Cases) -> Optional[Tuple[str, int]]:
+def _most(event: OomEvent, cases: Cases) -> Optional[tuple[str, int]]:
     """Who held most, and how much: processes of one name, or one; without a table the victim is all that is known."""
     together = cases.get("together")
     comm, kb = (together.value("comm"), together.value("same_name_kb")) if together is not None else (None, None)

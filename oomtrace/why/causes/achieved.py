@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
-
 from oomtrace.model import Kill, OomEvent, Reap, Release
 
 from .. import look
@@ -49,9 +47,9 @@ def achieved(event: OomEvent, case: Case) -> None:
                released=len(event.trace.releases))
 
 
-def _once(kills: Tuple[Kill, ...]) -> Tuple[Kill, ...]:
+def _once(kills: tuple[Kill, ...]) -> tuple[Kill, ...]:
     """A group kill prints the first victim twice."""
-    found: Dict[int, Kill] = {}
+    found: dict[int, Kill] = {}
     for kill in kills:
         found.setdefault(kill.pid, kill)
     return tuple(found.values())

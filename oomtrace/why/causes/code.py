@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Counter as Count
+from collections import Counter as Count
 from typing import Optional
 
 from oomtrace.model import Code, OomEvent

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Dict
-
 from oomtrace.model import Identity, OomEvent
 
 from .. import witnessed
@@ -21,7 +19,7 @@ class Commands(Reason):
 @cause("commands", step=4, place=3, reasons=Commands)
 def commands(event: OomEvent, case: Case) -> None:
     """The command lines of the largest, if there is more than the victim's, which is told already."""
-    found: Dict[int, Identity] = {}
+    found: dict[int, Identity] = {}
     for seen in witnessed.looks(event):
         for one in seen.tasks:
             if one.cmdline and one.rss_kb:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Optional, Tuple
+from collections.abc import Iterable
+from typing import Optional
 
 from oomtrace.model import Area, CachedFile, Holder, KernelItem, KernelUse, Mapped, OomEvent, SharedFile, TaskMemory
 
@@ -57,7 +58,7 @@ def anonymous(event: OomEvent, case: Case) -> None:
     case.knows(rss_kb=task.rss_kb, anonymous_kb=task.anonymous_kb, threads=task.threads, source=task.source)
 
 
-def _task(event: OomEvent, tasks: Tuple[TaskMemory, ...]) -> Optional[TaskMemory]:
+def _task(event: OomEvent, tasks: tuple[TaskMemory, ...]) -> Optional[TaskMemory]:
     victim = event.report.victim
     own = [task for task in tasks if victim is not None and task.pid == victim.pid]
     return own[0] if own else max(tasks, key=lambda task: task.rss_kb or 0, default=None)
@@ -90,7 +91,7 @@ def _file(one: SharedFile) -> Thing:
                  one.holders_known and not one.holders, one.deleted)
 
 
-def _processes(holders: Iterable[Holder]) -> Tuple[Process, ...]:
+def _processes(holders: Iterable[Holder]) -> tuple[Process, ...]:
     return tuple(Process(one.pid, one.comm) for one in holders)
 
 

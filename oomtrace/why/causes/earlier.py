@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import Kill, OomEvent
 
@@ -63,7 +63,7 @@ def _of_no_use(event: OomEvent) -> bool:
     return bool(verdicts(event)) and not usable(event)
 
 
-def rate_limited(event: OomEvent, before: Tuple[OomEvent, ...]) -> bool:
+def rate_limited(event: OomEvent, before: tuple[OomEvent, ...]) -> bool:
     """Is this a kill line alone, after ten whole reports within 5 s?"""
     report = event.report
     bare = report.trigger.comm is None and report.stack is None and report.tasks is None and report.summary is None
@@ -81,7 +81,7 @@ def _bare(event: OomEvent, case: Case) -> None:
         case.means(Earlier.SAME_SIZE_AS_BEFORE, LIKELY, memcg__path=like)
 
 
-def likely_place(event: OomEvent, before: Tuple[OomEvent, ...]) -> Optional[str]:
+def likely_place(event: OomEvent, before: tuple[OomEvent, ...]) -> Optional[str]:
     """The memcg in which a process of the same name and size was killed before, None if that leaves a doubt."""
     kill = event.report.kills[0]
     same = {look.full_path(one) for one in before for other in one.report.kills
@@ -89,7 +89,7 @@ def likely_place(event: OomEvent, before: Tuple[OomEvent, ...]) -> Optional[str]
     return same.pop() if len(same) == 1 else None
 
 
-def _asker(event: OomEvent, case: Case) -> Optional[Tuple[Kill, Optional[int]]]:
+def _asker(event: OomEvent, case: Case) -> Optional[tuple[Kill, Optional[int]]]:
     """The kill of the task that asks, if it was killed before."""
     trigger = event.report.trigger
     for one in reversed(case.before):
@@ -122,7 +122,7 @@ def _same_boot(event: OomEvent, one: OomEvent) -> bool:
     return not (same_place and before is not None and after is not None and after < before)
 
 
-def _just_before(event: OomEvent, case: Case) -> Optional[Tuple[Kill, int]]:
+def _just_before(event: OomEvent, case: Case) -> Optional[tuple[Kill, int]]:
     for one in reversed(case.before):
         if one.report.kills and _same_boot(event, one):
             since = _since(event, one, one.report.kills[0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Optional
 
 from oomtrace.model import MemcgStats, OomEvent
 
@@ -89,7 +90,7 @@ def _verdict(event: OomEvent, found: Account, case: Case) -> None:
                    kernel_parts=_kernel_parts(found) if top.kind == Kind.KERNEL else None)
 
 
-_KERNEL_PARTS: Mapping[KernelPart, Tuple[str, ...]] = {
+_KERNEL_PARTS: Mapping[KernelPart, tuple[str, ...]] = {
     KernelPart.SLAB: ("slab_reclaimable_kb", "slab_unreclaimable_kb"),
     KernelPart.PAGETABLES: ("pagetables_kb", "sec_pagetables_kb"),
     KernelPart.STACKS: ("kernel_stack_kb",),
@@ -98,7 +99,7 @@ _KERNEL_PARTS: Mapping[KernelPart, Tuple[str, ...]] = {
 }
 
 
-def _kernel_parts(found: Account) -> Optional[Tuple[Size, ...]]:
+def _kernel_parts(found: Account) -> Optional[tuple[Size, ...]]:
     """What the kernel's memory is, as far as it is counted, the three largest; None if it is not."""
     whole, kb = found.part(Kind.KERNEL), found.details
     if not whole or "slab_unreclaimable_kb" not in kb:
@@ -110,7 +111,7 @@ def _kernel_parts(found: Account) -> Optional[Tuple[Size, ...]]:
     return said + (Size(KernelPart.NO_COUNTER, left),) if left * 10 >= whole else said
 
 
-def _facts(event: OomEvent, found: Account) -> Tuple[Fact, ...]:
+def _facts(event: OomEvent, found: Account) -> tuple[Fact, ...]:
     values = [Fact("total_kb", found.total_kb)] if found.total_kb is not None else []
     for part in found.parts:
         values.append(Fact(f"{part.kind}.kb", part.kb))
@@ -124,7 +125,7 @@ def _facts(event: OomEvent, found: Account) -> Tuple[Fact, ...]:
     return tuple(values) + swap + _largest_below(event)
 
 
-def _largest_below(event: OomEvent) -> Tuple[Fact, ...]:
+def _largest_below(event: OomEvent) -> tuple[Fact, ...]:
     """Up to 5.2 every memcg below has its own line: the largest one."""
     stats = [s for s in event.report.memcg.stats if s.unit == "KB"] if event.report.memcg is not None else []
     if len(stats) < 2:

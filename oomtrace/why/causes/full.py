@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import MemcgLevel, OomEvent, PageCounter
 
@@ -55,7 +55,7 @@ def full(event: OomEvent, case: Case) -> None:
         _machine(event, scope, case)
 
 
-def _order_of_charge(event: OomEvent) -> Tuple[str, ...]:
+def _order_of_charge(event: OomEvent) -> tuple[str, ...]:
     """memory+swap is charged first (mm/memcontrol.c, try_charge): of two equal limits it is the one that refuses, as
     its failcnt shows."""
     memcg = event.report.memcg
@@ -65,7 +65,7 @@ def _order_of_charge(event: OomEvent) -> Tuple[str, ...]:
     return ("memsw", "memory", "kmem") if first else ("memory", "memsw", "kmem")
 
 
-def hit(event: OomEvent) -> Tuple[Optional[str], Optional[PageCounter]]:
+def hit(event: OomEvent) -> tuple[Optional[str], Optional[PageCounter]]:
     """The counter with no room for the charge: memory, on v1 also memory+swap or kernel memory."""
     need_kb = look.page_kb(event) << (look.order(event) or 0)
     for name in _order_of_charge(event):
@@ -164,8 +164,8 @@ def _at_limit(level: MemcgLevel) -> bool:
     return level.limit_kb is not None and level.usage_kb is not None and level.usage_kb >= level.limit_kb
 
 
-def _counters(event: OomEvent) -> Tuple[Fact, ...]:
-    found: List[Fact] = []
+def _counters(event: OomEvent) -> tuple[Fact, ...]:
+    found: list[Fact] = []
     for name in ("memory", "swap", "memsw", "kmem"):
         counter = getattr(event.report.memcg, name)
         if counter is None:
@@ -176,9 +176,9 @@ def _counters(event: OomEvent) -> Tuple[Fact, ...]:
     return tuple(found)
 
 
-def _level_facts(levels: Tuple[MemcgLevel, ...]) -> Tuple[Fact, ...]:
+def _level_facts(levels: tuple[MemcgLevel, ...]) -> tuple[Fact, ...]:
     """Every level up to the root, as a live trace saw it."""
-    found: List[Fact] = []
+    found: list[Fact] = []
     for level in levels:
         for name in ("usage_kb", "limit_kb", "min_kb", "low_kb", "high_kb", "swap_usage_kb", "swap_limit_kb"):
             value = getattr(level, name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Tuple
-
 from oomtrace.model import OomEvent, Part
 
 from .. import look
@@ -21,7 +19,7 @@ class Missing(Reason):
     CUT = "cut"
 
 
-def _cut(event: OomEvent) -> Tuple[Part, ...]:
+def _cut(event: OomEvent) -> tuple[Part, ...]:
     """Parts of which only some lines are there: counters, and the rows of a table that had at least the victim's."""
     found, cut = account(event), []
     if found is not None and not found.complete:

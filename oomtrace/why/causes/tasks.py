@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Optional, Tuple
+from typing import Optional
 
 from oomtrace.history import eras
 from oomtrace.model import OomEvent, Part, Task
@@ -65,7 +65,7 @@ def _whole(event: OomEvent) -> Optional[int]:
     return found.total_kb if found is not None else memory.usage_kb if memory is not None else None
 
 
-def largest(event: OomEvent, rows: Tuple[Task, ...], whole: Optional[int]) -> Tuple[Process, ...]:
+def largest(event: OomEvent, rows: tuple[Task, ...], whole: Optional[int]) -> tuple[Process, ...]:
     """The three tasks that hold most, and which part of the whole that is."""
     size = look.page_kb(event)
     top = sorted(rows, key=lambda task: -(task.rss_pages or 0))[:3]
@@ -83,7 +83,7 @@ def _lagging(event: OomEvent) -> bool:
     return version is not None and eras.lagging_rss(version)
 
 
-def _explains(event: OomEvent, rows: Tuple[Task, ...], held: int, whole: int, found: Optional[Account],
+def _explains(event: OomEvent, rows: tuple[Task, ...], held: int, whole: int, found: Optional[Account],
               case: Case) -> None:
     """How much of the memory is in tasks. Resident pages may be shared, or charged elsewhere: an upper bound."""
     scope, sure = look.scope(event), LIKELY if _lagging(event) else CERTAIN
@@ -120,7 +120,7 @@ _IN_NO_TASK = (Kind.KERNEL, Kind.FILE, Kind.SHMEM, Kind.SLAB_RECLAIMABLE, Kind.S
                Kind.RAMFS, Kind.HUGETLB, Kind.SOCK, Kind.SWAPCACHE, Kind.KERNEL_STACKS)
 
 
-def _outside(event: OomEvent, found: Optional[Account], outside: int) -> Optional[Tuple[Size, ...]]:
+def _outside(event: OomEvent, found: Optional[Account], outside: int) -> Optional[tuple[Size, ...]]:
     """The kinds of memory that it is, if what is counted of them makes up most of it. Shared memory that the victim
     had mapped is in tasks."""
     mapped = sum(kill.shmem_rss_kb or 0 for kill in event.report.kills[:1])

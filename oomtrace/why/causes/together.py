@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Dict
-
 from oomtrace.model import OomEvent
 
 from .. import look
@@ -27,7 +25,7 @@ def together(event: OomEvent, case: Case) -> None:
     found, rows = account(event), event.report.tasks or ()
     if found is None or not found.total_kb or not rows:
         return
-    held: Dict[str, int] = {}
+    held: dict[str, int] = {}
     for task in rows:
         own = task.rss_anon_pages
         held[task.comm] = held.get(task.comm, 0) + ((task.rss_pages or 0) if own is None else own)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import OomEvent
 
@@ -24,7 +24,7 @@ class Counted(Reason):
     WITH_SWAP_FITS = "with_swap_fits"
 
 
-def totalpages_range(event: OomEvent) -> Optional[Tuple[int, int, int]]:
+def totalpages_range(event: OomEvent) -> Optional[tuple[int, int, int]]:
     """The limit in pages, and the least and most totalpages: live, or all that give the printed score."""
     memcg = event.report.memcg
     limit_kb = look.limit_kb(memcg.memory) if memcg is not None else None

@@ -10,7 +10,7 @@ from ..finding import LIKELY, UNKNOWN, Fact, Reason, Size
 from ..registry import cause
 from ..shortage import Short, Shortage, short
 from ..units import percent
-from ..zones import Verdict, highest_zone, usable, verdicts
+from ..zones import ZoneVerdict, highest_zone, usable, verdicts
 
 
 class Zones(Reason):
@@ -51,7 +51,7 @@ def zones(event: OomEvent, case: Case) -> None:
     _watermarks(here, case)
 
 
-def _largest(found: "tuple[Verdict, ...]", case: Case) -> None:
+def _largest(found: "tuple[ZoneVerdict, ...]", case: Case) -> None:
     verdict = max(found, key=lambda one: one.zone.counters.get("present_kb", one.free_kb or 0))
     if verdict.free_kb is None or verdict.min_kb is None:
         return
@@ -90,7 +90,7 @@ def _filled(shortage: Short, case: Case) -> None:
         case.means(Zones.FILE_LEFT, UNKNOWN, zones_file_kb=files)
 
 
-def _watermarks(found: "tuple[Verdict, ...]", case: Case) -> None:
+def _watermarks(found: "tuple[ZoneVerdict, ...]", case: Case) -> None:
     """Min watermarks that are large by a boost (5.0+, watermark_boost_factor), or by vm.min_free_kbytes."""
     managed = sum(verdict.zone.counters.get("managed_kb", 0) for verdict in found)
     least = sum(verdict.min_kb or 0 for verdict in found)
@@ -104,7 +104,7 @@ def _watermarks(found: "tuple[Verdict, ...]", case: Case) -> None:
         case.remarks(Zones.MIN_LARGE, min_all_kb=least, zones_managed_kb=managed)
 
 
-def _numbers(verdict: Verdict) -> "tuple[Fact, ...]":
+def _numbers(verdict: ZoneVerdict) -> "tuple[Fact, ...]":
     """What a zone is judged by."""
     values = (("free_kb", verdict.free_kb), ("min_kb", verdict.min_kb), ("lowmem_reserve_kb", verdict.reserve_kb))
     return tuple(Fact(f"{verdict.name} {name}", value) for name, value in values if value is not None)

@@ -7,16 +7,17 @@ A file a step of the reading, each with ``PHRASES`` (a reason's sentence), ``TIT
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterable
 from importlib import import_module
-from typing import Any, Dict, Iterable, List
+from typing import Any
 
 from ..case import Case
 from ..finding import Amount, Finding, Reason, Size, Statement, Suggestion
 from .template import Phrase, fill
 
-PHRASES: Dict[Reason, Phrase] = {}
-WORDS: Dict[Reason, str] = {}
-TITLES: Dict[str, str] = {}
+PHRASES: dict[Reason, Phrase] = {}
+WORDS: dict[Reason, str] = {}
+TITLES: dict[str, str] = {}
 
 
 def sentence(statement: Statement) -> str:
@@ -51,7 +52,7 @@ def headline(statements: Iterable[Statement]) -> str:
     return said if said.endswith(".") else said + "."
 
 
-def _pages() -> List[Any]:
+def _pages() -> list[Any]:
     modules = pkgutil.iter_modules(__path__)
     return [import_module(f"{__name__}.{module.name}") for module in modules if module.name != "template"]
 

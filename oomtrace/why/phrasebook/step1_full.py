@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import List
-
 from ..callsite import Site
 from ..causes.charging import Charging
 from ..causes.code_of_threads import AskedIn
@@ -107,7 +105,7 @@ def _flags(facts: Facts) -> str:
         return "Its gfp_mask, which says how memory may be found, is 0."
     if not flags:
         return f"Its gfp_mask, which says how memory may be found, is {mask:#x}."
-    meanings: List[str] = [_FLAGS[name] for name in flags.split("|") if name in _FLAGS]
+    meanings: list[str] = [_FLAGS[name] for name in flags.split("|") if name in _FLAGS]
     return f"Conditions: {', '.join(meanings)} ({flags})." if meanings else f"Conditions: {flags}."
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import List, Tuple
-
 from ..causes.contents import Anonymous, Cached, KernelUsers, Shared
 from ..finding import Thing
 from ..units import age, human, plural
@@ -46,7 +44,7 @@ def _held(thing: Thing) -> str:
 
 
 def _file(thing: Thing) -> str:
-    said: List[str] = [human(thing.kb)]
+    said: list[str] = [human(thing.kb)]
     if thing.age_ns is not None:
         said.append(f"{age(thing.age_ns)} old")
     said += ["deleted"] if thing.deleted else []
@@ -56,7 +54,7 @@ def _file(thing: Thing) -> str:
 
 
 def _files(facts: Facts) -> str:
-    files: Tuple[Thing, ...] = facts["files"]
+    files: tuple[Thing, ...] = facts["files"]
     return fill("[{shmem_kb:size}: ]", facts) + ", ".join(map(_file, files)) + "."
 
 

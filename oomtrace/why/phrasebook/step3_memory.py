@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from ..account import Kind
 from ..causes.code import ByCode
@@ -79,14 +79,14 @@ def in_words(kind: Kind) -> str:
     return _MEMORY.get(kind) or WORDS[kind]
 
 
-def _sizes(sizes: Tuple[Size, ...]) -> str:
+def _sizes(sizes: tuple[Size, ...]) -> str:
     return ", ".join(
         f"{word(size.kind)} {exact(size.kb)}" + ("" if size.percent is None else f" {size.percent:.1f} %")
         for size in sizes
     )
 
 
-def _kernel_parts(sizes: Tuple[Size, ...]) -> str:
+def _kernel_parts(sizes: tuple[Size, ...]) -> str:
     return ", ".join(f"{human(size.kb)} {word(size.kind)}" if size.kind is KernelPart.NO_COUNTER
                      else f"{word(size.kind)} {human(size.kb)}" for size in sizes)
 

@@ -11,8 +11,9 @@ for where it is not known. What is in ``[ ]`` is left out if one of its facts is
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Optional, Union
 
 from .. import names, units
 from ..finding import Process, Reason, Value
@@ -35,16 +36,16 @@ def fill(phrase: Phrase, facts: Facts) -> str:
     return "".join(said)
 
 
-def holes(phrase: str) -> Tuple[str, ...]:
+def holes(phrase: str) -> tuple[str, ...]:
     """The facts that a template asks for in any case."""
     return tuple(name for optional, part in _parts(phrase) if not optional
                  for name, _, words in _HOLE.findall(part) if not words)
 
 
 @cache
-def _parts(phrase: str) -> Tuple[Tuple[bool, str], ...]:
+def _parts(phrase: str) -> tuple[tuple[bool, str], ...]:
     """The template in parts: (is it optional, its text)."""
-    found: List[Tuple[bool, str]] = []
+    found: list[tuple[bool, str]] = []
     end = 0
     for match in _OPTIONAL.finditer(phrase):
         found += [(False, phrase[end:match.start()]), (True, match[1])]
@@ -53,7 +54,7 @@ def _parts(phrase: str) -> Tuple[Tuple[bool, str], ...]:
 
 
 @cache
-def _names(part: str) -> Tuple[str, ...]:
+def _names(part: str) -> tuple[str, ...]:
     return tuple(name for name, _, _ in _HOLE.findall(part))
 
 
@@ -85,7 +86,7 @@ def _held(process: Process) -> str:
     return said if process.percent is None else f"{said} ({process.percent:.1f} %)"
 
 
-def _listed(processes: Tuple[Process, ...]) -> str:
+def _listed(processes: tuple[Process, ...]) -> str:
     return ", ".join(_held(one) for one in processes)
 
 
@@ -95,7 +96,7 @@ def _plural(value: int, words: str) -> str:
     return units.plural(value, one.replace("_", " "), many.replace("_", " "))
 
 
-def _joined(values: Tuple[Any, ...]) -> str:
+def _joined(values: tuple[Any, ...]) -> str:
     said = [who(one) if isinstance(one, Process) else str(one) for one in values]
     return said[0] if len(said) == 1 else ", ".join(said[:-1]) + " and " + said[-1]
 
@@ -112,7 +113,7 @@ def word(reason: Reason) -> str:
     return WORDS[reason]
 
 
-FORMS: Dict[str, Callable[[Any, str], str]] = {
+FORMS: dict[str, Callable[[Any, str], str]] = {
     "": lambda value, _: plain(value),
     "size": lambda kb, _: units.human(kb),
     "exact": lambda kb, _: units.exact(kb),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 _MAGIC, _VERSION = 0xED0CDAED, 2
 _HEADER = struct.Struct("<QHHI")  # id, flags, count, overflow

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator, Optional
+from typing import Optional
 
 _PREFIXES = {
     "docker": "docker", "cri-containerd": "containerd", "containerd": "containerd", "nerdctl": "containerd",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Optional, Tuple
+from typing import Optional
 
 from oomtrace.model import Aspect, Container
 
@@ -25,7 +25,7 @@ class Containers:
 
     def __init__(self, root: str) -> None:
         self._root = root.rstrip("/") or "/"
-        self._known: dict[Tuple[str, Optional[int]], Optional[Container]] = {}
+        self._known: dict[tuple[str, Optional[int]], Optional[Container]] = {}
 
     def of(self, path: str, pid: Optional[int], mounts: Mounts, meter: Meter, now_ns: int,
            folder: Optional[str] = None) -> Optional[Container]:

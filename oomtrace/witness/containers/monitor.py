@@ -3,8 +3,9 @@ container's first process, and live as long as it does."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Optional, Sequence
+from typing import Optional
 
 from oomtrace.model import Container
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Mapping, Optional
+from typing import Any, Optional
 
 from oomtrace.model import Aspect, Missed
 
