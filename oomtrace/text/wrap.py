@@ -14,6 +14,7 @@ from oomtrace.formats import KINDS, Row
 
 from .match import companion, cut, is_read, known, loose, of_table, readings
 
+_LETTERS = 16384  # of one line: the kernel's have 1024, and those of many tasks in one have a few thousand
 _PIECES = 16  # of one line
 _MAIL, _CUT = "mail", "cut"  # at a blank, which is gone then, or behind a hyphen; at a column
 _MAIL_WIDTH = 80  # no mail program leaves longer lines, if it finds a blank
@@ -52,8 +53,11 @@ class Wrapping:
             self._table_row(text)
 
     def _longest(self, pieces: Sequence[Piece], at: int) -> tuple[str, int]:
-        end = at + 1
+        end, letters = at + 1, len(pieces[at].text)
         while end < len(pieces) and not pieces[end].read and pieces[end].text.strip() and end - at < _PIECES:
+            letters += len(pieces[end].text)
+            if letters > _LETTERS:
+                break
             end += 1
         for stop in range(end, at + 1, -1):
             text = self._certain(pieces[at:stop])

@@ -108,7 +108,7 @@ def test_a_long_document_takes_little_memory() -> None:
     assert len(list(read(iter(document)))) == 3
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 32 << 20 < sum(map(len, document))
+    assert peak < 44 << 20 < sum(map(len, document))
 
 
 def _refused(data: bytes) -> str:
