@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from oomtrace import cli, diagnosis
-from oomtrace.diagnosis import ProbeRow, Row, compiler, probing, settings
+from oomtrace.diagnosis import CheckRow, ProbeRow, compiler, probing, settings
 from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, Diagnosis, listed
 from oomtrace.errors import OomtraceError
 from oomtrace.kernel import surroundings
@@ -25,7 +25,7 @@ OPTIONAL = next(probe for probe in PROBES if probe.optional)
 
 def test_verdict_is_that_of_the_worst() -> None:
     def verdict(*states: str) -> int:
-        return Diagnosis(tuple(Row("x", state, "") for state in states), ()).exit_status
+        return Diagnosis(tuple(CheckRow("x", state, "") for state in states), ()).exit_status
 
     assert [verdict(), verdict(OK, INFO), verdict(OK, DEGRADED), verdict(DEGRADED, IMPOSSIBLE, OK)] == [0, 0, 1, 2]
     assert Diagnosis((), (ProbeRow("x", None, DEGRADED),)).state == DEGRADED
@@ -60,16 +60,16 @@ def test_elsewhere_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def test_a_check_that_fails_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_facts: dict[str, Any]) -> Row:
+    def broken(_facts: dict[str, Any]) -> CheckRow:
         raise ZeroDivisionError("oh")
 
-    def refused(_facts: dict[str, Any]) -> Row:
+    def refused(_facts: dict[str, Any]) -> CheckRow:
         raise OomtraceError("no", "but")
 
     def no_probes(*_: Any) -> Any:
         raise BrokenPipeError("gone")
 
-    looks = (("a", broken), ("b", refused), ("c", lambda _facts: Row("c", OK, "fine")))
+    looks = (("a", broken), ("b", refused), ("c", lambda _facts: CheckRow("c", OK, "fine")))
     monkeypatch.setattr(settings, "LOOKS", looks)
     monkeypatch.setattr(probing, "probes", no_probes)
     found = diagnosis.diagnose()

@@ -78,10 +78,10 @@ import os, sys
 from pathlib import Path
 from oomtrace.repro import cgroups
 from oomtrace.repro.command import Command
-from oomtrace.repro.journal import Journal
+from oomtrace.repro.journal import UndoJournal
 folder = Path(sys.argv[1])
 (folder / "x").mkdir()
-with Journal() as journal:
+with UndoJournal() as journal:
     hierarchy = cgroups.Hierarchy(1, {"memory": folder})
     command = ["sh", "-c", "trap 'exit 33' TERM; echo ready; while :; do sleep 0.05; done"]
     sys.exit(Command(command, "/x", hierarchy, journal).run(os.pipe()[0], lambda: True))
