@@ -30,8 +30,11 @@ def installed() -> None:
     if os.geteuid() or not shutil.which("apt-get"):
         pytest.skip("systemd-journal-remote is not installed (apt install it)")
     words = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "systemd-journal-remote"]
-    done = subprocess.run(words, capture_output=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False)
-    if done.returncode or not Path(REMOTE).exists():
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if subprocess.run(words, capture_output=True, env=environment, check=False).returncode:
+        subprocess.run(["apt-get", "update", "-q"], capture_output=True, check=False)
+        subprocess.run(words, capture_output=True, env=environment, check=False)
+    if not Path(REMOTE).exists():
         pytest.skip("systemd-journal-remote cannot be installed")
 
 
