@@ -53,7 +53,7 @@ class Resolver:
         if found is None:
             return None
         if tgid not in self._processes:
-            return _Resolved((CodeFrame(offset=found.pc),), Ending.NO_FILE)
+            return _Resolved((CodeFrame(offset=found.pc),), Ending.NOT_SEEN)
         space = self._space(tgid)
         walked = space.walk(raw, found)
         frames = tuple(frame for step in walked.steps for frame in space.frames(step))

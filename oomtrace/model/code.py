@@ -29,6 +29,7 @@ class Ending(Word):
     SHORT = "short"  # only frame pointers could be followed, and most programs have none
     BROKEN = "broken"  # the file has no rule for going on, or its rule leads nowhere
     NO_FILE = "no file"  # the file of a frame could not be opened, or is another one by now
+    NOT_SEEN = "process not seen"  # it was gone before anybody could look at what it had mapped
 
 
 class Moment(Word):
@@ -54,7 +55,8 @@ class CodeFrame:
 
     ``offset`` is an address within the module as its file has it, which is what addr2line takes: where the function
     begins or, if nothing names it, the place itself. Where there is no module, it is the address in the process.
-    ``module`` is the path that the process has for it; None: memory without a file (code made at run time).
+    ``module`` is the path that the process has for it; None: memory without a file (code made at run time), or, in a
+    stack that ends with ``NOT_SEEN``, not known.
     """
 
     function: Optional[str] = None
@@ -69,10 +71,12 @@ class CodeFrame:
 
     @property
     def name(self) -> str:
-        """The function, or ``module+0x1234``."""
+        """The function, or ``module+0x1234``; without a module the address."""
         if self.function is not None:
             return self.function
-        module = self.module.rsplit("/", 1)[-1] if self.module is not None else "[anonymous]"
+        if self.module is None:
+            return "[unknown]" if self.offset is None else f"{self.offset:#x}"
+        module = self.module.rsplit("/", 1)[-1]
         return module if self.offset is None else f"{module}+{self.offset:#x}"
 
     @property

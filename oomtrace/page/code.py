@@ -22,6 +22,7 @@ _ENDS = {
     Ending.SHORT: "frame pointers lead no further",
     Ending.BROKEN: "nothing tells who called this",
     Ending.NO_FILE: "the file of this code could not be read",
+    Ending.NOT_SEEN: "the process was gone before it could be looked at",
 }
 
 

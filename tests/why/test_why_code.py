@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oomtrace import why
-from oomtrace.model import Code, CodeSample, CodeStack, Ending, Moment, NoStack, OomEvent, Task, ThreadStack
+from oomtrace.model import Code, CodeFrame, CodeSample, CodeStack, Ending, Moment, NoStack, OomEvent, Task, ThreadStack
 from oomtrace.why.causes.code import ByCode
 from oomtrace.why.causes.code_of_threads import AskedIn, WasIn
 from tests.codes import CODE, MIB
@@ -72,6 +72,16 @@ def test_stacks_that_are_less_than_whole_say_so() -> None:
     asked, was = found.finding("asked_in"), found.finding("was_in")
     assert asked is not None and asked.has(AskedIn.OTHER_MOMENT, AskedIn.SHORT)
     assert was is not None and was.has(WasIn.CUT)
+
+
+def test_a_process_that_nobody_has_seen_has_an_address() -> None:
+    code = replace(CODE, frames=(*CODE.frames, CodeFrame(offset=0x7F0012)),
+                   stacks=(*CODE.stacks, CodeStack((len(CODE.frames),), Ending.NOT_SEEN)))
+    thread = ThreadStack(158, 158, "catalog", len(CODE.stacks))
+    found = why.explain(event(replace(code, asker=thread, victim=thread)))
+    asked, was = found.finding("asked_in"), found.finding("was_in")
+    assert asked is not None and asked.sentence == "catalog (158) asked in 0x7f0012." and asked.has(AskedIn.NOT_SEEN)
+    assert was is not None and was.has(WasIn.NOT_SEEN)
 
 
 def test_a_kernel_thread_and_a_victim_that_has_gone() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Union
 
 from oomtrace.model import Code, Ending, Moment, NoStack, OomEvent, ThreadStack
 
@@ -17,6 +17,7 @@ class AskedIn(Reason):
     KERNEL_THREAD = "kernel_thread"
     CUT = "cut"
     SHORT = "short"
+    NOT_SEEN = "not_seen"
     OTHER_MOMENT = "other_moment"
 
 
@@ -26,6 +27,7 @@ class WasIn(Reason):
     EXITING = "exiting"
     CUT = "cut"
     SHORT = "short"
+    NOT_SEEN = "not_seen"
     OTHER_MOMENT = "other_moment"
 
 
@@ -38,7 +40,7 @@ def asked_in(event: OomEvent, case: Case) -> None:
     where = stacks.innermost(code, code.asker.stack)
     if where is not None:
         case.says(AskedIn.WAS_IN, thread=_who(code.asker), code=where)
-        _doubts(code, code.asker, case, AskedIn.CUT, AskedIn.SHORT, AskedIn.OTHER_MOMENT)
+        _doubts(code, code.asker, case, AskedIn)
     elif code.asker.none is NoStack.KERNEL_THREAD:
         case.says(AskedIn.KERNEL_THREAD, thread=_who(code.asker))
 
@@ -52,7 +54,7 @@ def was_in(event: OomEvent, case: Case) -> None:
     where = stacks.innermost(code, code.victim.stack)
     if where is not None:
         case.says(WasIn.WAS_IN, thread=_who(code.victim), code=where)
-        _doubts(code, code.victim, case, WasIn.CUT, WasIn.SHORT, WasIn.OTHER_MOMENT)
+        _doubts(code, code.victim, case, WasIn)
     elif code.victim.none is NoStack.EXITING:
         case.says(WasIn.EXITING, thread=_who(code.victim))
     other = code.victim_charged
@@ -65,15 +67,15 @@ def _who(thread: ThreadStack) -> Process:
     return Process(thread.pid, thread.comm)
 
 
-def _doubts(code: Code, thread: ThreadStack, case: Case, cut: Reason, short: Reason, other: Reason) -> None:
+def _doubts(code: Code, thread: ThreadStack, case: Case, says: Union[type[AskedIn], type[WasIn]]) -> None:
     """What makes the stack less than it could be."""
-    ends: Optional[Ending] = None
-    if thread.stack is not None and thread.stack < len(code.stacks):
-        found = code.stacks[thread.stack]
-        ends = found.ends
-        if found.interpreted is Moment.OTHER:
-            case.remarks(other, LIKELY)
-    if ends is Ending.CUT:
-        case.remarks(cut, CERTAIN)
-    elif ends is Ending.SHORT:
-        case.remarks(short, CERTAIN)
+    if thread.stack is None or thread.stack >= len(code.stacks):
+        return
+    found = code.stacks[thread.stack]
+    if found.interpreted is Moment.OTHER:
+        case.remarks(says.OTHER_MOMENT, LIKELY)
+    reasons: dict[Optional[Ending], Reason] = {
+        Ending.CUT: says.CUT, Ending.SHORT: says.SHORT, Ending.NOT_SEEN: says.NOT_SEEN,
+    }
+    if found.ends in reasons:
+        case.remarks(reasons[found.ends], CERTAIN)

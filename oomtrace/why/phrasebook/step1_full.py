@@ -114,6 +114,7 @@ PHRASES = {
     AskedIn.KERNEL_THREAD: "{thread} is a thread of the kernel: no program's code asked.",
     AskedIn.CUT: "The outermost frames are not known: the copy of the stack ended.",
     AskedIn.SHORT: "Further frames are not known: elfutils' libdw is missing here (Debian: libdw1).",
+    AskedIn.NOT_SEEN: "No function is known for this address: the process was gone before it could be looked at.",
     AskedIn.OTHER_MOMENT: "Its functions of Python were read at another moment. It may have gone on.",
     Full.NOT_SHOWN: "What was full is not in the source: there are neither a cgroup's lines nor Mem-Info.",
     Full.SYSRQ: "Somebody asked the kernel for a kill with SysRq-f. Nothing needs to have been full.",

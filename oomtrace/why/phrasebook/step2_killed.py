@@ -57,6 +57,7 @@ PHRASES = {
     WasIn.EXITING: "Where {thread} was in its code is not known: its memory had gone already.",
     WasIn.CUT: "The outermost frames are not known: the copy of the stack ended.",
     WasIn.SHORT: "Further frames are not known: elfutils' libdw is missing here (Debian: libdw1).",
+    WasIn.NOT_SEEN: "No function is known for this address: the process was gone before it could be looked at.",
     WasIn.OTHER_MOMENT: "Its functions of Python were read at another moment. It may have gone on.",
     Killed.VICTIM: _victim,
     Killed.PARENT: "It was started by {parent}.",
