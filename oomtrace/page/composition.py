@@ -9,13 +9,14 @@ from typing import Optional
 from markupsafe import Markup
 
 from oomtrace.model import Task
-from oomtrace.why import Amount, Kind, Reason
+from oomtrace.why import Amount, Kind, Reason, witnessed
 from oomtrace.why.units import human, plural, share
 
 from .case import PageCase, who
 from .svg import Segment, bar
 
 _PROCESSES = 6
+_FILES = 6
 # Each kind of memory has one colour on every page.
 _LOOKS: Mapping[Reason, str] = {
     Kind.ANON: "c-anon",
@@ -79,6 +80,7 @@ def composition(case: PageCase) -> Optional[Composition]:
         segments.append(Segment(start, amount.kb / whole, row.look, f"{row.name}: {row.size}, {row.part}", row.key))
         start += amount.kb / whole
         rows += _kernel(case, whole) if amount.kind is Kind.KERNEL else []
+        rows += _files(case, whole) if amount.kind is Kind.SHMEM else []
     label = "What filled it: " + ", ".join(f"{row.name} {row.part}" for row in rows if not row.within)
     picture = bar(segments, (), label, height=28)
     processes, process_rows, note = _processes(case)
@@ -101,6 +103,13 @@ def _kernel(case: PageCase, whole: int) -> list[CompositionRow]:
     stats = memcg.stats[0] if memcg is not None and memcg.stats and memcg.stats[0].unit == "bytes" else None
     found = [(name, stats.values.get(key, 0) // 1024) for key, name in _KERNEL] if stats is not None else []
     return [_row("", "", name, kb, whole, True) for name, kb in sorted(found, key=lambda one: -one[1]) if kb]
+
+
+def _files(case: PageCase, whole: int) -> list[CompositionRow]:
+    """The largest files of tmpfs and shared memory, where a look has found them."""
+    shared = witnessed.shared(case.event)
+    files = shared.files[:_FILES] if shared is not None else ()
+    return [_row("", "", file.name, file.kb, whole, True) for file in files if file.kb]
 
 
 def _processes(case: PageCase) -> tuple[Optional[Markup], tuple[CompositionRow, ...], str]:

@@ -41,6 +41,16 @@ def test_what_was_seen() -> None:
     assert HOSTILE not in source
 
 
+def test_shared_memory_is_told_by_file_in_what_filled_it() -> None:
+    event = captured("tmpfs")
+    files = (SharedFile("/dev/shm/ring", 38 << 10), SharedFile(f"memfd:{HOSTILE}", 2048))
+    look = Look(Occasion.OOM, 1, shared=SharedMemory((), files, 2))
+    filled = page(changed(event, witness=Witness((look,)))).split('id="composition"')[1].split("</section>")[0]
+    assert "/dev/shm/ring" in filled and "38.0 MiB" in filled and HOSTILE not in filled
+    without = page(changed(event, witness=None)).split('id="composition"')[1].split("</section>")[0]
+    assert "/dev/shm/ring" not in without
+
+
 def test_nobody_has_looked() -> None:
     source = page(changed(captured("demo"), witness=None))
     assert 'id="table-people"' not in source and 'id="table-seen"' not in source
