@@ -15,7 +15,7 @@ from oomtrace.why.units import human, share
 from .svg import text
 
 _ROW = 19  # one more than the style sheet has for a frame
-_MOST_NODES = 300  # in the picture: the narrowest are left out, and what is narrower than a hair
+_MOST_NODES = 230  # in the picture: the narrowest are left out, and what is narrower than a hair
 _LEAST = 0.0015  # of the width
 _LABEL = 0.012  # what is narrower has no name in it until it is zoomed
 _MOST_NAME = 120

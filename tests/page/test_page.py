@@ -151,7 +151,10 @@ def test_json_of_the_page_is_that_of_the_format() -> None:
     assert found["schema"] == "oomtrace/2" and set(found) == {"schema", "event", "unread", "explanation"}
 
 
-@pytest.mark.parametrize("event, most_kb", [(captured("demo"), 60), (scenes.busy(), 300)])
+BUSY_AND_DEEP = changed(scenes.busy(), code=scenes.deep(500).code)
+
+
+@pytest.mark.parametrize("event, most_kb", [(captured("demo"), 60), (BUSY_AND_DEEP, 300)], ids=["plain", "busy"])
 def test_size(event: OomEvent, most_kb: int) -> None:
     assert len(page(event).encode()) <= most_kb * 1024
 
