@@ -8,6 +8,7 @@ from typing import Any, Callable
 from oomtrace.model import Frame
 
 from .case import PageCase
+from .charges import charges
 from .code import code
 from .composition import composition
 from .ladder import ladder
@@ -41,7 +42,7 @@ def _trace(case: PageCase) -> tuple[Frame, ...]:
 
 def _time(case: PageCase) -> dict[str, Any]:
     """One card for all: when, how usage went, and who charged until then."""
-    found = {"moments": moments(case), "usage": pictures(case), "growth": growth(case)}
+    found = {"moments": moments(case), "usage": pictures(case), "charges": charges(case), "growth": growth(case)}
     return found if any(found.values()) else {}
 
 

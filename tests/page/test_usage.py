@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("jinja2")
 
-from oomtrace.model import MemcgLevel, OomEvent, UsageHistory, UsageMoment  # noqa: E402
+from oomtrace.model import Growth, MemcgLevel, OomEvent, UsageHistory, UsageMoment  # noqa: E402
 from tests.events import changed  # noqa: E402
 from tests.page import scenes  # noqa: E402
 
@@ -53,3 +53,29 @@ def test_what_is_too_short_is_no_picture() -> None:
 
 def test_without_history() -> None:
     assert 'class="usage"' not in page(scenes.captured("demo"))
+
+
+def charged(*growth: Growth) -> str:
+    return scenes.page(changed(scenes.captured("demo"), growth=growth))
+
+
+def test_charges_by_the_second_are_stacked_by_process() -> None:
+    victim = scenes.captured("demo").report.kills[0]
+    shown = charged(Growth(victim.pid, victim.comm, 1536, "/foo", 4 << 30, (256, 256, 0, 1024)),
+                    Growth(7, "late", 512, "/foo", 2 << 30, (256, 256)))
+    picture = shown.split("Charged in the")[1].split("</svg>")[0]
+    assert [f"{before} s before" in picture for before in (3, 2, 1)] == [True] * 3
+    assert picture.count("<rect") == 5  # the victim in three columns, the other one in the last two
+    assert 'class="c-victim"' in picture and "late (7) 1.0 MiB" in picture
+    assert "The height is 5.0 MiB in one second" in shown
+    assert f"{victim.comm} ({victim.pid})" in shown and "75.0 %" in shown and "25.0 %" in shown
+
+
+def test_many_who_charge_are_one_layer() -> None:
+    shown = charged(*(Growth(pid, "one", 30, "/foo", 3 << 30, (10, 10, 10)) for pid in range(1, 9)))
+    assert "3 others" in shown.split("Charged in the")[1]
+
+
+def test_charges_that_were_not_counted_by_the_second_are_no_picture() -> None:
+    assert "Charged in the" not in charged(Growth(7, "late", 512, "/foo", 2 << 30))
+    assert "Charged in the" not in charged(Growth(7, "late", 512, "/foo", 2 << 30, (256, 256)))
