@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -130,3 +131,12 @@ def test_the_same_bytes_are_made_on_another_kernel() -> None:
     result = boot.run(RunSpec(kernel="6.1", variant="bcc", timeout=300), "python3 -m oomtrace.programs.build -")
     assert result.status == 0, result.stderr.decode()
     assert result.stdout.decode() == _text(), "made with another bcc than this guest's?"
+
+
+def test_parts_stand_in_the_order_of_their_enum() -> None:
+    """Python knows it without reading the header at each start."""
+    listed = re.search(r"enum part \{(.*?)\}", source.file("common.h"), re.DOTALL)
+    assert listed is not None
+    assert tuple(name.lower() for name in re.findall(r"\bSEND_\w+", listed[1])) == source.PARTS
+    room = re.search(r"BPF_PROG_ARRAY\(parts, (\d+)\)", source.file("common.h"))
+    assert room is not None and int(room[1]) == len(source.PARTS)
