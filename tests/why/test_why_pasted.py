@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 
 from oomtrace import text, why
-from oomtrace.model import OomEvent
+from oomtrace.model import Memcg, OomEvent, PageCounter, Task
 from oomtrace.output.base import with_names
+from tests.events import made
 
 KILLED = ("total-vm:{vm}kB, anon-rss:{anon}kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:100kB "
           "oom_score_adj:0")
@@ -283,3 +284,12 @@ def test_counters_of_nodes_that_are_not_there_are_not_0() -> None:
                                "mems_allowed=1,global_oom,task_memcg=/,task=hog,pid=900,uid=0\n")
     found = stated(explained(log))
     assert found.isdisjoint({"filled.nothing", "swap.none"})
+
+
+def test_one_task_that_exceeds_the_usage_is_not_together() -> None:
+    path, usage = "/one", PageCounter(40960, 40960, 3)
+    event = made(kind="memcg", memcg=Memcg(path, usage, version=2),
+                 tasks=(Task(7, "python3", tgid=7, rss_pages=11568, total_vm_pages=20000),))
+    found = why.explain(event).finding("tasks")
+    assert found is not None and found.interpretation is not None
+    assert found.interpretation.startswith("The task alone exceeds the cgroup's usage")

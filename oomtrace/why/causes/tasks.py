@@ -91,7 +91,7 @@ def _explains(event: OomEvent, rows: tuple[Task, ...], held: int, whole: int, fo
         case.means(Tasks.NOT_COMPLETE, UNKNOWN)
         return
     if held * 20 > whole * 21:
-        case.means(Tasks.MORE_THAN_ALL, scope=scope)
+        case.means(Tasks.MORE_THAN_ALL, scope=scope, tasks=len(rows))
         return
     free = found.part(Kind.FREE) if found is not None else 0
     outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024

@@ -24,7 +24,8 @@ def _more(facts: Facts, what: str) -> str:
 
 def _more_than_all(facts: Facts) -> str:
     whole = "the cgroup's usage" if facts.get("scope") == "memcg" else "the memory that there is"
-    return _more(facts, f"Together the tasks exceed {whole}")
+    return _more(facts, f"The task alone exceeds {whole}" if facts.get("tasks") == 1
+                 else f"Together the tasks exceed {whole}")
 
 
 def _anon_more_than_all(facts: Facts) -> str:
