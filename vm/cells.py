@@ -19,6 +19,7 @@ FOLDER = Path(__file__).resolve().parent / "scenarios"
 REPOSITORY = FOLDER.parent.parent
 MEMORY = 1 << 30
 LOG = "log_buf_len=2M"
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Guest:
 
 @dataclass
 class Cell:
-    """One scenario on one kernel with one cgroup version. ``state``: run, lost, or impossible with its ``reason``."""
+    """One scenario on one kernel with one cgroup version. ``state``: run, lost, not run (yet), or impossible with its
+    ``reason``."""
 
     scenario: str
     item: int
@@ -81,7 +83,12 @@ class Cell:
     def perfect(self) -> bool:
         """Nothing differs, and all came as expected."""
         bad = self.total.differing or self.total.structural
-        return self.state == "impossible" or not (self.state == "lost" or self.problems or bad)
+        return self.state == "impossible" or not (self.state in ("lost", NOT_RUN) or self.problems or bad)
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """What it is the cell of."""
+        return self.scenario, self.kernel, self.cgroup
 
 
 def names() -> list[str]:

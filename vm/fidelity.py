@@ -6,9 +6,10 @@ import argparse
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Optional
 
 from . import cells, image, matrix, scenario
-from .cells import Cell
+from .cells import NOT_RUN, Cell, Scenario
 from .compare import Tally
 from .recipe import Recipe
 
@@ -28,6 +29,8 @@ oomtrace made of the same OOM, line by line, with nothing masked. Written by `ma
 
 A field of the table is *identical lines* / *lines that the kernel printed*; `+n` are lines of ours that the kernel was
 kept from printing (its rate limit, `vm.oom_dump_tasks=0`); **bold** is a field that is not perfect, explained below.
+–: the kernel cannot have it. *not run*: no guest has run it so far. An empty field: only the other version of cgroups
+has this kind of OOM.
 """
 
 
@@ -37,18 +40,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="may be repeated (default: all, those for arm64 too)")
     parser.add_argument("--output", type=Path, default=DEFAULT, metavar="FILE",
                         help="where to write (default: FIDELITY.md)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to FILE, as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="also write the results to FILE, as JSON, after each guest: the next may hang")
     parser.add_argument("--read", type=Path, action="append", metavar="FILE",
                         help="boot nothing: take the results from FILE; may be repeated, later ones win")
+    parser.add_argument("--resume", action="store_true",
+                        help="with --read: run what those files do not have, and what was lost or is not perfect there")
     parser.set_defaults(action=main)
 
 
 def main(options: argparse.Namespace) -> int:
     """Run or read, write the table; 1 unless all is perfect."""
-    if options.read:
-        found = merged(cell for path in options.read for cell in cells.read(path))
-    else:
-        found = scenario.run_all(cells.load(cells.names()), options.kernel or matrix.all_names())
+    had = merged(cell for path in options.read or () for cell in cells.read(path))
+    everything = list(cells.of(cells.load(cells.names()), options.kernel or matrix.all_names()))
+    found = run(everything, had, options.json) if options.resume or not options.read else had
+    found = with_not_run(found, [cell for _, cell in everything])
     if options.json:
         cells.save(found, options.json)
     options.output.write_text(document(found))
@@ -56,9 +62,34 @@ def main(options: argparse.Namespace) -> int:
     return 0 if all(cell.perfect for cell in found) else 1
 
 
+def run(everything: Sequence[tuple[Scenario, Cell]], had: Sequence[Cell], file: Optional[Path]) -> list[Cell]:
+    """What is not had, or not perfectly, in guests; with all that is had. ``file`` gets it after each guest."""
+    good = {cell.place for cell in had if cell.perfect}
+    found = list(had)
+
+    def ended(new: Sequence[Cell]) -> None:
+        scenario.show(new)
+        found.extend(new)
+        if file:
+            cells.save(merged(found), file)
+
+    ended([cell for _, cell in everything if cell.state == "impossible"])
+    scenario.run_cells([pair for pair in everything if pair[1].state == "run" and pair[1].place not in good], ended)
+    return merged(found)
+
+
+def with_not_run(found: Sequence[Cell], everything: Iterable[Cell]) -> list[Cell]:
+    """All of `everything`, as found; what is not among it was not run."""
+    have = {cell.place for cell in found}
+    for cell in everything:
+        if cell.state == "run" and cell.place not in have:
+            cell.state = cells.NOT_RUN
+    return merged([*everything, *found])
+
+
 def merged(found: Iterable[Cell]) -> list[Cell]:
     """One of each, the last one, by item, scenario and kernel."""
-    kept = {(cell.scenario, cell.kernel, cell.cgroup): cell for cell in found}
+    kept = {cell.place: cell for cell in found}
     kernels = matrix.all_names()
     return sorted(kept.values(), key=lambda cell: (cell.item, cell.scenario, kernels.index(cell.kernel), -cell.cgroup))
 
@@ -70,9 +101,11 @@ def document(found: Sequence[Cell]) -> str:
         HEAD.format(date=time.strftime("%Y-%m-%d"), kernels=_kernels(found)),
         *_tables(found),
         "## What is not perfect\n",
-        "\n".join(explanation(cell) for cell in found if not cell.perfect) or "Nothing.\n",
+        "\n".join(explanation(cell) for cell in found if not cell.perfect and cell.state != NOT_RUN) or "Nothing.\n",
+        "## What was not run\n",
+        _listed(found, NOT_RUN) or "Nothing.\n",
         "## What a kernel cannot have\n",
-        _impossible(found),
+        _listed(found, "impossible"),
         last_line(found),
     ]
     return "\n".join(parts) + "\n"
@@ -114,6 +147,8 @@ def field(cell: Cell) -> str:
     """One field of the table."""
     if cell.state == "impossible":
         return "–"
+    if cell.state == NOT_RUN:
+        return "*not run*"
     total = cell.total
     text = cell.state if cell.state != "run" else f"{total.identical}/{total.lines}"
     text += f" +{total.ours_alone}" if total.ours_alone else ""
@@ -131,12 +166,14 @@ def explanation(cell: Cell) -> str:
     return "\n".join(lines + ([f"- and {more} more"] if more else [])) + "\n"
 
 
-def _impossible(found: Sequence[Cell]) -> str:
-    reasons: dict[tuple[str, str], list[str]] = {}
+def _listed(found: Sequence[Cell], state: str) -> str:
+    """The cells of a state, by kernel and reason."""
+    reasons: dict[tuple[str, ...], list[str]] = {}
     for cell in found:
-        if cell.state == "impossible":
-            reasons.setdefault((f"{cell.kernel} v{cell.cgroup}", cell.reason), []).append(cell.scenario)
-    return "\n".join(f"- {where}: {why}: {', '.join(names)}" for (where, why), names in reasons.items()) + "\n"
+        if cell.state == state:
+            where = (f"{cell.kernel} v{cell.cgroup}", cell.reason)
+            reasons.setdefault(tuple(filter(None, where)), []).append(cell.scenario)
+    return "".join(f"- {': '.join(where)}: {', '.join(names)}\n" for where, names in reasons.items())
 
 
 def last_line(found: Sequence[Cell]) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
 from vm import cells, compare, fidelity, kernellog, scenario
 from vm.cells import Cell
 from vm.compare import Tally
@@ -162,3 +167,28 @@ def test_document() -> None:
     assert text.splitlines()[-1] == (
         "memcg: 7 of 7 lines identical; global: 8 of 9; structural differences: 1"
     )
+
+
+def test_what_was_not_run_is_said() -> None:
+    good = Cell("anon", 1, "6.1", 2, reports=1, memcg=Tally(lines=7, identical=7))
+    everything = [Cell("anon", 1, "6.1", 2), Cell("anon", 1, "6.1", 1)]
+    found = fidelity.with_not_run([good], everything)
+    assert [cell.state for cell in found] == ["run", "not run"] and not found[1].perfect
+    text = fidelity.document(found)
+    assert "| 1 | anon | 7/7 | *not run* |" in text and "## What was not run\n\n- 6.1 v1: anon\n" in text
+    assert "## What is not perfect\n\nNothing." in text
+
+
+def test_a_matrix_is_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def run_cells(pairs: list[tuple[object, Cell]], ended: Callable[[list[Cell]], None]) -> None:
+        ran.extend(cell.scenario for _, cell in pairs)
+        ended([cell for _, cell in pairs])
+
+    ran: list[str] = []
+    monkeypatch.setattr(scenario, "run_cells", run_cells)
+    had = [Cell("anon", 1, "6.1", 2), Cell("swap", 1, "6.1", 2, state="lost", reason="the VM was lost")]
+    which = cells.Scenario("any", 1, {}, 1.0)
+    everything = [(which, Cell(name, 1, "6.1", 2)) for name in ("anon", "swap", "thp")]
+    found = fidelity.run(everything, had, tmp_path / "kept.json")
+    assert ran == ["swap", "thp"] and [cell.state for cell in found] == ["run"] * 3
+    assert cells.read(tmp_path / "kept.json") == found
