@@ -19,6 +19,7 @@ from oomtrace.live.tracer import Tracer, buffer_pages
 from oomtrace.programs import keep
 from oomtrace.programs.image import MapSpec
 from oomtrace.programs.plan import SHIPPED, Plan
+from oomtrace.programs.source import OPTIONAL_PARTS
 
 # What a trace has resident once it is ready: Python, the programs, the kernel's symbols.
 _PROCESS_BYTES = 60 << 20
@@ -46,7 +47,9 @@ def probes(facts: dict[str, Any], hopeless: bool) -> tuple[list[ProbeRow], list[
         return found, [*rows, CheckRow("load", IMPOSSIBLE, error.message, error.hint)]
     try:
         tracer.load_parts()
-        return [row(target, tracer.enter(target)) for target in targets], rows
+        found = [row(target, tracer.enter(target)) for target in targets]
+        refused = [ProbeRow(name, None, DEGRADED, reason, OPTIONAL_PARTS[name]) for name, reason in tracer.refused]
+        return [*found, *refused], rows
     except OomtraceError as error:
         found = [row(target, _enter_doing_nothing(target)) for target in targets]
         return found, [*rows, CheckRow("load", IMPOSSIBLE, error.message, error.hint)]

@@ -61,6 +61,8 @@ class Tracer:
         self._rings: Optional[Rings] = None
         self._recent: Optional[Recent] = None
         self.direct: list[Target] = []  # entered by a trampoline, not by a kprobe
+        self.not_direct: list[tuple[Target, str]] = []  # by a kprobe, as the trampoline was refused; why
+        self.refused: list[tuple[str, str]] = []  # parts that the kernel refuses, of those in OPTIONAL_PARTS; why
         with suppress(OSError, ValueError):  # up to 5.10 maps count against RLIMIT_MEMLOCK
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         try:
@@ -125,16 +127,18 @@ class Tracer:
                 if name not in OPTIONAL_PARTS:
                     bpf.update_map(self._maps["parts"], index, self._load(name))
         except (OSError, bpf.VerifierError) as error:
-            said = self._image.explained(str(error))
-            raise OomtraceError(f"the kernel refuses the BPF programs: {said}", _hint(), _status()) from error
+            refused = f"the kernel refuses the BPF programs: {self._why(error)}"
+            raise OomtraceError(refused, _hint(), _status()) from error
         self._load_optional()
 
     def _load_optional(self) -> None:
-        """Those that are not missed: where their maps are not there, or the kernel refuses them."""
+        """Those that a trace can do without: where their maps are not there, or the kernel refuses them."""
         for name in OPTIONAL_PARTS:
             if set(self._programs[name].maps.values()) <= set(self._maps):
-                with suppress(OSError, bpf.VerifierError):
+                try:
                     bpf.update_map(self._maps["parts"], PARTS.index(name), self._load(name))
+                except (OSError, bpf.VerifierError) as error:
+                    self.refused.append((name, self._why(error)))
 
     def enter(self, target: Target) -> Optional[str]:
         """Load one program and attach it until ``close``. Returns why it cannot be, or None."""
@@ -150,7 +154,7 @@ class Tracer:
         try:
             program = self._load(target.probe.program)
         except bpf.VerifierError as error:
-            refusal = self._image.explained(str(error))
+            refusal = self._why(error)
             return lambda: refusal
         return lambda: self._attach(target, program)
 
@@ -167,12 +171,20 @@ class Tracer:
         name = target.probe.direct
         if name is None or target.type_id is None:
             return False
-        with suppress(OSError, bpf.VerifierError):
+        try:
             code = self._programs[name].linked(self._maps, self._addresses)
             program = self._keep(bpf.load_program(name, code, target.type_id, target.probe.returns))
             self._keep(bpf.attach_direct(program))
-            return True
-        return False
+        except (OSError, bpf.VerifierError) as error:
+            self.not_direct.append((target, self._why(error)))
+            return False
+        return True
+
+    def _why(self, error: Exception) -> str:
+        """Why the kernel refuses a program, in its own words."""
+        if isinstance(error, bpf.VerifierError):
+            return self._image.explained(str(error))
+        return str(getattr(error, "strerror", None) or error)
 
     @property
     def lost(self) -> int:

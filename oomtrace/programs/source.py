@@ -23,7 +23,8 @@ PROGRAMS = tuple(name for half in HALVES for name in half)
 # In the order of enum part (bpf/common.h).
 PARTS = ("send_task", "send_memcgs", "send_stack", "send_stats", "send_memory", "send_node", "send_print",
          "send_near", "send_who", "send_user_stack", "send_python")
-OPTIONAL_PARTS = ("send_python",)  # without it samples do not say which functions of Python run
+# Those that a trace can do without, and what is lost then.
+OPTIONAL_PARTS = {"send_python": "which functions of Python samples were taken in"}
 
 
 def file(name: str) -> str:

@@ -14,6 +14,7 @@ from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import tracer
 from oomtrace.programs import keep
 from oomtrace.programs.plan import SHIPPED
+from oomtrace.programs.source import OPTIONAL_PARTS
 from oomtrace.session.stop import StopSignals
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class LiveTrace:
         for target in targets:
             way = " (BPF trampoline)" if target in attached.direct else ""
             say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}{way}")
+        _say_refused(attached, say, warn)
         attached.sample(_SAMPLED.get(stacks, 0))
         watched = not without.intersection(target.probe.program for target in targets if target.probe.charges)
         if sampled and not watched:  # who charges is still told, without by which code
@@ -284,6 +286,14 @@ def _said(event: OomEvent) -> tuple[str, ...]:
     from oomtrace.witness import journal  # late: most traces never meet such a kill
 
     return journal.said(event)
+
+
+def _say_refused(attached: Tracer, say: Say, warn: Say) -> None:
+    """What the kernel has refused and a trace can do without: what is lost, or costs more."""
+    for name, reason in attached.refused:
+        warn(f"oomtrace: without {name} ({reason}): {OPTIONAL_PARTS[name]}")
+    for target, reason in attached.not_direct:
+        say(f"oomtrace: probe {target.probe.program}: a kprobe, which costs more: no BPF trampoline ({reason})")
 
 
 def _looker(cmdline: bool, warn: Say) -> Optional[Looker]:

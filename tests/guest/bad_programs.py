@@ -19,12 +19,15 @@ BTF = Path("/sys/kernel/btf/vmlinux")
 REFUSED = bytes([0x85, 0, 0, 0, 0xFF, 0xFF, 0, 0]) + bytes([0x95, 0, 0, 0, 0, 0, 0, 0])
 
 
-def start(**environment):
-    """Start a trace that learns all anew."""
-    command = ["oomtrace", "--verbose", "--timeout", "0.1"]
+TRACE = ("--verbose", "--timeout", "0.1")
+
+
+def start(*arguments, **environment):
+    """Start a trace, or another command, that learns all anew."""
+    command = ["oomtrace", *(arguments or TRACE)]
     full = {**os.environ, "OOMTRACE_CACHE": "/nonexistent/none", **environment}
     done = subprocess.run(command, env=full, capture_output=True, text=True, check=False)
-    return {"status": done.returncode, "said": done.stderr}
+    return {"status": done.returncode, "said": done.stderr, "printed": done.stdout}
 
 
 def with_refused(name):
@@ -39,15 +42,18 @@ def main():
     good, types = SHIPPED.read_text(), BTF.read_bytes()
     cases = {}
     try:
-        for case, text in {
-            "damaged": good[: len(good) // 2],
-            "foreign": good.replace('"format": ', '"format": 9', 1),
-            "optional refused": with_refused("show_stack"),
-            "necessary refused": with_refused("oom_kill_process"),
-            "part refused": with_refused("send_task"),
-        }.items():
+        for case, text, arguments in (
+            ("damaged", good[: len(good) // 2], ()),
+            ("foreign", good.replace('"format": ', '"format": 9', 1), ()),
+            ("optional refused", with_refused("show_stack"), ()),
+            ("necessary refused", with_refused("oom_kill_process"), ()),
+            ("part refused", with_refused("send_task"), ()),
+            ("optional part refused", with_refused("send_python"), ("--stacks", "on", *TRACE)),
+            ("optional part refused: check", with_refused("send_python"), ("check",)),
+            ("trampoline refused", with_refused("charge_every_direct"), ("--charges", "every", *TRACE)),
+        ):
             SHIPPED.write_text(text)
-            cases[case] = start()
+            cases[case] = start(*arguments)
     finally:
         SHIPPED.write_text(good)
     for case, data in {"types cut": types[: len(types) // 2], "types longer": types + bytes(1 << 16)}.items():

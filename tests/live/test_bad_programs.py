@@ -16,7 +16,9 @@ from vm.spec import RunSpec
 def test_programs_and_types_that_are_not_as_they_should_be() -> None:
     result = boot.check(boot.run(RunSpec(kernel="6.1", timeout=400), "python3 tests/guest/bad_programs.py"))
     assert result.status == 0, result.stderr.decode()
-    cases = {name: (case["status"], case["said"]) for name, case in json.loads(result.stdout).items()}
+    found = json.loads(result.stdout)
+    cases = {name: (case["status"], case["said"]) for name, case in found.items()}
+    printed = {name: case["printed"] for name, case in found.items()}
     assert not [said for _, said in cases.values() if "Traceback" in said]
 
     # Here is no bcc to compile with; why it is wanted is said all the same.
@@ -27,6 +29,17 @@ def test_programs_and_types_that_are_not_as_they_should_be() -> None:
     status, said = cases["optional refused"]
     assert status == EXIT_TIMEOUT and "oomtrace: ready" in said, said
     assert "oomtrace: without show_stack (" in said and "invalid func" in said and "): the call trace" in said, said
+
+    status, said = cases["optional part refused"]
+    assert status == EXIT_TIMEOUT and "oomtrace: ready" in said, said
+    assert "oomtrace: without send_python (" in said and "): which functions of Python" in said, said
+    status, said = cases["optional part refused: check"]
+    assert status == 1, said
+    row = next(line for line in printed["optional part refused: check"].splitlines() if "send_python" in line)
+    assert "invalid func" in row and "without it: which functions of Python" in row
+    status, said = cases["trampoline refused"]
+    told = "probe charge_every: a kprobe, which costs more: no BPF trampoline ("
+    assert status == EXIT_TIMEOUT and told in said, said
 
     for name in ("necessary refused", "part refused"):
         status, said = cases[name]
