@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
 from typing import Any, Callable, Optional
 
@@ -11,6 +13,22 @@ from oomtrace import sizes, tell
 from oomtrace.output import FORMATS
 
 _COLOURS = {"auto": None, "always": True, "never": False}
+
+
+def gather(kind: Any, name: str) -> Callable[[Any], Any]:
+    """The options that are called like the fields of the dataclass ``kind`` reach the command as one object, ``name``.
+    Stands last of the command's decorators. Fields that the command has no option for keep their defaults."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+
+    def gathering(command: Any) -> Any:
+        @functools.wraps(command)
+        def gathered(**given: Any) -> Any:
+            own = {field: given.pop(field) for field in fields & given.keys()}
+            return command(**given, **{name: kind(**own)})
+
+        return gathered
+
+    return gathering
 
 
 def format_option() -> Callable[[Any], Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, TextIO
 
@@ -22,29 +23,34 @@ if TYPE_CHECKING:  # few need them, and a trace's memory is that of the machine 
     from oomtrace.session.verify import KernelLog
 
 
+@dataclass(frozen=True)
+class Outlets:
+    """The ways that events go. ``form``: the format of what is printed, unless ``quiet``; ``colour`` None: the terminal
+    decides."""
+
+    form: str
+    quiet: bool = False
+    colour: Optional[bool] = None
+    target: Optional[OutputTarget] = None
+    shelf: Optional[Shelf] = None
+    channels: Sequence[Channel] = ()
+
+
 class Sink:
     """Takes events as they come. ``status`` is what the command should exit with so far."""
 
     def __init__(
-        self,
-        stream: TextIO,
-        form: str,
-        quiet: bool,
-        target: Optional[OutputTarget],
-        warn: Callable[[str], None],
-        log: Optional[KernelLog] = None,
-        colour: Optional[bool] = None,
-        shelf: Optional[Shelf] = None,
-        channels: Sequence[Channel] = (),
+        self, stream: TextIO, outlets: Outlets, warn: Callable[[str], None], log: Optional[KernelLog] = None
     ) -> None:
-        self._relay: Any = None if quiet else relayed(stream, warn)
-        self._writer = output.writer(form, self._relay, colour) if self._relay else None
+        target = outlets.target
+        self._relay: Any = None if outlets.quiet else relayed(stream, warn)
+        self._writer = output.writer(outlets.form, self._relay, outlets.colour) if self._relay else None
         self._log = log
         self._target = target if target is None or target.page is None else None
         self._page = _page(target)
         self._warn = warn
-        self._shelf = shelf
-        self._channels = channels
+        self._shelf = outlets.shelf
+        self._channels = outlets.channels
         self._taken = 0
         self.status = 0
 

@@ -119,7 +119,7 @@ def _mark(name: str) -> None:
 def _sink(form: str, quiet: bool, captures: Optional[OutputTarget]) -> Any:
     from oomtrace.cli import report
 
-    return report.Sink(sys.stdout, form, quiet, captures, say)
+    return report.Sink(sys.stdout, report.Outlets(form, quiet, target=captures), say)
 
 
 def _line(outcome: Outcome) -> str:

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import click
 
-from oomtrace.cli.options import Size, compile_option, format_option, witness_options
+from oomtrace.cli.options import Size, compile_option, format_option, gather, witness_options
 from oomtrace.cli.target import OutputTarget, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_UNEXPECTED, EXIT_USAGE, OomtraceError
@@ -19,6 +20,7 @@ from oomtrace.repro import cgroups, delegation, reader
 from oomtrace.repro.command import Command, exempt
 from oomtrace.repro.journal import UndoJournal
 from oomtrace.repro.recorder import Recorder
+from oomtrace.session.options import TraceOptions
 from oomtrace.why.units import plural
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ _SURPLUS_SECONDS = 0.3
                    "Print no reports.")
 @witness_options()
 @format_option()
-@click.option("--stacks/--no-stacks", default=None,
+@click.option("--stacks/--no-stacks", "sample", default=None,
               help="Sample by which code the command charges memory, so that a report can name it; with --stacks also "
                    "tell so at the end if there was no OOM. It reads the command's stacks.  [default: sample]")
 @click.option("--stack-memory/--no-stack-memory", default=False,
@@ -66,20 +68,19 @@ _SURPLUS_SECONDS = 0.3
 @click.option("--fit", metavar="MIN..MAX",
               help="Find the smallest --memory-max under which the command succeeds, by running it again and again.")
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND…", type=click.UNPROCESSED)
+@gather(TraceOptions, "options")
 def command(
     words: tuple[str, ...],
     cgroup: Optional[str],
     count: Optional[int],
     output: Optional[str],
     form: str,
-    stacks: Optional[bool],
-    stack_memory: bool,
+    sample: Optional[bool],
     quiet: bool,
     verbose: bool,
     expect: Optional[str],
     fit: Optional[str],
-    witness: bool,
-    cmdline: bool,
+    options: TraceOptions,
     **limits: Any,
 ) -> int:
     """Run a command in a new memory cgroup (memcg), and report its OOMs.
@@ -98,12 +99,13 @@ def command(
     files = _files(hierarchy, **limits)
     name = _name(cgroup)
     told = say if verbose else nothing
-    recorder = Recorder(told, say, KILLS_OF_COMMAND, stacks is not False, stack_memory, witness, cmdline)
+    options = replace(options, kills=KILLS_OF_COMMAND, stacks="off" if sample is False else "chosen")
+    recorder = Recorder(told, say, options)
     status, path, pid = _run(words, name, files, hierarchy, recorder)
     # Now that the trace has ended, all has come that was to come, and it has told what it lost.
     events = [traced for traced in recorder.events if concerns(traced.event, path) or ended(traced.event, path, pid)]
     _report(events[:count], form, quiet, captures)
-    if stacks and not events and not quiet:
+    if sample and not events and not quiet:
         _code(recorder.code, form)
     if recorder.lost:
         say(f"oomtrace: {plural(recorder.lost, 'record')} lost: some reports are incomplete")
@@ -266,7 +268,8 @@ def _code(code: "Optional[Code]", form: str) -> None:
 def _report(events: "list[Traced]", form: str, quiet: bool, captures: Optional[OutputTarget]) -> None:
     from oomtrace.cli import report
 
-    sink = report.Sink(sys.stderr, form, quiet or captures is not None, captures, say)
+    outlets = report.Outlets(form, quiet or captures is not None, target=captures)
+    sink = report.Sink(sys.stderr, outlets, say)
     for traced in events:
         sink.take(traced)
     sink.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any, Optional, TextIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
@@ -18,18 +19,90 @@ from oomtrace.cli.options import (
     color_option,
     compile_option,
     format_option,
+    gather,
     witness_options,
 )
 from oomtrace.cli.target import target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
 from oomtrace.kernel.probes import CHARGES, KILLS, STACKS
+from oomtrace.session.options import TraceOptions
 from oomtrace.session.select import Selection
 from oomtrace.session.trace import LiveTrace
 
 if TYPE_CHECKING:
+    from oomtrace.cli.report import Sink
     from oomtrace.model import OomEvent
     from oomtrace.session.verify import KernelLog
+
+
+@dataclass(frozen=True)
+class _Until:
+    """When the trace ends besides at Ctrl-C."""
+
+    once: bool
+    count: Optional[int]
+    timeout: Optional[float]
+
+    @property
+    def ooms(self) -> Optional[int]:
+        """After so many OOMs; None: however many there are."""
+        return 1 if self.once else self.count
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What is printed and written."""
+
+    form: str
+    quiet: bool
+    colour: Optional[bool]
+    output: Optional[str]
+    keep: Optional[int]
+    keep_bytes: Optional[int]
+
+
+@dataclass(frozen=True)
+class _Announced:
+    """Who is told that all probes are attached."""
+
+    pid_file: Optional[str]
+    ready_file: Optional[str]
+
+
+@dataclass
+class _Tally:
+    """How many events of each kind there were."""
+
+    ooms: int = 0
+    waits: int = 0
+    failures: int = 0
+    others: int = 0
+    throttles: int = 0
+
+    def add(self, event: "OomEvent") -> None:
+        """Count it."""
+        self.ooms += event.is_oom
+        self.waits += event.trace.wait is not None
+        self.failures += event.trace.failure is not None
+        self.others += event.killed is not None
+        self.throttles += event.trace.throttle is not None
+
+    def closing(self, trace: LiveTrace) -> str:
+        """The last line, with what the trace has counted besides."""
+        from oomtrace.why.units import plural  # late: nothing of it is needed to be ready
+
+        shown = [
+            (self.waits, "wait"), (self.failures, "failed charge"), (self.others, "other kill"),
+            (trace.unreported_kills, "more kill"), (self.throttles, "slowdown"),
+        ]
+        parts = [plural(number, what) for number, what in [(self.ooms, "OOM"), *(one for one in shown if one[0])]]
+        more = trace.failed_charges - self.failures
+        if more > 0:
+            parts.append(f"{plural(more, 'more failed charge')} not reported")
+        if trace.lost:
+            parts.append(f"{plural(trace.lost, 'record')} lost: some reports are incomplete")
+        return f"oomtrace: {', '.join(parts)}\n"
 
 
 @click.command("trace", short_help="Trace the OOM killer, and print a report of each OOM.")
@@ -82,28 +155,14 @@ if TYPE_CHECKING:
 @click.option("--ready-file", metavar="FILE",
               help="Create FILE when all probes are attached. If FILE is a fifo, write a line to it; close it without "
                    "a line if the trace cannot start.")
+@gather(TraceOptions, "options")
+@gather(Selection, "selection")
+@gather(_Until, "until")
+@gather(_Output, "output")
+@gather(_Announced, "announced")
 def command(
-    once: bool,
-    count: Optional[int],
-    timeout: Optional[float],
-    charges: str,
-    kills: str,
-    stacks: str,
-    stack_memory: bool,
-    buffer_bytes: Optional[int],
-    witness: bool,
-    cmdline: bool,
-    output: Optional[str],
-    keep: Optional[int],
-    keep_bytes: Optional[int],
-    form: str,
-    verify: bool,
-    quiet: bool,
-    verbose: bool,
-    colour: Optional[bool],
-    pid_file: Optional[str],
-    ready_file: Optional[str],
-    **wanted: Any,
+    options: TraceOptions, selection: Selection, until: _Until, output: _Output, announced: _Announced, verify: bool,
+    verbose: bool, **addresses: Any,
 ) -> int:
     """Trace the OOM killer until Ctrl-C, and print a report of each OOM.
 
@@ -112,59 +171,58 @@ def command(
 
     A memory cgroup is called memcg below. PATTERN is a shell pattern: * stands for any text.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
-    _check(charges, stacks, witness, wanted)
-    bound, captures = shelf.shelf(keep, keep_bytes, output), target(output)
-    channels = tell.opened({name: wanted.pop(name) for name in tell.modules()})
+    deadline = None if until.timeout is None else time.monotonic() + until.timeout
+    _check(options, selection)
+    bound, captures = shelf.shelf(output.keep, output.keep_bytes, output.output), target(output.output)
+    channels = tell.opened(addresses)
     with ExitStack() as stack:
-        ready = stack.enter_context(notify.Ready(pid_file, ready_file))
+        ready = stack.enter_context(notify.Ready(announced.pid_file, announced.ready_file))
         log = stack.enter_context(closing(_kernel_log())) if verify else None
-        trace = LiveTrace.start(
-            say if verbose else nothing, say, charges, buffer_bytes, kills, stacks, stack_memory, witness, cmdline
-        )
+        trace = LiveTrace.start(say if verbose else nothing, say, options)
         stack.callback(trace.close)
         tell.count_looks(channels, lambda: trace.looks)
         say(f"oomtrace: ready ({trace.probes} probes)")
         ready.announce()
         from oomtrace.cli import report  # late: nothing of it is needed to be ready
 
-        sink = report.Sink(sys.stdout, form, quiet, captures, say, log, colour, bound, channels)
-        seen, waits, failures, others, throttles = 0, 0, 0, 0, 0
-        selection = Selection(**wanted)
-
-        def killed(event: "OomEvent") -> None:
-            if not (once or count) and selection.accepts(event):  # else another may be the last that is wanted
-                sink.killed(event)
-
-        for traced in trace.events(deadline, killed):
-            if not selection.accepts(traced.event):
-                continue
-            sink.take(traced)
-            waits += traced.event.trace.wait is not None
-            failures += traced.event.trace.failure is not None
-            others += traced.event.killed is not None
-            throttles += traced.event.trace.throttle is not None
-            if not traced.event.is_oom:
-                continue
-            seen += 1
-            if once or seen == count:
-                break
+        outlets = report.Outlets(output.form, output.quiet, output.colour, captures, bound, channels)
+        sink = report.Sink(sys.stdout, outlets, say, log)
+        tally = _Tally()
+        _follow(trace, selection, until, sink, tally, deadline)
         sink.close()
-        failed, unreported = trace.failed_charges, trace.unreported_kills
         if verbose:
             say(f"oomtrace: {trace.received} records received")
-    _closing(sys.stderr, (seen, "OOM"), (waits, "wait"), (failures, "failed charge"), (others, "other kill"),
-             (unreported, "more kill"), (throttles, "slowdown"), more_failures=failed - failures, lost=trace.lost)
-    return EXIT_TIMEOUT if timeout is not None and not seen else sink.status
+        line = tally.closing(trace)
+    sys.stderr.write(line)
+    return EXIT_TIMEOUT if until.timeout is not None and not tally.ooms else sink.status
 
 
-def _check(charges: str, stacks: str, witness: bool, wanted: dict[str, Any]) -> None:
+def _follow(
+    trace: LiveTrace, selection: Selection, until: _Until, sink: "Sink", tally: _Tally, deadline: Optional[float]
+) -> None:
+    """Events to the sink, until there are as many as are wanted."""
+
+    def killed(event: "OomEvent") -> None:
+        if until.ooms is None and selection.accepts(event):  # else another may be the last that is wanted
+            sink.killed(event)
+
+    for traced in trace.events(deadline, killed):
+        if not selection.accepts(traced.event):
+            continue
+        sink.take(traced)
+        tally.add(traced.event)
+        if tally.ooms == until.ooms:
+            break
+
+
+def _check(options: TraceOptions, selection: Selection) -> None:
     """Options that exclude each other. Raises OomtraceError."""
-    if wanted["global_only"] and wanted["memcg_only"]:
+    stacks = options.stacks
+    if selection.global_only and selection.memcg_only:
         raise OomtraceError("--global-only and --memcg-only exclude each other", None, EXIT_USAGE)
-    if stacks != "off" and charges != "batch":
+    if stacks != "off" and options.charges != "batch":
         raise OomtraceError(f"--stacks {stacks} samples batches of charges", "leave --charges at batch", EXIT_USAGE)
-    if not witness and (wanted["container"] or wanted["pod"]):
+    if not options.witness and (selection.container or selection.pod):
         raise OomtraceError("--no-witness finds no containers for --container and --pod", None, EXIT_USAGE)
 
 
@@ -172,15 +230,3 @@ def _kernel_log() -> "KernelLog":
     from oomtrace.session.verify import KernelLog
 
     return KernelLog()
-
-
-def _closing(
-    stream: TextIO, ooms: tuple[int, str], *besides: tuple[int, str], more_failures: int, lost: int
-) -> None:
-    shown = [ooms, *(each for each in besides if each[0])]
-    parts = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in shown]
-    if more_failures > 0:
-        parts.append(f"{more_failures} more failed charge{'' if more_failures == 1 else 's'} not reported")
-    if lost:
-        parts.append(f"{lost} records lost: some reports are incomplete")
-    stream.write(f"oomtrace: {', '.join(parts)}\n")

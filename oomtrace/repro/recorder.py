@@ -19,12 +19,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from oomtrace.errors import OomtraceError
+from oomtrace.session.options import TraceOptions
 
 if TYPE_CHECKING:  # importing it for real would bring in what the trace needs
     from oomtrace.model import Code
     from oomtrace.session.receive import Traced
     from oomtrace.session.trace import LiveTrace
 
+_DEFAULTS = TraceOptions()
 _PR_SET_PDEATHSIG = 1
 _LENGTH = struct.Struct("<Q")
 _F_SETPIPE_SZ = 1031
@@ -44,19 +46,12 @@ class Recorder:
     as of the last ``ask``, and after ``stop`` all of them; ``code`` then whose code charged memory, if that was
     sampled."""
 
-    def __init__(
-        self, say: Say, warn: Say, kills: str = "off", stacks: bool = False, stack_memory: bool = False,
-        witness: bool = True, cmdline: bool = True,
-    ) -> None:
-        """``kills``: which kills by others than the OOM killer are events (LiveTrace). ``stacks``: who charges can be
-        sampled, see ``sample``; ``stack_memory``: captures keep the copies of stacks. ``witness``, ``cmdline``: what
-        may be read of processes (LiveTrace)."""
-        self._stacks, self._stack_memory = stacks, stack_memory
-        self._witness, self._cmdline = witness, cmdline
+    def __init__(self, say: Say, warn: Say, options: TraceOptions = _DEFAULTS) -> None:
+        """``options.stacks``: "off", or "chosen" by ``sample``."""
+        self._options = options
         self._sampling = False
         self.code: "Optional[Code]" = None
         self._tell = {"say": say, "warn": warn}
-        self._kills = kills
         self.events: "list[Traced]" = []
         self.lost = 0
         self.probes = 0
@@ -75,7 +70,7 @@ class Recorder:
         if not self._pid:
             os.close(self.descriptor)
             os.close(self._asking)
-            _trace(parent, asked, write, self._kills, self._stacks, self._stack_memory, self._witness, self._cmdline)
+            _trace(parent, asked, write, self._options)
         os.close(asked)
         os.close(write)
         while not self.probes:
@@ -135,7 +130,7 @@ class Recorder:
 
     def sample(self, cgroup_id: int) -> None:
         """Sample the charges to a cgroup and to all below it from now on, if any are to be."""
-        if not self._stacks:
+        if self._options.stacks == "off":
             return
         with suppress(BrokenPipeError):
             os.write(self._asking, _SAMPLE + _LENGTH.pack(cgroup_id))
@@ -154,16 +149,14 @@ class Recorder:
         self._pid = 0
 
 
-def _trace(
-    parent: int, asked: int, write: int, kills: str, stacks: bool, stack_memory: bool, witness: bool, cmdline: bool
-) -> None:
+def _trace(parent: int, asked: int, write: int, options: TraceOptions) -> None:
     """The life of the trace's process."""
     status = 1
     try:
         os.setsid()  # Ctrl-C is for the command
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() == parent:
-            _record(asked, write, kills, stacks, stack_memory, witness, cmdline)
+            _record(asked, write, options)
             status = 0
     except OomtraceError as error:
         _send(write, "error", error)
@@ -173,23 +166,20 @@ def _trace(
         os._exit(status)
 
 
-def _record(
-    asked: int, write: int, kills: str, stacks: bool, stack_memory: bool, witness: bool, cmdline: bool
-) -> None:
+def _record(asked: int, write: int, options: TraceOptions) -> None:
     # Imported here: bcc and what comes with it must not be part of the process that forks.
     from oomtrace.session.trace import LiveTrace
 
     fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
     trace = LiveTrace.start(
-        lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text), kills=kills,
-        stacks="chosen" if stacks else "off", stack_memory=stack_memory, witness=witness, cmdline=cmdline,
+        lambda text: _send(write, "say", text), lambda text: _send(write, "warn", text), options
     )
     try:
         _send(write, "probes", trace.probes)
         threading.Thread(target=_answer, args=(asked, write, trace), daemon=True).start()
         for traced in trace.events():
             _send(write, "event", traced)
-        if stacks:
+        if options.stacks != "off":
             _send(write, "code", trace.code())
         _send(write, "lost", trace.lost)
     finally:

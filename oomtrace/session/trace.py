@@ -15,6 +15,7 @@ from oomtrace.live import tracer
 from oomtrace.programs import keep
 from oomtrace.programs.plan import SHIPPED
 from oomtrace.programs.source import OPTIONAL_PARTS
+from oomtrace.session.options import TraceOptions
 from oomtrace.session.stop import StopSignals
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 Killed = Callable[["OomEvent"], None]
 
+_DEFAULTS = TraceOptions()
 _PENDING_MS = 10  # while an OOM is in hand
 _LEISURELY_MS = 500  # while it is only a process that is slowed down
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
@@ -44,7 +46,8 @@ class LiveTrace:
     """
 
     def __init__(
-        self, attached: Tracer, plan: Plan, charges: str, without: frozenset[str], warn: Say, looker: Optional[Looker]
+        self, attached: Tracer, plan: Plan, options: TraceOptions, without: frozenset[str], warn: Say,
+        looker: Optional[Looker],
     ) -> None:
         """``without``: the programs that could not be attached. ``looker`` None: nobody looks."""
         self._tracer = attached
@@ -52,7 +55,7 @@ class LiveTrace:
         self._watch: Optional[Watch] = None
         self._told: set[Optional[int]] = set()  # OOMs that ``killed`` has heard of, by oom_id
         self._plan = plan
-        self._charges = charges
+        self._options = options
         self._without = without
         self._warn = warn
         self._stop = StopSignals()
@@ -60,24 +63,15 @@ class LiveTrace:
         self.probes = 0
         self.received = 0
         self._whose: Optional[Whose] = None
-        self._stack_memory = False
         self._receiving: Optional[Receiver] = None
         self._unable = allocate_lock()  # held until it can look at processes
         self._unable.acquire()
 
     @classmethod
-    def start(
-        cls, say: Say, warn: Say, charges: str = "batch", buffer_bytes: Optional[int] = None, kills: str = "off",
-        stacks: str = "off", stack_memory: bool = False, witness: bool = True, cmdline: bool = True,
-    ) -> LiveTrace:
+    def start(cls, say: Say, warn: Say, options: TraceOptions = _DEFAULTS) -> LiveTrace:
         """Get the programs and attach them. Raises OomtraceError with what a person can do about it.
 
-        ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel. ``charges`` is one of
-        probes.CHARGES: how the charges before an OOM are watched. ``buffer_bytes``: for each CPU's records. ``kills``
-        is one of probes.KILLS, or KILLS_OF_COMMAND: which kills by others than the OOM killer are events. ``stacks``:
-        whose charges are sampled, with where in its code the process is: one of probes.STACKS, or "chosen", by
-        ``sample``. ``stack_memory``: captures keep the copies of processes' stacks. ``witness`` False: nobody looks at
-        processes and containers; ``cmdline`` False: nor at command lines.
+        ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel.
         """
         privileges.require()
         plan, base = keep.get(say)
@@ -85,16 +79,27 @@ class LiveTrace:
         tracer.prefer()
         for part in plan.lost:
             warn(f"oomtrace: without the kernel's BTF: {part}")
-        looker = _looker(cmdline, warn) if witness else None
-        sampled = stacks != "off"
-        charges = "batch" if sampled else charges
-        targets = [target for target in plan.targets_at(base) if probes.wanted(target.probe, charges, kills, sampled)]
+        looker = _looker(options.cmdline, warn) if options.witness else None
         try:
-            attached = tracer.Tracer(plan.image, plan.at(base), machine.online_cpus(), buffer_bytes, sampled)
-        except OomtraceError:
+            return cls._attached(plan, base, options, say, warn, looker)
+        except OomtraceError as error:
             if looker:
                 looker.close()
+            if plan.programs == SHIPPED and error.status == EXIT_NO_PROBE:
+                hint = f"{error.hint}; --compile compiles the programs on this machine, with bcc"
+                raise OomtraceError(error.message, hint, error.status) from error
             raise
+
+    @classmethod
+    def _attached(
+        cls, plan: Plan, base: int, options: TraceOptions, say: Say, warn: Say, looker: Optional[Looker]
+    ) -> LiveTrace:
+        sampled = options.stacks != "off"
+        charges = "batch" if sampled else options.charges
+        targets = [
+            target for target in plan.targets_at(base) if probes.wanted(target.probe, charges, options.kills, sampled)
+        ]
+        attached = tracer.Tracer(plan.image, plan.at(base), machine.online_cpus(), options.buffer_bytes, sampled)
         without: set[str] = set()
 
         def skipped(target: probes.Target, reason: str) -> None:
@@ -102,28 +107,23 @@ class LiveTrace:
             warn(f"oomtrace: without {target.probe.functions[0]} ({reason}): {target.probe.loses}")
 
         try:
-            attached.settle(witness, cmdline)
+            attached.settle(options.witness, options.cmdline)
             attached.attach(targets, skipped)
-            attached.watch_kills(probes.kill_signals(kills), kills == "near")
-        except OomtraceError as error:
+            attached.watch_kills(probes.kill_signals(options.kills), options.kills == "near")
+        except OomtraceError:
             attached.close()
-            if looker:
-                looker.close()
-            if plan.programs == SHIPPED and error.status == EXIT_NO_PROBE:
-                hint = f"{error.hint}; --compile compiles the programs on this machine, with bcc"
-                raise OomtraceError(error.message, hint, error.status) from error
             raise
         for target in targets:
             way = " (BPF trampoline)" if target in attached.direct else ""
             say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}{way}")
         _say_refused(attached, say, warn)
-        attached.sample(_SAMPLED.get(stacks, 0))
+        attached.sample(_SAMPLED.get(options.stacks, 0))
         watched = not without.intersection(target.probe.program for target in targets if target.probe.charges)
         if sampled and not watched:  # who charges is still told, without by which code
             plain = [target for target in plan.targets_at(base) if target.probe.charges == charges]
             watched = any(attached.enter(target) is None for target in plain if not target.probe.sampled)
-        trace = cls(attached, plan, charges if watched else "off", frozenset(without), warn, looker)
-        trace._stack_memory = stack_memory
+        options = replace(options, charges=charges if watched else "off")
+        trace = cls(attached, plan, options, frozenset(without), warn, looker)
         trace.probes = sum(target.symbol is not None for target in targets)
         return trace
 
@@ -185,9 +185,9 @@ class LiveTrace:
 
         symbols = Symbols.load()
         known, _ = Facts.from_plain(self._plan.facts)
-        facts = replace(machine.described(known, symbols), charges=self._charges)
+        facts = replace(machine.described(known, symbols), charges=self._options.charges)
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver(), machine.arch().bpf_text)
-        self._whose = Whose(self._stack_memory, self._tracer.watch_python, self._tracer.python_code)
+        self._whose = Whose(self._options.stack_memory, self._tracer.watch_python, self._tracer.python_code)
         if self._looker:
             from oomtrace.session.watch import Watch
 

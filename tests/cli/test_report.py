@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomtrace import tell
-from oomtrace.cli.report import Sink
+from oomtrace.cli.report import Outlets, Sink
 from oomtrace.cli.target import OutputTarget
 from oomtrace.model import Kill, Memcg, OomEvent, Reap, Wait
 from oomtrace.session.receive import Traced
@@ -46,7 +46,8 @@ class Log:
 
 
 def sink(stream: Any, said: list[str], **options: Any) -> Sink:
-    return Sink(stream, "kernel", False, options.pop("target", None), said.append, **options)
+    log = options.pop("log", None)
+    return Sink(stream, Outlets("kernel", **options), said.append, log)
 
 
 def traced(event: OomEvent) -> Traced:
@@ -123,7 +124,7 @@ def test_a_report_is_out_when_the_kill_is_over() -> None:
 @pytest.mark.parametrize("form", ["text", "why", "jsonl"])
 def test_what_explains_waits_for_the_memory(form: str) -> None:
     stream = io.BytesIO()
-    target = Sink(stream, form, False, None, lambda _: None)  # type: ignore[arg-type]
+    target = Sink(stream, Outlets(form), lambda _: None)  # type: ignore[arg-type]
     target.killed(oom())
     assert not stream.getvalue()
     target.take(traced(oom()))

@@ -172,7 +172,7 @@ def into_a_stuck_pipe(path, folder, errors):
 
 
 def own_kb(pid):
-    """The resident memory that is its own. Pages of files (Python, libraries) come and go with what else is going on."""
+    """The resident memory that is its own. Pages of files (Python, libraries) come and go with what goes on besides."""
     with open(f"/proc/{pid}/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 

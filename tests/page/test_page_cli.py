@@ -14,7 +14,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from oomtrace.cli import group
-from oomtrace.cli.report import Sink
+from oomtrace.cli.report import Outlets, Sink
 from oomtrace.cli.target import target
 from tests.page.scenes import DEMO, captured
 
@@ -28,7 +28,7 @@ def traced(name: str) -> Any:
 def test_a_trace_writes_a_page_as_ooms_come(tmp_path: Path) -> None:
     said: list[str] = []
     page = tmp_path / "report.html"
-    sink = Sink(io.StringIO(), "text", True, target(str(page)), said.append)
+    sink = Sink(io.StringIO(), Outlets("text", quiet=True, target=target(str(page))), said.append)
     sink.take(traced("demo"))
     assert page.read_text().count("<h1>/foo reached its memory limit") == 1
     assert page.stat().st_mode & 0o777 == 0o600
@@ -42,7 +42,7 @@ def test_a_page_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
     said: list[str] = []
     folder = tmp_path / "gone"
     folder.mkdir()
-    sink = Sink(io.StringIO(), "text", True, target(str(folder / "report.html")), said.append)
+    sink = Sink(io.StringIO(), Outlets("text", quiet=True, target=target(str(folder / "report.html"))), said.append)
     folder.rmdir()
     sink.take(traced("demo"))
     assert said == ["oomtrace: cannot write the page: No such file or directory"] and sink.status == 1

@@ -13,6 +13,7 @@ import pytest
 
 from oomtrace.repro.recorder import Recorder
 from oomtrace.session import trace
+from oomtrace.session.options import TraceOptions
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
@@ -34,9 +35,9 @@ class FakeTrace:
         return self._lost
 
     @classmethod
-    def start(cls, *_: object, kills: str, stacks: str, **_others: bool) -> FakeTrace:
+    def start(cls, _say: object, _warn: object, options: TraceOptions) -> FakeTrace:
         made = cls()
-        made.stacks = stacks
+        made.stacks = options.stacks
         signal.signal(signal.SIGTERM, lambda number, _: made._ended.append(number))
         return made
 
@@ -82,7 +83,7 @@ def test_asked_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("stacks, told", [(True, ("chosen", 4711)), (False, None)])
 def test_whose_charges_are_sampled(monkeypatch: pytest.MonkeyPatch, stacks: bool, told: Any) -> None:
     monkeypatch.setattr(trace, "LiveTrace", FakeTrace)
-    recorder = Recorder(print, print, stacks=stacks)
+    recorder = Recorder(print, print, TraceOptions(stacks="chosen" if stacks else "off"))
     recorder.start()
     recorder.sample(4711)
     recorder.ask()
