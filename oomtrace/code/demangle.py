@@ -1,4 +1,4 @@
-"""Names of C++ and Rust as people write them.
+"""Names of functions as people write them: of C++ and Rust, and of a function that a compiler has made copies of.
 
 C++: by libstdc++'s own __cxa_demangle, or by binutils' c++filt. Rust: its earlier names are C++'s with a hash at the
 end, which goes; those of today begin with _R (RFC 2603), and c++filt knows them.
@@ -10,7 +10,7 @@ import ctypes
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Optional
 
@@ -26,19 +26,27 @@ _RUST_CHARACTERS = {
 _RUST_CODE = re.compile(r"\$u([0-9a-f]{1,6})\$")
 _CRATE_HASH = re.compile(r"\[[0-9a-f]{8,16}\]")
 _CLONE = re.compile(r"(?: \[clone [^]]*\])+$")
+# Copies of a function that a compiler makes: parse.constprop.0 is parse, for one value of an argument.
+_COPY = re.compile(r"(?:\.(?:(?:constprop|isra|part|lto_priv|llvm)\.\d+|cold(?:\.\d+)?|localalias))+$")
 _QUALIFIERS = re.compile(r"(?: const| volatile| &&?| noexcept)*")
 _SECONDS = 5.0
 
 
 def demangled(names: Iterable[str]) -> Mapping[str, str]:
-    """What these names are in words; those that are no such names, or that nothing here can read, are left out."""
-    mangled = {name for name in names if _MANGLED.match(name)}
+    """What these names are in words; those that are so already, or that nothing here can read, are left out."""
+    originals = {name: _COPY.sub("", name) for name in names}
+    words = _in_words({name for name in originals.values() if _MANGLED.match(name)})
+    found = {name: words.get(original, original) for name, original in originals.items()}
+    return {name: word for name, word in found.items() if word != name}
+
+
+def _in_words(mangled: Collection[str]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for name in mangled:
         plain = _by_library(name) if name.startswith("_Z") else None
         if plain is not None:
             found[name] = plain
-    found.update(_by_program(sorted(mangled - set(found))))
+    found.update(_by_program(sorted(set(mangled) - set(found))))
     return {name: _rust(plain) if _RUST_MANGLED.match(name) else without_parameters(plain)
             for name, plain in found.items()}
 

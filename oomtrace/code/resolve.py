@@ -87,8 +87,9 @@ class _Tables:
     @property
     def frames(self) -> tuple[CodeFrame, ...]:
         """In words of the language that they were written in."""
-        names = demangled(frame.function for frame in self._frames if frame.function is not None)
-        found = (replace(frame, function=names.get(frame.function or "", frame.function)) for frame in self._frames)
+        names = demangled(frame.function for frame in self._frames if frame.function is not None and not _is_go(frame))
+        found = (frame if _is_go(frame) else replace(frame, function=names.get(frame.function or "", frame.function))
+                 for frame in self._frames)
         return tuple(replace(frame, library=is_library(frame)) for frame in found)
 
     @property
@@ -115,6 +116,11 @@ def resolve(raw: RawCode, files: Optional[Files] = None) -> Code:
         resolver.close()
         if files is None:
             own.close()
+
+
+def _is_go(frame: CodeFrame) -> bool:
+    """Go's names have dots, and are written as they are."""
+    return (frame.source or "").endswith(".go")
 
 
 def _samples(raw: RawCode, resolver: Resolver, tables: _Tables) -> tuple[CodeSample, ...]:

@@ -22,6 +22,7 @@ FUNCTIONS = {
     "c": ("parse_row", "make_cache"),
     "cc": ("shop::Catalog::load", "shop::Catalog::cache"),
     "rs": ("catalog::load", "catalog::cache"),
+    "go": ("main.filled", "main.cache"),
     "py": ("parse", "cache"),
 }
 POINTS = 5.0
@@ -30,6 +31,7 @@ COMPILERS = {
     "c": ("gcc", "-O2", "-fomit-frame-pointer", "-fno-asynchronous-unwind-tables", "-funwind-tables"),
     "cc": ("g++", "-O2", "-fomit-frame-pointer", "-static-libstdc++", "-static-libgcc"),
     "rs": ("rustc", "-O", "-C", "target-feature=+crt-static"),
+    "go": ("go", "build"),
 }
 
 
@@ -44,7 +46,7 @@ def made(folder: Path, static: bool, *languages: str) -> list[str]:
             shutil.copy(source, folder)
             names.append(source.name)
         elif shutil.which(compiler[0]):
-            options = more if compiler[0] != "rustc" else []
+            options = more if compiler[0] in ("gcc", "g++") else []
             subprocess.run([*compiler, *options, "-o", folder / f"fill_{language}", source], check=True)
             names.append(f"fill_{language}")
     return names
@@ -112,10 +114,11 @@ def test_a_program_in_c(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "7.3"])
 def test_programs_in_other_languages(tmp_path: Path, kernel: str) -> None:
     python = ("py",) if kernel in ("6.1", "6.12") else ()  # CPython 3.11 and 3.13; before 3.11 its C code alone
-    found = fill(tmp_path, kernel, "c", "cc", "rs", *python)
+    found = fill(tmp_path, kernel, "c", "cc", "rs", "go", *python)
     wrong = {}
     for name, event in found.items():
-        language = {"fill_c": "c", "verified": "c", "fill_cc": "cc", "fill_rs": "rs", "fill.py": "py"}[name]
+        language = {"fill_c": "c", "verified": "c", "fill_cc": "cc", "fill_rs": "rs", "fill_go": "go",
+                    "fill.py": "py"}[name]
         first, second = shares(event, language)
         if first + second < FOUND or abs(first - 75) > POINTS:
             wrong[name] = functions(event.code).most_common(8)  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 		sum += load_catalog(3);
 		sum += make_cache(2);
 		if (filled / (4 * ROW) == (8 << 20) / (4 * ROW) || filled / (4 * ROW) == (60 << 20) / (4 * ROW))
-			sleep(2);
+			usleep(500000);
 	}
 	printf("%ld\n", sum);
 	return 0;

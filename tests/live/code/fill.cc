@@ -33,6 +33,6 @@ int main()
         catalog.load(3);
         catalog.cache();
         if (turn == (8 << 20) / 120000 || turn == (60 << 20) / 120000)
-            sleep(2);
+            usleep(500000);
     }
 }

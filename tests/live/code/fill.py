@@ -22,7 +22,7 @@ def main():
         kept += load(3)
         kept.append(cache())
         if turn in ((8 << 20) // 120000, (48 << 20) // 120000):
-            time.sleep(2)
+            time.sleep(0.5)
 
 
 main()

@@ -24,7 +24,7 @@ fn main() {
         catalog::cache(&mut rows);
         black_box(&rows);
         if turn == (8 << 20) / 120000 || turn == (60 << 20) / 120000 {
-            sleep(Duration::from_secs(2));
+            sleep(Duration::from_millis(500));
         }
     }
 }
