@@ -59,6 +59,11 @@ class Files:
             os.close(file)
         return None
 
+    @property
+    def descriptors(self) -> frozenset[int]:
+        """Of the files that are kept."""
+        return frozenset(file for file, _ in self._kept.values())
+
     def close(self) -> None:
         """Closes all."""
         while self._kept:

@@ -29,10 +29,13 @@ class _Resolved:
 class Resolver:
     """Stacks of several processes. Close it after use."""
 
-    def __init__(self, machine: str, processes: tuple[Process, ...], files: Files) -> None:
+    def __init__(
+        self, machine: str, processes: tuple[Process, ...], files: Files, without_libdw: bool = False
+    ) -> None:
         self._machine = machine
         self._processes = {process.tgid: process for process in processes}
         self._files = files
+        self._without_libdw = without_libdw
         self._spaces: dict[int, Space] = {}
         self._last: dict[int, tuple[tuple[int, int], ...]] = {}  # by pid: what its last sample ran in Python
 
@@ -68,7 +71,7 @@ class Resolver:
 
     def _space(self, tgid: int) -> Space:
         if tgid not in self._spaces:
-            self._spaces[tgid] = Space(self._processes[tgid], self._files)
+            self._spaces[tgid] = Space(self._processes[tgid], self._files, self._without_libdw)
         return self._spaces[tgid]
 
 
@@ -98,16 +101,16 @@ class _Tables:
         return tuple(self._stacks)
 
 
-def resolve(raw: RawCode, files: Optional[Files] = None) -> Code:
+def resolve(raw: RawCode, files: Optional[Files] = None, without_libdw: bool = False) -> Code:
     """The code around an OOM. ``files``: those that were kept open while the processes lived; without, files are found
-    by path and build id."""
+    by path and build id. ``without_libdw``: frame pointers are followed, as where it is missing."""
     own = files if files is not None else Files()
-    resolver, tables = Resolver(raw.machine, raw.processes, own), _Tables()
+    resolver, tables = Resolver(raw.machine, raw.processes, own, without_libdw), _Tables()
     try:
         resolver.sampled(raw.samples)
         samples = _samples(raw, resolver, tables)
         asker, victim, charged = (_thread(one, resolver, tables) for one in (raw.asker, raw.victim, raw.victim_charged))
-        unwinder = "libdw" if libdw() is not None else "frame pointers"
+        unwinder = "libdw" if libdw() is not None and not without_libdw else "frame pointers"
         return Code(
             tables.frames, tables.stacks, samples, asker, victim, charged, window_ns=raw.window_ns,
             sample_bytes=raw.sample_bytes, samples_lost=raw.samples_lost, unwinder=unwinder,

@@ -15,7 +15,7 @@ def resolved(capture: Capture) -> Optional[Code]:
     if capture.raw is None:
         return capture.code
     try:
-        anew = code.resolve(from_plain(code.RawCode, capture.raw))
+        anew = code.resolve_apart(from_plain(code.RawCode, capture.raw))
     except Exception:  # of many kinds: a capture may come from anywhere, and be no such thing
         return capture.code
     return anew if _named(anew) > _named(capture.code) else capture.code

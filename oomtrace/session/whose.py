@@ -125,9 +125,9 @@ class Whose:
         known = (self._with_names(self._processes[tgid], raw) for tgid in tgids if tgid in self._processes)
         return replace(raw, processes=tuple(known))
 
-    def _resolved(self, raw: code.RawCode) -> Code:
+    def _resolved(self, raw: code.RawCode) -> Optional[Code]:
         with self._resolving.spending():
-            return code.resolve(raw, self._files)
+            return code.resolve_apart(raw, self._files)
 
     def _with_names(self, process: code.Process, raw: code.RawCode) -> code.Process:
         """With the code objects that its samples have met, and nobody had looked at."""

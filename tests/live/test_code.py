@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from oomtrace import why
-from oomtrace.model import Code, CodeFrame, CodeSample, OomEvent
+from oomtrace.model import Code, CodeFrame, CodeSample, NoStack, OomEvent
 from oomtrace.wire import capture
 from vm import boot
 from vm.spec import RunSpec
@@ -63,7 +63,8 @@ def functions(code: Code) -> "Counter[str]":
 def _own(code: Code, sample: CodeSample) -> str:
     def is_own(frame: CodeFrame) -> bool:
         place = (frame.source if frame.language is not None else frame.module) or ""
-        return ("/code/fill" in place or place == "/fill") and frame.function is not None
+        named = frame.function is not None
+        return named and ("/fill" in place or place == "/tmp/gone" or frame.name.startswith("jit:"))
 
     own = [frame.name for frame in code.walk(sample.stack) if is_own(frame)]
     known = {name for pair in FUNCTIONS.values() for name in pair}
@@ -122,6 +123,45 @@ def test_programs_in_other_languages(tmp_path: Path, kernel: str) -> None:
         first, second = shares(event, language)
         if first + second < FOUND or abs(first - 75) > POINTS:
             wrong[name] = functions(event.code).most_common(8)  # type: ignore[arg-type]
+    assert not wrong
+
+
+ODD = {
+    "32": ("fill.c", "-m32", "-static"),
+    "static": ("fill.c", "-static"),
+    "static_pie": ("fill.c", "-static-pie"),
+    "c": ("fill.c",),
+    "jit": ("jit.c",),
+}
+
+
+@pytest.mark.vm
+@pytest.mark.long
+def test_odd_programs_and_a_kernel_thread(tmp_path: Path) -> None:
+    """32 bits, static, static-pie, deleted, in other namespaces, made at run time, gone before the OOM."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    for name, (source, *options) in ODD.items():
+        command = [*COMPILERS["c"], *options, "-o", folder / f"fill_{name}", HERE / "code" / source]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0 or name == "32", done.stderr  # that needs gcc-multilib
+    shutil.copy(HERE / "code" / "fill.py", folder)
+    spec = RunSpec(timeout=900, put=[folder], get=[("/tmp/out", tmp_path / "out")])
+    result = boot.check(boot.run(spec, "sh tests/live/guest_code_odd.sh"))
+    assert result.status == 0, result.stderr.decode("utf-8", "replace")  # of --verify
+    captures = sorted((tmp_path / "out").glob("*.oom"))
+    events = [event for path in captures for event in capture.events(capture.load(io.BytesIO(path.read_bytes())))]
+    found = {event.report.memcg.path if event.report.memcg else "": event for event in events}
+    by_thread = found.pop("").code
+    assert by_thread is not None and by_thread.asker is not None and by_thread.asker.none is NoStack.KERNEL_THREAD
+    assert by_thread.victim is not None and by_thread.victim.stack is not None
+    expected = {"/static", "/static-pie", "/deleted", "/namespaces", "/jit", "/python", "/exited"}
+    assert set(found) - {"/bits32"} == expected
+    wrong = {}
+    for path, event in found.items():
+        first, second = shares(event, "py" if path == "/python" else "c")
+        if first + second < FOUND or abs(first - 75) > POINTS:
+            wrong[path] = functions(event.code).most_common(8)  # type: ignore[arg-type]
     assert not wrong
 
 

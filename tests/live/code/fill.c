@@ -39,9 +39,10 @@ __attribute__((noinline)) static long make_cache(int value)
 /* The argument is how many MiB; none: until there is no more. */
 int main(int argc, char **argv)
 {
-	long most = argc > 1 ? (long)atoi(argv[1]) << 20 : 1L << 40, sum = 0;
+	long long most = argc > 1 ? (long long)atoi(argv[1]) << 20 : 1LL << 40;
+	long sum = 0;
 
-	for (long filled = 0; filled < most; filled += 4 * ROW) {
+	for (long long filled = 0; filled < most; filled += 4 * ROW) {
 		sum += load_catalog(3);
 		sum += make_cache(2);
 		if (filled / (4 * ROW) == (8 << 20) / (4 * ROW) || filled / (4 * ROW) == (60 << 20) / (4 * ROW))

@@ -1,0 +1,155 @@
+"""Makes frames in a process of its own, as programs are read that nobody vouches for.
+
+Whoever may run a program on a machine can write its ELF file, and libdw, which reads it, is a large library in C. So a
+child does that: it has no descriptors but those of the files, next to no privileges, and bounded memory and time.
+Should it crash or hang, another child follows frame pointers, without the library; should that fail as well, there is
+no code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import struct
+import time
+from contextlib import suppress
+from typing import Optional
+
+from oomtrace.model import Code
+from oomtrace.plain import from_plain, to_plain
+
+from .files import Files
+from .raw import RawCode
+from .resolve import resolve
+
+SECONDS = 10.0  # for one OOM; a machine that is not emulated takes a tenth of a second
+_MEMORY_BYTES = 2 << 30  # beside what the parent has; mapped files count, and debug files are large
+_MOST_BYTES = 64 << 20  # of the answer
+_PIECE = 1 << 20
+_NOBODY = 65534
+_PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS, _PR_SET_PDEATHSIG = 8, 38, 1  # linux/prctl.h
+_CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
+# Files and processes of others may be read, for separate debug files in containers; nothing else may be done.
+_CAP_DAC_READ_SEARCH, _CAP_SYS_PTRACE = 2, 19
+
+
+def resolve_apart(raw: RawCode, files: Optional[Files] = None, seconds: float = SECONDS) -> Optional[Code]:
+    """The code around an OOM, as ``resolve`` makes it; None if that cannot be done in this time."""
+    for without_libdw in (False, True):
+        found = _by_child(raw, files, without_libdw, seconds)
+        if found is not None:
+            return found
+    return None
+
+
+def _by_child(raw: RawCode, files: Optional[Files], without_libdw: bool, seconds: float) -> Optional[Code]:
+    answer, answering = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(answer)
+        os.close(answering)
+        return None
+    if not pid:
+        _serve(raw, files, without_libdw, answering, seconds)
+    os.close(answering)
+    try:
+        data = _read(answer, time.monotonic() + seconds)
+    finally:
+        os.close(answer)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    return _code(data) if data else None
+
+
+def _code(data: bytes) -> Optional[Code]:
+    """What it has answered, if that is what it says to be."""
+    try:
+        return from_plain(Code, json.loads(data))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read(answer: int, until: float) -> Optional[bytes]:
+    """All of it; None if it is not all there in time."""
+    pieces: list[bytes] = []
+    while sum(map(len, pieces)) <= _MOST_BYTES:
+        left = until - time.monotonic()
+        if left <= 0 or not select.select([answer], [], [], left)[0]:
+            return None
+        piece = os.read(answer, _PIECE)
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+    return None
+
+
+def _serve(raw: RawCode, files: Optional[Files], without_libdw: bool, answering: int, seconds: float) -> None:
+    """The life of the child."""
+    status = 1
+    try:
+        _confine({answering, *(files.descriptors if files is not None else ())}, seconds)
+        data = json.dumps(to_plain(resolve(raw, files, without_libdw))).encode()
+        while data:
+            data = data[os.write(answering, data[:_PIECE]) :]
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _confine(kept: set[int], seconds: float) -> None:
+    """Nothing is open but this, and little can be done. What the parent may not do itself it does not forbid either."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nothing, standard)
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > 2 and descriptor not in kept:
+            with suppress(OSError):  # that of the listing is closed already
+                os.close(descriptor)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # where memory is short, it goes first
+        file.write("1000")
+    with suppress(OSError):
+        os.nice(10)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_CPU, int(seconds) + 1)
+    _limit(resource.RLIMIT_AS, _address_space() + _MEMORY_BYTES)
+    if not os.environ.get("DEBUGINFOD_URLS"):  # what that brings is kept in the user's cache
+        _limit(resource.RLIMIT_FSIZE, 0)
+        _drop_privileges()
+
+
+def _limit(what: int, most: int) -> None:
+    with suppress(OSError, ValueError):
+        resource.setrlimit(what, (most, most))
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def _drop_privileges() -> None:
+    """Becomes nobody, who may read what root may read."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if os.geteuid() != 0:
+        return
+    libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    with suppress(OSError):
+        os.setgroups([])
+        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    able = 1 << _CAP_DAC_READ_SEARCH | 1 << _CAP_SYS_PTRACE
+    header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
+    for wanted in (able, 0):  # a service may not have these
+        if libc.capset(header, struct.pack("<6I", wanted, wanted, 0, 0, 0, 0)) == 0:
+            return

@@ -1,0 +1,109 @@
+"""Programs that nobody vouches for are read in a process of its own, which may crash, hang, and do little else."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable, Optional
+
+import pytest
+
+from oomtrace import code
+from oomtrace.code import apart, libdw
+from oomtrace.model import Code, CodeFrame
+from tests.code.programs import built, own, running, samples
+from tests.code.stopped import MACHINE
+
+pytestmark = pytest.mark.skipif(libdw.libdw() is None, reason="there is no libdw (Debian: libdw1)")
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Iterator[tuple[code.RawCode, code.Files]]:
+    """Samples of a program with frame pointers, and its files."""
+    files = code.Files()
+    with running([str(built(tmp_path, "catalog.c", "-O0", "-fno-omit-frame-pointer"))]) as child:
+        time.sleep(0.05)
+        process = code.look(child.pid, files)
+        assert process is not None
+        yield code.RawCode(MACHINE, tuple(samples(child.pid, 4)), processes=(process,)), files
+    files.close()
+
+
+def instead(monkeypatch: pytest.MonkeyPatch, with_libdw: Callable[[], object]) -> None:
+    """In the child, this is what reading programs with libdw does."""
+    real = apart.resolve
+
+    def resolve(raw: code.RawCode, files: Optional[code.Files], without_libdw: bool) -> Code:
+        if not without_libdw:
+            with_libdw()
+        return real(raw, files, without_libdw)
+
+    monkeypatch.setattr(apart, "resolve", resolve)
+
+
+def test_it_finds_the_same(taken: tuple[code.RawCode, code.Files]) -> None:
+    found = code.resolve_apart(*taken)
+    assert found is not None and found == code.resolve(*taken)
+    assert all("load_catalog" in names for names in own(found))
+
+
+def test_a_crash_leaves_frame_pointers(
+    taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead(monkeypatch, os.abort)
+    found = code.resolve_apart(*taken)
+    assert found is not None and found.unwinder == "frame pointers"
+    assert any("load_catalog" in names for names in own(found))
+
+
+def test_one_that_hangs_is_ended(taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch) -> None:
+    instead(monkeypatch, lambda: time.sleep(60))
+    began = time.monotonic()
+    found = code.resolve_apart(*taken, seconds=2)
+    assert found is not None and found.unwinder == "frame pointers" and time.monotonic() - began < 10
+
+
+def test_where_all_fails_there_is_no_code(
+    taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "resolve", lambda *_: os.abort())
+    assert code.resolve_apart(*taken) is None
+
+
+def test_an_answer_that_is_none(taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "to_plain", lambda _: {"frames": 7})
+    assert code.resolve_apart(*taken) is None
+
+
+def test_what_the_child_can_do(
+    taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As whom it runs, what it has open, and what it can write and allocate."""
+    def tell(*_: object) -> Code:
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        told = {"uid": os.geteuid(), "capabilities": status["CapEff"].strip(), "pipes": 0, "writes": True, "room": True}
+        descriptors = [os.readlink(f"/proc/self/fd/{one}") for one in os.listdir("/proc/self/fd") if int(one) > 2
+                       and os.path.lexists(f"/proc/self/fd/{one}")]
+        told["pipes"] = sum(name.startswith(("pipe:", "socket:")) for name in descriptors)
+        try:
+            (tmp_path / "written").write_text("x")
+        except OSError:
+            told["writes"] = False
+        try:
+            bytearray(3 << 30)
+        except MemoryError:
+            told["room"] = False
+        return Code((CodeFrame(json.dumps(told)),), (), ())
+
+    monkeypatch.setattr(apart, "resolve", tell)
+    monkeypatch.delenv("DEBUGINFOD_URLS", raising=False)
+    found = code.resolve_apart(*taken)
+    assert found is not None and found.frames[0].function is not None
+    told = json.loads(found.frames[0].function)
+    assert told["pipes"] == 1 and not told["writes"] and not told["room"]
+    if os.geteuid() == 0:
+        assert told["uid"] == 65534
+        assert int(told["capabilities"], 16) & ~(1 << 2 | 1 << 19) == 0
