@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Callable, Optional, TextIO, Union
 
 from oomtrace import output
 from oomtrace.cli.relay import Relay, relayed
 from oomtrace.cli.shelf import Shelf
 from oomtrace.cli.target import OutputTarget
-from oomtrace.errors import EXIT_FAILURE
+from oomtrace.errors import EXIT_FAILURE, OomtraceError
 from oomtrace.model import OomEvent
 from oomtrace.output.terminal import escaped
 from oomtrace.session.receive import Traced
@@ -20,6 +20,7 @@ from oomtrace.wire import capture
 
 if TYPE_CHECKING:  # few need them, and a trace's memory is that of the machine that is short of it
     from oomtrace.cli.pagefile import PageFile
+    from oomtrace.cli.stacksfile import StacksFile
     from oomtrace.session.verify import KernelLog
 
 
@@ -46,8 +47,8 @@ class Sink:
         self._relay: Any = None if outlets.quiet else relayed(stream, warn)
         self._writer = output.writer(outlets.form, self._relay, outlets.colour) if self._relay else None
         self._log = log
-        self._target = target if target is None or target.page is None else None
-        self._page = _page(target)
+        self._target = target if target is None or target.form is None else None
+        self._page = _whole(target)
         self._warn = warn
         self._shelf = outlets.shelf
         self._channels = outlets.channels
@@ -101,11 +102,13 @@ class Sink:
         return path
 
     def _draw(self, act: Callable[..., None], *events: OomEvent) -> None:
-        """The page. One that cannot be written is told of, as a capture is."""
+        """The file of all. One that cannot be written is told of, as a capture is."""
         try:
             act(*events)
         except OSError as error:
-            self._failed(f"cannot write the page: {error.strerror}")
+            self._failed(f"cannot write the file of -o: {error.strerror}")
+        except OomtraceError as error:
+            self._failed(error.message)
 
     def _tell(self, channel: Channel, event: OomEvent, saved: Optional[Path]) -> None:
         try:
@@ -133,9 +136,13 @@ class Sink:
             self.status = EXIT_FAILURE if self._relay.dropped else self.status
 
 
-def _page(target: Optional[OutputTarget]) -> Optional[PageFile]:
-    if target is None or target.page is None:
+def _whole(target: Optional[OutputTarget]) -> Union[PageFile, StacksFile, None]:
+    if target is None or target.form is None:
         return None
-    from oomtrace.cli.pagefile import PageFile
+    if target.form == "html":
+        from oomtrace.cli.pagefile import PageFile
 
-    return PageFile(target.page)
+        return PageFile(target.whole)
+    from oomtrace.cli.stacksfile import StacksFile
+
+    return StacksFile(target.whole, target.form)

@@ -32,8 +32,9 @@ from oomtrace.why.units import plural
 @click.option("--check", is_flag=True, help="Run nothing. Check the files, and print what is wrong and where.")
 @click.option("--i-mean-it", "mean_it", is_flag=True, help="Also run files that say that they endanger this machine.")
 @click.option("--no-trace", is_flag=True, help="Make the OOM but do not trace it, for use with another tracer.")
-@click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
-              help="Write a capture of each OOM to FILE, or to a new file in DIR/; or one page of all to FILE.html.")
+@click.option("-o", "--output", metavar="FILE|DIR/",
+              help="Write a capture of each OOM to FILE, or to a new file in DIR/. Or write one file of all: a page to "
+                   "FILE.html, stacks to FILE.folded or, for pprof, to FILE.pb.gz.")
 @format_option()
 @click.option("-q", "--quiet", is_flag=True, help="Print no reports.")
 @compile_option()

@@ -49,8 +49,9 @@ _SURPLUS_SECONDS = 0.3
               help="Name of the new memcg. It is made under the root, or with systemd and cgroup v2, in a scope that "
                    "systemd delegates. A /PATH is used as it is.  [default: oomtrace-run-PID]")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Report only the first N OOMs.")
-@click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
-              help="Write a capture of each OOM to FILE, or to a new file in DIR/; or one page of all to FILE.html. "
+@click.option("-o", "--output", metavar="FILE|DIR/",
+              help="Write a capture of each OOM to FILE, or to a new file in DIR/. Or write one file of all: a page to "
+                   "FILE.html, stacks to FILE.folded or, for pprof, to FILE.pb.gz. "
                    "Print no reports.")
 @witness_options()
 @format_option()
@@ -93,6 +94,9 @@ def command(
     if fit is not None:
         _say_adj()
         return _fit(words, fit, _name(cgroup), form, limits, expect or output or count)
+    if form == "pprof":
+        raise OomtraceError("--format pprof: a profile is no text, and reports go to standard error",
+                            "write it to a file: -o oom.pb.gz", EXIT_USAGE)
     verdict, captures = _verdict(expect), target(output)
     _say_adj()
     hierarchy = cgroups.find()
@@ -106,7 +110,7 @@ def command(
     events = [traced for traced in recorder.events if concerns(traced.event, path) or ended(traced.event, path, pid)]
     _report(events[:count], form, quiet, captures)
     if sample and not events and not quiet:
-        _code(recorder.code, form)
+        _code(recorder.code, form, captures)
     if recorder.lost:
         say(f"oomtrace: {plural(recorder.lost, 'record')} lost: some reports are incomplete")
     if verdict is None:
@@ -246,7 +250,7 @@ def _none(ooms: "list[Traced]", lost: int) -> str:
     return f"expected no OOM, and {plural(lost, 'lost record')} may have told of one" if lost else ""
 
 
-def _code(code: "Optional[Code]", form: str) -> None:
+def _code(code: "Optional[Code]", form: str, written: Optional[OutputTarget]) -> None:
     """By which code a command charged memory that met no OOM."""
     from oomtrace import output, why
     from oomtrace.model import OomEvent
@@ -254,7 +258,13 @@ def _code(code: "Optional[Code]", form: str) -> None:
     event = OomEvent(code=code)
     if code is None:
         say("oomtrace: no OOM; the command charged too little memory for a sample")
-    elif form in ("folded", "pprof"):
+    elif written is not None and written.form in ("folded", "pprof"):
+        from oomtrace.cli.stacksfile import StacksFile
+
+        file = StacksFile(written.whole, written.form)
+        file.take(event)
+        file.write()
+    elif form == "folded":
         writer = output.writer(form, sys.stderr)
         writer.event(event)
         writer.finish()

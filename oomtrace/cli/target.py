@@ -1,4 +1,4 @@
-"""Where captures go: a file, or a folder in which each has a name of its own. Or the page of all."""
+"""Where captures go: a file, or a folder in which each has a name of its own. Or the page of all, or their stacks."""
 
 from __future__ import annotations
 
@@ -15,24 +15,36 @@ if TYPE_CHECKING:
     from oomtrace.model import OomEvent
 
 
+_WHOLE = {".html": "html", ".folded": "folded", ".pb.gz": "pprof"}  # files of all OOMs, by how they end: formats
+
+
 class OutputTarget:
-    """What ``-o`` names: ``DIR/`` or a folder that is there, otherwise a file; later captures get a number."""
+    """What ``-o`` names: ``DIR/`` or a folder that is there, otherwise a file; later captures get a number.
+
+    ``form``: the format of the one file of all OOMs, if it is not for captures.
+    """
 
     def __init__(self, name: str) -> None:
         self._path = Path(name)
         self._is_folder = name.endswith("/") or self._path.is_dir()
-        self.page = self._path if name.endswith(".html") and not self._is_folder else None  # one, of all OOMs
+        whole = None if self._is_folder else next((form for end, form in _WHOLE.items() if name.endswith(end)), None)
+        self.form: Optional[str] = whole
 
     def prepare(self) -> None:
         """Make the folder, and see that something can be written: before an OOM comes. Raises OSError; OomtraceError
         where a page cannot be made."""
-        if self.page is not None:
+        if self.form == "html":
             importlib.import_module("oomtrace.page")
         if self._is_folder:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.listdir(self._path if self._is_folder else self._path.parent)  # raises what is wrong with it
         if not os.access(self._path if self._path.exists() else self._path.parent, os.W_OK):
             raise PermissionError(0, "it cannot be written to")
+
+    @property
+    def whole(self) -> Path:
+        """The one file of all OOMs."""
+        return self._path
 
     def path(self, event: "OomEvent", number: int) -> Path:
         """Where the capture of the number-th event goes. Raises OSError where the folder cannot be made again.

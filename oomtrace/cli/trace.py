@@ -137,8 +137,9 @@ class _Tally:
 @click.option("--buffer", "buffer_bytes", type=Size(), metavar="SIZE",
               help="Size of the buffer for the records of each CPU.  [default: 8M, and at most 64M for all CPUs]")
 @witness_options()
-@click.option("-o", "--output", metavar="FILE|DIR/|FILE.html",
-              help="Write a capture of each OOM to FILE, or to a new file in DIR/; or one page of all to FILE.html. "
+@click.option("-o", "--output", metavar="FILE|DIR/",
+              help="Write a capture of each OOM to FILE, or to a new file in DIR/. Or write one file of all: a page to "
+                   "FILE.html, stacks to FILE.folded or, for pprof, to FILE.pb.gz. "
                    "`oomtrace read` reads captures.")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep only the N newest captures in DIR/.")
 @click.option("--keep-size", "keep_bytes", type=Size(), metavar="SIZE",

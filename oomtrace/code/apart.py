@@ -26,7 +26,8 @@ from .files import Files
 from .raw import RawCode
 from .resolve import resolve
 
-SECONDS = 10.0  # for one OOM; a machine that is not emulated takes a tenth of a second
+SECONDS = 30.0  # for one OOM; a machine that is not emulated takes a tenth of a second
+_CPU_SECONDS = 10
 _MEMORY_BYTES = 2 << 30  # beside what the parent has; mapped files count, and debug files are large
 _MOST_BYTES = 64 << 20  # of the answer
 _PIECE = 1 << 20
@@ -55,7 +56,7 @@ def _by_child(raw: RawCode, files: Optional[Files], without_libdw: bool, seconds
         os.close(answering)
         return None
     if not pid:
-        _serve(raw, files, without_libdw, answering, seconds)
+        _serve(raw, files, without_libdw, answering)
     os.close(answering)
     try:
         data = _read(answer, time.monotonic() + seconds)
@@ -90,11 +91,11 @@ def _read(answer: int, until: float) -> Optional[bytes]:
     return None
 
 
-def _serve(raw: RawCode, files: Optional[Files], without_libdw: bool, answering: int, seconds: float) -> None:
+def _serve(raw: RawCode, files: Optional[Files], without_libdw: bool, answering: int) -> None:
     """The life of the child."""
     status = 1
     try:
-        _confine({answering, *(files.descriptors if files is not None else ())}, seconds)
+        _confine({answering, *(files.descriptors if files is not None else ())})
         data = json.dumps(to_plain(resolve(raw, files, without_libdw))).encode()
         while data:
             data = data[os.write(answering, data[:_PIECE]) :]
@@ -103,7 +104,7 @@ def _serve(raw: RawCode, files: Optional[Files], without_libdw: bool, answering:
         os._exit(status)
 
 
-def _confine(kept: set[int], seconds: float) -> None:
+def _confine(kept: set[int]) -> None:
     """Nothing is open but this, and little can be done. What the parent may not do itself it does not forbid either."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -120,7 +121,7 @@ def _confine(kept: set[int], seconds: float) -> None:
     with suppress(OSError):
         os.nice(10)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, int(seconds) + 1)
+    _limit(resource.RLIMIT_CPU, _CPU_SECONDS)
     _limit(resource.RLIMIT_AS, _address_space() + _MEMORY_BYTES)
     if not os.environ.get("DEBUGINFOD_URLS"):  # what that brings is kept in the user's cache
         _limit(resource.RLIMIT_FSIZE, 0)

@@ -16,6 +16,8 @@ _NT_GNU_BUILD_ID = 3
 _STT_OBJECT, _STT_FUNC = 1, 2
 _MOST_BYTES = 256 << 20  # of one table: a damaged file does not take more
 _MOST_HEADERS = 4096
+_MOST_NAMES_BYTES = 1 << 20  # of sections
+_MOST_SEARCHED_BYTES = 8 << 20  # of a table in which one name is looked for
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Elf:
         if self._shstrndx >= len(found):
             return []
         _, _, _, _, offset, size, _, _ = found[self._shstrndx]
-        names = self._read(offset, min(size, _MOST_BYTES))
+        names = self._read(offset, min(size, _MOST_NAMES_BYTES))
         return [Section(_text(names, name), kind, address, offset, size, link)
                 for name, kind, _, address, offset, size, link, _ in found]
 
@@ -123,22 +125,23 @@ class Elf:
                     return found
         return None
 
-    def symbols(self, kinds: tuple[int, ...] = (_STT_FUNC, 10)) -> list[Symbol]:
-        """Its functions (10: those chosen when it starts, STT_GNU_IFUNC), by address."""
+    def symbols(self, kinds: tuple[int, ...] = (_STT_FUNC, 10), most_bytes: int = _MOST_BYTES) -> list[Symbol]:
+        """Its functions (10: those chosen when it starts, STT_GNU_IFUNC), by address; ``most_bytes`` of each table."""
         sections = self.sections
         found: dict[int, Symbol] = {}
         for section in sections:
             if section.kind in (_SHT_SYMTAB, _SHT_DYNSYM) and section.link < len(sections):
                 names = sections[section.link]
-                strings = self._read(names.offset, min(names.bytes, _MOST_BYTES))
-                rows = self._read(section.offset, min(section.bytes, _MOST_BYTES))
+                strings = self._read(names.offset, min(names.bytes, most_bytes))
+                rows = self._read(section.offset, min(section.bytes, most_bytes))
                 for symbol in self._symbols(rows, strings, kinds):
                     found.setdefault(symbol.address, symbol)
         return [found[address] for address in sorted(found)]
 
     def object(self, name: str) -> Optional[Symbol]:
-        """The object or function of that name."""
-        found = (one for one in self.symbols((0, _STT_OBJECT, _STT_FUNC)) if one.name == name)
+        """The object or function of that name, if its table is not too long to look there."""
+        kinds = (0, _STT_OBJECT, _STT_FUNC)
+        found = (one for one in self.symbols(kinds, _MOST_SEARCHED_BYTES) if one.name == name)
         return next(found, None)
 
     def _symbols(self, rows: bytes, strings: bytes, kinds: tuple[int, ...]) -> Iterator[Symbol]:

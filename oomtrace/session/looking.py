@@ -15,6 +15,7 @@ from typing import Any, Optional
 
 from oomtrace.model import Glance, Occasion
 from oomtrace.plain import to_plain
+from oomtrace.session.slowness import slowness
 from oomtrace.witness import Budget, Glances, Reader
 
 WARM = "warm"
@@ -24,18 +25,6 @@ _GLANCES_S = (1.0, 3.0, 7.0, 15.0, 31.0)
 _STAYS = 0.8  # of its limit: below that it is not near any more
 _MOST_GLANCES = 256  # that are still to come
 _PIECE = 1 << 16
-
-_SLOWEST = 16.0
-_LOOP, _LOOP_NS = 20_000, 1_000_000  # what the loop takes on a machine of these years
-
-
-def slowness() -> float:
-    """How many times slower than a machine of these years this one is, or an emulated one; at least 1."""
-    begin = time.thread_time_ns()
-    for _ in range(_LOOP):
-        pass
-    return min(max(1.0, (time.thread_time_ns() - begin) / _LOOP_NS), _SLOWEST)
-
 
 class Looking:
     """Answers what comes through one pipe into another, until the first is closed."""

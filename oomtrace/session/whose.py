@@ -13,6 +13,7 @@ from oomtrace import code
 from oomtrace.facts import Facts
 from oomtrace.model import Code, NoStack
 from oomtrace.plain import to_plain
+from oomtrace.session.slowness import slowness
 from oomtrace.wire import samples
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import Layout
@@ -24,15 +25,15 @@ from oomtrace.wire.userstack import UserStack, stacks
 _PROCESSES = 256  # that are remembered, the last ones
 # In a storm not every process is looked at, and frames are not made of every OOM: the records that come meanwhile must
 # be read.
-_WINDOW_S, _MOST_LOOKING_S, _MOST_RESOLVING_S = 10.0, 1.0, 2.0
+_WINDOW_S, _MOST_LOOKING_S, _MOST_READING_S, _MOST_RESOLVING_S = 10.0, 1.0, 1.0, 2.0
 _SAME_OOM_S = 1.0  # between its beginning and its decision it seldom takes longer
 
 
 class _Allowance:
-    """So much time within the window, and no more."""
+    """So much time within the window, and no more; on a slower machine more, up to half of it."""
 
-    def __init__(self, most_s: float) -> None:
-        self._most_s = most_s
+    def __init__(self, most_s: float, slower: float) -> None:
+        self._most_s = min(most_s * slower, _WINDOW_S / 2)
         self._spent: deque[tuple[float, float]] = deque()  # when, and how long it took
 
     @property
@@ -66,7 +67,10 @@ class Whose:
         self._processes: dict[int, code.Process] = {}
         self._samples: list[bytes] = []  # the newest when the last OOM began
         self._kept_s = 0.0
-        self._looking, self._resolving = _Allowance(_MOST_LOOKING_S), _Allowance(_MOST_RESOLVING_S)
+        slower = slowness()
+        self._looking, self._reading, self._resolving = (
+            _Allowance(most_s, slower) for most_s in (_MOST_LOOKING_S, _MOST_READING_S, _MOST_RESOLVING_S)
+        )
 
     def look(self, tgids: Iterable[int]) -> None:
         """Look at processes that may be about to go."""
@@ -90,8 +94,8 @@ class Whose:
         """The samples that are there as an OOM begins, and again at its decision. Where there is no time to read them
         those of a moment ago, which are of the same OOM, stay; older ones would tell of another."""
         now = time.monotonic()
-        if not self._looking.used_up:
-            with self._looking.spending():
+        if not self._reading.used_up:
+            with self._reading.spending():
                 self._samples, self._kept_s = read(), now
         elif now - self._kept_s > _SAME_OOM_S:
             self._samples = []

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from oomtrace import tell
 from oomtrace.cli.report import Outlets, Sink
 from oomtrace.cli.target import OutputTarget
+from oomtrace.errors import EXIT_FAILURE
 from oomtrace.model import Kill, Memcg, OomEvent, Reap, Wait
 from oomtrace.session.receive import Traced
 from oomtrace.session.verify import Comparison
 from oomtrace.tell import journald
 from oomtrace.wire import capture
+from tests.codes import CODE
 from tests.events import changed, made
 
 EVIL = ("../../etc/passwd", "/", "..", ".", "a\0b", "\udcff\x1b[2J", "~", "a" * 5000)
@@ -129,3 +131,22 @@ def test_what_explains_waits_for_the_memory(form: str) -> None:
     assert not stream.getvalue()
     target.take(traced(oom()))
     assert stream.getvalue()
+
+
+@pytest.mark.parametrize("name, starts", [("x.folded", b"catalog (158);"), ("x.pb.gz", b"\x1f\x8b")])
+def test_one_file_of_all_stacks(tmp_path: Path, name: str, starts: bytes) -> None:
+    said: list[str] = []
+    made_sink = sink(io.StringIO(), said, target=OutputTarget(str(tmp_path / name)))
+    for event in (made(code=CODE), made(code=CODE)):
+        made_sink.take(traced(event))
+    made_sink.close()
+    assert (tmp_path / name).read_bytes().startswith(starts) and not said
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_of_stacks_where_there_are_none(tmp_path: Path) -> None:
+    said: list[str] = []
+    made_sink = sink(io.StringIO(), said, target=OutputTarget(str(tmp_path / "x.folded")))
+    made_sink.take(traced(made()))
+    made_sink.close()
+    assert made_sink.status == EXIT_FAILURE and "whose code" in said[0] and not (tmp_path / "x.folded").exists()

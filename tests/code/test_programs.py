@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,8 @@ import pytest
 from oomtrace import code
 from oomtrace.code import libdw, space
 from oomtrace.model import Ending
-from tests.code.programs import built, of_command, own, running, samples, stacks
-from tests.code.stopped import MACHINE
+from tests.code import thousand
+from tests.code.programs import built, of_command, own, stacks
 
 pytestmark = pytest.mark.skipif(libdw.libdw() is None, reason="there is no libdw (Debian: libdw1)")
 
@@ -138,18 +136,5 @@ def test_a_pid_that_is_nobody() -> None:
 
 
 def test_a_thousand_stacks_are_resolved_in_two_seconds(tmp_path: Path) -> None:
-    """Stacks of different depths, each with its own return addresses."""
-    files = code.Files()
-    with running([str(built(tmp_path, "deep.c"))]) as child:
-        time.sleep(0.05)
-        process = code.look(child.pid, files)
-        taken = samples(child.pid, 20)
-    assert process is not None
-    many = tuple(replace(one, memcg=f"/{n}") for n in range(50) for one in taken)
-    raw = code.RawCode(MACHINE, many, processes=(process,))
-    began = time.process_time()
-    found = code.resolve(raw, files)
-    spent = time.process_time() - began
-    files.close()
-    assert sum(one.samples for one in found.samples) == 1000 and max(len(stack.frames) for stack in found.stacks) > 30
-    assert spent <= 2, f"{spent:.2f} s"
+    seconds = thousand.seconds(tmp_path)
+    assert seconds <= 2, f"{seconds:.2f} s"

@@ -37,7 +37,7 @@ class Asked:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     found = Asked()
-    monkeypatch.setattr(code, "resolve", found.resolve)
+    monkeypatch.setattr(code, "resolve_apart", found.resolve)
     return found
 
 
@@ -173,7 +173,7 @@ def test_in_a_storm_it_takes_a_part_of_the_time_alone(asked: Asked, monkeypatch:
         now[0] += 0.5
         return Code()
 
-    monkeypatch.setattr(code, "resolve", slow)
+    monkeypatch.setattr(code, "resolve_apart", slow)
     one = whose.Whose()
     found = [of(one, oom(stack("trigger", 9, 0))) for _ in range(10)]
     assert [each is not None for each in found] == [True] * 5 + [False] * 5

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from .. import matrix
-from . import charges, live, logs, path, signals, start
+from . import charges, live, logs, path, signals, stacks, start
 
 TARGET = Path("BENCHMARKS.md")
 HEAD = """\
@@ -21,6 +21,7 @@ and how; seconds are comparable within one table alone.
 IN_GUESTS: dict[str, tuple[str, str, Callable[[str], str]]] = {
     "start": ("Start to attached, resident memory", start.ABOUT, start.section),
     "charges": ("Cost of a charge", charges.ABOUT, charges.section),
+    "stacks": ("Cost of stacks", stacks.ABOUT, stacks.section),
     "signals": ("Cost of watching kills", signals.ABOUT, signals.section),
     "path": ("Cost inside the OOM path; many tasks", path.ABOUT, path.section),
     "live": ("Latency, storms, idle", live.ABOUT, live.section),

@@ -12,18 +12,17 @@ Measured = list[tuple[str, dict[str, int]]]  # mode, and the least of each work'
 
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for the same work (its CPU time in a guest whose clock counts
-instructions, `--icount`, one CPU), traced in each mode of `--charges`, and with `--stacks on`, relative to untraced.
-One process does all the work while the modes take turns around it, each between two measurements untraced, in four
-passes of one boot; each measurement is the least of five rounds (a round that lacked huge pages does not count). Shown:
-the median of the passes relative to the mean of the two beside it, ± the median distance from that. To reach: `batch`
-(the default) at most +0.3 %, `every` at most +5 %, `off` not measurable, `stacks` (which is `batch` and a sample now
-and then, of which code charges) at most +1.0 % of page faults. "(trampoline)" and "(kprobe)" are a program that does
-nothing, where that of `every` is: what the kernel takes to call any program at each charge. `every` goes by a
-trampoline; `batch` by a kprobe, for 64 pages at a time, or for a huge page. Where a program that does nothing seems to
-save instructions, the work scatters by more than what there is to measure (huge pages: by which ones there are); the
-sum below each table has no such scatter.
+instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced. One process does all the
+work while the modes take turns around it, each between two measurements untraced, in four passes of one boot; each
+measurement is the least of five rounds (a round that lacked huge pages does not count). Shown: the median of the passes
+relative to the mean of the two beside it, ± the median distance from that. To reach: `batch` (the default) at most
++0.3 %, `every` at most +5 %, `off` not measurable. "(trampoline)" and "(kprobe)" are a program that does nothing, where
+that of `every` is: what the kernel takes to call any program at each charge. `every` goes by a trampoline; `batch` by a
+kprobe, for 64 pages at a time, or for a huge page. Where a program that does nothing seems to save instructions, the
+work scatters by more than what there is to measure (huge pages: by which ones there are); the sum below each table has
+no such scatter.
 """
-_WORK, _COLUMNS = "page faults, 4 KiB", ("off", "batch", "every", "stacks", "trampoline", "kprobe")
+_WORK, _COLUMNS = "page faults, 4 KiB", ("off", "batch", "every", "trampoline", "kprobe")
 _PAGES = (32 << 20) // 4096  # of that work, each charged
 
 
@@ -32,7 +31,7 @@ def section(kernel: str) -> str:
     found = measure(RunSpec(kernel=kernel, icount=True, timeout=3000), "bench_charges.py")
     measured = [(mode, {work: min(times) for work, times in works.items()}) for mode, works in found["measured"]]
     rows = [_row(work, measured) for work in measured[0][1]]
-    head = "work|instructions|off|batch|every|stacks|(trampoline)|(kprobe)"
+    head = "work|instructions|off|batch|every|(trampoline)|(kprobe)"
     return table(head, rows) + _profile(measured, found["runs"])
 
 
