@@ -62,8 +62,8 @@ def test_a_crash_leaves_frame_pointers(
 def test_one_that_hangs_is_ended(taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch) -> None:
     instead(monkeypatch, lambda: time.sleep(60))
     began = time.monotonic()
-    found = code.resolve_apart(*taken, seconds=2)
-    assert found is not None and found.unwinder == "frame pointers" and time.monotonic() - began < 10
+    found = code.resolve_apart(*taken, seconds=6)
+    assert found is not None and found.unwinder == "frame pointers" and time.monotonic() - began < 20
 
 
 def test_where_all_fails_there_is_no_code(
