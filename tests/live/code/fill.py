@@ -1,6 +1,7 @@
 """The same as fill.c in Python."""
 
 import itertools
+import sys
 import time
 
 
@@ -16,13 +17,13 @@ def cache():
     return "x" * 30000
 
 
-def main():
+def main(megabytes):
     kept = []
-    for turn in itertools.count():
+    for turn in range((megabytes << 20) // 120000) if megabytes else itertools.count():
         kept += load(3)
         kept.append(cache())
         if turn in ((8 << 20) // 120000, (48 << 20) // 120000):
             time.sleep(0.5)
 
 
-main()
+main(int(sys.argv[1]) if sys.argv[1:] else 0)  # how many MiB; none: until there is no more
