@@ -17,7 +17,7 @@ from bench_charges import _NOHUGEPAGE, Worker, anonymous
 from bench_common import cgroup, traced, write
 
 MODES = ("batch", "stacks")
-PASSES, ROUNDS = 5, 5
+PASSES, ROUNDS = 4, 5
 PYTHON, PROGRAM = os.path.realpath(sys.executable), "/var/tmp/program"
 
 

@@ -46,7 +46,7 @@ shares() {
 }
 oomtrace run -q -o /tmp/code.oom --memory-max 64M -- adj0 python3 tests/live/code/fill.py 2>/dev/null
 is code "$(oomtrace read --format folded /tmp/code.oom | shares)" yes
-is no-stack-memory "$(grep -c '"raw"' /tmp/code.oom)" 0
+is no-stack-memory "$(grep -ac RAWC /tmp/code.oom)" 0
 oomtrace run --stacks -o /tmp/peak.folded -- python3 tests/live/code/fill.py 40
 is code-without-oom "$(shares /tmp/peak.folded) $(stat -c %a /tmp/peak.folded)" "yes 600"
 

@@ -14,7 +14,7 @@ from .logs import REPOSITORY
 
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for 32 MiB of page faults of 4 KiB, relative to untraced: as for
-the cost of a charge, in five passes, each measurement the median of five rounds. `off` is a trace without `--stacks`,
+the cost of a charge, in four passes, each measurement the median of five rounds. `off` is a trace without `--stacks`,
 `on` one with `--stacks on`. The program and Python do the same; of Python each sample reads the functions as well,
 here fifteen deep. To reach: `off` at most +0.2 %, `on` at most +1.0 %.
 
