@@ -2,13 +2,22 @@
 /* The functions of Python that run at a sample. A program of its own: should a kernel refuse it, samples lack them alone. */
 #include "sample.h"
 
-/*
- * The current task's frames, innermost first; returns how many. What they mean is left to the reader: each branch in a
- * loop makes the verifier's work many times as long.
- */
-static inline u32 fill_frames(struct python *of, struct rec_python *to, u64 frame)
+static inline u64 frame_word(struct python_scratch *s, u32 at)
 {
+	return *(u64 *)(s->frame + (at & FRAME_MASK));
+}
+
+/*
+ * The current task's frames, innermost first; returns how many. Each is read at once, as calling a helper costs more
+ * than all that is done with what it reads; one that cannot be read is zeros. What they mean is left to the reader: each
+ * branch in a loop makes the verifier's work many times as long.
+ */
+static inline u32 fill_frames(struct python *of, struct python_scratch *s, u64 frame)
+{
+	u64 bytes = of->frame_bytes;
 	int i;
+
+	asm volatile("%0 &= 127" : "+r"(bytes)); /* FRAME_MASK, which the compiler must not save */
 
 #pragma nounroll
 	for (i = 0; i < PYTHON_FRAMES && frame; i++) {
@@ -16,12 +25,13 @@ static inline u32 fill_frames(struct python *of, struct rec_python *to, u64 fram
 		u64 at = i;
 
 		asm volatile("%0 &= 63" : "+r"(at)); /* PYTHON_FRAMES - 1, for the verifier, which the compiler must not save */
-		one = &to->running[at];
-		bpf_probe_read_user(&one->code, sizeof(one->code), (void *)(frame + of->frame_code));
-		bpf_probe_read_user(&one->instruction, sizeof(one->instruction), (void *)(frame + of->frame_instruction));
-		bpf_probe_read_user(one->owner, 1, (void *)(frame + of->frame_owner));
-		bpf_probe_read_user(one->entry, 1, (void *)(frame + of->frame_entry));
-		frame = user_word(frame + of->frame_previous);
+		one = &s->record.running[at];
+		bpf_probe_read_user(s->frame, bytes, (void *)frame);
+		one->code = frame_word(s, of->frame_code);
+		one->instruction = frame_word(s, of->frame_instruction);
+		one->owner[0] = s->frame[of->frame_owner & FRAME_MASK];
+		one->entry[0] = s->frame[of->frame_entry & FRAME_MASK];
+		frame = frame_word(s, of->frame_previous);
 	}
 	return i;
 }
@@ -46,7 +56,7 @@ int send_python(struct pt_regs *ctx)
 	s->record.header.kind = REC_PYTHON;
 	s->record.header.seq = NO_SEQ;
 	s->record.pid = pid;
-	s->record.count = fill_frames(of, &s->record, frame);
+	s->record.count = fill_frames(of, s, frame);
 #pragma nounroll
 	for (i = 0; i < PYTHON_NAMED; i++)
 		note_code(of, &s->code, tgid, s->record.running[i].code & of->code_mask);

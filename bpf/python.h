@@ -43,7 +43,7 @@ struct python {
 	u32 text_state;
 	u32 bytes_length;
 	u32 bytes_data;
-	u32 unused;
+	u32 frame_bytes; /* of a frame, as much as is read */
 };
 BPF_TABLE("lru_hash", u32, struct python, pythons, 256); /* by tgid */
 BPF_TABLE("lru_hash", u32, u64, python_threads, 1024);	 /* by pid: its PyThreadState */
@@ -66,9 +66,12 @@ struct python_code {
 };
 BPF_TABLE("lru_hash", struct python_code_key, struct python_code, python_codes, 2048);
 
+#define FRAME_MASK 127 /* of offsets in a frame, for the verifier */
+
 struct python_scratch {
 	struct rec_python record;
 	struct python_code code;
+	u8 frame[FRAME_MASK + 1 + 8];
 };
 BPF_PERCPU_ARRAY(python_scratch, struct python_scratch, 1);
 

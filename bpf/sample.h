@@ -37,7 +37,9 @@ BPF_PERCPU_ARRAY(sample_scratch, struct rec_sample, 1);
 
 #define BATCH_PAGES 64
 #define BYTES_A_PAGE_SHIFT 5 /* that are copied for each page: 32 */
+#define PYTHON_COSTS 2048    /* bytes */
 #define SHARE_SHIFT 8	     /* of what a process has charged, a sample is to be a 256th at least */
+#define DENSE_PAGES 16384    /* up to these SAMPLE_CGROUP has one at each batch: about a millisecond for a process */
 #define MOST_PAGES 4096	     /* that a sample stands for, or little more */
 #define LOOK_PAGES 1024	     /* a process that has charged less is not worth a look, but for SAMPLE_CGROUP */
 #define LOOK_ONLY ((u64)-1)  /* in the place of a bell's memcg */
@@ -128,7 +130,10 @@ static inline void fill_sample(struct pt_regs *ctx, struct rec_sample *to)
 	to->length = fill_user_memory(to, to->sp, to->end);
 }
 
-/* When the next one is due: when copying has cost little, and not at every so many pages exactly. */
+/*
+ * When the next one is due: when copying has cost little, and not at every so many pages exactly. `copied`: bytes, and
+ * for reading the functions of Python as many as could have been copied meanwhile.
+ */
 static inline u64 next_sample(struct charges *by, u64 copied)
 {
 	u64 pages = copied >> BYTES_A_PAGE_SHIFT, share = by->sampled >> SHARE_SHIFT;
@@ -145,7 +150,7 @@ static inline u64 next_sample(struct charges *by, u64 copied)
 /* Returns whether the sample is of a Python program, whose functions SEND_PYTHON sends. */
 static inline u32 sample_charge(struct pt_regs *ctx, struct charges *by, u64 counter, u64 nr_pages, u32 near, u64 now)
 {
-	u32 zero = 0;
+	u32 zero = 0, python;
 	struct sampling *asked = sampling.lookup(&zero);
 	struct rec_sample *to;
 	u64 bytes;
@@ -170,14 +175,18 @@ static inline u32 sample_charge(struct pt_regs *ctx, struct charges *by, u64 cou
 	samples.perf_submit(ctx, to, offsetof(struct rec_sample, memory) + bytes);
 	by->sampled += by->unsampled;
 	by->unsampled = 0;
-	by->next = next_sample(by, bytes + offsetof(struct rec_sample, memory));
+	python = to->registers_bytes && awaits_python(to->tgid, now);
+	if (asked->mode == SAMPLE_CGROUP && by->sampled < DENSE_PAGES)
+		by->next = BATCH_PAGES;
+	else
+		by->next = next_sample(by, bytes + offsetof(struct rec_sample, memory) + (python ? PYTHON_COSTS : 0));
 	if (!by->look_at)
 		by->look_at = asked->mode == SAMPLE_CGROUP ? 1 : LOOK_PAGES;
 	if (by->sampled >= by->look_at) {
 		by->look_at = 4 * by->sampled;
 		ring_for(ctx, LOOK_ONLY, to->tgid);
 	}
-	return to->registers_bytes && awaits_python(to->tgid, now);
+	return python;
 }
 
 #endif

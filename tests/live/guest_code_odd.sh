@@ -8,10 +8,11 @@ adj0 oomtrace --stacks on --verify --quiet --ready-file /tmp/ready -o /tmp/out/ 
 read -r trace </tmp/ready || exit 90
 
 # into NAME COMMAND…
+limit=64M
 into() {
 	group=/sys/fs/cgroup/$1
 	mkdir "$group"
-	echo 64M >"$group/memory.max"
+	echo $limit >"$group/memory.max"
 	shift
 	sh -c 'echo 0 >/proc/self/oom_score_adj; echo $$ >'"$group"'/cgroup.procs; exec "$@"' sh "$@"
 }
@@ -24,8 +25,9 @@ into deleted sh -c 'exec 9</tmp/gone; rm /tmp/gone; exec /proc/self/fd/9'
 into namespaces unshare -m -p -f sh -c "
 	mount -t tmpfs tmpfs /mnt; cp $programs/fill_static /mnt/fill_elsewhere; exec /mnt/fill_elsewhere"
 into jit unshare -m -p -f sh -c "mount -t tmpfs tmpfs /tmp; exec $programs/fill_jit"
-into python unshare -p -f python3 $programs/fill.py
 into exited sh -c "$programs/fill_c 24 >/dev/null; exec $programs/fill_c"
+limit=384M # a sample of Python stands for more pages: as many samples as of the others
+into python unshare -p -f python3 $programs/fill.py
 
 adj0 python3 -c 'import time; kept = b"x" * (50 << 20); time.sleep(600)' &
 largest=$!

@@ -69,12 +69,14 @@ class Layout:
         """As struct python of bpf/python.h."""
         cframe = _NO_OFFSET if self.cframe_frame is None else self.cframe_frame
         entry = self.frame_owner if self.frame_entry is None else self.frame_entry  # whatever lies there
+        words = (self.frame_previous, self.frame_code, self.frame_instruction)
+        frame_bytes = max(8 + max(words), 1 + self.frame_owner, 1 + entry)
         return _PACKED.pack(
             self.runtime, self.code_mask, self.interpreters_head, self.interpreter_next, self.threads_head,
             self.thread_next, self.thread_native_id, self.thread_frame, cframe, self.frame_previous, self.frame_code,
             self.frame_instruction, self.frame_owner, entry, self.entry_owner, self.code_file, self.code_name,
             self.code_line_table, self.code_first_line, self.code_instructions, self.text_ascii, self.text_length,
-            self.text_state, self.bytes_length, self.bytes_data, 0,
+            self.text_state, self.bytes_length, self.bytes_data, frame_bytes,
         )
 
 
