@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -271,8 +272,8 @@ def _code(code: "Optional[Code]", form: str, written: Optional[OutputTarget]) ->
     else:
         finding = why.explain(event).finding("code")
         say("oomtrace: no OOM")
-        if finding is not None:
-            say(f"  {finding.sentence}")
+        for words in (finding.sentence, finding.interpretation) if finding is not None else ():
+            say(textwrap.fill(words or "", 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
 
 
 def _report(events: "list[Traced]", form: str, quiet: bool, captures: Optional[OutputTarget]) -> None:
