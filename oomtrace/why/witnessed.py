@@ -30,6 +30,11 @@ def looks(event: OomEvent) -> tuple[Look, ...]:
     return tuple(reversed(event.witness.looks)) if event.witness is not None else ()
 
 
+def _most(event: OomEvent, get: Callable[[Look], Found], kb: Callable[[Found], int]) -> Optional[Found]:
+    """What the look has that saw most of it, the last of several: one at the OOM itself may be too late for a part."""
+    return max(map(get, looks(event)), key=kb, default=None)
+
+
 def _first(event: OomEvent, get: Callable[[Look], Optional[Found]]) -> Optional[Found]:
     return next((found for found in map(get, looks(event)) if found is not None), None)
 
@@ -66,7 +71,8 @@ def command(one: Optional[Identity]) -> Optional[str]:
     """A command line for a sentence: quoted as a shell would need it, its end cut off."""
     if one is None or not one.cmdline:
         return None
-    said = " ".join(word if word and " " not in word else f"'{word}'" for word in one.cmdline)
+    words = (" ".join(word.split()) if word.split() else "" for word in one.cmdline)  # a program may be among them
+    said = " ".join(word if word and " " not in word else f"'{word}'" for word in words)
     return said if len(said) <= _LONG else said[: _LONG - 1].rstrip() + "…"
 
 
@@ -84,7 +90,7 @@ def container(event: OomEvent, id: Optional[str] = None, path: Optional[str] = N
         return next((one for one in known if one.id == id), None)
     around = [one for one in known if path is not None and one.cgroup is not None
               and (path == one.cgroup or path.startswith(one.cgroup + "/"))]
-    return max(around, key=lambda one: len(one.cgroup or ""), default=None)
+    return max(around, key=lambda one: (len(one.cgroup or ""), one.name is not None), default=None)
 
 
 def container_of_victim(event: OomEvent) -> Optional[Container]:
@@ -122,17 +128,19 @@ def name_of(event: OomEvent, path: Optional[str]) -> Optional[str]:
 
 def anonymous(event: OomEvent) -> tuple[TaskMemory, ...]:
     """What the memory of the largest tasks was."""
-    return _first(event, lambda seen: seen.anonymous or None) or ()
+    return _most(event, lambda seen: seen.anonymous, lambda tasks: sum(task.rss_kb or 0 for task in tasks)) or ()
 
 
 def shared(event: OomEvent) -> Optional[SharedMemory]:
     """What tmpfs and shared memory were."""
-    return _first(event, lambda seen: seen.shared if seen.shared is not None and seen.shared.files else None)
+    found = _most(event, lambda seen: seen.shared, lambda all: sum(file.kb for file in all.files) if all else 0)
+    return found if found is not None and found.files else None
 
 
 def cache(event: OomEvent) -> Optional[PageCache]:
     """What the page cache was."""
-    return _first(event, lambda seen: seen.cache if seen.cache is not None and seen.cache.files else None)
+    found = _most(event, lambda seen: seen.cache, lambda all: sum(file.cached_kb for file in all.files) if all else 0)
+    return found if found is not None and found.files else None
 
 
 def kernel(event: OomEvent) -> Optional[KernelMemory]:

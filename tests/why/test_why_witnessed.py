@@ -119,6 +119,21 @@ def test_the_last_look_counts() -> None:
     assert killed(event(look(before, occasion=Occasion.NEAR_LIMIT), look())).value("command") == "python3 before"
 
 
+def test_the_look_that_saw_most_of_the_memory_counts() -> None:
+    """As the OOM begins, the kill may have freed a part."""
+    full = replace(look(ETL, occasion=Occasion.NEAR_LIMIT), anonymous=(TaskMemory(158, rss_kb=30000),))
+    freed = replace(look(ETL), anonymous=(TaskMemory(158, rss_kb=400),))
+    assert witnessed.anonymous(event(full, freed)) == full.anonymous
+    later = replace(freed, anonymous=(TaskMemory(158, rss_kb=30400),))
+    assert witnessed.anonymous(event(full, later)) == later.anonymous
+    assert witnessed.anonymous(event(look(ETL))) == () and witnessed.shared(event(look(ETL))) is None
+
+
+def test_a_program_in_a_command_is_on_one_line() -> None:
+    said = witnessed.command(replace(ETL, cmdline=("python3", "-c", "import time\n\ttime.sleep(1)", "")))
+    assert said == "python3 -c 'import time time.sleep(1)' ''"
+
+
 def test_a_long_command_is_cut_off() -> None:
     long = replace(ETL, cmdline=("java", "-cp", "x" * 500))
     said = witnessed.command(long)
