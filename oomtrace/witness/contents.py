@@ -10,7 +10,7 @@ from typing import Callable, Optional
 from oomtrace.model import Aspect, KernelItem, KernelMemory, KernelUse, Missed, PageCache, SharedMemory, TaskMemory
 
 from . import anonymous, machine
-from .areas import Region
+from .areas import Region, regions
 from .buffers import Buffers
 from .cache import Cache
 from .descriptors import Opened, opened
@@ -21,10 +21,11 @@ from .shared import Shared
 
 _IN_FULL = 5  # tasks whose mappings are read
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+_MAPS = 1 << 18
 _LEAST_BYTES = 512 << 10  # of a kind of memory, for it to be looked into
 
 # memory.stat of cgroup v2, and its name on v1 with all below.
-_SHMEM, _FILE = ("shmem", "total_shmem"), ("file", "total_cache")
+_ANON, _SHMEM, _FILE = ("anon", "total_rss"), ("shmem", "total_shmem"), ("file", "total_cache")
 _COUNTERS = (
     (KernelUse.SLAB, "slab"), (KernelUse.PAGE_TABLES, "pagetables"), (KernelUse.STACKS, "kernel_stack"),
     (KernelUse.PERCPU, "percpu"), (KernelUse.VMALLOC, "vmalloc"), (KernelUse.SOCKET, "sock"),
@@ -108,8 +109,12 @@ class Contents:
         """Not where the memcg has next to nothing of that kind."""
         if aspect not in self._wanted:
             return False
+        known = self._counter(names)
+        return known is None or known >= _LEAST_BYTES
+
+    def _counter(self, names: Sequence[str]) -> Optional[int]:
         known = [self._counters[name] for name in names if name in self._counters] if self._counters else []
-        return not known or known[0] >= _LEAST_BYTES
+        return known[0] if known else None
 
     def _add(self, pid: int, in_full: bool) -> None:
         try:
@@ -120,16 +125,28 @@ class Contents:
             descriptors: list[Opened] = []
             if (self._shared, self._cache, self._buffers) != (None, None, None):
                 descriptors = opened(process, self._meter, Aspect.SHARED)
-            mapped: list[Region] = []
-            if in_full and not self._meter.over(Aspect.ANONYMOUS, f"process {pid}"):
-                task, mapped = anonymous.memory(process, self._meter, self._clock(), _PAGE_KB)
-                self._tasks += [task] if task is not None else []
-            if self._shared is not None and not self._meter.over(Aspect.SHARED, f"process {pid}"):
-                self._shared.add(process, mapped or None, descriptors)
-            if self._cache is not None and not self._meter.over(Aspect.CACHE, f"process {pid}"):
-                self._cache.add(process, descriptors, mapped)
+            if (self._counter(_FILE) or 0) <= (self._counter(_ANON) or 0):
+                self._add_files(process, self._add_mappings(process, in_full), descriptors)
+            else:  # first what there is most of: smaps takes most of the time
+                self._add_files(process, regions(process.read("maps", _MAPS) or b""), descriptors)
+                self._add_mappings(process, in_full)
             if self._buffers is not None:
                 self._buffers.add(process, descriptors)
+
+    def _add_mappings(self, process: Process, in_full: bool) -> list[Region]:
+        """Returns them."""
+        if not in_full or self._meter.over(Aspect.ANONYMOUS, f"process {process.pid}"):
+            return []
+        task, mapped = anonymous.memory(process, self._meter, self._clock(), _PAGE_KB)
+        self._tasks += [task] if task is not None else []
+        return mapped
+
+    def _add_files(self, process: Process, mapped: list[Region], descriptors: list[Opened]) -> None:
+        """What it has open or mapped."""
+        if self._shared is not None and not self._meter.over(Aspect.SHARED, f"process {process.pid}"):
+            self._shared.add(process, mapped or None, descriptors)
+        if self._cache is not None and not self._meter.over(Aspect.CACHE, f"process {process.pid}"):
+            self._cache.add(process, descriptors, mapped)
 
     def _add_holder(self, pid: int) -> None:
         try:
