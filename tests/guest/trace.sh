@@ -3,7 +3,7 @@
 #
 #   trace.sh FOLDER COMMAND…
 #
-# Leaves in FOLDER: ours (the reports, kernel format), err (stderr), captures/, kmsg (the kernel's own log).
+# $TRACE_OPTIONS: more options of the trace. Leaves in FOLDER: ours (the reports, kernel format), err (stderr), captures/, kmsg (the kernel's own log).
 out=$1; shift
 mkdir -p "$out"
 dmesg -C
@@ -11,7 +11,8 @@ mkfifo "$out/ready"
 cd "$(dirname "$0")/../.." || exit 1
 # The ready file is a fifo: opening it waits for the other side, so nothing has to poll; there is nothing in it if the
 # trace could not start.
-oomtrace -v --format kernel -o "$out/captures/" --ready-file "$out/ready" >"$out/ours" 2>"$out/err" &
+# shellcheck disable=SC2086 # they are several
+oomtrace -v $TRACE_OPTIONS --format kernel -o "$out/captures/" --ready-file "$out/ready" >"$out/ours" 2>"$out/err" &
 if ! read -r pid <"$out/ready"; then
 	cat "$out/err" >&2
 	exit 1

@@ -12,7 +12,9 @@ from vm import matrix
 RUNS = 5
 EVERYWHERE = [*CASES, *(pytest.param(*case, marks=pytest.mark.long) for case in MORE_CASES)]
 # For the others, an image with bcc would have to be built for this alone.
-COMPILED_THERE = [name if name == "6.1" else pytest.param(name, marks=pytest.mark.long) for name in matrix.names()]
+COMPILED_THERE = [
+    name if name == "6.1" else pytest.param(name, marks=pytest.mark.long) for name in [*matrix.names(), "6.12-arm64"]
+]
 
 
 @pytest.mark.vm

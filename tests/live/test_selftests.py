@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Dict, List
 
 import pytest
 
@@ -34,7 +33,7 @@ def _sources(version: str, folder: Path) -> Path:
     return folder
 
 
-def _built(version: str, folder: Path) -> List[Path]:
+def _built(version: str, folder: Path) -> list[Path]:
     """Static programs, for any guest. Not optimised: else the compiler leaves out memory that nothing reads."""
     if not shutil.which("gcc") or not shutil.which("dpkg-deb"):
         pytest.skip("gcc and dpkg-deb are not here")
@@ -46,7 +45,7 @@ def _built(version: str, folder: Path) -> List[Path]:
     return [folder / name for name in TESTS]
 
 
-def _by_key(found: List[Report]) -> Dict[str, Report]:
+def _by_key(found: list[Report]) -> dict[str, Report]:
     by_key = {report.key: report for report in found}
     assert len(by_key) == len(found)
     for report in found:  # what the oom_reaper says comes when it comes
@@ -60,7 +59,8 @@ def _by_key(found: List[Report]) -> Dict[str, Report]:
 def test_every_kill_of_the_kernels_own_tests_is_identical(kernel: str, tmp_path: Path) -> None:
     programs = _built(kernel, tmp_path)
     loop = "for each in /root/put/test_*; do adj0 $each; done; sleep 3"
-    traced = trace(kernel, "v2", f"sh -c '{loop}'", timeout=900, put=programs)
+    traced = trace(kernel, "v2", f"sh -c '{loop}'", timeout=900, put=programs,
+                   append="log_buf_len=2M")
     theirs = _by_key(reports(traced.kmsg.decode("utf-8", "surrogateescape").splitlines()))
     ours = _by_key(reports(f";{line}" for line in traced.ours.decode("utf-8", "surrogateescape").splitlines()))
     assert len(theirs) >= FEWEST_KILLS and theirs.keys() == ours.keys()
