@@ -9,6 +9,7 @@ no code.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -95,6 +96,7 @@ def _serve(raw: RawCode, files: Optional[Files], without_libdw: bool, answering:
     """The life of the child."""
     status = 1
     try:
+        gc.disable()  # it would touch, and thereby copy, all memory that is the parent's: there may be little left
         _confine({answering, *(files.descriptors if files is not None else ())})
         data = json.dumps(to_plain(resolve(raw, files, without_libdw))).encode()
         while data:
