@@ -94,7 +94,7 @@ def fill(tmp_path: Path, kernel: str, *languages: str) -> "dict[str, OomEvent]":
     names = made(tmp_path / "code", kernel == "5.10", *languages)  # its libc is older than that of here
     if kernel == "5.10":
         stripped(tmp_path)
-    spec = RunSpec(kernel=kernel, timeout=900, put=[tmp_path / "code"], get=[("/tmp/out", tmp_path / "out")])
+    spec = RunSpec(kernel=kernel, timeout=2400, put=[tmp_path / "code"], get=[("/tmp/out", tmp_path / "out")])
     result = boot.check(boot.run(spec, f"sh tests/live/guest_code.sh {' '.join(names)}"))
     said = result.stderr.decode("utf-8", "replace")
     assert result.status == 0, said  # of --verify
@@ -252,7 +252,7 @@ def test_odd_programs_and_a_kernel_thread(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0 or name == "32", done.stderr  # that needs gcc-multilib
     shutil.copy(HERE / "code" / "fill.py", folder)
-    spec = RunSpec(timeout=900, put=[folder], get=[("/tmp/out", tmp_path / "out")])
+    spec = RunSpec(timeout=2400, put=[folder], get=[("/tmp/out", tmp_path / "out")])
     result = boot.check(boot.run(spec, "sh tests/live/guest_code_odd.sh"))
     assert result.status == 0, result.stderr.decode("utf-8", "replace")  # of --verify
     captures = sorted((tmp_path / "out").glob("*.oom"))
@@ -275,7 +275,7 @@ def test_odd_programs_and_a_kernel_thread(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_program_that_is_in_a_container_alone(tmp_path: Path) -> None:
     made(tmp_path / "code", True, "c")
-    spec = RunSpec(variant="packages", memory=2 << 30, timeout=900, put=[tmp_path / "code"],
+    spec = RunSpec(variant="packages", memory=2 << 30, timeout=2400, put=[tmp_path / "code"],
                    get=[("/tmp/out", tmp_path / "out")])
     result = boot.check(boot.run(spec, "sh tests/live/guest_code_container.sh"))
     assert result.status == 0, result.stderr.decode("utf-8", "replace")
