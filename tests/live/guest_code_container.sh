@@ -7,5 +7,5 @@ rm -r /tmp/image
 mkfifo /tmp/ready
 adj0 oomtrace --stacks near --once --quiet --ready-file /tmp/ready -o /tmp/out/fill_c.oom &
 cat /tmp/ready
-adj0 podman --cgroup-manager cgroupfs run --rm --network none --memory 64m --memory-swap 64m localhost/fill:1 /fill
+adj0 podman --cgroup-manager cgroupfs run --rm --network none --memory 192m --memory-swap 192m localhost/fill:1 /fill 4096 180
 wait $!

@@ -36,16 +36,16 @@ __attribute__((noinline)) static long make_cache(int value)
 	return entry[value];
 }
 
-/* The argument is how many MiB; none: until there is no more. */
+/* Arguments: how many MiB, none: until there is no more; at how many it rests for the second time. */
 int main(int argc, char **argv)
 {
 	long long most = argc > 1 ? (long long)atoi(argv[1]) << 20 : 1LL << 40;
-	long sum = 0;
+	long sum = 0, rests = argc > 2 ? atoi(argv[2]) : 60;
 
 	for (long long filled = 0; filled < most; filled += 4 * ROW) {
 		sum += load_catalog(3);
 		sum += make_cache(2);
-		if (filled / (4 * ROW) == (8 << 20) / (4 * ROW) || filled / (4 * ROW) == (60 << 20) / (4 * ROW))
+		if (filled / (4 * ROW) == (8 << 20) / (4 * ROW) || filled / (4 * ROW) == (rests << 20) / (4 * ROW))
 			usleep(500000);
 	}
 	printf("%ld\n", sum);
