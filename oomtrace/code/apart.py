@@ -18,7 +18,7 @@ import signal
 import struct
 import time
 from contextlib import suppress
-from typing import Optional
+from typing import Callable, Optional
 
 from oomtrace.model import Code
 from oomtrace.plain import from_plain, to_plain
@@ -32,6 +32,7 @@ _CPU_SECONDS = 10
 _MEMORY_BYTES = 2 << 30  # beside what the parent has; mapped files count, and debug files are large
 _MOST_BYTES = 64 << 20  # of the answer
 _PIECE = 1 << 20
+_STEP_S = 0.01
 _NOBODY = 65534
 _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS, _PR_SET_PDEATHSIG = 8, 38, 1  # linux/prctl.h
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
@@ -39,16 +40,21 @@ _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 _CAP_DAC_READ_SEARCH, _CAP_SYS_PTRACE = 2, 19
 
 
-def resolve_apart(raw: RawCode, files: Optional[Files] = None, seconds: float = SECONDS) -> Optional[Code]:
-    """The code around an OOM, as ``resolve`` makes it; None if that cannot be done in this time."""
+def resolve_apart(
+    raw: RawCode, files: Optional[Files] = None, seconds: float = SECONDS, meanwhile: Callable[[], None] = lambda: None,
+) -> Optional[Code]:
+    """The code around an OOM, as ``resolve`` makes it; None if it cannot be done in this time. ``meanwhile`` is called
+    now and then until it is there."""
     for without_libdw in (False, True):
-        found = _by_child(raw, files, without_libdw, seconds)
+        found = _by_child(raw, files, without_libdw, seconds, meanwhile)
         if found is not None:
             return found
     return None
 
 
-def _by_child(raw: RawCode, files: Optional[Files], without_libdw: bool, seconds: float) -> Optional[Code]:
+def _by_child(
+    raw: RawCode, files: Optional[Files], without_libdw: bool, seconds: float, meanwhile: Callable[[], None]
+) -> Optional[Code]:
     answer, answering = os.pipe()
     try:
         pid = os.fork()
@@ -60,7 +66,7 @@ def _by_child(raw: RawCode, files: Optional[Files], without_libdw: bool, seconds
         _serve(raw, files, without_libdw, answering)
     os.close(answering)
     try:
-        data = _read(answer, time.monotonic() + seconds)
+        data = _read(answer, time.monotonic() + seconds, meanwhile)
     finally:
         os.close(answer)
         with suppress(ProcessLookupError):
@@ -78,13 +84,15 @@ def _code(data: bytes) -> Optional[Code]:
         return None
 
 
-def _read(answer: int, until: float) -> Optional[bytes]:
+def _read(answer: int, until: float, meanwhile: Callable[[], None]) -> Optional[bytes]:
     """All of it; None if it is not all there in time."""
     pieces: list[bytes] = []
     while sum(map(len, pieces)) <= _MOST_BYTES:
-        left = until - time.monotonic()
-        if left <= 0 or not select.select([answer], [], [], left)[0]:
+        meanwhile()
+        if time.monotonic() >= until:
             return None
+        if not select.select([answer], [], [], _STEP_S)[0]:
+            continue
         piece = os.read(answer, _PIECE)
         if not piece:
             return b"".join(pieces)

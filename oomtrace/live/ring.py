@@ -114,6 +114,7 @@ class Rings:
         self._bells: dict[int, Ring] = {}
         self._heads: list[int] = []
         self._since = 0.0  # when the records came that are left
+        self._over = self._heard_already = False  # by ``hear``
         self.filling = False  # records are left in the buffers, as more are coming
         self.modules_changed = False  # some have come or gone; for the reader to set back
         # (memcg, tgid) of processes that are to be looked at while they are alive; for the reader to take
@@ -168,25 +169,25 @@ class Rings:
         work, for which an OOM on the same CPU would have to wait.
         """
         records: list[bytes] = []
-        if any(fd == self._hotplug.fd for fd, _ in self._poll.poll(timeout_ms)):
+        if any(fd == self._hotplug.fd for fd, _ in self._poll.poll(0 if self._heard_already else timeout_ms)):
             records += self._follow()
-        over = self._heard()
+        self.hear()
+        over, self._over, self._heard_already = self._over, False, False
         self.filling = self._more_are_coming() and timeout_ms != 0 and not over
         if not self.filling:
             for ring in self._rings.values():
                 records += ring.drain()
         return records
 
-    def _heard(self) -> bool:
-        """Whether one of the bells that have rung says that there is no more to wait for."""
-        over = 0
+    def hear(self) -> None:
+        """Take what has been named, and leave the records where they are: for who has no time for more."""
         for bell in self._bells.values():
             for data in bell.drain():
                 rung = _BELL.unpack_from(data.ljust(_BELL.size, b"\0"))  # what is behind it is whatever was there
-                over |= rung[0]
+                self._over = self._over or bool(rung[0])  # there is no more to wait for
+                self._heard_already = True
                 if rung[2]:
                     self.named.append((rung[1], rung[2]))
-        return bool(over)
 
     def _more_are_coming(self) -> bool:
         """Whether there are more than at the last look; not for ever, and not when there is little room left."""

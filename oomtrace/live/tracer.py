@@ -268,6 +268,11 @@ class Tracer:
         """The records that have come; waits for some up to the time (-1: until some come, or a wake)."""
         return self._rings.wait(timeout_ms) if self._rings else []
 
+    def hear(self) -> None:
+        """Learn who is ``named``, between two calls of ``wait``."""
+        if self._rings:
+            self._rings.hear()
+
     def close(self) -> None:
         """Detach everything. Each probe waits for grace periods of the kernel's RCU; a few threads share them."""
         threads = [threading.Thread(target=_close_all, args=(self._fds,)) for _ in range(_CLOSERS)]

@@ -187,7 +187,7 @@ class LiveTrace:
         known, _ = Facts.from_plain(self._plan.facts)
         facts = replace(machine.described(known, symbols), charges=self._options.charges)
         names = Names(symbols.resolver(), lambda: Symbols.load().resolver(), machine.arch().bpf_text)
-        self._whose = Whose(self._options.stack_memory, self._tracer.watch_python, self._tracer.python_code)
+        self._whose = Whose(self._options.stack_memory, self._tracer.watch_python, self._tracer.python_code, self._hear)
         if self._looker:
             from oomtrace.session.watch import Watch
 
@@ -245,6 +245,11 @@ class LiveTrace:
         if self._watch and taken:
             self._watch.name(receiver.path_of)
         return sum(map(len, taken))
+
+    def _hear(self) -> None:
+        """While frames are made, others may be about to go."""
+        self._tracer.hear()
+        self._look()
 
     def _look(self) -> None:
         """At once, at processes that may be about to go, and at who has charged before an OOM."""

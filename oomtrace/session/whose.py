@@ -58,9 +58,11 @@ class Whose:
     def __init__(
         self, keeps: bool = False, watch_python: Callable[[int, bytes], None] = lambda tgid, layout: None,
         python_code: Callable[[int, int], Optional[bytes]] = lambda tgid, address: None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         """``watch_python`` has samples of a process say what Python runs, ``python_code`` tells what names a code
-        object that they have met (live/tracer.py)."""
+        object that they have met (live/tracer.py). ``meanwhile`` is called now and then while frames are made."""
+        self._meanwhile = meanwhile
         self._keeps = keeps
         self._watch_python, self._python_code = watch_python, python_code
         self._files = code.Files()
@@ -131,7 +133,7 @@ class Whose:
 
     def _resolved(self, raw: code.RawCode) -> Optional[Code]:
         with self._resolving.spending():
-            return code.resolve_apart(raw, self._files)
+            return code.resolve_apart(raw, self._files, meanwhile=self._meanwhile)
 
     def _with_names(self, process: code.Process, raw: code.RawCode) -> code.Process:
         """With the code objects that its samples have met, and nobody had looked at."""

@@ -6,6 +6,7 @@ mkdir -p /tmp/out
 mkfifo /tmp/ready
 adj0 oomtrace --stacks on --verify --quiet --ready-file /tmp/ready -o /tmp/out/ &
 read -r trace </tmp/ready || exit 90
+sleep 8 # it is attached; until it can look at processes it takes a while where all is emulated
 
 # into NAME COMMAND…
 limit=64M

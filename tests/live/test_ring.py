@@ -157,6 +157,20 @@ def test_records_are_left_where_they_are_while_more_are_coming(monkeypatch: pyte
     rings.close()
 
 
+def test_what_was_heard_amid_other_work_ends_the_next_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Filling] = []
+    monkeypatch.setattr(ring_module, "Ring", lambda *given, **named: made.append(Filling(*given, **named)) or made[-1])
+    monkeypatch.setattr(bpf, "update_map", lambda *_: None)
+    rings = Rings(-1, -1, [0], 1)
+    records = next(each for each in made if each.quiet)
+    bell = next(each for each in made if not each.quiet)
+    records.head, bell.rung = 8, [pack("<QQQ", 1, 0xFFFF888000000000, 158)]
+    rings.hear()
+    assert rings.named == [(0xFFFF888000000000, 158)], "and no record is taken"
+    assert rings.wait(-1) == [b"record"], "nothing else would wake it"
+    rings.close()
+
+
 class Told:
     """Messages of the kernel's."""
 

@@ -29,7 +29,7 @@ class Asked:
     def __init__(self) -> None:
         self.raw: list[code.RawCode] = []
 
-    def resolve(self, raw: code.RawCode, files: Optional[code.Files] = None) -> Code:
+    def resolve(self, raw: code.RawCode, files: Optional[code.Files] = None, **_: Any) -> Code:
         self.raw.append(raw)
         return Code(window_ns=raw.window_ns)
 
@@ -169,11 +169,12 @@ def test_in_a_storm_it_takes_a_part_of_the_time_alone(asked: Asked, monkeypatch:
     now = [0.0]
     monkeypatch.setattr(whose.time, "monotonic", lambda: now[0])
 
-    def slow(raw: code.RawCode, files: Optional[code.Files] = None) -> Code:
+    def slow(raw: code.RawCode, files: Optional[code.Files] = None, **_: Any) -> Code:
         now[0] += 0.5
         return Code()
 
     monkeypatch.setattr(code, "resolve_apart", slow)
+    monkeypatch.setattr(whose, "slowness", lambda: 1.0)
     one = whose.Whose()
     found = [of(one, oom(stack("trigger", 9, 0))) for _ in range(10)]
     assert [each is not None for each in found] == [True] * 5 + [False] * 5
@@ -190,6 +191,7 @@ def test_in_a_storm_not_all_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> No
         now[0] += 0.3
 
     monkeypatch.setattr(code, "look", slow)
+    monkeypatch.setattr(whose, "slowness", lambda: 1.0)
     one = whose.Whose()
     one.look(range(10))
     assert looked == [0, 1, 2, 3]
