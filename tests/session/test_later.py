@@ -24,10 +24,10 @@ def held(found: Any, raw: Any) -> capture.Capture:
 
 
 def test_what_names_more_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code, "resolve", lambda raw: CODE)
+    monkeypatch.setattr(code, "resolve_apart", lambda raw: CODE)
     assert later.resolved(held(NAMELESS, {"machine": "x86_64"})) == CODE
     assert later.resolved(held(None, {"machine": "x86_64"})) == CODE
-    monkeypatch.setattr(code, "resolve", lambda raw: NAMELESS)
+    monkeypatch.setattr(code, "resolve_apart", lambda raw: NAMELESS)
     assert later.resolved(held(CODE, {"machine": "x86_64"})) == CODE
 
 
