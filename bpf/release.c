@@ -39,21 +39,10 @@ int exit_mmap_return(struct pt_regs *ctx)
 	return 0;
 }
 
-#define SIGKILL 9
-#define SEND_SIG_FORCED 2 /* what the OOM killer gives as info, up to 4.19; after that SEND_SIG_PRIV, 1 */
-
-/*
- * do_send_sig_info(sig, info, p, type): on its way through an OOM it kills p, if only for sharing the victim's mm. What
- * comes from a process has an info of its own: a task whose kill ended early may send signals, much later.
- */
+/* do_send_sig_info(sig, info, p, type): where send_signal (signals.c), which all signals pass, is not attached. */
 int do_send_sig_info(struct pt_regs *ctx)
 {
-	struct oom_state *oom = get_oom();
-
-	if (PT_REGS_PARM1(ctx) != SIGKILL || PT_REGS_PARM2(ctx) > SEND_SIG_FORCED)
-		return 0;
-	if (oom && oom->stage & KILLING)
-		send(ctx, SEND_TASK, REC_SIGNALLED, PT_REGS_PARM3(ctx));
+	tell_of_oom(ctx, PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
 	return 0;
 }
 

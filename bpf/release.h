@@ -25,6 +25,26 @@ static inline void watch_release(struct oom_state *oom, struct task_row *row)
 		victims.update(&mm, &release);
 }
 
+#define SIGKILL 9
+#define SEND_SIG_FORCED 2 /* what the OOM killer gives as info, up to 4.19; after that SEND_SIG_PRIV, 1 */
+
+/*
+ * A signal on its way to a task: if the OOM killer sends it, tell of the task, which dies if only for sharing the victim's
+ * mm. What comes from a process has an info of its own: a task whose kill ended early may send signals, much later.
+ */
+static inline int tell_of_oom(struct pt_regs *ctx, u32 sig, u64 info, u64 task)
+{
+	struct oom_state *oom;
+
+	if (sig != SIGKILL || info > SEND_SIG_FORCED)
+		return 0;
+	oom = get_oom();
+	if (!oom || !(oom->stage & KILLING))
+		return 0;
+	send(ctx, SEND_TASK, REC_SIGNALLED, task);
+	return 1;
+}
+
 /* The header of a record that another task sends of an OOM, at any time after it. */
 static inline void stamp_late(struct rec_header *header, u64 oom_id, u32 kind)
 {

@@ -83,6 +83,24 @@ static inline int may_tell(u64 now)
 	return 0;
 }
 
+/*
+ * Which task's memory was not short a moment ago: one that takes many signals is not looked at for each. A word holds
+ * the task, whose address has ones above bit 55 and zeros below bit 6, and when: 14 bits of 17 ms each.
+ */
+BPF_ARRAY(calm, u64, 64);
+
+static inline u64 calm_word(u64 task, u64 now)
+{
+	return task << 8 | (now >> 24 & 0x3fff);
+}
+
+static inline u64 *calm_of(u64 task)
+{
+	u32 slot = (task >> 6 ^ task >> 13) & 63;
+
+	return calm.lookup(&slot);
+}
+
 static inline u32 from(u64 info)
 {
 	if (info <= SEND_SIG_PRIV)
@@ -275,20 +293,26 @@ static inline void tell(struct pt_regs *ctx, u32 sig, u64 info, u64 leader, u64 
 
 /*
  * send_signal_locked(sig, info, t, type) (5.18+; before that send_signal): each signal that is sent. The OOM killer's own
- * are told of as a part of the OOM.
+ * are told of as a part of the OOM. Most signals leave at once: a probe costs 400 instructions, a read forty.
  */
 int send_signal(struct pt_regs *ctx)
 {
-	u32 sig = PT_REGS_PARM1(ctx), fatal, kind;
-	u64 info, leader, signal, flags, memcg, handler = 0;
-	struct oom_state *oom;
+	u32 sig = PT_REGS_PARM1(ctx), fatal, kind, near;
+	u64 info = PT_REGS_PARM2(ctx), task = PT_REGS_PARM3(ctx), now, leader, signal, flags, memcg, handler = 0;
+	u64 *was_calm = 0;
 
 	if (sig > 31 || !(ENDING >> sig & 1))
 		return 0;
-	if (!(kill_setting(KILL_SIGNALS) >> sig & 1))
+	if (tell_of_oom(ctx, sig, info, task) || !(kill_setting(KILL_SIGNALS) >> sig & 1))
 		return 0;
-	info = PT_REGS_PARM2(ctx);
-	leader = GET(PT_REGS_PARM3(ctx), task_struct, group_leader);
+	near = kill_setting(KILL_NEAR);
+	now = bpf_ktime_get_ns();
+	if (near && sig != SIGKILL) {
+		was_calm = calm_of(task);
+		if (was_calm && *was_calm == calm_word(task, now))
+			return 0;
+	}
+	leader = GET(task, task_struct, group_leader);
 	signal = GET(leader, task_struct, signal);
 	flags = GET(signal, signal_struct, flags);
 	if (flags & SIGNAL_GROUP_EXIT || GET(leader, task_struct, flags) & PF_KTHREAD)
@@ -298,20 +322,20 @@ int send_signal(struct pt_regs *ctx)
 		handler = handler_of(leader, sig);
 		if (handler == SIG_IGN || (!handler && flags & SIGNAL_UNKILLABLE && kind != FROM_FAULT)) {
 			if (sig == SIGTERM) /* SIGKILL may follow */
-				remember_asked(bpf_ktime_get_ns(), GET(leader, task_struct, tgid));
+				remember_asked(now, GET(leader, task_struct, tgid));
 			return 0;
 		}
 	}
 	fatal = !handler;
 	if (!fatal && sig != SIGTERM)
 		return 0;
-	oom = get_oom();
-	if (kind == FROM_KERNEL && oom && oom->stage & KILLING)
-		return 0;
 	memcg = task_memcg(leader);
-	if (kill_setting(KILL_NEAR) && !memcg_is_short(memcg) && !machine_is_short() &&
-	    !kills_for_memory(GET(bpf_get_current_task(), task_struct, group_leader)))
+	if (near && !memcg_is_short(memcg) && !machine_is_short() &&
+	    !kills_for_memory(GET(bpf_get_current_task(), task_struct, group_leader))) {
+		if (was_calm)
+			*was_calm = calm_word(task, now);
 		return 0;
+	}
 	tell(ctx, sig, info, leader, memcg, fatal);
 	return 0;
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Optional
 
@@ -23,6 +23,7 @@ class Probe:
     sampled: bool = False  # attached with --stacks alone, in the place of that of the same mode of --charges
     direct: Optional[str] = None  # the same for BPF's own trampoline (fentry, fexit), a fraction of a kprobe's cost
     kills: bool = False  # attached unless --kills is off
+    replaces: Optional[str] = None  # a program that does a part of what this one does, and is not attached beside it
 
 
 # In the order in which they are attached: the beginning of an OOM last, so that none is seen only in part.
@@ -49,7 +50,8 @@ PROBES: tuple[Probe, ...] = (
     Probe("cgroup_kill_write_return", ("cgroup_kill_write",), _CGROUP_KILL, True, True, kills=True),
     Probe("cgroup_kill_write", ("cgroup_kill_write",), _CGROUP_KILL, True, kills=True),
     # 5.18 (signal: Rename send_signal send_signal_locked)
-    Probe("send_signal", ("send_signal_locked", "send_signal", "__send_signal"), _KILLS, kills=True),
+    Probe("send_signal", ("send_signal_locked", "send_signal", "__send_signal"), _KILLS, kills=True,
+          replaces="do_send_sig_info"),
     Probe("charge_batch", ("page_counter_try_charge",), "who charged in the seconds before", charges="batch"),
     Probe("charge_batch_sampled", ("page_counter_try_charge",), "by which code memory was charged", charges="batch",
           sampled=True),
@@ -120,6 +122,13 @@ def wanted(probe: Probe, charges: str, kills: str = "off", sampled: bool = False
     if probe.charges is not None:
         return probe.charges == charges and probe.sampled == sampled
     return not (probe.kills and kills == "off")
+
+
+def chosen(targets: Iterable[Target], charges: str, kills: str = "off", sampled: bool = False) -> list[Target]:
+    """Those that are to be attached in these modes, less what others replace."""
+    found = [target for target in targets if wanted(target.probe, charges, kills, sampled)]
+    spared = {target.probe.replaces for target in found if target.symbol is not None}
+    return [target for target in found if target.probe.program not in spared]
 
 
 def symbol_names() -> Iterator[str]:

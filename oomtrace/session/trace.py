@@ -96,9 +96,7 @@ class LiveTrace:
     ) -> LiveTrace:
         sampled = options.stacks != "off"
         charges = "batch" if sampled else options.charges
-        targets = [
-            target for target in plan.targets_at(base) if probes.wanted(target.probe, charges, options.kills, sampled)
-        ]
+        targets = probes.chosen(plan.targets_at(base), charges, options.kills, sampled)
         attached = tracer.Tracer(plan.image, plan.at(base), machine.online_cpus(), options.buffer_bytes, sampled)
         without: set[str] = set()
 
@@ -109,6 +107,10 @@ class LiveTrace:
         try:
             attached.settle(options.witness, options.cmdline)
             attached.attach(targets, skipped)
+            missed = {target.probe.replaces for target in targets if target.probe.program in without}
+            for target in plan.targets_at(base):
+                if target.probe.program in missed:
+                    attached.enter(target)
             attached.watch_kills(probes.kill_signals(options.kills), options.kills == "near")
         except OomtraceError:
             attached.close()
