@@ -45,6 +45,7 @@ struct deed {
 	struct oom_state state; /* its id, and how many records it has */
 	u64 last_ns;
 	u32 signal, fatal; /* of the one in hand */
+	u64 of;		   /* the memcg of the first victim */
 	u64 memcg, next;   /* submit_ancestors: of which it tells, and of which afterwards */
 };
 BPF_TABLE("lru_hash", u32, struct deed, deeds, 1024); /* by the task that does it */
@@ -125,19 +126,23 @@ static inline u64 handler_of(u64 task, u32 sig)
 	return PEEK(u64, AT(GET(task, task_struct, sighand), sighand_struct, action) + (sig - 1) * SIZEOF(k_sigaction));
 }
 
-/* The deed that this task is at, or a new one; 0 if too many have been told of. */
-static inline struct deed *get_deed(u64 now)
+/*
+ * The deed that this task is at, or a new one; 0 if too many have been told of. Another signal is another deed. So is,
+ * of the machine's init, another unit: it may stop many at a time.
+ */
+static inline struct deed *get_deed(u64 now, u32 sig, u64 memcg)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	struct deed fresh = {}, *found = deeds.lookup(&tid);
 
-	if (found && now - found->last_ns < TOGETHER_NS) {
+	if (found && now - found->last_ns < TOGETHER_NS && found->signal == sig && (tid != 1 || found->of == memcg)) {
 		found->last_ns = now;
 		return found;
 	}
 	if (!may_tell(now))
 		return 0;
 	fresh.state.oom_id = fresh.last_ns = now;
+	fresh.of = memcg;
 	deeds.update(&tid, &fresh);
 	return deeds.lookup(&tid);
 }
@@ -256,7 +261,7 @@ static inline void watch_end(struct oom_state *state, struct task_row *row)
 static inline void tell(struct pt_regs *ctx, u32 sig, u64 info, u64 leader, u64 memcg, u32 fatal)
 {
 	u64 now = bpf_ktime_get_ns(), sender_memcg = task_memcg(bpf_get_current_task());
-	struct deed *deed = get_deed(now);
+	struct deed *deed = get_deed(now, sig, memcg);
 	union scratch *s = get_scratch();
 	u32 tgid;
 

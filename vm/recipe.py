@@ -29,6 +29,8 @@ BENCH_PACKAGES = ("bpfcc-tools", "bpftrace")
 SYSTEMD_PACKAGES = ("systemd-sysv",)
 PACKAGING_PACKAGES = ("rpm", "podman", "crun", "conmon", "netavark", "ca-certificates")
 KILLER_PACKAGES = ("systemd-oomd", "earlyoom", "podman", "crun", "conmon", "netavark", "ca-certificates")
+KILLER_PACKAGES_MISSING = {"bullseye": ("systemd-oomd", "netavark")}
+"""What suites do not have of those yet."""
 CONTAINER_PACKAGES = ("podman", "crun", "conmon", "docker.io", "containerd", "runc", "ca-certificates")
 CONTAINER_PACKAGES_SINCE = {"bookworm": ("netavark",), "trixie": ("netavark", "docker-cli")}
 """What suites have split from those packages, or want besides."""
@@ -104,7 +106,8 @@ class Recipe:
         if self.variant == "packages":
             packages += PACKAGING_PACKAGES
         if self.variant == "killers":
-            packages += KILLER_PACKAGES
+            missing = KILLER_PACKAGES_MISSING.get(self.kernel.suite, ())
+            packages += [package for package in KILLER_PACKAGES if package not in missing]
         if self.variant == "containers":
             packages += [*CONTAINER_PACKAGES, *CONTAINER_PACKAGES_SINCE.get(self.kernel.suite, ())]
         return packages

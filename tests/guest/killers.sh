@@ -40,11 +40,13 @@ END
 trace near
 adj0 sleep 1000 &
 kill -KILL $! # memory is not short: not told
-systemctl start systemd-oomd
-systemd-run -q --unit=press -p MemoryHigh=24M -p MemorySwapMax=0 -p ManagedOOMMemoryPressure=kill \
-	-p ManagedOOMMemoryPressureLimit=2% -p OOMScoreAdjust=0 python3 /root/again.py
-ended press 120
-systemctl stop press systemd-oomd 2>/dev/null
+if [ -e /lib/systemd/systemd-oomd ]; then
+	systemctl start systemd-oomd
+	systemd-run -q --unit=press -p MemoryHigh=24M -p MemorySwapMax=0 -p ManagedOOMMemoryPressure=kill \
+		-p ManagedOOMMemoryPressureLimit=2% -p OOMScoreAdjust=0 python3 /root/again.py
+	ended press 120
+	systemctl stop press systemd-oomd 2>/dev/null
+fi
 systemd-run -q --unit=eater -p OOMScoreAdjust=500 python3 -c 'b = bytearray(100 << 20); import time; time.sleep(1000)'
 sleep 4
 systemd-run -q --unit=early earlyoom -m 95,94 -s 100,100 --prefer python3 -r 0
@@ -56,7 +58,9 @@ trace all
 mkdir /sys/fs/cgroup/together
 adj0 sh -c 'echo $$ >/sys/fs/cgroup/together/cgroup.procs; sleep 1001 & exec sleep 1002' &
 sleep 2
-echo 1 >/sys/fs/cgroup/together/cgroup.kill
+if [ -e /sys/fs/cgroup/together/cgroup.kill ]; then
+	echo 1 >/sys/fs/cgroup/together/cgroup.kill
+fi
 systemd-run -q --unit=stubborn -p TimeoutStopSec=3 \
 	python3 -c 'import signal, time; signal.signal(15, signal.SIG_IGN); open("/tmp/stubborn", "w"); time.sleep(1000)'
 systemd-run -q --unit=polite \
@@ -78,4 +82,95 @@ sleep 6
 adj0 sleep 1004 &
 sleep 1 # it is sleep by then, and no more adj0
 sh -c 'kill -KILL "$1"; true' somebody $!
+# What the kernel ends: each process has the name of why, after "k-".
+cat >kernel.py <<'END'
+import ctypes, mmap, os, resource, signal, struct, sys, time
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def named(name):
+    libc.prctl(15, name.encode(), 0, 0, 0)  # PR_SET_NAME
+
+
+def cpu():
+    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+    while True:
+        pass
+
+
+def fsize():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    os.write(os.open("/tmp/too-large", os.O_CREAT | os.O_WRONLY), bytes(8192))
+    os.write(os.open("/tmp/too-large", os.O_WRONLY | os.O_APPEND), bytes(8192))
+
+
+def seccomp():
+    # Of all system calls, getppid ends the process (SECCOMP_RET_KILL_PROCESS).
+    rules = struct.pack("HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 110, 6, 0, 0, 0x80000000, 6, 0, 0, 0x7FFF0000)
+    kept = ctypes.create_string_buffer(rules)
+    libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    libc.prctl(22, 2, ctypes.create_string_buffer(struct.pack("HxxxxxxQ", 4, ctypes.addressof(kept))), 0, 0)
+    os.getppid()
+
+
+def program():
+    # An executable whose only segment lies beyond what a process may have: it fails when there is no way back.
+    head = struct.pack("16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0xFFFF800000000000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("IIQQQQQQ", 1, 5, 0, 0xFFFF800000000000, 0xFFFF800000000000, 120, 120, 4096)
+    with open("/tmp/k-broken", "wb") as file:
+        file.write(head + segment)
+    os.chmod("/tmp/k-broken", 0o755)
+    os.execv("/tmp/k-broken", ["k-broken"])
+
+
+def fault():
+    ctypes.string_at(0)
+
+
+def parent():
+    libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    os.write(told, b"x")
+    time.sleep(1000)
+
+
+def poison():
+    memory = mmap.mmap(-1, mmap.PAGESIZE)
+    memory[0] = 1
+    memory.madvise(100)  # MADV_HWPOISON
+    memory[0]
+
+
+inside, told = os.pipe()
+name = sys.argv[1]
+pid = os.fork()
+if not pid:
+    if name == "parent":
+        if os.fork():
+            os.read(inside, 1)
+            os._exit(0)
+    named(f"k-{name}")
+    try:
+        globals()[name]()
+    except OSError as error:
+        print(f"{name}: {error}", flush=True)
+    os._exit(0)
+_, status = os.waitpid(pid, 0)
+print(f"ended: {name} {status & 127}", flush=True)
+END
+for what in cpu fsize seccomp program fault parent poison; do
+	adj0 python3 kernel.py $what 2>&1
+	sleep 0.4 # another deed
+done
+unshare -pf sh -c 'sleep 1005 & sleep 0.5'
 shown all
+# oomtrace run says who ended its command.
+oomtrace run -- sh -c 'echo $$ >/tmp/pid; exec sleep 1006' >/tmp/run 2>&1 &
+running=$!
+until [ -s /tmp/pid ]; do sleep 0.5; done
+sleep 2
+sh -c 'kill -KILL "$(cat /tmp/pid)"; true' somebody
+wait $running
+echo "run: $?"
+sed 's/^/run: /' /tmp/run
