@@ -107,10 +107,7 @@ class LiveTrace:
         try:
             attached.settle(options.witness, options.cmdline)
             attached.attach(targets, skipped)
-            missed = {target.probe.replaces for target in targets if target.probe.program in without}
-            for target in plan.targets_at(base):
-                if target.probe.program in missed:
-                    attached.enter(target)
+            _enter_replaced(attached, plan.targets_at(base), without)
             attached.watch_kills(probes.kill_signals(options.kills), options.kills == "near")
         except OomtraceError:
             attached.close()
@@ -287,6 +284,14 @@ class LiveTrace:
         self._tracer.close()
         if self._whose is not None:
             self._whose.close()
+
+
+def _enter_replaced(attached: tracer.Tracer, targets: list[probes.Target], without: set[str]) -> None:
+    """Those that were spared for the sake of one that could not be attached."""
+    missed = {target.probe.replaces for target in targets if target.probe.program in without}
+    for target in targets:
+        if target.probe.program in missed:
+            attached.enter(target)
 
 
 def _said(event: OomEvent) -> tuple[str, ...]:
