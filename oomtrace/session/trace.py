@@ -286,7 +286,7 @@ class LiveTrace:
             self._whose.close()
 
 
-def _enter_replaced(attached: tracer.Tracer, targets: list[probes.Target], without: set[str]) -> None:
+def _enter_replaced(attached: tracer.Tracer, targets: tuple[probes.Target, ...], without: set[str]) -> None:
     """Those that were spared for the sake of one that could not be attached."""
     missed = {target.probe.replaces for target in targets if target.probe.program in without}
     for target in targets:
