@@ -44,6 +44,7 @@ def command(spec: RunSpec, machine: Machine) -> list[str]:
         *disk("root", machine.root, "snapshot=on"),
         *disk("payload", machine.payload, "readonly=on"),
         *(disk("swap", machine.swap, "cache=unsafe") if machine.swap else ()),
+        *(disk("disk", spec.disk, "cache=writethrough") if spec.disk else ()),
         *serial(machine.sockets),
     ]
 

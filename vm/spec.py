@@ -48,6 +48,8 @@ class RunSpec:
     """Files and folders of this machine that the guest finds in /root/put."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for the command."""
+    disk: Optional[Path] = None
+    """A raw image here, the guest's further disk: what reached it is there whatever becomes of the guest."""
     kept: Optional[Path] = None
     """A folder here for what the command keeps in $OOMTRACE_CACHE: its files are there, and come back afterwards."""
 

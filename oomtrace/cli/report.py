@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, TextIO, Union
 
 from oomtrace import output
+from oomtrace.cli.disk import Disk
 from oomtrace.cli.relay import Relay, relayed
 from oomtrace.cli.shelf import Shelf
 from oomtrace.cli.target import OutputTarget
@@ -53,6 +54,7 @@ class Sink:
         self._shelf = outlets.shelf
         self._channels = outlets.channels
         self._taken = 0
+        self._disk = Disk()
         self.status = 0
 
     def killed(self, event: OomEvent) -> None:
@@ -94,6 +96,7 @@ class Sink:
         try:
             path = target.path(traced.event, self._taken)
             capture.save(path, traced.capture())
+            self._disk.soon(path)
             if self._shelf is not None:
                 self._shelf.tidy(path)
         except OSError as error:

@@ -94,4 +94,5 @@ class Killed:
     victims: tuple[Signalled, ...] = ()
     pressure: Optional[Pressure] = None  # of the first victim's cgroup
     machine: Optional[MachineMemory] = None
-    said: tuple[str, ...] = ()  # what the sender wrote into the journal about it
+    said: tuple[str, ...] = ()  # what the sender wrote into the journal; if it is a pod's runtime, the kubelet
+    oomd_kills: Optional[int] = None  # processes that systemd-oomd has killed in that cgroup so far, as is noted there

@@ -24,6 +24,9 @@ from oomtrace.wire.near import Near, near
 from oomtrace.wire.records import RecordKind
 from oomtrace.wire.userstack import without_memory
 
+Left = tuple[tuple[str, ...], Optional[int]]
+"""Lines that a killer has written, and a number that it has noted."""
+
 
 @dataclass(frozen=True)
 class Traced:
@@ -94,13 +97,13 @@ class Receiver:
 
     def __init__(
         self, facts: Facts, names: Names, releases: bool, near: Callable[[Near], None] = lambda bell: None,
-        layout: Optional[Layout] = None, said: Callable[[OomEvent], tuple[str, ...]] = lambda event: (),
+        layout: Optional[Layout] = None, left: Callable[[OomEvent], Left] = lambda event: ((), None),
         whose: Optional[Whose] = None,
     ) -> None:
         """``near`` hears of each memcg that nears its limit. ``layout``: of the records; else that of bpf/records.h.
-        ``said`` tells what the sender of a kill has written about it. ``whose`` makes frames of processes' stacks, if
-        somebody does."""
-        self._said = said
+        ``left`` tells what the sender of a kill has written about it, and how many it has noted on the cgroup.
+        ``whose`` makes frames of processes' stacks, if somebody does."""
+        self._left = left
         self._near = near
         self._facts = facts
         self._names = names
@@ -191,9 +194,10 @@ class Receiver:
         else:
             draft = self._decoded(oom, facts)
         if draft.event.killed is not None:
-            said = self._said(draft.event)
-            facts = replace(facts, said=said)
-            draft = draft._replace(event=replace(draft.event, killed=replace(draft.event.killed, said=said)))
+            said, oomd_kills = self._left(draft.event)
+            facts = replace(facts, said=said, oomd_kills=oomd_kills)
+            killed = replace(draft.event.killed, said=said, oomd_kills=oomd_kills)
+            draft = draft._replace(event=replace(draft.event, killed=killed))
         code, raw = (None, None)
         if self._whose is not None:
             code, raw = self._whose.of(oom, self._layout, facts, self._names.of)

@@ -195,7 +195,7 @@ class LiveTrace:
             self._tracer.wake_on(self._watch.fd)
         near = self._watch.near if self._watch else _unheard
         releases = "exit_mmap_return" not in self._without
-        self._receiving = Receiver(facts, names, releases, near, said=_said, whose=self._whose)
+        self._receiving = Receiver(facts, names, releases, near, left=_left, whose=self._whose)
         tracer.lock()
         self._unable.release()
         return self._receiving
@@ -294,10 +294,10 @@ def _enter_replaced(attached: tracer.Tracer, targets: tuple[probes.Target, ...],
             attached.enter(target)
 
 
-def _said(event: OomEvent) -> tuple[str, ...]:
-    from oomtrace.witness import journal  # late: most traces never meet such a kill
+def _left(event: OomEvent) -> tuple[tuple[str, ...], Optional[int]]:
+    from oomtrace.witness import journal, marks  # late: most traces never meet such a kill
 
-    return journal.said(event)
+    return journal.said(event), marks.oomd_kills(event)
 
 
 def _say_refused(attached: Tracer, say: Say, warn: Say) -> None:

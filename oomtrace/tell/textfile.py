@@ -156,7 +156,7 @@ def _by(killed: Killed) -> str:
     """Who killed: a program that is known for it, "process" for any other, or why the kernel did."""
     from oomtrace.why import senders
 
-    role = senders.role(killed.sender) if senders.by_process(killed.how) else None
+    role = senders.role_in(killed) if senders.by_process(killed.how) else None
     return str(role or killed.how or "")
 
 

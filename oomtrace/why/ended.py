@@ -13,6 +13,7 @@ from .finding import Reason, Statement, facts
 class Ended(Reason):
     KILLED_BY = "killed_by"
     ASKED_BY = "asked_by"
+    EVICTED = "evicted"
     ITSELF = "itself"
     CGROUP_KILL = "cgroup_kill"
     PARENT_DEATH = "parent_death"
@@ -63,4 +64,6 @@ def _what(event: OomEvent, killed: Killed) -> Ended:
         return _BY_KERNEL[killed.how]
     if senders.ends_itself(event):
         return Ended.ITSELF
+    if senders.role_in(killed) is senders.Role.EVICTION:
+        return Ended.EVICTED
     return Ended.KILLED_BY if any(victim.fatal for victim in killed.victims) else Ended.ASKED_BY

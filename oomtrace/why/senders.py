@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
-from oomtrace.model import OomEvent, Sender, Sent
+from oomtrace.model import Killed, OomEvent, Sender, Sent
 
+from . import names
 from .finding import Process, Reason
 
 # Linux, as x86-64 and arm64 number them (include/uapi/asm-generic/signal.h).
@@ -24,6 +25,8 @@ class Role(Reason):
     NOHANG = "nohang"
     OOMD = "oomd"
     KUBELET = "kubelet"
+    EVICTION = "kubelet_eviction"
+    POD = "runtime_of_pod"
     RUNTIME = "container_runtime"
     SYSTEMD = "systemd"
     OOMTRACE = "oomtrace"
@@ -58,6 +61,15 @@ def role(sender: Optional[Sender]) -> Optional[Role]:
     programs = [word.rpartition("/")[2] for word in words[:2]]
     found = next((_ROLES[name] for name in (sender.comm, *programs) if name in _ROLES), None)
     return Role.RUNTIME if found is None and sender.comm.startswith("containerd-shim") else found
+
+
+def role_in(killed: Killed) -> Optional[Role]:
+    """The same for one kill: whether a container's runtime has acted for the kubelet, which manages pods."""
+    found, path = role(killed.sender), killed.victims[0].memcg if killed.victims else None
+    owner = names.owner(path) if path else None
+    if found is not Role.RUNTIME or owner is None or owner.pod_uid is None:
+        return found
+    return Role.EVICTION if any("viction" in line for line in killed.said) else Role.POD
 
 
 def kills_for_memory(event: OomEvent) -> bool:

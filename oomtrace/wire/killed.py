@@ -30,6 +30,7 @@ def killed(records: OomRecords, memcgs: Memcgs) -> Killed:
         pressure=_pressure(first.pressure, records) if first else None,
         machine=_machine(sender, records) if sender else None,
         said=records.facts.said,
+        oomd_kills=records.facts.oomd_kills,
     )
 
 

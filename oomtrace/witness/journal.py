@@ -1,20 +1,26 @@
 """What programs that kill where memory is short write into the systemd journal about it: their own reason.
 
 ``journalctl`` is asked, which is fast for the entries of one process since a moment (both are in the journal's index).
+The kubelet has a container runtime kill for it: of a pod's process, its lines are asked for, not the runtime's.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Optional
 
 from oomtrace.model import Killed, OomEvent
 
+from .containers.candidate import Candidate, candidates
+
 _PATIENCE_S = 1.0  # the trace waits meanwhile
 _BEFORE_S = 10  # earlyoom says first what it is about to do
 _MOST_LINES, _LONGEST = 2, 300
+_READ_LINES = 50
 _NS = 1_000_000_000
 # What their lines about a kill have in them, by the names of their processes; of systemd, beside the unit.
 _ABOUT: Mapping[str, tuple[str, ...]] = {
@@ -26,15 +32,59 @@ _ABOUT: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# The kubelet, and what it is a part of in k3s. It decides long before: the container has time to end by itself.
+_KUBELETS = ("kubelet", "k3s-server", "k3s-agent", "k3s")
+_KUBELET_BEFORE_S, _KUBELET_LINES = 90, 1000
+_OF_KUBELET = ("viction manager", "Killing container", "will be restarted", "SyncLoop DELETE")
+_RANKED = re.compile(r'ranked for eviction.*?pods=\[*"?([^\s",\]]+)')  # the first of them goes
+_POD_LOGS = "/var/log/pods"  # a folder for each pod: NAMESPACE_NAME_UID
+
+
 def said(event: OomEvent) -> tuple[str, ...]:
     """The sender's last lines about a kill; empty if it is not known for writing any, or the journal has none."""
     killed, began_ns = event.killed, event.origin.unix_ns
-    if killed is None or killed.sender is None or began_ns is None or killed.sender.comm not in _ABOUT:
+    if killed is None or killed.sender is None or began_ns is None:
         return ()
+    if killed.sender.comm not in _ABOUT:
+        pod = _pod(killed)
+        return _by_kubelet(pod, began_ns // _NS) if pod is not None else ()
     about, unit = _ABOUT[killed.sender.comm], _unit(killed) if killed.sender.comm == "systemd" else ""
-    lines = _lines(killed.sender.pid, began_ns // _NS - _BEFORE_S)
+    lines = _lines([f"_PID={killed.sender.pid}"], began_ns // _NS - _BEFORE_S, _READ_LINES)
     found = [line[:_LONGEST] for line in lines if unit in line and any(word in line for word in about)]
     return tuple(found[-_MOST_LINES:])
+
+
+def _pod(killed: Killed) -> Optional[Candidate]:
+    """The container of a pod that the first victim was in, or the pod."""
+    path = killed.victims[0].memcg if killed.victims else None
+    return next((each for each in candidates(path or "") if each.pod_uid), None)
+
+
+def _by_kubelet(pod: Candidate, began_s: int) -> tuple[str, ...]:
+    """The kubelet's last lines about the end of a pod or a container."""
+    lines = _lines([f"_COMM={name}" for name in _KUBELETS], began_s - _KUBELET_BEFORE_S, _KUBELET_LINES)
+    name = _pod_name(pod.pod_uid or "")
+    found = [line[:_LONGEST] for line in lines if any(word in line for word in _OF_KUBELET) and _names(line, pod, name)]
+    return tuple(found[-_MOST_LINES:])
+
+
+def _names(line: str, pod: Candidate, name: Optional[str]) -> bool:
+    """Whether it is about that pod. Of a list of pods, only the first is meant."""
+    ranked = _RANKED.search(line)
+    if ranked is not None:
+        return ranked[1] == name
+    known = (pod.pod_uid, pod.id, f'"{name}"' if name else None)
+    return any(word is not None and word in line for word in known)
+
+
+def _pod_name(uid: str) -> Optional[str]:
+    """NAMESPACE/NAME, as the kubelet's lines have it."""
+    with suppress(OSError):
+        for folder in os.listdir(_POD_LOGS):
+            namespace, _, rest = folder.partition("_")
+            if rest.endswith(f"_{uid}"):
+                return f"{namespace}/{rest[: -len(uid) - 1]}"
+    return None
 
 
 def _unit(killed: Killed) -> str:
@@ -43,8 +93,8 @@ def _unit(killed: Killed) -> str:
     return f"{path.rsplit('/', 1)[-1]}:" if path and path != "/" else ""
 
 
-def _lines(pid: int, since_s: int) -> list[str]:
-    words = ["journalctl", f"_PID={pid}", f"--since=@{since_s}", "--output=cat", "--lines=50", "--quiet", "--no-pager"]
+def _lines(whose: Sequence[str], since_s: int, most: int) -> list[str]:
+    words = ["journalctl", *whose, f"--since=@{since_s}", "--output=cat", f"--lines={most}", "--quiet", "--no-pager"]
     with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(words, capture_output=True, timeout=_PATIENCE_S, check=False, stdin=subprocess.DEVNULL)
         return done.stdout.decode("utf-8", "replace").splitlines()

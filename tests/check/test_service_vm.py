@@ -40,6 +40,9 @@ def test_service() -> None:
         f"victim@{number}.service" for number in range(1, OOMS + 1)
     ]
     assert lines.count("hook: tail 0 0 1") == OOMS, "each OOM runs the hook, as an ordinary process"
+    assert lines.count("hook: systemd SIGKILL python3 0 0 1") == 1, "and so does a kill by another"
+    assert any(line.startswith('metric: oomtrace_kills_by_others_total{kind="systemd",unit="nearly.service"} 1')
+               for line in lines), "which is no OOM"
     metrics = [line for line in lines if line.startswith("metric: oomtrace_ooms_total")]
     assert len(metrics) == OOMS and all("victim@" in line and line.endswith(" 1") for line in metrics)
     captures = [line.split() for line in lines if line.startswith("capture: ")]

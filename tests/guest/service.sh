@@ -18,7 +18,8 @@ cp systemd/drop-ins/textfile.conf /etc/systemd/system/oomtrace.service.d/
 sed 's,--exec "[^"]*",--exec "sh /opt/oomtrace/hook.sh",' systemd/drop-ins/exec.conf \
 	>/etc/systemd/system/oomtrace.service.d/exec.conf
 cat >/opt/oomtrace/hook.sh <<'END'
-echo "hook: $OOMTRACE_VICTIM $(cat /proc/self/oom_score_adj) $(nice) $(grep -c '"schema":"oomtrace/2"')" \
+[ "$OOMTRACE_KIND" != killed ] || kind="$OOMTRACE_SENDER $OOMTRACE_SIGNAL "
+echo "hook: $kind$OOMTRACE_VICTIM $(cat /proc/self/oom_score_adj) $(nice) $(grep -c '"schema":"oomtrace/2"')" \
 	>>/var/lib/oomtrace/hooked
 END
 if ! eval "$1"; then
@@ -55,6 +56,22 @@ cat /var/lib/oomtrace/hooked
 sed 's/^/metric: /' /var/lib/prometheus/node-exporter/oomtrace.prom
 find /var/lib/oomtrace -name '*.oom' -printf 'capture: %m %p\n'
 eval "$2" | sed 's/^/look: /'
+# Killed by another where memory is short: systemd stops a unit at its limit.
+printf '[Service]\nExecStart=python3 -c "b = bytearray(40 << 20); import time; time.sleep(1000)"\nMemoryMax=56M\n%s\n' \
+	'KillSignal=SIGKILL' >/run/systemd/system/nearly.service
+systemctl start nearly
+until [ "$(cat /sys/fs/cgroup/system.slice/nearly.service/memory.current)" -gt 42000000 ] || [ $tries -ge 90 ]; do
+	sleep 0.5
+	tries=$((tries + 1))
+done
+cat "/sys/fs/cgroup/system.slice/nearly.service/memory.current" >/sys/fs/cgroup/system.slice/nearly.service/memory.max
+systemctl stop nearly
+until [ "$(wc -l </var/lib/oomtrace/hooked)" -ge 4 ] || [ $tries -ge 120 ]; do
+	sleep 0.5
+	tries=$((tries + 1))
+done
+tail -n 1 /var/lib/oomtrace/hooked
+grep kills_by_others_total{ /var/lib/prometheus/node-exporter/oomtrace.prom | sed 's/^/metric: /'
 find /var/cache/oomtrace -name '*.json' -printf 'kept: %m\n'
 kill -KILL "$pid"
 tries=0

@@ -188,11 +188,11 @@ def test_an_event_has_names_of_a_module_that_came_before_it() -> None:
 def test_what_a_killer_says_itself_is_in_the_event_and_in_its_capture() -> None:
     asked: list[OomEvent] = []
 
-    def said(event: OomEvent) -> tuple[str, ...]:
+    def left(event: OomEvent) -> tuple[tuple[str, ...], Optional[int]]:
         asked.append(event)
-        return ("Killed /foo due to memory pressure",)
+        return ("Killed /foo due to memory pressure",), 3
 
-    receiver = Receiver(Facts(), Kernel({}).names(), releases=True, layout=made_records.LAYOUT, said=said)
+    receiver = Receiver(Facts(), Kernel({}).names(), releases=True, layout=made_records.LAYOUT, left=left)
     for one in (
         made_records.record(RecordKind.SENDER, 0, 7, 7, tgid=300, comm=b"systemd-oomd"),
         made_records.record(RecordKind.SIGNAL, 1, 7, 8, signal=9, fatal=1, row={"tgid": 60, "comm": b"hog"}),
@@ -200,6 +200,7 @@ def test_what_a_killer_says_itself_is_in_the_event_and_in_its_capture() -> None:
         receiver.add(one.raw, 0)
     (traced,) = receiver.flush()
     assert traced.event.killed is not None and traced.event.killed.said == ("Killed /foo due to memory pressure",)
+    assert traced.event.killed.oomd_kills == 3
     assert [event.killed and event.killed.said for event in asked] == [()]
     (again,) = capture.events(capture.load(io.BytesIO(traced.capture())))
     assert again.killed == traced.event.killed

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from oomtrace.model import Kill, Memcg
+from oomtrace.model import Kill, Killed, Memcg, Sender, Sent, Signalled
 from oomtrace.tell.exec import Exec
 from tests.events import made
 
@@ -110,6 +110,16 @@ def test_a_pod_gets_an_event(server: Server, account: None) -> None:
     assert (method, path, token) == ("POST", "/api/v1/namespaces/shop/events", "Bearer secret")
     assert body["involvedObject"]["name"] == "orders-etl-7c9" and body["reason"] == "OOMKilled"
     assert body["message"] and body["metadata"]["namespace"] == "shop"
+
+
+def test_a_kill_by_another_has_another_reason(server: Server, account: None) -> None:
+    hook = Exec([str(HOOKS / "kubernetes-event")])
+    victim = Signalled(8, "hog", 9, True, 1, memcg=POD_PATH)
+    hook.tell(made(kind="killed", killed=Killed(Sent.PROCESS, Sender(300, "earlyoom"), (victim,))), None)
+    hook.close()
+    (_, (_, path, body, _)) = server.requests
+    assert path == "/api/v1/namespaces/shop/events" and body["reason"] == "Killed"
+    assert body["message"] == "earlyoom (300) killed hog (8), with SIGKILL."
 
 
 def test_an_oom_outside_of_pods_asks_nobody(server: Server, account: None) -> None:

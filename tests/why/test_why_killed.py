@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,26 @@ def test_many_and_their_reason() -> None:
     assert found.headline == "systemd-oomd (300) killed hog (60) and 3 other processes, with SIGKILL."
     assert line in str(found.finding("sender"))
     assert {By.SAID, Whom.VICTIMS, Shortness.MACHINE_SHORT, Shortness.PRESSURE, Shortness.SWAP} <= reasons(event)
+
+
+POD = "/kubepods.slice/kubepods-pod2b7a1f0e_33aa_4c70_9d22_0123456789ab.slice/cri-containerd-" + "ab" * 32 + ".scope"
+
+
+def test_the_kubelet_has_the_runtime_kill() -> None:
+    inside, runc = replace(HOG, memcg=POD), Sender(50, "runc", "runc kill ab 9")
+    evicted = killed(sender=runc, victims=(inside,), said=('"Eviction manager: pods ranked" pods=["shop/orders"]',))
+    found = why.explain(evicted)
+    assert found.headline == "The kubelet evicted a pod: runc (50) ended hog (60), which held 20.0 MiB, with SIGKILL."
+    assert {Role.EVICTION, By.KUBELET_SAID} <= reasons(evicted) and By.SAID not in reasons(evicted)
+    unknown = killed(sender=runc, victims=(inside,))
+    assert Role.POD in reasons(unknown), "stopped or evicted: nothing here tells"
+    assert why.explain(unknown).headline_reason is Ended.KILLED_BY
+    assert Role.RUNTIME in reasons(killed(sender=runc)), "no pod"
+
+
+def test_what_oomd_has_noted() -> None:
+    event = killed(sender=Sender(300, "systemd-oomd"), oomd_kills=3)
+    assert By.NOTED in reasons(event) and "3 processes" in str(why.explain(event).finding("sender"))
 
 
 def test_near_the_limit() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from oomtrace.model import Killed, Sender, Signalled
-from oomtrace.witness import journal
+from oomtrace.witness import journal, marks
 from tests.events import made
 
 NS = 1_000_000_000
@@ -59,6 +60,52 @@ def test_the_reason_is_found(written: Path, comm: str, lines: "list[str]", expec
     written.write_text("\n".join(lines) + "\n")
     assert said(comm) == tuple(expected)
     assert "_PID=300 --since=@990" in (written.parent / "asked").read_text()
+
+
+UID = "2b7a1f0e-33aa-4c70-9d22-0123456789ab"
+POD = f"/kubepods.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice/cri-containerd-{'ab' * 32}.scope"
+# As kubelet 1.31 writes them (pkg/kubelet/eviction/eviction_manager.go, kuberuntime/kuberuntime_container.go).
+EVICTED = 'I1129 eviction_manager.go:394] "Eviction manager: pods ranked for eviction" pods=["shop/orders","shop/web"]'
+OTHER = 'I1129 eviction_manager.go:394] "Eviction manager: pods ranked for eviction" pods=["shop/web","shop/orders"]'
+STOPPED = (f'I1129 kuberuntime_container.go] "Killing container with a grace period" pod="shop/orders" podUID="{UID}" '
+           f'containerName="app" containerID="containerd://{"ab" * 32}" gracePeriod=30')
+SYNC = 'I1129 kubelet.go:2482] "SyncLoop (PLEG): event for pod" pod="shop/orders"'
+
+
+@pytest.mark.parametrize(
+    "lines, expected",
+    [([OTHER, EVICTED, STOPPED, SYNC], [EVICTED, STOPPED]), ([OTHER, STOPPED], [STOPPED]), ([OTHER, SYNC], [])],
+)
+def test_of_a_pod_the_kubelet_is_asked(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: "list[str]", expected: "list[str]"
+) -> None:
+    (tmp_path / "pods" / f"shop_orders_{UID}").mkdir(parents=True)
+    monkeypatch.setattr(journal, "_POD_LOGS", str(tmp_path / "pods"))
+    written.write_text("\n".join(lines) + "\n")
+    assert said("runc", POD) == tuple(line[:300] for line in expected)
+    asked = (written.parent / "asked").read_text()
+    assert "_COMM=kubelet" in asked and "--since=@910" in asked
+
+
+def test_a_pod_without_a_name_is_found_by_its_uid(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_POD_LOGS", "/nonexistent")
+    written.write_text(f"{EVICTED}\n{STOPPED}\n")
+    assert said("runc", POD) == (STOPPED[:300],)
+
+
+def test_what_oomd_notes_on_a_cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "_CGROUPS", str(tmp_path))
+    (tmp_path / "app.slice" / "press.service").mkdir(parents=True)
+    victim = Signalled(604, "python3", 9, True, 1, memcg="/app.slice/press.service")
+    event = made(killed=Killed(sender=Sender(300, "systemd-oomd"), victims=(victim,)))
+    assert marks.oomd_kills(event) is None
+    try:
+        os.setxattr(tmp_path / "app.slice", "user.oomd_kill", b"7")
+    except OSError:
+        pytest.skip("the file system of the temporary folder has no extended attributes")
+    assert marks.oomd_kills(event) == 7, "noted on the cgroup above"
+    assert marks.oomd_kills(made(killed=Killed(sender=Sender(300, "earlyoom"), victims=(victim,)))) is None
+    assert marks.oomd_kills(made()) is None
 
 
 def test_others_are_not_asked_about(written: Path) -> None:

@@ -16,8 +16,13 @@ class Sender(Reason):
     PARENT = "parent"
     PLACE = "place_of_sender"
     SAID = "said"
+    KUBELET_SAID = "kubelet_said"
+    NOTED = "noted"
     NOT_SHOWN = "sender_not_shown"
     SELF = "sent_by_kernel"
+
+
+_OF_PODS = (senders.Role.EVICTION, senders.Role.POD)
 
 
 @cause("sender", step=1, place=11, reasons=Sender, killed=True)
@@ -39,8 +44,10 @@ def sender(event: OomEvent, case: Case) -> None:
             case.says(Sender.PARENT, parent=Process(by.parent_pid, by.parent_comm))
         if by.memcg not in (None, "/"):
             case.says(Sender.PLACE, sender_memcg=by.memcg)
-    known = senders.role(by)
+    known = senders.role_in(killed)
     if known is not None and senders.by_process(killed.how):
         case.remarks(known, LIKELY)
     if killed.said:
-        case.remarks(Sender.SAID, said=killed.said)
+        case.remarks(Sender.KUBELET_SAID if known in _OF_PODS else Sender.SAID, said=killed.said)
+    if killed.oomd_kills is not None:
+        case.remarks(Sender.NOTED, oomd_kills=killed.oomd_kills)

@@ -30,13 +30,14 @@ def _fault(facts: Facts) -> str:
     return fill(_of_kernel(what), facts)
 
 
-def _said(facts: Facts) -> str:
-    return "It wrote into the journal: " + " ".join(f"\u201c{line}\u201d" for line in facts["said"])
+def _said(facts: Facts, who: str = "It") -> str:
+    return f"{who} wrote into the journal: " + " ".join(f"\u201c{line}\u201d" for line in facts["said"])
 
 
 PHRASES = {
     Ended.KILLED_BY: f"{{sender|Somebody}} killed {_VICTIM}, with {{signal}}.",
     Ended.ASKED_BY: f"{{sender|Somebody}} asked {_VICTIM}, to end ({{signal}}), and it did.",
+    Ended.EVICTED: f"The kubelet evicted a pod: {{sender|its runtime}} ended {_VICTIM}, with {{signal}}.",
     Ended.ITSELF: "{victim}[, which held {held_kb:size},] ended itself with {signal}.",
     Ended.CGROUP_KILL: f"{{sender|Somebody}} killed all that was in a cgroup (cgroup.kill): {_VICTIM}.",
     Ended.PARENT_DEATH: _of_kernel("its parent has ended, and it had asked for that (PR_SET_PDEATHSIG)"),
@@ -53,6 +54,9 @@ PHRASES = {
     Sender.PARENT: "Its parent is {parent}.",
     Sender.PLACE: "It runs in {sender_memcg:place}.",
     Sender.SAID: _said,
+    Sender.KUBELET_SAID: lambda facts: _said(facts, "The kubelet"),
+    Sender.NOTED: "On the cgroup it has noted that it has killed {oomd_kills:plural process processes} there so far "
+                  "(user.oomd_kill).",
     Sender.NOT_SHOWN: "Who sent the signal is lost.",
     Sender.SELF: "The kernel itself, while {sender} ran.",
     Role.SYSTEMD_OOMD: "systemd-oomd kills the processes of a cgroup where they wait too long for memory, or where "
@@ -62,6 +66,10 @@ PHRASES = {
     Role.NOHANG: "nohang kills when the machine has too little memory or swap left, or waits too long for memory.",
     Role.OOMD: "oomd kills the processes of a cgroup by rules, most of which watch memory pressure.",
     Role.KUBELET: "The kubelet stops pods: it was told to, or it evicts them as the node lacks memory.",
+    Role.EVICTION: "The kubelet evicts pods where the node lacks memory, disk or process ids. It has the runtime "
+                   "of their containers kill them.",
+    Role.POD: "It runs the containers of a pod. The kubelet has it stop them: as the pod was deleted or evicted, or "
+              "a probe failed. Which one, the kubelet's log tells, and the pod's status (kubectl describe pod).",
     Role.RUNTIME: "It runs containers: somebody has stopped this one, or what manages it has (a time limit, a failed "
                   "probe, an eviction).",
     Role.SYSTEMD: "systemd kills what is left of a unit that stops.",
