@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from tests import pages
+from tests.sdk import sdk
 from vm import boot
 from vm.spec import RunSpec
 
@@ -20,8 +22,21 @@ CAPABILITIES = sum(1 << number for number in (1, 21, 24, 34, 38, 39))
 @pytest.mark.vm
 @pytest.mark.one_cpu
 def test_service() -> None:
+    _service()
+
+
+@pytest.mark.vm
+@pytest.mark.long
+def test_service_with_a_collector(tmp_path: Path) -> None:
+    (tmp_path / "otlp").mkdir()
+    lines = _service(sdk(tmp_path / "otlp"))
+    assert lines.count("otlp: oomtrace oomtrace.oom tail") == OOMS
+    assert lines.count("otlp: oomtrace oomtrace.killed python3") == 1
+
+
+def _service(*put: Path) -> list[str]:
     (service,) = [block for block in pages.of("by") if block.page == "docs/service.md"]
-    spec = RunSpec(kernel="6.1", variant="systemd", cpus=1, timeout=600)
+    spec = RunSpec(kernel="6.1", variant="systemd", cpus=1, timeout=600, put=put)
     start, look = re.split(r"# … an OOM …\n", service.text)
     result = boot.check(boot.run(spec, ["sh", "tests/guest/service.sh", start, look]))
     said = result.stdout.decode("utf-8", "replace")
@@ -48,3 +63,4 @@ def test_service() -> None:
     captures = [line.split() for line in lines if line.startswith("capture: ")]
     assert [mode for _, mode, _ in captures] == ["600", "600"]
     assert {path for _, _, path in captures} == {entry["OOMTRACE_CAPTURE"] for entry in entries[1:]}
+    return lines

@@ -17,6 +17,12 @@ chown nobody /var/lib/prometheus/node-exporter
 cp systemd/drop-ins/textfile.conf /etc/systemd/system/oomtrace.service.d/
 sed 's,--exec "[^"]*",--exec "sh /opt/oomtrace/hook.sh",' systemd/drop-ins/exec.conf \
 	>/etc/systemd/system/oomtrace.service.d/exec.conf
+if [ -d /root/put/otlp ]; then # the OpenTelemetry SDK: the drop-in for a collector, and one to talk to
+	cp -r /root/put/otlp/* tests/guest/collector.py /opt/oomtrace/
+	cp systemd/drop-ins/otlp.conf /etc/systemd/system/oomtrace.service.d/
+	busybox ifconfig lo 127.0.0.1 up
+	PYTHONPATH=/opt/oomtrace python3 /opt/oomtrace/collector.py >/root/collector 2>/dev/null &
+fi
 cat >/opt/oomtrace/hook.sh <<'END'
 [ "$OOMTRACE_KIND" != killed ] || kind="$OOMTRACE_SENDER $OOMTRACE_SIGNAL "
 echo "hook: $kind$OOMTRACE_VICTIM $(cat /proc/self/oom_score_adj) $(nice) $(grep -c '"schema":"oomtrace/2"')" \
@@ -72,6 +78,7 @@ until [ "$(wc -l </var/lib/oomtrace/hooked)" -ge 4 ] || [ $tries -ge 120 ]; do
 done
 tail -n 1 /var/lib/oomtrace/hooked
 grep kills_by_others_total{ /var/lib/prometheus/node-exporter/oomtrace.prom | sed 's/^/metric: /'
+[ ! -e /root/collector ] || cat /root/collector
 find /var/cache/oomtrace -name '*.json' -printf 'kept: %m\n'
 kill -KILL "$pid"
 tries=0
