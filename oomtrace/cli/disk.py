@@ -24,12 +24,15 @@ class Disk:
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
 
+    def now(self, path: Path) -> None:
+        """The same, and wait for it."""
+        for each in (path, path.parent):
+            with suppress(OSError):  # it may be gone, or of a kind that cannot be synced
+                _sync(each)
+
     def _work(self) -> None:
         while True:
-            path = self._due.get()
-            for each in (path, path.parent):
-                with suppress(OSError):  # it may be gone, or of a kind that cannot be synced
-                    _sync(each)
+            self.now(self._due.get())
 
 
 def _sync(path: Path) -> None:

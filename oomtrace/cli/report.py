@@ -55,12 +55,27 @@ class Sink:
         self._channels = outlets.channels
         self._taken = 0
         self._disk = Disk()
+        self._early: dict[Optional[int], Path] = {}  # captures of what may end in a panic, by oom_id
         self.status = 0
 
     def killed(self, event: OomEvent) -> None:
         """Write what there is of an event that is taken later."""
         if self._writer is not None:
             self._writer.begin(event)
+
+    def doomed(self, traced: Traced) -> None:
+        """Write what is known of an event at which the kernel may panic, once more as more is known. If it does not,
+        the event is taken later, and its capture has the place of this one."""
+        if self._target is None:
+            return
+        id = traced.event.trace.oom_id
+        try:
+            path = self._early.get(id) or self._target.path(traced.event, self._taken + 1)
+            capture.save(path, traced.capture())
+        except OSError:  # what is left of it is the kernel's log
+            return
+        self._early[id] = path
+        self._disk.now(path)
 
     def take(self, traced: Traced) -> None:
         """Write the event."""
@@ -94,7 +109,8 @@ class Sink:
     def _save(self, target: OutputTarget, traced: Traced) -> Optional[Path]:
         """Where the capture is. One that cannot be written is told of; the event's other ways remain, and the trace."""
         try:
-            path = target.path(traced.event, self._taken)
+            early = self._early.pop(traced.event.trace.oom_id, None)
+            path = early or target.path(traced.event, self._taken)
             capture.save(path, traced.capture())
             self._disk.soon(path)
             if self._shelf is not None:

@@ -33,6 +33,7 @@ from oomtrace.session.trace import LiveTrace
 if TYPE_CHECKING:
     from oomtrace.cli.report import Sink
     from oomtrace.model import OomEvent
+    from oomtrace.session.receive import Traced
     from oomtrace.session.verify import KernelLog
 
 
@@ -207,7 +208,11 @@ def _follow(
         if until.ooms is None and selection.accepts(event):  # else another may be the last that is wanted
             sink.killed(event)
 
-    for traced in trace.events(deadline, killed):
+    def doomed(traced: "Traced") -> None:
+        if selection.accepts(traced.event):
+            sink.doomed(traced)
+
+    for traced in trace.events(deadline, killed, doomed):
         if not selection.accepts(traced.event):
             continue
         sink.take(traced)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from oomtrace.facts import Facts
 from oomtrace.kernel import machine
@@ -167,6 +167,14 @@ class Receiver:
             draft = self._drafts[oom.oom_id] = self._decoded(oom, self._facts_now())
             yield draft.event
 
+    def undecided(self, of_memcgs: bool) -> Iterator[Traced]:
+        """What is known so far of OOMs of the machine, or of all, of which it is not told yet who dies. They come once
+        more when they are ``ready``, unless the kernel panics."""
+        for oom in self._assembler.undecided():
+            if of_memcgs or not oom.memcg:
+                facts = self._facts_now()
+                yield self._with_capture(self._decoded(oom, facts), oom, facts)
+
     def _facts_now(self) -> Facts:
         """With the time of day, and whatever else may change while the trace runs."""
         return replace(machine.current(self._facts), boot_unix_ns=boot_unix_ns())
@@ -201,6 +209,11 @@ class Receiver:
         code, raw = (None, None)
         if self._whose is not None:
             code, raw = self._whose.of(oom, self._layout, facts, self._names.of)
+        return self._with_capture(draft, oom, facts, code, raw)
+
+    def _with_capture(
+        self, draft: _Draft, oom: Oom, facts: Facts, code: Optional[Code] = None, raw: Any = None
+    ) -> Traced:
         records = [without_memory(record) for record in oom.records]
         # Not a lambda: it goes from process to process (repro/recorder.py).
         dump = partial(capture.dump, self._layout.text, facts, records, draft.names, oom.lost, code, raw)

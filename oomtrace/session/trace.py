@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Callable, Optional
 
 from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
-from oomtrace.kernel import machine, privileges, probes
+from oomtrace.kernel import machine, privileges, probes, surroundings
 from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import tracer
 from oomtrace.programs import keep
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 Killed = Callable[["OomEvent"], None]
+Doomed = Callable[["Traced"], None]
 
 _DEFAULTS = TraceOptions()
+_PANICS_ALWAYS = 2  # and not only where the whole machine is out of memory
 _PENDING_MS = 10  # while an OOM is in hand
 _LEISURELY_MS = 500  # while it is only a process that is slowed down
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
@@ -60,6 +62,8 @@ class LiveTrace:
         self._warn = warn
         self._stop = StopSignals()
         self._tracer.wake_on(self._stop.fd)
+        self._panic: Optional[int] = None  # vm.panic_on_oom, while an OOM is in hand
+        self._doomed: Doomed = lambda traced: None
         self.probes = 0
         self.received = 0
         self._whose: Optional[Whose] = None
@@ -151,11 +155,16 @@ class LiveTrace:
         looks = self._watch.looks if self._watch else {}
         return sum(number for occasion, number in looks.items() if occasion != "oom")
 
-    def events(self, deadline: Optional[float] = None, killed: Killed = lambda event: None) -> Iterator[Traced]:
+    def events(
+        self, deadline: Optional[float] = None, killed: Killed = lambda event: None,
+        doomed: Doomed = lambda traced: None,
+    ) -> Iterator[Traced]:
         """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand.
 
         ``killed`` hears of an OOM before, when its kill is over, if the victim takes its time to give its memory back.
+        ``doomed`` hears, again and again, of one at which the kernel may panic (vm.panic_on_oom).
         """
+        self._doomed = doomed
         receiver = self._receiver()
         while not self._stop.asked:
             wait_ms = _PENDING_MS if receiver.pending or self._tracer.filling else -1
@@ -204,6 +213,7 @@ class LiveTrace:
         if self._watch and self._watch.wait_ms is not None:
             timeout_ms = _sooner(timeout_ms, self._watch.wait_ms)
         self._take(receiver, timeout_ms)
+        self._before_panic(receiver)
         if self._watch:
             yield from self._watch.ripe()
         if self._tracer.filling:  # nothing is over because nothing has been taken
@@ -217,6 +227,17 @@ class LiveTrace:
             self._told.add(event.trace.oom_id)
             killed(event)
             behind_bytes += self._take(receiver, 0) if behind_bytes < _BEHIND_BYTES else 0
+
+    def _before_panic(self, receiver: Receiver) -> None:
+        """The kernel prints its report first, and that may take long enough."""
+        if not receiver.pending:
+            self._panic = None
+            return
+        if self._panic is None:
+            self._panic = surroundings.sysctl("vm.panic_on_oom") or 0
+        if self._panic:
+            for traced in receiver.undecided(of_memcgs=self._panic == _PANICS_ALWAYS):
+                self._doomed(traced)
 
     def _witnessed(self, traced: Traced, killed: Killed) -> Iterator[Traced]:
         """With what was seen; later, by ``ripe``, if a look is on its way, and until then as one that is killed."""

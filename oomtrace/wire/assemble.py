@@ -61,6 +61,7 @@ class Oom:
     _killed: set[int] = field(default_factory=set)  # by their mm
     _released: set[int] = field(default_factory=set)
     throttles: bool = False  # a process that is slowed down: it may go on for minutes
+    shown: int = 0  # how many of its records have been shown before it was decided
     _asked: set[int] = field(default_factory=set)  # by their mm: processes that a signal only asks to end
 
     def add(self, record: TraceRecord, now_ns: int) -> None:
@@ -181,6 +182,15 @@ class Assembler:
         found = [oom for oom in self._open.values() if not oom.told and oom.matters and oom.ended()]
         for oom in found:
             oom.told = True
+            oom.sort()
+        return found
+
+    def undecided(self) -> list[Oom]:
+        """Those of which it is not told yet who dies, and of which more has come since the last call. They stay in
+        hand."""
+        found = [oom for oom in self._open.values() if oom.undecided and len(oom.records) > oom.shown]
+        for oom in found:
+            oom.shown = len(oom.records)
             oom.sort()
         return found
 

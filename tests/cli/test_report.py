@@ -150,3 +150,23 @@ def test_a_file_of_stacks_where_there_are_none(tmp_path: Path) -> None:
     made_sink.take(traced(made()))
     made_sink.close()
     assert made_sink.status == EXIT_FAILURE and "whose code" in said[0] and not (tmp_path / "x.folded").exists()
+
+
+def test_before_a_panic_a_capture_is_there_and_it_is_one_if_there_is_no_panic(tmp_path: Path) -> None:
+    found = sink(io.StringIO(), [], target=OutputTarget(f"{tmp_path}/"))
+    event = oom()
+    undecided = changed(event, kills=())
+    for known in (b"little", b"more"):
+        found.doomed(Traced(undecided, lambda known=known: known))  # type: ignore[misc]
+        (path,) = tmp_path.iterdir()
+        assert path.read_bytes() == known
+    found.take(traced(event))
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"capture"]
+
+
+def test_before_a_panic_a_folder_that_is_gone_is_no_failure(tmp_path: Path) -> None:
+    said: list[str] = []
+    found = sink(io.StringIO(), said, target=OutputTarget(f"{tmp_path}/x.oom"))
+    tmp_path.rmdir()
+    found.doomed(traced(oom()))
+    assert not said and not found.status

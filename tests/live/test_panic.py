@@ -35,7 +35,7 @@ def test_what_a_panic_leaves(tmp_path: Path, setting: str) -> None:
     (tmp_path / "found").mkdir()
     captures = contents(disk, tmp_path / "found")
     print([capture.name for capture in captures], result.stdout.decode())
-    assert len(captures) == 1, "of the OOM before, and none of that which panicked"
+    assert len(captures) == 2, "of the OOM before, and of what was known when the kernel panicked"
     console = tmp_path / "console"
     console.write_text(result.console)
     for source, said in ((captures[0], "killed tail"), (console, "the kernel panicked")):

@@ -204,3 +204,19 @@ def test_what_a_killer_says_itself_is_in_the_event_and_in_its_capture() -> None:
     assert [event.killed and event.killed.said for event in asked] == [()]
     (again,) = capture.events(capture.load(io.BytesIO(traced.capture())))
     assert again.killed == traced.event.killed
+
+
+def test_what_is_known_before_it_is_decided_who_dies() -> None:
+    decided = (RecordKind.KILLED, RecordKind.NO_VICTIM, RecordKind.DONE, RecordKind.RELEASED)
+    receiver, held = received(PATH, *decided)
+    assert not list(receiver.undecided(of_memcgs=False)), "the kernel does not panic for a memory cgroup alone"
+    receiver, _ = received(PATH, *decided)
+    for record in held:
+        receiver.add(record, 0)
+    assert not list(receiver.undecided(of_memcgs=True)), "it is decided by now"
+    receiver, _ = received(PATH, *decided)
+    (traced,) = receiver.undecided(of_memcgs=True)
+    (event,) = capture.events(capture.load(io.BytesIO(traced.capture())))
+    assert event.report.tasks and event.report.memcg == traced.event.report.memcg
+    assert not list(receiver.undecided(of_memcgs=True)), "nothing new"
+    assert receiver.pending, "it stays in hand"
