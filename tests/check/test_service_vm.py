@@ -56,6 +56,8 @@ def _service(*put: Path) -> list[str]:
     ]
     assert lines.count("hook: tail 0 0 1") == OOMS, "each OOM runs the hook, as an ordinary process"
     assert lines.count("hook: systemd SIGKILL python3 0 0 1") == 1, "and so does a kill by another"
+    told = [line for line in lines if line.startswith("systemd-cat: ")]  # by the hook deploy/hooks/journal
+    assert len([line for line in told if "reached its memory limit of 24.0 MiB" in line]) == OOMS, said
     assert any(line.startswith('metric: oomtrace_kills_by_others_total{kind="systemd",unit="nearly.service"} 1')
                for line in lines), "which is no OOM"
     metrics = [line for line in lines if line.startswith("metric: oomtrace_ooms_total")]

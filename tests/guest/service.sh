@@ -27,7 +27,9 @@ cat >/opt/oomtrace/hook.sh <<'END'
 [ "$OOMTRACE_KIND" != killed ] || kind="$OOMTRACE_SENDER $OOMTRACE_SIGNAL "
 echo "hook: $kind$OOMTRACE_VICTIM $(cat /proc/self/oom_score_adj) $(nice) $(grep -c '"schema":"oomtrace/2"')" \
 	>>/var/lib/oomtrace/hooked
+exec sh /opt/oomtrace/journal
 END
+cp deploy/hooks/journal /opt/oomtrace/
 if ! eval "$1"; then
 	systemctl status --no-pager oomtrace || true
 	journalctl --no-pager -u oomtrace
@@ -77,6 +79,7 @@ until [ "$(wc -l </var/lib/oomtrace/hooked)" -ge 4 ] || [ $tries -ge 120 ]; do
 	tries=$((tries + 1))
 done
 tail -n 1 /var/lib/oomtrace/hooked
+journalctl --no-pager -o cat -t oomtrace _TRANSPORT=stdout PRIORITY=4 | sed 's/^/systemd-cat: /'
 grep kills_by_others_total{ /var/lib/prometheus/node-exporter/oomtrace.prom | sed 's/^/metric: /'
 [ ! -e /root/collector ] || cat /root/collector
 find /var/cache/oomtrace -name '*.json' -printf 'kept: %m\n'
