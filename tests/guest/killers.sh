@@ -43,7 +43,7 @@ kill -KILL $! # memory is not short: not told
 if [ -e /lib/systemd/systemd-oomd ]; then
 	systemctl start systemd-oomd
 	systemd-run -q --unit=press -p MemoryHigh=24M -p MemorySwapMax=0 -p ManagedOOMMemoryPressure=kill \
-		-p ManagedOOMMemoryPressureLimit=2% -p OOMScoreAdjust=0 python3 /root/again.py
+		-p ManagedOOMMemoryPressureLimit=2% -p OOMScoreAdjust=0 -p ExecStopPost="/bin/sleep 4" python3 /root/again.py
 	ended press 120
 	systemctl stop press systemd-oomd 2>/dev/null
 fi
@@ -82,6 +82,19 @@ sleep 6
 adj0 sleep 1004 &
 sleep 1 # it is sleep by then, and no more adj0
 sh -c 'kill -KILL "$1"; true' somebody $!
+# A kubelet evicts a pod: one of our own making, that writes what a real one does, and has a runtime kill.
+cp /bin/dash /tmp/kubelet
+cp /bin/dash /tmp/runc
+uid=2b7a1f0e-33aa-4c70-9d22-0123456789ab
+box=/sys/fs/cgroup/kubepods/burstable/pod$uid/$(printf 'ab%.0s' $(seq 32))
+mkdir -p "/var/log/pods/shop_orders_$uid/app" "$box"
+systemd-run -q --unit=kubelet /tmp/kubelet -c \
+	'sleep 2; echo "I1 1 x.go:1] \"Eviction manager: pods ranked for eviction\" pods=[\"shop/orders\"]"; sleep 1000'
+adj0 sh -c "echo \$\$ >$box/cgroup.procs; exec sleep 1007" &
+sleep 4
+/tmp/runc -c 'kill -KILL "$1"; true' runc $!
+sleep 2
+systemctl stop kubelet
 # What the kernel ends: each process has the name of why, after "k-".
 cat >kernel.py <<'END'
 import ctypes, mmap, os, resource, signal, struct, sys, time

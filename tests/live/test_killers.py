@@ -52,6 +52,7 @@ class TestKillers:
         assert (kill["how"], kill["sender"]["comm"]) == ("process", "systemd-oomd")
         assert kill["victims"][0]["signal"] == KILL and kill["pressure"]["some_avg10"] > 0
         assert any("due to memory pressure" in line for line in kill["said"]), kill["said"]
+        assert kill["oomd_kills"] == len(kill["victims"]), "as it has noted on the cgroup, which is still there"
 
     def test_earlyoom(self, told: "dict[str, Any]") -> None:
         kill = of(told["near"], "eater.service")
@@ -80,6 +81,10 @@ class TestKillers:
         kill = of(told["all"], "/libpod")
         assert kill["sender"]["comm"] == "crun" and kill["sender"]["parent_comm"] == "podman"
         assert " kill " in kill["sender"]["command_line"] and kill["victims"][0]["signal"] == KILL
+
+    def test_a_kubelet_evicts_a_pod(self, told: "dict[str, Any]") -> None:
+        kill = of(told["all"], "/kubepods")
+        assert kill["sender"]["comm"] == "runc" and any("ranked for eviction" in line for line in kill["said"])
 
     def test_memory_high_slows_down(self, told: "dict[str, Any]") -> None:
         (event,) = [event for event in told["crawled"] if event["report"]["memcg"]["path"].endswith("/crawl.service")]
