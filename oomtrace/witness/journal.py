@@ -34,6 +34,7 @@ _ABOUT: Mapping[str, tuple[str, ...]] = {
 
 # The kubelet, and what it is a part of in k3s. It decides long before: the container has time to end by itself.
 _KUBELETS = ("kubelet", "k3s-server", "k3s-agent", "k3s")
+_RUNTIMES = ("runc", "crun", "youki", "runsc", "conmon", "containerd", "dockerd", "crio")
 _KUBELET_BEFORE_S, _KUBELET_LINES = 90, 1000
 _OF_KUBELET = ("viction manager", "Killing container", "will be restarted", "SyncLoop DELETE")
 _RANKED = re.compile(r'ranked for eviction.*?pods=\[*"?([^\s",\]]+)')  # the first of them goes
@@ -46,7 +47,7 @@ def said(event: OomEvent) -> tuple[str, ...]:
     if killed is None or killed.sender is None or began_ns is None:
         return ()
     if killed.sender.comm not in _ABOUT:
-        pod = _pod(killed)
+        pod = _pod(killed) if killed.sender.comm.startswith(_RUNTIMES) else None
         return _by_kubelet(pod, began_ns // _NS) if pod is not None else ()
     about, unit = _ABOUT[killed.sender.comm], _unit(killed) if killed.sender.comm == "systemd" else ""
     lines = _lines([f"_PID={killed.sender.pid}"], began_ns // _NS - _BEFORE_S, _READ_LINES)

@@ -90,7 +90,8 @@ def test_of_a_pod_the_kubelet_is_asked(
 def test_a_pod_without_a_name_is_found_by_its_uid(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_POD_LOGS", "/nonexistent")
     written.write_text(f"{EVICTED}\n{STOPPED}\n")
-    assert said("runc", POD) == (STOPPED[:300],)
+    assert said("runc", POD) == (STOPPED[:300],) == said("containerd-shim", POD)
+    assert said("bash", POD) == () == said("runc")
 
 
 def test_what_oomd_notes_on_a_cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
