@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .word import Word
 
@@ -30,9 +30,10 @@ class Part(Word):
     OF_CAPTURE = "part of the capture"
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One line of a report that was read, at its place: the row that reads it and which item of the event it shows.
+
+    A tuple, since a log has thousands of them, and a frozen dataclass takes several times as long to make.
 
     ``row`` None: no row reads it; it is kept as ``text``. Otherwise ``index`` picks among repeated items (tasks,
     frames, zones, kills) and the text is made again from the model.
@@ -40,7 +41,7 @@ class Line:
 
     number: int  # line number in the input, from 1
     row: Optional[str] = None  # key of formats.ROWS
-    index: Optional[int] = None
+    item: Optional[int] = None
     text: Optional[str] = None
     time_ns: Optional[int] = None
     prefix: Optional[str] = None

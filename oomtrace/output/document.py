@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc
 import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -57,9 +57,9 @@ def entry(event: OomEvent, explanation: why.Explanation) -> dict[str, Any]:
 
 def line(event: OomEvent, explanation: why.Explanation) -> str:
     """The same as a line of jsonl."""
-    parts = (("schema", _dumped(SCHEMA)), ("event", compact(event)), ("unread", _dumped(_unread(event))),
-             ("explanation", compact(explanation)))
-    return "{" + ",".join(f'"{name}":{text}' for name, text in parts) + "}"
+    parts = ['{"schema":', _dumped(SCHEMA), ',"event":', *_pieces(event), ',"unread":', _dumped(_unread(event)),
+             ',"explanation":', *_pieces(explanation), "}"]
+    return "".join(parts)
 
 
 def _unread(event: OomEvent) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def _unread(event: OomEvent) -> list[dict[str, Any]]:
 
 def plain(value: Any) -> Any:
     """Dataclasses, tuples and mappings as dicts and lists."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _PLAIN_ALREADY:
         return value
     if kind is str:
@@ -78,7 +78,7 @@ def plain(value: Any) -> Any:
         return value.value
     if kind is tuple:
         return [plain(item) for item in value]
-    if is_dataclass(kind):
+    if _is_object(kind):
         return _of_dataclass(value)
     if isinstance(value, collections.abc.Mapping):
         return {_text(name): plain(item) for name, item in value.items()}
@@ -107,31 +107,53 @@ def compact(value: Any) -> str:
 
     The same text as json.dumps gives, but tables are put into templates: most of an event are such.
     """
+    return "".join(_pieces(value))
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """The JSON in pieces, since a text of some hundred kB takes long to copy."""
     kind: Any = type(value)
-    if kind is tuple and value and _is_object(value[0]):
+    first: Any = type(value[0]) if kind is tuple and value else None
+    if kind is tuple and _is_object(first):
         kinds: set[Any] = set(map(type, value))
         rows = len(kinds) == 1 and _words(*kinds) is not None
-        return "[" + ",".join(_rows(value) if rows else map(compact, value)) + "]"
-    if not _is_object(value):
-        return _dumped(plain(value))
-    if _words(kind) is not None:
-        return _row(value)
-    parts = []
-    for name, names in _names(kind):
-        item = getattr(value, name)
-        parts.append(f'"{name}":' + (compact(item) if names is None else _dumped(_named(names, item))))
-    return "{" + ",".join(parts) + "}"
+        before = "["
+        for row in _rows(value) if rows else value:
+            yield before
+            yield from (row,) if rows else _pieces(row)
+            before = ","
+        yield "]"
+    elif not _is_object(kind):
+        yield _dumped(plain(value))
+    elif _words(kind) is not None:
+        yield _row(value)
+    else:
+        before = "{"
+        for name, names in _names(kind):
+            item = getattr(value, name)
+            yield f'{before}"{name}":'
+            yield from _pieces(item) if names is None else (_dumped(_named(names, item)),)
+            before = ","
+        yield "}"
 
 
-def _is_object(value: Any) -> bool:
-    return is_dataclass(value)
+@cache
+def _is_object(kind: type) -> bool:
+    return is_dataclass(kind)
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
+_CONSTANTS: Mapping[Any, str] = {None: "null", True: "true", False: "false"}
 
 
 def _dumped(value: Any) -> str:
-    return _ENCODER.encode(value)
+    """JSON of what is plain. Most of it is words and numbers, for which the encoder makes more ado than they need."""
+    kind = type(value)
+    if kind is str:
+        return encode_basestring_ascii(value)
+    if kind is int:
+        return str(value)
+    return _CONSTANTS[value] if kind in _PLAIN_ALREADY and kind is not float else _ENCODER.encode(value)
 
 
 def _row(value: Any) -> str:
@@ -166,7 +188,8 @@ def _rows(rows: tuple[Any, ...]) -> Iterable[str]:
         if column is not None:
             columns.append(column)
     template = "{" + ",".join(parts) + "}"
-    return map(template.__mod__, zip(*columns)) if columns else [template] * len(rows)
+    every = [template] * len(rows)
+    return [",".join(every) % tuple(chain.from_iterable(zip(*columns)))] if columns else every
 
 
 def _column(values: tuple[Any, ...]) -> Optional[Sequence[Any]]:

@@ -66,17 +66,18 @@ class Events:
     """The OOMs that were told: what is told again, in the same log or in another one, is one of them."""
 
     def __init__(self) -> None:
-        self._seen: dict[object, list[_When]] = {}
+        self._seen: dict[object, dict[Optional[int], list[_When]]] = {}  # by the time of the kill, None: not known
 
     def is_copy(self, event: OomEvent, host: str) -> bool:
         """Was the OOM told already? ``host``: as the log has it, "" where it does not."""
         key, when = _identity(event), _When(event, host)
         if key is None:
             return False
-        seen = self._seen.setdefault(key, [])
-        if any(when.may_be(other) for other in seen):
+        seen = self._seen.setdefault(key, {})
+        near = seen if when.kill_ns is None else (when.kill_ns, None)  # of other times are other OOMs
+        if any(when.may_be(other) for time_ns in near for other in seen.get(time_ns, ())):
             return True
-        seen.append(when)
+        seen.setdefault(when.kill_ns, []).append(when)
         return False
 
 
@@ -87,8 +88,8 @@ class _When:
     """When, and by what form of log, an OOM was told."""
 
     def __init__(self, event: OomEvent, host: str) -> None:
-        lines = [line for line in event.origin.lines if line.prefix] or event.origin.lines
-        first = lines[0] if lines else None
+        lines = event.origin.lines
+        first = next((line for line in lines if line.prefix), lines[0] if lines else None)
         self.time_ns = next((line.time_ns for line in event.origin.lines if line.time_ns is not None), None)
         self.kill_ns = event.report.kills[0].time_ns if event.report.kills else self.time_ns
         self.prefix = (first.prefix or "") if first is not None else ""

@@ -50,15 +50,15 @@ def _named(report: Report) -> Report:
 def _exact(report: Report, lines: tuple[Line, ...]) -> tuple[Line, ...]:
     """A line keeps its text only if no row reads it, or if the event as a whole would not print it again."""
     items = Items(report)
-    exact = []
-    for line in lines:
+    exact = list(lines)
+    for at, line in enumerate(lines):
         row = ROWS.get(line.row or "") if line.text is not None else None
         if row is None:
-            exact.append(line)
-        elif show(row, items, line.index) == line.text:
-            exact.append(Line(line.number, line.row, line.index, None, line.time_ns, line.prefix))
+            continue
+        if show(row, items, line.item) == line.text:
+            exact[at] = line._replace(text=None)
         else:
-            exact.append(replace(line, row=None, index=None))
+            exact[at] = line._replace(row=None, item=None)
     return tuple(exact)
 
 

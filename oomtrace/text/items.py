@@ -64,12 +64,19 @@ class Items:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._made: dict[str, Sequence[Any]] = {}
+        self._alike: dict[str, bool] = {}
 
     def __call__(self, scope: str) -> Sequence[Any]:
         if scope not in self._made:
             made = _SCOPES.get(scope)
             self._made[scope] = tuple(made(self._report) if made else value(self._report, steps(scope)) or ())
         return self._made[scope]
+
+    def one_class(self, scope: str) -> bool:
+        """Are the items of a scope all of one class?"""
+        if scope not in self._alike:
+            self._alike[scope] = len(set(map(type, self(scope)))) == 1
+        return self._alike[scope]
 
 
 def value(item: Any, path: tuple[str, ...]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple, Optional
 
 from oomtrace.formats import DIALECTS, KINDS, ROWS, Dialect, Row
@@ -41,19 +42,25 @@ def _ordered(name: Optional[str]) -> tuple[Row, ...]:
     return tuple(own + others)
 
 
-@lru_cache(maxsize=1)
-def _by_literal() -> Mapping[str, tuple[Row, ...]]:
-    """Rows by the text that each line of theirs has: far fewer texts than rows, of which a line has few."""
-    found: dict[str, list[Row]] = {}
-    for row in _ordered(None):
-        found.setdefault(row.format.literal, []).append(row)
+@lru_cache(maxsize=64)
+def _by_literal(name: Optional[str] = None) -> Mapping[str, tuple[tuple[int, Row], ...]]:
+    """Rows by the text that each line of theirs has: far fewer texts than rows, of which a line has few. Each row with
+    its place in the order of trial."""
+    found: dict[str, list[tuple[int, Row]]] = {}
+    for place, row in enumerate(_ordered(name)):
+        found.setdefault(row.format.literal, []).append((place, row))
     return {literal: tuple(rows) for literal, rows in found.items()}
 
 
-def _likely(text: str, dialect: Optional[Dialect]) -> Iterator[Row]:
+def _likely(text: str, dialect: Optional[Dialect]) -> list[Row]:
     """The rows worth trying, in the order of trial."""
-    present = {literal for literal in _by_literal() if literal in text}
-    return (row for row in _ordered(dialect.name if dialect is not None else None) if row.format.literal in present)
+    by_literal = _by_literal(dialect.name if dialect is not None else None)
+    present = [place for literal, rows in by_literal.items() if literal in text for place in rows]
+    present.sort(key=_PLACE)
+    return [row for _, row in present]
+
+
+_PLACE = itemgetter(0)
 
 
 def readings(text: str, dialect: Optional[Dialect] = None, first: Optional[Row] = None) -> Iterator[LineReading]:
@@ -134,7 +141,7 @@ def is_read(text: str) -> bool:
     for literal, rows in _by_literal().items():
         if literal not in text:
             continue
-        for row in rows:
+        for _, row in rows:
             values = row.format.read(text) if not KINDS[row.kind].loose else None
             if values is not None and _exact(row, values):
                 return True

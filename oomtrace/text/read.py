@@ -104,7 +104,7 @@ class LogReader:
         for logical in self._joiner.flush():
             self._take(logical)
         taken = len(batch.lines)
-        if report.table is not row or report.draft.count(scope) != batch.lines[0].index:
+        if report.table is not row or report.draft.count(scope) != batch.lines[0].item:
             return 0, at
         report.take_rows(row, batch)
         for each in self._open:

@@ -43,7 +43,7 @@ class _Own(NamedTuple):
         """As the event has it. The text is what the row prints; ``finished`` leaves it out where that is certain."""
         stripped, reading = self.logical.stripped, self.reading
         return Line(
-            number=self.logical.number, row=reading.row.key if reading else None, index=self.item,
+            number=self.logical.number, row=reading.row.key if reading else None, item=self.item,
             text=reading.text if reading else self.logical.text, time_ns=stripped.time_ns, prefix=stripped.prefix,
         )
 

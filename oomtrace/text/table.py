@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache, lru_cache
-from operator import itemgetter
+from itertools import accumulate, count, repeat, takewhile
+from operator import attrgetter, itemgetter
 from typing import Any, Callable, NamedTuple, Optional
 
 from oomtrace.formats import KINDS, ROWS, Into, Row
@@ -48,11 +49,11 @@ class TableRows:
 
     def __init__(self, row: Row, shape: str) -> None:
         self.row = row
-        self._line = re.compile(f"({shape})(?! )({_source(row)})\n")
-        self._timed = re.compile(shape).groups  # 0 or 1
-        self._printed = row.format.plain
-        self._numbers = _columns(row) or slice(0)
-        self._names = [hole.parse for hole in row.format.holes[: self._numbers.start]]
+        # Any character in place of a row ends the table: so the matches are those of lines that follow one another.
+        self._line = re.compile(f"({shape})(?! ){_source(row)}\n|(?s:.)")
+        self._first = re.compile(shape).groups + 1  # of the values among the groups: the time may be one, too
+        self._printed = f"%s{row.format.plain}\n"
+        self._parses = [hole.parse for hole in row.format.holes]
         self._make = _maker(row)
 
     def take(self, data: bytes, at: int, end: int, number: int, index: int) -> Optional[Batch]:
@@ -61,45 +62,34 @@ class TableRows:
         ``number`` and ``index`` are those of the first: its line in the log, its place in the table.
         """
         text = data[at:min(end, at + _MOST_BYTES)].decode("latin-1")
-        found: list[tuple[Any, ...]] = []
-        ends = [0]
-        match = self._line.match(text)
-        while match is not None:
-            found.append(match.groups())
-            ends.append(match.end())
-            match = self._line.match(text, ends[-1])
-        if len(found) <= _LEAST:
+        found = list(map(_GROUPS, takewhile(_IS_ROW, self._line.finditer(text))))[:-1]
+        if len(found) < _LEAST:
             return None
-        read = self._read(found[:-1])
-        key, timed = self.row.key, self._timed
-        lines = [_line(number + more, key, index + more, _time_ns(groups[1]) if timed else None, groups[0])
-                 for more, groups in enumerate(found[: len(read)])]
-        return Batch(at + ends[len(read)], read, list(map(self._make, read)), lines)
+        prefixes, *columns = zip(*found)
+        times = columns[0] if self._first == 2 else ()
+        read = list(zip(*[column if parse is str else list(map(parse, column))
+                          for parse, column in zip(self._parses, columns[self._first - 1:])]))
+        exact = self._exact(text, prefixes, read)
+        rows = len(exact)
+        time_ns = _times_ns(times[:rows]) if times else repeat(None, rows)
+        lines = map(Line, count(number), repeat(self.row.key), count(index), repeat(None), time_ns, prefixes)
+        return Batch(at + sum(map(len, exact)), read[:rows], list(map(self._make, read[:rows])), list(lines))
 
-    def _read(self, found: Sequence[tuple[str, ...]]) -> list[tuple[Any, ...]]:
-        """The values of lines, up to the first that the row does not print just so."""
-        read: list[tuple[Any, ...]] = []
-        whole, first = self._timed + 1, self._timed + 2
-        numbers, names, printed = self._numbers, self._names, self._printed
-        for groups in found:
-            parts = groups[first:]
-            head = [parse(part) for parse, part in zip(names, parts)] if names else ()
-            values = (*head, *map(int, parts[numbers]), *parts[numbers.stop:])
-            if printed % values != groups[whole]:
-                break
-            read.append(values)
-        return read
+    def _exact(self, text: str, prefixes: Sequence[str], read: Sequence[tuple[Any, ...]]) -> list[str]:
+        """The lines that the text begins with, up to the first that the row does not print just so."""
+        shown = [self._printed % (prefix, *values) for prefix, values in zip(prefixes, read)]
+        if text.startswith("".join(shown)):
+            return shown
+        ends = accumulate(map(len, shown), initial=0)
+        return [line for line, _ in takewhile(lambda pair: text.startswith(*pair), zip(shown, ends))]
 
 
-def _line(number: int, key: str, index: int, time_ns: Optional[int], prefix: str) -> Line:
-    """Made as ``_maker`` makes items."""
-    line: Line = object.__new__(Line)
-    line.__dict__.update(number=number, row=key, index=index, text=None, time_ns=time_ns, prefix=prefix)
-    return line
+_GROUPS = re.Match.groups
+_IS_ROW = attrgetter("lastindex")
 
 
-def _time_ns(digits: str) -> int:
-    return int(digits.replace(".", "")) * 1000
+def _times_ns(digits: Sequence[str]) -> list[int]:
+    return [int(each.replace(".", "")) * 1000 for each in digits]
 
 
 def table_of(row: Row, prefix: str) -> Optional[TableRows]:
@@ -137,16 +127,7 @@ def is_table(key: str) -> bool:
     single = kind.scope != "" and kind.into is Into.NEW and kind.key is not None and not kind.loose and not kind.timed
     simple = all(isinstance(token, str) or (isinstance(token, Hole) and token.show is None)
                  for token in row.format.tokens)
-    return plain and single and simple and _columns(row) is not None
-
-
-def _columns(row: Row) -> Optional[slice]:
-    """Which of the values are numbers, if they stand together, and what follows them is text as it is."""
-    parses = [hole.parse for hole in row.format.holes]
-    numbers = [at for at, parse in enumerate(parses) if parse is int]
-    found = slice(numbers[0], numbers[-1] + 1) if numbers else slice(0)
-    together = len(parses[found]) == len(numbers) and all(parse is str for parse in parses[found.stop:])
-    return found if numbers and together else None
+    return plain and single and simple and any(hole.parse is int for hole in row.format.holes)
 
 
 def _source(row: Row) -> str:

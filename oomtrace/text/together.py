@@ -34,15 +34,15 @@ class KillsTogether:
 
     def _limited(self, event: OomEvent) -> OomEvent:
         """A bare kill within the interval that began with the first of ten reports is what the limit leaves."""
-        times = [line.time_ns for line in event.origin.lines if line.time_ns is not None]
+        begun = next((line.time_ns for line in event.origin.lines if line.time_ns is not None), None)
         report = event.report
-        if not times:
+        if begun is None:
             return event
         if report.trigger.comm is not None:
-            self._full.append(times[0])
+            self._full.append(begun)
             return event
         bare = report.kills and report.summary is None and report.tasks is None and report.stack is None
-        if not bare or len(self._full) < _BURST or not 0 <= times[0] - self._full[0] < _INTERVAL_NS:
+        if not bare or len(self._full) < _BURST or not 0 <= begun - self._full[0] < _INTERVAL_NS:
             return event
         return replace(event, trace=Trace(unprinted_reason=Unprinted.RATE_LIMIT),
                        origin=replace(event.origin, missing=()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import attrgetter
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -40,7 +40,7 @@ def dialects_of(event: OomEvent) -> list[Dialect]:
     items = Items(event.report)
     seen = {line.row: line for line in event.origin.lines
             if line.row in ROWS and KINDS[ROWS[line.row].kind].part != "stack"}.values()  # that is architecture
-    texts = [(KINDS[ROWS[line.row or ""].kind], line.index, show(ROWS[line.row or ""], items, line.index))
+    texts = [(KINDS[ROWS[line.row or ""].kind], line.item, show(ROWS[line.row or ""], items, line.item))
              for line in seen]
     fitting = [dialect for dialect in DIALECTS.values() if texts and all(
         any(show(row, items, index) == text for row in dialect.rows.get(kind.name, ()))
@@ -74,10 +74,13 @@ def replay(event: OomEvent) -> list[Record]:
             records += [Record(line.text or "", "", None, line.time_ns, "") for line in group]
         else:
             kind, shown = KINDS[row.kind], shower(row, items)
-            part, level, name = kind.part, kind.level, kind.name
-            records += [Record(line.text or shown(line.index or 0) or "", part, level, line.time_ns, name)
-                        for line in group]
+            lines = list(group)
+            texts = [line.text or shown(line.item or 0) or "" for line in lines]
+            records += map(Record, texts, repeat(kind.part), repeat(kind.level), map(_TIME, lines), repeat(kind.name))
     return records
+
+
+_TIME = attrgetter("time_ns")
 
 
 def show(row: Row, items: Items, index: Optional[int]) -> Optional[str]:
@@ -90,7 +93,7 @@ def shower(row: Row, items: Items) -> Callable[[int], Optional[str]]:
     scope, show, fields = items(KINDS[row.kind].scope), row.format.show, row.format.fields
     if row.sets:
         return lambda number: _show(row, scope[number]) if number < len(scope) else None
-    get = getter(scope[0], fields) if len(set(map(type, scope))) == 1 else None
+    get = getter(scope[0], fields) if items.one_class(KINDS[row.kind].scope) else None
     if get is not None:
         return lambda number: show(get(scope[number])) if number < len(scope) else None
     return lambda number: show(values(scope[number], fields)) if number < len(scope) else None
@@ -102,18 +105,20 @@ def _show(row: Row, item: Any) -> Optional[str]:
 
 def text(records: Sequence[Record], timestamps: bool = False) -> str:
     """Records as lines, each ended by a newline; with ``timestamps`` as the kernel's console prints them."""
+    if not timestamps:
+        return "".join([record.text + "\n" for record in records])
     lines = []
     last = 0
     for record in records:
         last = record.time_ns if record.time_ns is not None else last
-        prefix = f"[{last // 1000000000:5d}.{last // 1000 % 1000000:06d}] " if timestamps else ""
+        prefix = f"[{last // 1000000000:5d}.{last // 1000 % 1000000:06d}] "
         lines += [prefix + line + "\n" for line in record.text.split("\n")]
     return "".join(lines)
 
 
 def _line_times(event: OomEvent) -> dict[tuple[str, int], Optional[int]]:
     """When a log had each line, by kind and item."""
-    return {(ROWS[line.row].kind, line.index or 0): line.time_ns for line in event.origin.lines if line.row in ROWS}
+    return {(ROWS[line.row].kind, line.item or 0): line.time_ns for line in event.origin.lines if line.row in ROWS}
 
 
 _Kinds = tuple[tuple[Kind, tuple[Row, ...]], ...]

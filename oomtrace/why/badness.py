@@ -172,7 +172,7 @@ def weigh(event: OomEvent, total: Optional[Totalpages] = None) -> tuple[Weighed,
         pages, adj = pages_of(task, size), task.oom_score_adj
         if pages is None or adj is None:
             continue
-        reason = exempt(task) or (_SKIPPED.get(skipped, Exempt.OTHER) if skipped is not None else None)
+        reason = exempt(task) if skipped is None else exempt(task) or _SKIPPED.get(skipped, Exempt.OTHER)
         had = root if task.uid == 0 else _NO_BONUS
         if had == _NO_BONUS and not adj:  # of most, and tables are long
             low = high = (pages, pages)

@@ -169,6 +169,12 @@ def trigger(event: OomEvent) -> Process:
     return Process(event.report.trigger.pid, event.report.trigger.comm)
 
 
+@once
+def largest(event: OomEvent) -> Optional[Task]:
+    """The task that holds most of what is resident."""
+    return max(event.report.tasks or (), key=lambda task: task.rss_pages or 0, default=None)
+
+
 def rss_kb(event: OomEvent, task: Task) -> int:
     """What a row says to be resident of a task."""
     return (task.rss_pages or 0) * page_kb(event)

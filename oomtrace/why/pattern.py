@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Optional
 
 from oomtrace.model import OomEvent
@@ -74,7 +75,7 @@ def summary(events: Sequence[OomEvent]) -> tuple[Pattern, tuple[Statement, ...]]
 
 def outline(event: OomEvent) -> OomEvent:
     """What ``pattern`` asks of an event, without the many lines of its report: a log may have thousands."""
-    timed = tuple(line for line in event.origin.lines if line.time_ns is not None)[:1]
+    timed = tuple(islice((line for line in event.origin.lines if line.time_ns is not None), 1))
     memcg = replace(event.report.memcg, stats=()) if event.report.memcg is not None else None
     report = replace(event.report, memcg=memcg, meminfo=None, tasks=None, slab=(), stack=None)
     return replace(event, report=report, trace=replace(event.trace, candidates=()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Optional
 
 from oomtrace.model import OomEvent
@@ -42,6 +43,7 @@ class Ranking:
     rule: Formula
     reading: Assumption
     candidates: tuple[Weighed, ...]  # best first, without the exempt
+    points_of: tuple[int, ...]  # the candidates
     exempt: tuple[Weighed, ...]
     chosen: Optional[Weighed]
     above: tuple[Weighed, ...] = ()  # more points than the chosen one whatever is unknown
@@ -56,9 +58,13 @@ class Ranking:
 
     def score(self, weighed: Weighed) -> Optional[int]:
         """Per mille of totalpages, where those are known or the printed score tells."""
-        if not self.reading.total or not (self.reading.exact or self.reading.fits):
-            return None
-        return badness.score(self.points(weighed), self.reading.total)
+        total = self.scored_against
+        return badness.score(self.points(weighed), total) if total else None
+
+    @property
+    def scored_against(self) -> Optional[int]:
+        """Totalpages, where they are known or the printed score tells."""
+        return self.reading.total if self.reading.exact or self.reading.fits else None
 
 
 @look.once
@@ -76,15 +82,19 @@ def rank(event: OomEvent) -> Optional[Ranking]:
         weighed = badness.weigh(event, total=Totalpages(*reading.total_range))
         chosen = _chosen(event, weighed) if chosen is not None else None
     able = [w for w in weighed if w.exempt is None]
-    able.sort(key=lambda w: (-reading.points(w, rule), w is not chosen))
+    if chosen is not None:
+        able.sort(key=lambda w: w is not chosen)  # before those that have as many points
+    found = [reading.points(w, rule) for w in able]
+    order = sorted(range(len(able)), key=found.__getitem__, reverse=True)
+    able, points = [able[at] for at in order], tuple([found[at] for at in order])
     if chosen is None:
-        return Ranking(rule, reading, tuple(able), _exempt(weighed), None)
-    others = [w for w in able if w is not chosen]
+        return Ranking(rule, reading, tuple(able), points, _exempt(weighed), None)
     low, high = chosen.low[0], chosen.high[0]
-    rivals = [w for w in others if low < w.low[1] or high < w.high[1]]  # not surely_at_least, of many
+    # Not surely_at_least, of many.
+    rivals = [w for w in able if (low < w.low[1] or high < w.high[1]) and w is not chosen]
     above = tuple(w for w in rivals if w.surely_above(chosen))
     unsure = tuple(w for w in rivals if not w.surely_above(chosen))
-    return Ranking(rule, reading, tuple(able), _exempt(weighed), chosen, above, unsure)
+    return Ranking(rule, reading, tuple(able), points, _exempt(weighed), chosen, above, unsure)
 
 
 def _exempt(weighed: tuple[Weighed, ...]) -> tuple[Weighed, ...]:
@@ -165,27 +175,23 @@ def ranked(event: OomEvent) -> tuple[Ranked, ...]:
     ranking = rank(event)
     if ranking is None:
         return ()
-    size = look.page_kb(event)
+    size, total = look.page_kb(event), ranking.scored_against
     killed = frozenset([kill.pid for kill in event.report.kills] + [one.pid for one in event.report.sharing])
-    return tuple([_row(ranking, w, size, killed) for w in ranking.candidates + ranking.exempt])
+    known, chosen = ranking.reading.total is not None, ranking.chosen
+    new, rows = object.__new__, []
+    for weighed, points in zip_longest(ranking.candidates + ranking.exempt, ranking.points_of):
+        task, pages, _, _, _, reason = weighed
+        pid, adj, rss, swap = task.pid, task.oom_score_adj, task.rss_pages or 0, task.swapents_pages or 0
+        row = new(Ranked)  # past the frozen dataclass's own way, which sets each field by a call: there are thousands
+        row.__dict__.update(zip(_SHOWN, (
+            pid, task.comm, rss * size, swap * size, (pages - rss - swap) * size, adj,
+            points if known or not adj else None,  # adj counts in parts of totalpages
+            points * 1000 // total if total and points is not None else None,
+            reason, weighed is chosen, pid in killed or task.tgid in killed,
+        )))
+        rows.append(row)
+    return tuple(rows)
 
 
-def _row(ranking: Ranking, weighed: Weighed, size: int, killed: frozenset[int]) -> Ranked:
-    """Past the frozen dataclass's own way to make one, which sets each field by a call: there are thousands."""
-    task, reason = weighed.task, weighed.exempt
-    rss, swap, pid = task.rss_pages or 0, task.swapents_pages or 0, task.pid
-    row: Ranked = object.__new__(Ranked)
-    row.__dict__.update(
-        pid=pid,
-        comm=task.comm,
-        rss_kb=rss * size,
-        swap_kb=swap * size,
-        pgtables_kb=(weighed.pages - rss - swap) * size,
-        oom_score_adj=task.oom_score_adj,
-        points=ranking.points(weighed) if reason is None and ranking.known(weighed) else None,
-        score_permille=ranking.score(weighed) if reason is None else None,
-        exempt=reason,
-        chosen=weighed is ranking.chosen,
-        killed=pid in killed or task.tgid in killed,
-    )
-    return row
+_SHOWN = ("pid", "comm", "rss_kb", "swap_kb", "pgtables_kb", "oom_score_adj", "points", "score_permille", "exempt",
+          "chosen", "killed")

@@ -151,5 +151,5 @@ def test_a_row_becomes_a_task_with_what_is_not_printed_unknown() -> None:
     assert batch is not None and len(batch.items) == len(batch.lines) == 9
     assert batch.items[0] == Task(10, "x", uid=0, tgid=10, total_vm_pages=100, rss_pages=7, pgtables_bytes=69632,
                                   swapents_pages=0, oom_score_adj=-1000)
-    assert (batch.lines[0].number, batch.lines[0].index, batch.lines[0].time_ns) == (100, 5, 1000010000)
+    assert (batch.lines[0].number, batch.lines[0].item, batch.lines[0].time_ns) == (100, 5, 1000010000)
     assert data[batch.end:].startswith(b"[    1.000019] [     19]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from oomtrace.model import OomEvent, Task
+from oomtrace.model import OomEvent
 
 from .. import look
 from ..account import Kind, account
@@ -21,11 +21,6 @@ class Limits(Reason):
     CONFINE = "confine"
     TOO_MUCH_AT_ONCE = "too_much_at_once"
     FULL_MEMCG_ELSEWHERE = "full_memcg_elsewhere"
-
-
-def largest(event: OomEvent) -> Optional[Task]:
-    """The task that holds most."""
-    return max(event.report.tasks or (), key=lambda task: task.rss_pages or 0, default=None)
 
 
 @advice("full", 10)
@@ -49,7 +44,7 @@ def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
         return None
     swap = memcg.swap.usage_kb if memcg is not None and memcg.swap is not None else found.details.get("swap_kb")
     swap = max(0, (swap or 0) - found.part(Kind.SWAPCACHE))  # which is in the usage, too
-    rows, top, victim = event.report.tasks or (), largest(event), event.report.victim
+    rows, top, victim = event.report.tasks or (), look.largest(event), event.report.victim
     if top is not None:
         one = look.who(top) if 2 * (top.rss_pages or 0) >= sum(task.rss_pages or 0 for task in rows) else None
     else:
@@ -65,7 +60,7 @@ def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
 @advice("full", 71)
 def too_small(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """Without statistics: a limit that does not hold what one task has."""
-    path, top, memcg = look.full_path(event), largest(event), event.report.memcg
+    path, top, memcg = look.full_path(event), look.largest(event), event.report.memcg
     limit = look.limit_kb(memcg.memory) if memcg is not None else None
     if account(event) is not None or look.scope(event) != "memcg" or path is None or top is None or limit is None:
         return None
@@ -77,7 +72,7 @@ def too_small(event: OomEvent, cases: Cases) -> Optional[Statement]:
 @advice("tasks", 80)
 def confine(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """A machine-wide OOM with one large process, or with many."""
-    top, found, shortage = largest(event), account(event), short(event)
+    top, found, shortage = look.largest(event), account(event), short(event)
     if look.scope(event) in ("memcg", "sysrq") or top is None or found is None or not found.total_kb:
         return None
     if shortage is not None and shortage.kind != Shortage.ALL_LOW:

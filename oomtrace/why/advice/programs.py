@@ -84,7 +84,7 @@ def _most(event: OomEvent, cases: Cases) -> Optional[tuple[str, int]]:
     comm, kb = (together.value("comm"), together.value("same_name_kb")) if together is not None else (None, None)
     if isinstance(comm, str) and isinstance(kb, int):
         return comm, kb
-    top = max(event.report.tasks or (), key=lambda task: task.rss_pages or 0, default=None)
+    top = look.largest(event)
     if top is not None:
         return top.comm, look.rss_kb(event, top)
     victim = event.report.victim

@@ -99,12 +99,11 @@ def _grown_most(event: OomEvent) -> Optional[Growth]:
 
 def _holder(event: OomEvent) -> Optional[Task]:
     """The task that holds far more than the trigger, and a good part of what is full."""
-    trigger, rows, found = event.report.trigger, event.report.tasks or (), account(event)
-    if trigger.pid is None or not rows or found is None or not found.total_kb:
+    trigger, top, found = event.report.trigger, look.largest(event), account(event)
+    if trigger.pid is None or top is None or found is None or not found.total_kb:
         return None
-    top = max(rows, key=lambda task: task.rss_pages or 0)
     if look.rss_kb(event, top) * 4 < found.total_kb:
         return None
-    known = [task for task in rows if trigger.pid in (task.pid, task.tgid)]
+    known = [task for task in event.report.tasks or () if trigger.pid in (task.pid, task.tgid)]
     own = (known[0].rss_pages or 0) + (known[0].swapents_pages or 0) if known else 0
     return top if known and own * 2 <= (top.rss_pages or 0) else None

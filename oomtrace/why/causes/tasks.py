@@ -39,7 +39,7 @@ def tasks(event: OomEvent, case: Case) -> None:
         _none(event, case)
         return
     found, whole = account(event), _whole(event)
-    held = sum(look.rss_kb(event, task) for task in rows)
+    held = sum(task.rss_pages or 0 for task in rows) * look.page_kb(event)
     case.says(Tasks.LISTED, tasks=len(rows), rss_kb=held, rss_percent=percent(held, whole),
               rss_of_kb=whole if found is None else None, largest=largest(event, rows, whole))
     tables = sum(task.pgtables_bytes or 0 for task in rows) // 1024

@@ -33,13 +33,13 @@ def together(event: OomEvent, case: Case) -> None:
     kb = held[comm] * look.page_kb(event)
     counted = all(task.rss_anon_pages is not None for task in rows)
     if not counted:  # what all of them hold beyond what there is must be shared, so that it may be theirs
-        kb_of_all = sum(look.rss_kb(event, task) for task in rows)
+        kb_of_all = sum(task.rss_pages or 0 for task in rows) * look.page_kb(event)
         if (kb - max(0, kb_of_all - found.total_kb)) * 4 < found.total_kb:
             return
     if kb * 4 < found.total_kb:
         return
     named = [task for task in rows if task.comm == comm]
-    largest = max(look.rss_kb(event, task) for task in named)
+    largest = max(task.rss_pages or 0 for task in named) * look.page_kb(event)
     if len(named) < _MANY or kb < 3 * largest:
         return
     case.says(Together.SAME_NAME if counted else Together.SAME_NAME_AT_MOST, comm=comm, processes=len(named),
