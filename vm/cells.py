@@ -70,6 +70,7 @@ class Cell:
     other: Tally = field(default_factory=Tally)
     problems: list[str] = field(default_factory=list)
     programs: str = ""  # "shipped" with oomtrace, or "compiled" in the guest
+    day: str = ""  # when it was run, as 2026-11-30
 
     @property
     def total(self) -> Tally:

@@ -30,8 +30,9 @@ oomtrace made of the same OOM, line by line, with nothing masked. Written by `ma
 A field of the table is *identical lines* / *lines that the kernel printed*; `+n` are lines of ours that the kernel was
 kept from printing (its rate limit, `vm.oom_dump_tasks=0`); **bold** is a field that is not perfect, explained below.
 –: the kernel cannot have it. *not run*: no guest has run it so far. An empty field: only the other version of cgroups
-has this kind of OOM.
+has this kind of OOM.{older}
 """
+OLDER = """ †: run on an earlier day, with the programs of that day: {days}."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -97,8 +98,10 @@ def merged(found: Iterable[Cell]) -> list[Cell]:
 def document(found: Sequence[Cell]) -> str:
     """The whole file."""
     found = merged(found)
+    earlier = sorted({cell.day for cell in found if cell.day} - {newest(found)})
+    older = OLDER.format(days=", ".join(earlier)) if earlier else ""
     parts = [
-        HEAD.format(date=time.strftime("%Y-%m-%d"), kernels=_kernels(found)),
+        HEAD.format(date=newest(found) or time.strftime("%Y-%m-%d"), kernels=_kernels(found), older=older),
         *_tables(found),
         "## What is not perfect\n",
         "\n".join(explanation(cell) for cell in found if not cell.perfect and cell.state != NOT_RUN) or "Nothing.\n",
@@ -111,11 +114,17 @@ def document(found: Sequence[Cell]) -> str:
     return "\n".join(parts) + "\n"
 
 
+def newest(found: Iterable[Cell]) -> str:
+    """The day of the last run."""
+    return max((cell.day for cell in found), default="")
+
+
 def _kernels(found: Sequence[Cell]) -> str:
     lines = []
     for name in dict.fromkeys(cell.kernel for cell in found):
         built = image.find(Recipe(matrix.find(name)))
-        programs = sorted({cell.programs or "unknown" for cell in found if cell.kernel == name and cell.state == "run"})
+        ran = [cell for cell in found if cell.kernel == name and cell.state == "run" and cell.day == newest(found)]
+        programs = sorted({cell.programs or "unknown" for cell in ran})
         used = f", {' and '.join(programs)} programs" if programs else ""
         lines.append(f"- {name}: {built.release if built else 'image not built'}{used}")
     return "\n".join(lines)
@@ -128,22 +137,22 @@ def _tables(found: Sequence[Cell]) -> Iterable[str]:
     for machine in dict.fromkeys(machines.values()):
         if several:
             yield f"## On {machine}\n"
-        yield table([cell for cell in found if machines[cell.kernel] == machine])
+        yield table([cell for cell in found if machines[cell.kernel] == machine], newest(found))
 
 
-def table(found: Sequence[Cell]) -> str:
-    """Scenarios down, kernels across."""
+def table(found: Sequence[Cell], today: str = "") -> str:
+    """Scenarios down, kernels across; what was run before ``today`` is marked."""
     kernels = matrix.all_names()
     columns = sorted({(kernels.index(cell.kernel), -cell.cgroup) for cell in found})
     names = [f"{kernels[kernel].replace('-arm64', '')} v{-version}" for kernel, version in columns]
     lines = ["| | scenario | " + " | ".join(names) + " |", "|--:|---" + "|--:" * len(names) + "|"]
     for item, name in dict.fromkeys((cell.item, cell.scenario) for cell in found):
-        row = {(kernels.index(c.kernel), -c.cgroup): field(c) for c in found if c.scenario == name}
+        row = {(kernels.index(c.kernel), -c.cgroup): field(c, today) for c in found if c.scenario == name}
         lines.append(f"| {item} | {name} | " + " | ".join(row.get(column, "") for column in columns) + " |")
     return "\n".join(lines) + "\n"
 
 
-def field(cell: Cell) -> str:
+def field(cell: Cell, today: str = "") -> str:
     """One field of the table."""
     if cell.state == "impossible":
         return "–"
@@ -152,6 +161,7 @@ def field(cell: Cell) -> str:
     total = cell.total
     text = cell.state if cell.state != "run" else f"{total.identical}/{total.lines}"
     text += f" +{total.ours_alone}" if total.ours_alone else ""
+    text += " †" if "" < cell.day < today else ""
     return text if cell.perfect else f"**{text}**"
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def run_guest(guest: Guest, members: Sequence[tuple[Scenario, Cell]]) -> None:
     found = kernellog.reports(records)
     logs = kernellog.by_scenario(records)
     for scenario, cell in members:
-        cell.programs = programs
+        cell.programs, cell.day = programs, time.strftime("%Y-%m-%d")
         cells.judge(cell, results.get(scenario.name), [report for report in found if report.scenario == scenario.name])
         cell.problems += explained.problems(scenario, logs.get(scenario.name, []))
         cell.problems += [note for note in notes if scenario.path_in_guest in note]

@@ -192,3 +192,11 @@ def test_a_matrix_is_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     found = fidelity.run(everything, had, tmp_path / "kept.json")
     assert ran == ["swap", "thp"] and [cell.state for cell in found] == ["run"] * 3
     assert cells.read(tmp_path / "kept.json") == found
+
+
+def test_what_was_run_earlier_is_marked() -> None:
+    old = Cell("anon", 1, "6.1", 2, reports=1, memcg=Tally(lines=7, identical=7), day="2026-11-27")
+    new = Cell("anon", 1, "6.1", 1, reports=1, memcg=Tally(lines=8, identical=8), day="2026-11-29", programs="shipped")
+    text = fidelity.document([old, new])
+    assert "| 1 | anon | 7/7 † | 8/8 |" in text and "programs of that day: 2026-11-27." in text
+    assert "on 2026-11-29." in text and "shipped and unknown" not in text and "†" not in fidelity.document([old])
