@@ -48,7 +48,8 @@ static inline int batch(struct pt_regs *ctx, int sampled)
 				fails = 1;
 				break;
 			}
-			rung |= note_usage(at, usage, above.max, now);
+			if (!is_noted(i, at, usage, above.max, now))
+				rung |= note_usage(at, usage, above.max, now);
 			if (sampled)
 				near |= usage * 10 > above.max * 9;
 		}
@@ -56,9 +57,16 @@ static inline int batch(struct pt_regs *ctx, int sampled)
 	}
 	task = bpf_get_current_pid_tgid();
 	if (!fails) {
-		found = count_charge((struct charger){counter, task >> 32}, task, nr_pages, now);
-		if (sampled && found)
-			python = sample_charge(ctx, found, counter, nr_pages, near, now);
+		struct charger by = {counter, task >> 32};
+		u64 slot = now >> SLOT_SHIFT;
+
+		if (sampled) {
+			found = count_charge(by, task, nr_pages, slot);
+			if (found)
+				python = sample_charge(ctx, found, counter, nr_pages, near, now);
+		} else if (!add_pending(by, task, nr_pages, slot)) {
+			count_charge(by, task, nr_pages, slot);
+		}
 	}
 	if (rung)
 		parts.call(ctx, SEND_NEAR);
@@ -82,21 +90,9 @@ static inline void charge_one(u64 memcg, u32 nr_pages)
 {
 	u64 task = bpf_get_current_pid_tgid();
 	struct charger by = {AT(memcg, mem_cgroup, memory), task >> 32};
-	u32 cpu = bpf_get_smp_processor_id();
-	struct pending *found = pendings.lookup(&cpu);
 
-	if (!found) {
-		count_charge(by, task, nr_pages, bpf_ktime_get_ns());
-		return;
-	}
-	if (found->by.counter != by.counter || found->by.tgid != by.tgid || found->pages >= PENDING_PAGES) {
-		if (found->pages)
-			count_charge(found->by, found->pid, found->pages, bpf_ktime_get_ns());
-		found->by = by;
-		found->pid = (u32)task;
-		found->pages = 0;
-	}
-	found->pages += nr_pages;
+	if (!add_pending(by, task, nr_pages, ANY_SLOT))
+		count_charge(by, task, nr_pages, bpf_ktime_get_ns() >> SLOT_SHIFT);
 }
 
 /* try_charge (up to 5.12) or try_charge_memcg (memcg, gfp_mask, nr_pages): every charge, tenfold as often. */

@@ -29,9 +29,8 @@ struct charges {
 BPF_TABLE("lru_hash", struct charger, struct charges, charged, 8192);
 
 /* Threads of a process that charge at the same instant may lose each other's pages: a count, not an account. */
-static inline struct charges *count_charge(struct charger key, u32 pid, u64 nr_pages, u64 now)
+static inline struct charges *count_charge(struct charger key, u32 pid, u64 nr_pages, u64 slot)
 {
-	u64 slot = now >> SLOT_SHIFT;
 	struct charges *found = charged.lookup(&key);
 	u32 at = slot & (SLOTS - 1);
 
@@ -53,18 +52,48 @@ static inline struct charges *count_charge(struct charger key, u32 pid, u64 nr_p
 }
 
 /*
- * In front of that, for probes that run at every charge: what the same process charges to the same memcg on a CPU is
- * added up, as the hash costs more than all the rest. By CPU in a plain array, so that an OOM can collect from all.
+ * In front of that: what the same process charges to the same memcg on a CPU is added up, as the hash costs more than
+ * all the rest. By CPU in a plain array, so that an OOM can collect from all. A probe that runs at every charge does not
+ * ask for the time: so many pages, and they count as charged now.
  */
 #define PENDING_PAGES 64
+#define ANY_SLOT 0
 #define MAX_PENDING 256
 
 struct pending {
 	struct charger by;
 	u64 pid;
 	u64 pages;
+	u64 slot; /* ANY_SLOT: that in which they are counted */
 };
 BPF_ARRAY(pendings, struct pending, MAX_PENDING);
+
+static inline void count_pending(struct pending *of)
+{
+	count_charge(of->by, of->pid, of->pages, of->slot ? of->slot : bpf_ktime_get_ns() >> SLOT_SHIFT);
+}
+
+/* Returns 0 on a CPU beyond MAX_PENDING: then the charge is to be counted at once. */
+static inline u32 add_pending(struct charger by, u32 pid, u64 nr_pages, u64 slot)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct pending *found = pendings.lookup(&cpu);
+	u32 other;
+
+	if (!found)
+		return 0;
+	other = found->by.counter != by.counter || found->by.tgid != by.tgid || found->slot != slot;
+	if (other || (!slot && found->pages >= PENDING_PAGES)) {
+		if (found->pages)
+			count_pending(found);
+		found->by = by;
+		found->pages = 0;
+		found->slot = slot;
+	}
+	found->pid = pid;
+	found->pages += nr_pages;
+	return 1;
+}
 
 static inline void collect_pending(void)
 {
@@ -77,7 +106,7 @@ static inline void collect_pending(void)
 
 		if (!found || !found->pages)
 			continue;
-		count_charge(found->by, found->pid, found->pages, bpf_ktime_get_ns());
+		count_pending(found);
 		found->pages = 0;
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How the usage of memcgs with a limit has gone, kept at each batch, and a bell where one nears its limit: the reader then
- * looks at it while all of its processes are alive.
+ * looks at it while all of its processes are alive. At its first batch there is a bell, too: whose memcg it is, a
+ * runtime's folders tell for as long as the container lives, which may be less than a second.
  */
 #ifndef OOMTRACE_NEAR_H
 #define OOMTRACE_NEAR_H
@@ -13,12 +14,15 @@
 #define BELL_AGAIN_NS 60000000000ULL /* while it stays near */
 #define BELL_PAUSE_NS 100000000ULL   /* however often it comes and goes */
 #define CALM_NS 10000000000ULL	     /* without direct reclaim: the machine is out of it */
+#define FIRST_A_SECOND 64	     /* bells for first batches: with more memcgs than histories, they would not end */
 
 struct history {
 	u64 serial_nr; /* of the memcg's css: an address is soon another's. 0: the counter is not one of a memcg's memory */
 	u64 rung_ns;
 	u32 last; /* the last slot of seconds */
 	u32 near; /* above nine tenths, and not yet below eight */
+	u32 told; /* the bell for its first batch has been rung */
+	u32 unused;
 	struct moment seconds[MOMENTS];
 	struct moment minutes[MOMENTS];
 };
@@ -65,37 +69,66 @@ static inline void begin_second(struct history *to, u32 second, u32 pages)
 	to->last = second;
 }
 
-/*
- * Whether the bell is to be rung for a memcg that is near. Several CPUs may come here at once: then all ring. What
- * SEND_NEAR sends is put into scratch.
- */
-static inline u32 rings(struct history *of, u64 counter, u64 pages, u64 max, u64 now)
+/* Puts what SEND_NEAR sends into scratch; returns whether there is somebody to hear it. */
+static inline u32 prepare_bell(u64 counter, u64 pages, u64 max, u32 cause)
 {
-	u64 serial_nr = serial_of(counter);
-	union scratch *s;
+	union scratch *s = get_scratch();
 
-	if (of->serial_nr != serial_nr) { /* another memcg's, which ended within this second */
-		of->serial_nr = serial_nr;
-		of->near = 0;
-	} else if (now - of->rung_ns < (of->near ? BELL_AGAIN_NS : BELL_PAUSE_NS)) {
-		return 0;
-	}
-	s = get_scratch();
-	if (!s || !serial_nr)
+	if (!s)
 		return 0;
 	s->near.memcg = counter - OFF(mem_cgroup, memory);
 	s->near.usage = pages;
 	s->near.max = max;
-	s->near.again = of->near;
-	of->near = 1;
-	of->rung_ns = now;
+	s->near.cause = cause;
 	return !is_set(SETTING_NO_WITNESS);
 }
 
-/*
- * A batch is charged to a counter with a limit, which has so many pages then; returns whether to ring the bell. Nearly
- * always it is the lookup and no more: the rest is for another second, or for a memcg that is near.
- */
+/* Whether the bell is to be rung for a memcg that is near. Several CPUs may come here at once: then all ring. */
+static inline u32 rings(struct history *of, u64 counter, u64 pages, u64 max, u64 now)
+{
+	u64 serial_nr = serial_of(counter);
+	u32 cause = of->near ? STAYS_NEAR : NEARS;
+
+	if (of->serial_nr != serial_nr) { /* another memcg's, which ended within this second */
+		of->serial_nr = serial_nr;
+		cause = NEARS;
+	} else if (now - of->rung_ns < (of->near ? BELL_AGAIN_NS : BELL_PAUSE_NS)) {
+		return 0;
+	}
+	if (!serial_nr)
+		return 0;
+	of->near = 1;
+	of->rung_ns = now;
+	of->told = 1;
+	return prepare_bell(counter, pages, max, cause);
+}
+
+struct first_bells {
+	u32 second;
+	u32 rung; /* in it */
+};
+BPF_ARRAY(first_bells, struct first_bells, 1);
+
+/* Whether the bell is to be rung for the first batch of a memcg; if there were too many, its turn comes a second later. */
+static inline u32 rings_first(struct history *of, u64 counter, u64 pages, u64 max, u32 second)
+{
+	u32 zero = 0;
+	struct first_bells *bells = first_bells.lookup(&zero);
+
+	if (!bells || !of->serial_nr)
+		return 0;
+	if (bells->second != second) {
+		bells->second = second;
+		bells->rung = 0;
+	}
+	if (bells->rung >= FIRST_A_SECOND)
+		return 0;
+	bells->rung++;
+	of->told = 1;
+	return prepare_bell(counter, pages, max, FIRST_CHARGED);
+}
+
+/* A batch is charged to a counter with a limit, which has so many pages then; returns whether to ring the bell. */
 static inline u32 note_usage(u64 counter, u64 pages, u64 max, u64 now)
 {
 	struct history *found = histories.lookup(&counter);
@@ -114,12 +147,41 @@ static inline u32 note_usage(u64 counter, u64 pages, u64 max, u64 now)
 	at = &found->seconds[second & (MOMENTS - 1)];
 	if (at->pages < kept)
 		at->pages = kept;
-	if (pages * 10 <= max * 9) {
-		if (found->near && pages * 10 < max * 8)
-			found->near = 0;
+	if (pages * 10 > max * 9)
+		return rings(found, counter, pages, max, now);
+	if (found->near && pages * 10 < max * 8)
+		found->near = 0;
+	return found->told ? 0 : rings_first(found, counter, pages, max, second);
+}
+
+/*
+ * In front of that, by CPU and level of the hierarchy, since a lookup in the hash costs as much as all the rest: what was
+ * noted last. Within a second there is no more to note of the same counter until its usage is higher by a 256th of the
+ * limit, or it crosses eight or nine tenths of it.
+ */
+struct noted {
+	u64 counter;
+	u64 enough; /* pages */
+	u32 second;
+	u32 level;
+};
+BPF_ARRAY(noted, struct noted, MAX_PENDING * COUNTER_DEPTH);
+
+static inline u32 is_noted(u32 depth, u64 counter, u64 pages, u64 max, u64 now)
+{
+	u32 at = bpf_get_smp_processor_id() * COUNTER_DEPTH + depth, second = now >> SECOND_SHIFT;
+	u32 level = (pages * 10 >= max * 8) + (pages * 10 > max * 9);
+	struct noted *last = noted.lookup(&at);
+
+	if (!last)
 		return 0;
-	}
-	return rings(found, counter, pages, max, now);
+	if (last->counter == counter && last->second == second && last->level == level && pages <= last->enough)
+		return 1;
+	last->counter = counter;
+	last->enough = pages + (max >> 8);
+	last->second = second;
+	last->level = level;
+	return 0;
 }
 
 /* The same of the whole machine: its tasks reclaim by themselves, as kswapd does not keep up. */
@@ -144,7 +206,7 @@ static inline u32 note_reclaim(u64 now)
 		return 0;
 	machine->rung_ns = now;
 	s->near.memcg = s->near.usage = s->near.max = 0;
-	s->near.again = !calm;
+	s->near.cause = calm ? NEARS : STAYS_NEAR;
 	return !is_set(SETTING_NO_WITNESS);
 }
 

@@ -81,7 +81,7 @@ enum record_kind {
 	REC_FRAME = 39,	     /* where on the stack a return address lies, as the kernel's unwinder finds it */
 	REC_KILL_LINE = 40,  /* the "Killed process" line, as printk gets it */
 	REC_BADNESS = 41,    /* oom_badness returns: the candidate's points */
-	REC_NEAR = 42,	     /* of no OOM: a memcg nears its limit, or the machine begins to reclaim directly */
+	REC_NEAR = 42,	     /* of no OOM: a memcg nears its limit, is new, or the machine begins to reclaim directly */
 	REC_HISTORY = 43,    /* how the usage of a memcg with a limit has gone; after its REC_MEMCG */
 	REC_WHO = 44,	     /* whose process the trigger or the victim is */
 	REC_STATS_TEXT = 49, /* the memcg's statistics as the kernel prints them, where REC_STATS cannot be read in full */
@@ -548,6 +548,12 @@ struct rec_reaped {
 	char comm[COMM_LEN];
 };
 
+enum near_cause {
+	NEARS = 0,	  /* it nears its limit, or the machine has begun to reclaim */
+	STAYS_NEAR = 1,	  /* it has been near since the last such record */
+	FIRST_CHARGED = 2, /* its first batch with a limit: it is about to have processes that may go soon */
+};
+
 /* Its oom_id is 0: it belongs to no OOM. */
 struct rec_near {
 	struct rec_header header;
@@ -555,7 +561,7 @@ struct rec_near {
 	u64 usage; /* pages, as max */
 	u64 max;
 	u32 tgid;  /* who charged, or reclaims */
-	u32 again; /* it has been near since the last such record */
+	u32 cause; /* enum near_cause */
 	u32 names_len; /* bytes, with the NULs */
 	u32 unused;
 	char names[NAMES_LEN]; /* of the memcg, its parent, … each with a NUL; the root has none */

@@ -18,6 +18,7 @@ from .word import Word
 class Occasion(Word):
     """Why there was a look."""
 
+    FIRST_CHARGE = "first charge"  # the memcg is new, or the trace is: which container it is, and no more
     NEAR_LIMIT = "near limit"  # the memcg passed nine tenths of its limit
     RECLAIM = "reclaim"  # the whole machine has begun to reclaim directly
     OOM = "oom"  # the OOM has begun

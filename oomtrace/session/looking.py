@@ -23,6 +23,7 @@ WARM = "warm"
 # After the first look, while the memcg stays near its limit; a minute later the bell rings again.
 _GLANCES_S = (1.0, 3.0, 7.0, 15.0, 31.0)
 _STAYS = 0.8  # of its limit: below that it is not near any more
+_TURN = {Occasion.OOM: 0, Occasion.FIRST_CHARGE: 1, Occasion.NEAR_LIMIT: 2, Occasion.RECLAIM: 2}
 _MOST_GLANCES = 256  # that are still to come
 _PIECE = 1 << 16
 
@@ -43,7 +44,7 @@ class Looking:
         """Look until the trace has ended."""
         while self._listen():
             if self._asked:
-                self._asked.sort(key=lambda request: request["occasion"] != Occasion.OOM)
+                self._asked.sort(key=lambda request: _TURN[Occasion(request["occasion"])])
                 self._look(self._asked.pop(0))
             elif self._due and self._due[0][0] <= time.monotonic():
                 self._glance()
@@ -75,6 +76,10 @@ class Looking:
 
     def _look(self, request: dict[str, Any]) -> None:
         (reader, glances), memcg, occasion = self._ready(), request["memcg"], Occasion(request["occasion"])
+        if occasion is Occasion.FIRST_CHARGE:
+            found = reader.container(memcg, request["pids"], self._budget)
+            self._answer({"number": request["number"], "look": to_plain(found), "glance": None})
+            return
         look = None
         if not request["glance"]:
             look = to_plain(reader.look(memcg, request["pids"], self._budget, occasion))

@@ -153,7 +153,7 @@ class LiveTrace:
     def looks(self) -> int:
         """How often a memcg that neared its limit, or a machine that began to reclaim, was looked at."""
         looks = self._watch.looks if self._watch else {}
-        return sum(number for occasion, number in looks.items() if occasion != "oom")
+        return sum(number for occasion, number in looks.items() if occasion in ("near limit", "reclaim"))
 
     def events(
         self, deadline: Optional[float] = None, killed: Killed = lambda event: None,

@@ -1,8 +1,9 @@
 """When to look, and what is kept of it: from the bells in the kernel to what an event shows.
 
-Looks cost little and there are few: at a memcg that nears its limit, and at an OOM as it begins; ten a second at most.
-One that stays near its limit is looked at again once a minute, as far as all such looks together take a twentieth of a
-percent of a CPU; else at its numbers alone.
+At the first charge to a memcg with a limit it is asked which container that is, and this is kept: a container may be
+gone a moment later. Other looks cost more, and there are few: at a memcg that nears its limit, and at an OOM as it
+begins; ten a second at most. One that stays near its limit is looked at again once a minute, as far as all such looks
+together take a twentieth of a percent of a CPU; else at its numbers alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Callable, Optional
 from oomtrace.model import Glance, Look, Occasion, OomEvent
 from oomtrace.session.looker import Answer, Looker
 from oomtrace.session.receive import Traced
-from oomtrace.wire.near import Near
+from oomtrace.wire.near import Near, NearCause
 from oomtrace.wire.seen import Seen, read, with_objects
 
 _EVERY_S, _AT_ONCE = 0.1, 10.0  # looks: one each so many seconds, of which so many may come together
@@ -25,6 +26,7 @@ _AGAIN_SHARE = 0.0005  # of a CPU, for looks at what has been looked at
 _AGAIN_MOST_S = 0.05
 _KEPT = 256  # memcgs
 _KEPT_LOOKS, _KEPT_GLANCES = 3, 16  # of each
+_KEPT_CONTAINERS = 2048  # memcgs of containers
 _KNOWN = 4096  # memcgs whose paths are remembered by their addresses
 _AT_MOST_NAMELESS = 16
 _ONE_OOM_S = 0.2  # within it, what begins is the same OOM, or too many in a row
@@ -75,6 +77,7 @@ class Watch:
         self._paths: dict[int, str] = {}
         self._nameless: dict[int, int] = {}  # memcgs in which an OOM has begun, whose path is not known yet
         self._kept: dict[Optional[str], _Kept] = {}
+        self._contained: dict[str, _Sight] = {}  # which container a memcg is, as of its first charge
         self._asked: dict[int, tuple[Optional[str], Occasion]] = {}  # by number
         self._oom_asked: dict[Optional[str], float] = {}  # when
         self._number = 0
@@ -96,14 +99,17 @@ class Watch:
         self._looker.warm()
 
     def near(self, bell: Near) -> None:
-        """A memcg nears its limit, or the machine has begun to reclaim."""
+        """A memcg is new or nears its limit, or the machine has begun to reclaim."""
         if bell.path is not None:
             self._paths.pop(bell.memcg, None)
             self._paths[bell.memcg] = bell.path
             _shorten(self._paths, _KNOWN)
+            if bell.cause is NearCause.FIRST_CHARGED:
+                self._request(bell.path, bell.tgid, Occasion.FIRST_CHARGE)
+                return
         occasion = Occasion.RECLAIM if bell.path is None else Occasion.NEAR_LIMIT
         self._fill()
-        again = bell.again and bell.path in self._kept
+        again = bell.cause is NearCause.STAYS_NEAR and bell.path in self._kept
         if self._ask(bell.path, bell.tgid, occasion, glance=again and self._again_s <= 0) and again:
             self._again.add(self._number)
 
@@ -129,14 +135,18 @@ class Watch:
 
     def _ask(self, memcg: Optional[str], tgid: int, occasion: Occasion, glance: bool = False) -> bool:
         self._fill()
-        if self._tokens < 1 or (memcg, occasion) in self._asked.values():
-            self.skipped += 1
+        if self._tokens >= 1 and self._request(memcg, tgid, occasion, glance):
+            self._tokens -= 1
+            return True
+        self.skipped += 1
+        return False
+
+    def _request(self, memcg: Optional[str], tgid: int, occasion: Occasion, glance: bool = False) -> bool:
+        if (memcg, occasion) in self._asked.values():
             return False
         self._number += 1
         if not self._looker.ask(self._number, memcg, (tgid,), occasion.value, glance):
-            self.skipped += 1
             return False
-        self._tokens -= 1
         self._asked[self._number] = memcg, occasion
         self.looks[occasion] += not glance
         return True
@@ -158,7 +168,11 @@ class Watch:
         if answer.number is not None:
             self._late = 0
             self._asked.pop(answer.number, None)
-        if answer.look is not None:
+        if answer.look is not None and answer.look["occasion"] == Occasion.FIRST_CHARGE:
+            if answer.look["containers"]:
+                self._contained[answer.look["memcg"]] = _Sight(Look, answer.look)
+                _shorten(self._contained, _KEPT_CONTAINERS)
+        elif answer.look is not None:
             self._of_memcg(answer.look["memcg"]).looks.append(_Sight(Look, answer.look))
             if answer.number in self._again:
                 self._again_s -= answer.look["cpu_ns"] / 1e9
@@ -220,14 +234,29 @@ class Watch:
         return Traced(event, partial(traced.capture, seen=seen))
 
     def _of(self, event: OomEvent) -> tuple[list[_Sight], list[_Sight]]:
-        """The last look before the OOM and the first after it began; the glances up to then."""
+        """The last look before the OOM and the first after it began; the glances up to then. And at the first charge,
+        which containers they are that nobody has named since."""
         kept, begin_ns = self._kept.get(_memcg(event)), event.trace.begin_ns
+        first = self._first_charges(event)
         if kept is None or begin_ns is None:
-            return [], []
+            return first, []
         boot_ns = begin_ns + time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         before = [look for look in kept.looks if look.time_ns < boot_ns]
         after = [look for look in kept.looks if boot_ns <= look.time_ns < boot_ns + _LATE_NS]
-        return before[-1:] + after[:1], [each for each in kept.glances if each.time_ns < boot_ns + _LATE_NS]
+        looks = before[-1:] + after[:1]
+        named = {one["id"] for look in looks for one in look.plain["containers"] if one["name"] is not None}
+        first = [look for look in first if any(one["id"] not in named for one in look.plain["containers"])]
+        return first + looks, [each for each in kept.glances if each.time_ns < boot_ns + _LATE_NS]
+
+    def _first_charges(self, event: OomEvent) -> list[_Sight]:
+        """Of the memcgs around the full one, the victim and the trigger."""
+        found = {}
+        for path in (_memcg(event), event.report.victim_memcg, event.report.trigger.memcg):
+            while path:
+                if path in self._contained:
+                    found[path] = self._contained[path]
+                path = path.rpartition("/")[0]
+        return sorted(found.values(), key=lambda look: look.time_ns)
 
     def close(self) -> None:
         """End the process that looks."""

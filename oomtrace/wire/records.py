@@ -435,7 +435,7 @@ class RecNear(Struct):
     usage: int
     max: int
     tgid: int
-    again: int
+    cause: int
     names_len: int
     names: Chars
 

@@ -79,6 +79,14 @@ class Reader:
         return Look(occasion, begin_ns, memcg, self._clock() - begin_ns, meter.cpu_ns, tuple(tasks),
                     tuple(containers.values()), *parts, cut=tuple(meter.cuts))
 
+    def container(self, memcg: str, pids: Sequence[int] = (), budget: Budget = USUAL) -> Look:
+        """Look at nothing but which container a memcg is. ``pids``: processes of it."""
+        begin_ns, meter, found = self._clock(), Meter(budget), dict[str, Container]()
+        self._mounts.refresh()
+        self._contain(memcg, pids[0] if pids else None, meter, found, early=True)
+        return Look(Occasion.FIRST_CHARGE, begin_ns, memcg, self._clock() - begin_ns, meter.cpu_ns,
+                    containers=tuple(found.values()), cut=tuple(meter.cuts))
+
     def _tell_of(self, pids: Sequence[int], meter: Meter, wanted: frozenset[Aspect], tasks: list[Identity],
                  containers: dict[str, Container]) -> None:
         """The same of several, as far as the budget goes."""
@@ -104,10 +112,10 @@ class Reader:
             found = replace(found, container_id=container.id if container is not None else None)
         tasks.append(found)
 
-    def _contain(self, memcg: str, pid: Optional[int], meter: Meter, containers: dict[str, Container]
-                 ) -> Optional[Container]:
+    def _contain(self, memcg: str, pid: Optional[int], meter: Meter, containers: dict[str, Container],
+                 early: bool = False) -> Optional[Container]:
         folder = self._memcgs.folder(memcg)
-        found = self._containers.of(memcg, pid, self._mounts, meter, self._clock(), folder)
+        found = self._containers.of(memcg, pid, self._mounts, meter, self._clock(), folder, early)
         if found is not None:
             containers.setdefault(found.id, found)
         return found

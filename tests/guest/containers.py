@@ -1,11 +1,15 @@
 """Run in a guest: containers whose processes are killed at their limit, traced; what the trace says of each OOM.
 
-    containers.py RUNTIME CONTAINERS OOMS [OPTION…]
+    containers.py RUNTIMES CONTAINERS OOMS
 
-RUNTIME is podman, docker or ctr. Each container is removed as soon as it ends. Of its OOMs all but the last are of
-processes that live for a moment within it, and the last ends it. The last line printed is JSON: how many OOMs there
-were, in how many the container's name, its image and the victim's command line are known, and the last explanation.
-With OPTIONs: of ``oomtrace trace``.
+RUNTIMES are podman, docker and ctr, with commas between them. Each container is removed as soon as it ends. Of its OOMs
+all but the last are of processes that live for a moment within it, and the last ends it. For each runtime a line of
+JSON: how many OOMs there were, in how many the container's name, its image and the victim's command line are known,
+and the last explanation.
+
+    containers.py filters
+
+Which of some containers ``--container`` and ``--pod`` let through.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,44 +117,84 @@ def prepare(runtime: str) -> None:
         oci(tar)
 
 
-def run(runtime: str, name: str, command: list[str]) -> None:
-    """A container that is removed when it ends."""
+def run(runtime: str, name: str, command: list[str], *options: str) -> None:
+    """A container that is removed when it ends. ``options``: of the runtime."""
     limits = ["--memory", LIMIT, "--memory-swap", LIMIT]
     start = {
         "podman": [*PODMAN, "run", "--rm", "--user", "1000", "--name", name, "--network", "none", *limits, IMAGE],
         "docker": ["docker", "run", "--rm", "--user", "1000", "--name", name, "--network", "none", *limits, IMAGE],
-        "ctr": ["ctr", "run", "--rm", "--memory-limit", str(32 << 20), IMAGE, name],
+        "ctr": ["ctr", "run", "--rm", "--memory-limit", str(32 << 20), *options, IMAGE, name],
     }[runtime]
     subprocess.run(["adj0", *start, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def main() -> None:
-    runtime, containers, ooms, *options = sys.argv[1:]
-    prepare(runtime)
-    ready = "/root/ready"
-    Path(ready).unlink(missing_ok=True)
+@contextmanager
+def traced(*options: str) -> Iterator[list[dict[str, Any]]]:
+    """While it lasts, there is a trace; afterwards, its entries are in the list."""
+    ready, entries = Path("/root/ready"), list[dict[str, Any]]()
+    ready.unlink(missing_ok=True)
     os.mkfifo(ready)
     with open("/root/events", "wb") as out, open("/root/err", "wb") as err:
-        trace = subprocess.Popen(["oomtrace", "trace", "--format", "jsonl", "--ready-file", ready, *options],
+        trace = subprocess.Popen(["oomtrace", "trace", "--format", "jsonl", "--ready-file", str(ready), *options],
                                  stdout=out, stderr=err)
-        if not Path(ready).read_text().strip():
+        if not ready.read_text().strip():
             sys.exit(Path("/root/err").read_text())
         dying.settle()
-        within = f"i=1; while [ $i -lt {ooms} ]; do tail /dev/zero; i=$((i+1)); done; exec tail /dev/zero"
-        began = time.monotonic()
-        for number in range(int(containers)):
-            run(runtime, f"orders-etl-{number}", ["sh", "-c", within])
-        print(f"{containers} containers in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        yield entries
         time.sleep(3)
         trace.terminate()
         trace.wait()
     print(Path("/root/err").read_text()[-2000:], file=sys.stderr)
-    print(json.dumps(summary(Path("/root/events").read_text().splitlines())))
+    entries += [json.loads(line) for line in Path("/root/events").read_text().splitlines()]
 
 
-def summary(lines: list[str]) -> dict[str, Any]:
+def within(ooms: int) -> list[str]:
+    """What runs in a container: so many OOMs, of which the last ends it."""
+    return ["sh", "-c", f"i=1; while [ $i -lt {ooms} ]; do tail /dev/zero; i=$((i+1)); done; exec tail /dev/zero"]
+
+
+def many(runtime: str, containers: int, ooms: int) -> dict[str, Any]:
+    """Of so many containers."""
+    prepare(runtime)
+    with traced() as entries:
+        began = time.monotonic()
+        for number in range(containers):
+            run(runtime, f"orders-etl-{number}", within(ooms))
+        print(f"{containers} containers of {runtime} in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return {"runtime": runtime, **summary(entries)}
+
+
+def filters() -> dict[str, Any]:
+    """Two containers of podman and two of containerd that are as Kubernetes makes them; who is let through."""
+    prepare("podman")
+    prepare("ctr")
+    with traced("--container", "orders-*") as by_container:
+        run("podman", "billing", within(1))
+        run("podman", "orders-etl", within(1))
+    with traced("--pod", "shop/orders-*") as by_pod:
+        for space, pod in (("shop", "billing-1"), ("other", "orders-1"), ("shop", "orders-etl-7c9")):
+            known = {"container-name": "etl", "container-type": "container", "image-name": IMAGE, "sandbox-name": pod,
+                     "sandbox-namespace": space}
+            run("ctr", f"{space}-{pod}", within(1),
+                *(f"--annotation=io.kubernetes.cri.{name}={value}" for name, value in known.items()))
+    found = {}
+    for name, entries in (("container", by_container), ("pod", by_pod)):
+        boxes = [one for entry in entries for look in entry["event"]["witness"]["looks"] for one in look["containers"]]
+        found[name] = [len(entries), sorted({(one["name"], one["pod"]) for one in boxes})]
+    return found
+
+
+def main() -> None:
+    if sys.argv[1] == "filters":
+        print(json.dumps(filters()))
+        return
+    runtimes, containers, ooms = sys.argv[1:]
+    for runtime in runtimes.split(","):
+        print(json.dumps(many(runtime, int(containers), int(ooms))), flush=True)
+
+
+def summary(entries: list[dict[str, Any]]) -> dict[str, Any]:
     """Of the trace's events."""
-    entries = [json.loads(line) for line in lines]
     found: dict[str, Any] = {"ooms": 0, "named": 0, "image": 0, "command": 0, "user": 0, "unnamed": []}
     for entry in entries:
         event = entry["event"]

@@ -249,6 +249,12 @@ def witness(entry: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]
     return looks, tasks[0] if tasks else by_kernel[0] if by_kernel else {}
 
 
+def history(entry: dict[str, Any], memcg: str) -> list[int]:
+    """Its usage by the second."""
+    return [moment["usage_kb"] for each in entry["event"]["trace"]["history"] if each["memcg"] == memcg
+            for moment in each["seconds"]]
+
+
 def missing(name: str, entry: dict[str, Any]) -> list[str]:
     """What the event should have and has not."""
     looks, task = witness(entry)
@@ -259,14 +265,19 @@ def missing(name: str, entry: dict[str, Any]) -> list[str]:
         found += [("command line", "--child" in words), ("secret masked", words[-1:] == ["***"]),
                   ("user", task.get("user") == "root" or name == "stuck"), ("parent", task.get("parent_comm")),
                   ("executable", task.get("exe")), ("age", task.get("age_ns"))]
-    found.append(("looks", bool((entry["event"]["witness"] or {}).get("looks"))))  # the trace's own
+    own = (entry["event"]["witness"] or {}).get("looks", [])  # the trace's
+    found.append(("looks", own))
+    if name != "machine":
+        usage_kb = history(entry, f"/dying-{name}")
+        found += [("look before", own and own[0]["occasion"] == "near limit"), ("history", len(usage_kb) >= 2),
+                  ("history's end", usage_kb and 0.97 * LIMIT < usage_kb[-1] * 1024 <= LIMIT)]
     if name == "who":
         found.append(("pids", len(task.get("ns_pids", [])) == 2 and task["ns_pids"][0] == pid))
     memory = [each for look in looks for each in look["anonymous"] if each["pid"] == pid]
     rows = {row["area"]: row for each in memory[:1] for row in each["mappings"]}
     if name == "heap":
         python = sum((rows[area]["rss_kb"] or 0) for area in ("heap", "Python arenas", "anonymous") if area in rows)
-        found += [("mappings", python > 20 << 10), ("threads", memory and memory[0]["threads"] == 4)]
+        found += [("mappings", python > 20 << 10), ("threads", any(each["threads"] == 4 for each in memory))]
     files = {file["name"]: file for look in looks if look["shared"] for file in look["shared"]["files"]}
     if name == "tmpfs":
         ring, frames = files.get("/dev/shm/ring", {}), files.get("memfd:frames", {})
@@ -327,7 +338,8 @@ def main() -> None:
         looks = [(look["occasion"], look["cpu_ns"] // 1000, look["cut"]) for look in witness(entry)[0]]
         print(json.dumps({"name": name, "missing": missing(name, entry), "headline": entry["explanation"]["headline"],
                           "said": {key: said.get(key) for key in ("killed", "anonymous", "shared", "cached",
-                                                                  "kernel_users")}, "looks": looks}))
+                                                                  "kernel_users")}, "looks": looks,
+                          "usage_kb": history(entry, path)}))
 
 
 if __name__ == "__main__":

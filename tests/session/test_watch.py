@@ -11,13 +11,13 @@ from typing import Optional
 
 import pytest
 
-from oomtrace.model import Glance, Look, Memcg, Occasion, OomEvent, Report, Trace
+from oomtrace.model import Container, Glance, Look, Memcg, Occasion, OomEvent, Report, Trace
 from oomtrace.plain import to_plain
 from oomtrace.session.looker import Answer, Looker
 from oomtrace.session.receive import Traced
 from oomtrace.session.watch import Watch
 from oomtrace.wire import capture
-from oomtrace.wire.near import Near
+from oomtrace.wire.near import Near, NearCause
 from oomtrace.wire.seen import NOTHING, Seen, with_seen
 
 MEMCG = 0xFFFF888012340000
@@ -49,9 +49,12 @@ class Elsewhere:
         found, self.come = self.come, []
         return found
 
-    def answer(self, at: int = -1, time_ns: int = 0, cpu_ns: int = 1_000_000) -> None:
+    def answer(
+        self, at: int = -1, time_ns: int = 0, cpu_ns: int = 1_000_000, containers: tuple[Container, ...] = ()
+    ) -> None:
         number, memcg, occasion, glance = self.asked[at]
-        look = None if glance else to_plain(Look(Occasion(occasion), time_ns, memcg, cpu_ns=cpu_ns))
+        look = None if glance else to_plain(
+            Look(Occasion(occasion), time_ns, memcg, cpu_ns=cpu_ns, containers=containers))
         self.come.append(Answer(number, look, to_plain(Glance(time_ns, memcg))))
 
 
@@ -73,8 +76,8 @@ def watch(looker: Elsewhere, clock: Clock) -> Watch:
     return watch
 
 
-def bell(path: Optional[str] = "/box", again: bool = False, memcg: int = MEMCG) -> Near:
-    return Near(0, memcg if path else 0, path, 90, 100, 7, again)
+def bell(path: Optional[str] = "/box", cause: NearCause = NearCause.NEARS, memcg: int = MEMCG) -> Near:
+    return Near(0, memcg if path else 0, path, 90, 100, 7, cause)
 
 
 def boot_now() -> int:
@@ -174,7 +177,8 @@ def test_a_hundred_that_stay_near_take_a_two_thousandth_of_a_cpu(
     for minute in range(10):
         for number in range(100):
             clock.now += 0.6
-            watch.near(bell(f"/box{number}", again=minute > 0, memcg=MEMCG + 4096 * number))
+            cause = NearCause.STAYS_NEAR if minute else NearCause.NEARS
+            watch.near(bell(f"/box{number}", cause, memcg=MEMCG + 4096 * number))
             looker.answer(cpu_ns=5_000_000)
             if minute > 0 and not looker.asked[-1][3]:
                 cpu_ns += 5_000_000
@@ -212,6 +216,42 @@ def test_the_whole_machine(watch: Watch, looker: Elsewhere) -> None:
     watch.take()
     (done,) = watch.hold(Traced(OomEvent("global", Report(), Trace(begin_ns=time.monotonic_ns())), lambda **_: b""))
     assert occasions(done.event) == ["reclaim"]
+
+
+BOX = Container("77", "podman", "orders-etl", cgroup="/pod/box")
+
+
+def test_a_container_is_named_by_its_first_charge_when_no_look_comes_in_time(
+    watch: Watch, looker: Elsewhere, clock: Clock
+) -> None:
+    watch.near(bell("/pod/box", NearCause.FIRST_CHARGED))
+    assert looker.asked[0][1:] == ("/pod/box", "first charge", False)
+    looker.answer(time_ns=5, containers=(BOX,))
+    watch.take()
+    watch.begins(MEMCG, 7)
+    assert list(watch.hold(traced("/pod/box"))) == []
+    clock.now += 1
+    (done,) = watch.ripe()
+    assert occasions(done.event) == ["first charge"]
+    assert done.event.witness is not None and done.event.witness.looks[0].containers == (BOX,)
+
+
+def test_a_look_that_names_the_container_is_enough(watch: Watch, looker: Elsewhere) -> None:
+    watch.near(bell("/pod/box", NearCause.FIRST_CHARGED))
+    looker.answer(containers=(BOX,))
+    watch.near(bell("/pod/box"))
+    looker.answer(containers=(BOX,))
+    watch.take()
+    (done,) = watch.hold(traced("/pod/box"))
+    assert occasions(done.event) == ["near limit"]
+
+
+def test_first_charges_take_no_look_from_those_that_are_near(watch: Watch, looker: Elsewhere) -> None:
+    for number in range(64):
+        watch.near(bell(f"/box{number}", NearCause.FIRST_CHARGED, memcg=MEMCG + 4096 * number))
+    watch.near(bell("/full"))
+    assert len(looker.asked) == 65 and watch.skipped == 0
+    assert watch.looks[Occasion.NEAR_LIMIT] == 1
 
 
 def test_a_capture_keeps_what_was_seen() -> None:

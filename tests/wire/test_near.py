@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from oomtrace.facts import Facts
 from oomtrace.model import UsageMoment
+from oomtrace.programs import source
 from oomtrace.wire import history, who
 from oomtrace.wire.memcgs import Memcgs
-from oomtrace.wire.near import near
+from oomtrace.wire.near import NearCause, near
 from oomtrace.wire.records import RecordKind
 from tests.wire.made import oom_records, record
 
@@ -15,8 +18,16 @@ SECOND, MINUTE = 1 << 30, 1 << 36
 
 def test_the_path_is_turned_round() -> None:
     names = b"b.scope\0a.slice\0"
-    bell = near(record(RecordKind.NEAR, None, memcg=5, names=names, names_len=len(names), usage=9, max=10, again=1))
-    assert (bell.path, bell.usage_pages, bell.limit_pages, bell.again) == ("/a.slice/b.scope", 9, 10, True)
+    bell = near(record(RecordKind.NEAR, None, memcg=5, names=names, names_len=len(names), usage=9, max=10, cause=1))
+    assert (bell.path, bell.usage_pages, bell.limit_pages) == ("/a.slice/b.scope", 9, 10)
+    assert bell.cause is NearCause.STAYS_NEAR
+
+
+def test_its_causes_are_the_kernel_side_s() -> None:
+    header = source.file("records.h")
+    (body,) = re.findall(r"enum near_cause \{(.*?)\};", header, re.DOTALL)
+    assert {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", body)} == {
+        cause.name: cause.value for cause in NearCause}
 
 
 def test_the_whole_machine_has_no_path() -> None:

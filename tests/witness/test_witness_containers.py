@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Optional
 
@@ -38,6 +39,30 @@ def test_docker(machine: Machine, path: str) -> None:
     assert (container.id, container.runtime, container.name, container.image) == (ID, "docker", "orders-etl", "etl:1.4")
     assert container.source == state
     assert container.pod is None
+
+
+def test_one_that_is_gone_is_known_by_its_first_charge(machine: Machine) -> None:
+    state = machine.file(f"/var/lib/docker/containers/{ID}/config.v2.json",
+                         {"Name": "/orders-etl", "Config": {"Image": "etl:1.4"}})
+    folder = machine.file(f"/sys/fs/cgroup/docker/{ID}/cgroup.procs", "").parent
+    reader = Reader(str(machine.root))
+    (early,) = reader.container(f"/docker/{ID}").containers
+    assert (early.name, early.image) == ("orders-etl", "etl:1.4")
+    state.unlink()
+    assert reader.look(f"/docker/{ID}").containers == (early,)
+    shutil.rmtree(folder)
+    assert reader.look(f"/docker/{ID}").containers == (early,)
+
+
+def test_what_its_runtime_has_not_written_yet_is_looked_for_again(machine: Machine) -> None:
+    machine.file(f"/sys/fs/cgroup/docker/{ID}/cgroup.procs", "")
+    reader = Reader(str(machine.root))
+    assert [one.name for one in reader.container(f"/docker/{ID}").containers] == [None]
+    state = machine.file(f"/var/lib/docker/containers/{ID}/config.v2.json",
+                         {"Name": "/orders-etl", "Config": {"Image": "etl:1.4"}})
+    assert reader.look(f"/docker/{ID}").containers[0].name == "orders-etl"
+    state.unlink()
+    assert reader.look(f"/docker/{ID}").containers[0].name == "orders-etl"
 
 
 def test_docker_elsewhere(machine: Machine) -> None:

@@ -23,10 +23,20 @@ def _lines(kernel: str, command: str, timeout: float, **wanted: Any) -> list[dic
 
 
 @pytest.mark.vm
+@pytest.mark.one_cpu
+def test_who_it_was_and_what_had_happened() -> None:
+    """Names, a look before the OOM, usage by the second."""
+    (found,) = _lines("6.1", "python3 tests/guest/dying.py who", 240, cpus=1)
+    assert found["missing"] == [], found
+    assert "--child who --password ***` (" in found["said"]["killed"]
+    assert "of user root" in found["said"]["killed"] and "It was started by sh (" in found["said"]["killed"]
+
+
+@pytest.mark.vm
 @pytest.mark.long
 @pytest.mark.parametrize("kernel", matrix.names())
 def test_what_is_gone_after_the_kill(kernel: str) -> None:
-    found = {line["name"]: line for line in _lines(kernel, "python3 tests/guest/dying.py", 400, memory=512 << 20)}
+    found = {line["name"]: line for line in _lines(kernel, "python3 tests/guest/dying.py", 800, memory=512 << 20)}
     missing = {name: found[name]["missing"] if name in found else ["the OOM"] for name in KINDS}
     assert missing == {name: [] for name in KINDS}, found
     stuck = found["stuck"]["looks"]
@@ -47,6 +57,13 @@ def test_a_container_of_podman() -> None:
     assert found["named"] == found["image"] == 3, found
     assert "container orders-etl-0 (image localhost/etl:1.4)" in found["killed"]
     assert "`tail /dev/zero`" in found["killed"]
+
+
+@pytest.mark.vm
+@pytest.mark.long
+def test_which_containers() -> None:
+    (found,) = _lines("6.1", "python3 tests/guest/containers.py filters", 400, variant="containers", memory=1 << 30)
+    assert found == {"container": [1, [["orders-etl", None]]], "pod": [1, [["etl", "orders-etl-7c9"]]]}
 
 
 @pytest.mark.vm

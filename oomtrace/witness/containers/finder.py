@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from oomtrace.model import Aspect, Container
@@ -20,30 +20,48 @@ _RUNTIMES = {"docker": docker, "containerd": containerd, "CRI-O": storage, "podm
 _ALL = (containerd, storage, docker)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What was found. ``inode``: of the memcg's folder, as another memcg may have the same path later; None: it was
+    gone by then. ``whole`` False: there may be more to find."""
+
+    container: Optional[Container]
+    inode: Optional[int]
+    whole: bool
+
+
 class Containers:
-    """Containers by memcg. ``mounts``: this machine's."""
+    """Containers by memcg."""
 
     def __init__(self, root: str) -> None:
         self._root = root.rstrip("/") or "/"
-        self._known: dict[tuple[str, Optional[int]], Optional[Container]] = {}
+        self._known: dict[str, _Known] = {}
 
     def of(self, path: str, pid: Optional[int], mounts: Mounts, meter: Meter, now_ns: int,
-           folder: Optional[str] = None) -> Optional[Container]:
-        """The innermost container that the memcg is, or is in. ``pid``: a process of it. ``folder``: of the memcg,
-        whose inode tells it from an earlier one of the same name."""
-        key = (path, _inode(folder))
-        if key in self._known:
-            return self._known[key]
+           folder: Optional[str] = None, early: bool = False) -> Optional[Container]:
+        """The innermost container that the memcg is, or is in; one that is gone by now, as it was. ``pid``: a process
+        of it. ``mounts``: this machine's. ``folder``: of the memcg. ``early``: the runtime may still be about to write
+        down what it makes."""
+        inode, known = _inode(folder), self._known.get(path)
+        if known is not None and inode is not None and inode != known.inode:
+            known = None
+        if known is not None and (known.whole or inode is None):
+            return known.container
+        before = known.container if known is not None else None
         if meter.over(Aspect.CONTAINER, path):
-            return None
+            return before
         found = self._found(path, pid, mounts, meter)
-        if found is not None:
-            found = replace(found, time_ns=now_ns)
-        if found is not None or key[1] is not None:
-            while len(self._known) >= _KEPT:
-                del self._known[next(iter(self._known))]
-            self._known[key] = found
+        found = before if found is None or (found.name is None and before is not None) else replace(
+            found, time_ns=now_ns)
+        if found is not None or inode is not None:
+            self._remember(path, _Known(found, inode, not early or (found is not None and found.image is not None)))
         return found
+
+    def _remember(self, path: str, what: _Known) -> None:
+        self._known.pop(path, None)
+        while len(self._known) >= _KEPT:
+            del self._known[next(iter(self._known))]
+        self._known[path] = what
 
     def _found(self, path: str, pid: Optional[int], mounts: Mounts, meter: Meter) -> Optional[Container]:
         with Tree(os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), mounts) as tree:
