@@ -18,7 +18,7 @@ import signal
 import struct
 import time
 from contextlib import suppress
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from oomtrace.model import Code
 from oomtrace.plain import from_plain, to_plain
@@ -37,7 +37,8 @@ _NOBODY = 65534
 _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS, _PR_SET_PDEATHSIG = 8, 38, 1  # linux/prctl.h
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 # Files and processes of others may be read, for separate debug files in containers; nothing else may be done.
-_CAP_DAC_READ_SEARCH, _CAP_SYS_PTRACE = 2, 19
+_READING = (2, 19)  # CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE
+_CHANGING = (6, 7)  # CAP_SETGID, CAP_SETUID
 
 
 def resolve_apart(
@@ -149,18 +150,24 @@ def _address_space() -> int:
 
 
 def _drop_privileges() -> None:
-    """Becomes nobody, who may read what root may read."""
+    """Becomes nobody, who may read what root may read if that is root's own to give."""
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.geteuid() != 0:
         return
-    libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
-    with suppress(OSError):
+    if _able(libc, *_READING, *_CHANGING):
+        libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    with suppress(OSError):  # a service may not change users; then it can do nothing that root needs capabilities for
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    able = 1 << _CAP_DAC_READ_SEARCH | 1 << _CAP_SYS_PTRACE
+    if not _able(libc, *_READING):
+        _able(libc)
+
+
+def _able(libc: Any, *capabilities: int) -> bool:
+    """These capabilities and no others, if it has them all."""
+    wanted = sum(1 << number for number in capabilities)
     header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
-    for wanted in (able, 0):  # a service may not have these
-        if libc.capset(header, struct.pack("<6I", wanted, wanted, 0, 0, 0, 0)) == 0:
-            return
+    changed: int = libc.capset(header, struct.pack("<6I", wanted, wanted, 0, 0, 0, 0))
+    return changed == 0
