@@ -14,9 +14,9 @@ from vm import boot
 from vm.spec import RunSpec
 
 OOMS = 3  # tests/guest/service.sh makes so many, and keeps two captures
-# What the unit leaves to root: CAP_DAC_OVERRIDE (the drop-in for counters), CAP_SYS_ADMIN, CAP_SYS_RESOURCE,
-# CAP_SYSLOG, CAP_PERFMON, CAP_BPF
-CAPABILITIES = sum(1 << number for number in (1, 21, 24, 34, 38, 39))
+# What the unit leaves to root: CAP_DAC_OVERRIDE (the drop-in for counters), CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN,
+# CAP_SYS_RESOURCE, CAP_SYSLOG, CAP_PERFMON, CAP_BPF
+CAPABILITIES = sum(1 << number for number in (1, 6, 7, 21, 24, 34, 38, 39))
 
 
 @pytest.mark.vm
