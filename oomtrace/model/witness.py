@@ -172,7 +172,7 @@ class Holder:
 class SharedFile:
     """A file whose pages are shared memory: on tmpfs, a memfd, or a System V segment.
 
-    ``holders`` empty and ``holders_known`` True: open in nobody, so that it stays until somebody deletes it.
+    ``holders`` empty and ``holders_known`` True: open in no process, so that it stays until somebody deletes it.
     """
 
     name: str  # the path as its processes see it; "memfd:ring"; "SYSV 0x1234"

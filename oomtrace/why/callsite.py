@@ -175,6 +175,8 @@ def call_site(event: OomEvent) -> Optional[CallSite]:
                 return CallSite(table[function], function, call if within else None)
     if not chain and _faulted(event):
         return CallSite(Site.FAULT, "page_fault")
+    if event.report.trigger.order == -1:  # the trace is cut: is_sysrq_oom (mm/oom_kill.c)
+        return CallSite(Site.SYSRQ, "is_sysrq_oom")
     return CallSite(Site.SYSTEM_CALL, chain[-1], call) if call is not None else None
 
 

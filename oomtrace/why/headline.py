@@ -39,6 +39,7 @@ class Headline(Reason):
     PANIC = "panic"
     NOBODY = "nobody"
     CHOSEN_EXITING = "chosen_exiting"
+    REAPED = "reaped"  # the kill is not in the source
     NOT_SHOWN = "not_shown"
 
 
@@ -164,6 +165,9 @@ def _end(event: OomEvent) -> Statement:
         return Statement(Headline.NOBODY)
     if report.exiting is not None:
         return Statement(Headline.CHOSEN_EXITING, facts(exiting=look.who(report.exiting)))
+    reaped = [reap for reap in report.reaps if reap.reaped]
+    if reaped:
+        return Statement(Headline.REAPED, facts(reaped=look.who(reaped[0])))
     return Statement(Headline.NOT_SHOWN)
 
 

@@ -82,7 +82,7 @@ def test_no_stack() -> None:
 
 def test_gfp_in_words() -> None:
     event = machine_wide()
-    said = "Conditions: for user space, movable, as one unit (compound), zeroed (GFP_"
+    said = "The request: for user space, movable, as one unit (compound), zeroed (GFP_"
     assert said in found(event, "charging").sentence
     assert "is 0xd0." in found(seed(), "charging").sentence
 
@@ -262,3 +262,14 @@ def test_a_kill_that_cannot_help() -> None:
 def test_a_headline_names_what_no_counter_has() -> None:
     said = why.explain(memcg2(anon=30 << 20)).headline_reasons
     assert [reason.value for reason in said] == ["memcg", "filled_by", "not_accounted", "killed"]
+
+
+def test_who_was_reaped_was_killed() -> None:
+    cut = changed(machine_wide(), kills=(), exiting=None, reaps=(Reap(11, "hog"),))
+    assert why.explain(cut).headline.endswith("; hog (11) was killed.")
+
+
+def test_an_order_below_zero_is_sysrq_where_the_trace_is_cut() -> None:
+    event = machine_wide()
+    cut = changed(event, trigger=replace(event.report.trigger, order=-1), stack=None)
+    assert call_site(cut) == CallSite(Site.SYSRQ, "is_sysrq_oom")

@@ -177,7 +177,7 @@ def test_what_shared_memory_was() -> None:
     gone = SharedFile("memfd:frames", 3 << 10, False, None, (Holder(158, "python3"), Holder(159, "sh")), True)
     one = seen(full_of(file=42, shmem=41), shared=SharedMemory((), (ring, gone), 2))
     assert shown(one, "shared") == (
-        "41.0 MiB: /dev/shm/ring (38.0 MiB, 2 h old, open in nobody), "
+        "41.0 MiB: /dev/shm/ring (38.0 MiB, 2 h old, open in no process), "
         "memfd:frames (3.0 MiB, open in python3 (158) and 1 other).")
     found = why.explain(one).finding("shared")
     assert found is not None and found.reason is Shared.STAYS

@@ -54,6 +54,7 @@ def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
         return None
     return Statement(Limits.RAISE_FOR_ONE if one is not None else Limits.RAISE_FOR_ALL, facts(
         memcg__path=path, need_kb=found.total_kb + swap, task=one, tasks=len(rows) or None,
+        swap_kb=swap if swap * 20 >= found.total_kb else None,
     ))
 
 

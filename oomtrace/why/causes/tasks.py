@@ -41,7 +41,7 @@ def tasks(event: OomEvent, case: Case) -> None:
     found, whole = account(event), _whole(event)
     held = sum(task.rss_pages or 0 for task in rows) * look.page_kb(event)
     case.says(Tasks.LISTED, tasks=len(rows), rss_kb=held, rss_percent=percent(held, whole),
-              rss_of_kb=whole if found is None else None, largest=largest(event, rows, whole))
+              rss_of_kb=whole, scope=look.scope(event), largest=largest(event, rows, whole))
     tables = sum(task.pgtables_bytes or 0 for task in rows) // 1024
     if whole and tables * 20 >= whole:
         case.says(Tasks.PAGETABLES, pgtables_kb=tables)
@@ -111,7 +111,7 @@ def _explains(event: OomEvent, rows: tuple[Task, ...], held: int, whole: int, fo
             case.means(Tasks.SOMETHING_ELSE, sure, outside_kb=beside)
         return
     if held >= whole:
-        case.means(Tasks.ALL_OF_IT, LIKELY)
+        case.means(Tasks.ALL_OF_IT, LIKELY, tasks=len(rows))
     elif outside * 4 >= whole:
         case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(event, found, outside))
 

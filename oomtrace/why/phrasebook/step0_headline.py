@@ -74,5 +74,6 @@ PHRASES = {
     Headline.PANIC: "; the kernel panicked",
     Headline.NOBODY: "; there was nobody to kill",
     Headline.CHOSEN_EXITING: "; {exiting} was already exiting",
+    Headline.REAPED: "; {reaped} was killed",
     Headline.NOT_SHOWN: "; who was killed is not in the source",
 }

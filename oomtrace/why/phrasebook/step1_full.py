@@ -28,8 +28,9 @@ def _size(facts: Facts) -> str:
 
 def _nodes(facts: Facts, by: str) -> str:
     nodes = facts.get("nodes")
-    what = f"NUMA node {nodes}, all that the task's {by} allows," if nodes else f"What the task's {by} allows"
-    return f"{what}{_size(facts)} had no memory that this allocation could use. No cgroup's limit was hit."
+    what = f"NUMA node {nodes}{_size(facts)}, all that the task's {by} allows," if nodes else (
+        f"What the task's {by} allows{_size(facts)}")
+    return f"{what} had no memory that this allocation could use. No cgroup's limit was hit."
 
 
 def _machine(facts: Facts) -> str:
@@ -41,7 +42,7 @@ def _at_limit(facts: Facts) -> str:
     said = "{memcg.path:place|" + _A_CGROUP + "} was at its " + LIMITS[facts["counter"]] + " of {limit_kb:exact}"
     said += "[, with {usage_kb:exact} in use]"
     if facts.get("failcnt"):
-        said += ". It had refused memory {failcnt:plural time} (failcnt)"
+        said += ". A charge had met this limit {failcnt:plural time} before (failcnt)"
     return fill(said + ".", facts)
 
 
@@ -106,7 +107,7 @@ def _flags(facts: Facts) -> str:
     if not flags:
         return f"Its gfp_mask, which says how memory may be found, is {mask:#x}."
     meanings: list[str] = [_FLAGS[name] for name in flags.split("|") if name in _FLAGS]
-    return f"Conditions: {', '.join(meanings)} ({flags})." if meanings else f"Conditions: {flags}."
+    return f"The request: {', '.join(meanings)} ({flags})." if meanings else f"The request: {flags}."
 
 
 PHRASES = {

@@ -68,7 +68,7 @@ PHRASES = {
     Killed.NOT_BELOW_FULL_MEMCG: "It was in {victim_memcg:place}, not below the full cgroup.",
     Killed.TRIGGER_IN_SAME: "The task that triggered the OOM is in the same cgroup.",
     Killed.TRIGGER_ELSEWHERE: _trigger_elsewhere,
-    Killed.TRIGGER_MEMCG_UNKNOWN: "Which cgroup the task is in that triggered the OOM is not in the source.",
+    Killed.TRIGGER_MEMCG_UNKNOWN: "The source does not say in which cgroup the task was that triggered the OOM.",
     Killed.CHILD_OF_CHOSEN: "The kernel had chosen {chosen} and killed this child of it instead.",
     Killed.OTHER_THAN_CHOSEN: "The kernel had chosen {chosen}: a thread of the same process, or its parent. The report "
                               "does not tell which.",

@@ -34,9 +34,9 @@ def _sizes(facts: Facts) -> str:
 
 
 def _held(thing: Thing) -> str:
-    """ "open in app (12) and 2 others", "open in nobody", nothing where it is not known."""
+    """ "open in app (12) and 2 others", "open in no process", nothing where it is not known."""
     if thing.unheld:
-        return "open in nobody"
+        return "open in no process"
     if not thing.holders:
         return ""
     others = len(thing.holders) - 1
@@ -68,7 +68,7 @@ PHRASES = {
     Anonymous.MAPPINGS: _mappings,
     Anonymous.SIZES_ONLY: _sizes,
     Shared.FILES: _files,
-    Shared.STAYS: "{name} is open in nobody: no kill frees it, and it stays until it is deleted.",
+    Shared.STAYS: "{name} is open in no process: no kill frees it, and it stays until it is deleted.",
     Cached.FILES: lambda facts: ", ".join(map(_file, facts["files"])) + fill(
         "[; {dirty_kb:size} not written yet][, {writeback_kb:size} being written]", facts) + ".",
     KernelUsers.ITEMS: lambda facts: capitalised(", ".join(map(_user, facts["users"]))) + ".",

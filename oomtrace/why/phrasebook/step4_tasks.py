@@ -39,7 +39,7 @@ def _in_no_task(facts: Facts) -> str:
         return fill("{outside_kb:exact} is in no listed task: file cache, tmpfs, kernel memory, or tasks that are not "
                     "listed.", facts)
     named = ", ".join(f"{in_words(size.kind)} {human(size.kb)}" for size in kinds)
-    return fill("{outside_kb:exact} is in no task: " + named + ".", facts)
+    return fill("{outside_kb:exact} belongs to no task: " + named + ".", facts)
 
 
 def _commands(facts: Facts) -> str:
@@ -54,19 +54,20 @@ PHRASES = {
                         "{same_name_percent:percent} of it.",
     Tasks.NOT_SHOWN: "The task table is not in the source. Who holds the memory is unknown.",
     Tasks.EMPTY: "The task table is empty.",
-    Tasks.LISTED: lambda facts: fill("{tasks:plural task} " + ("holds" if facts["tasks"] == 1 else "hold together")
+    Tasks.LISTED: lambda facts: fill("{tasks:plural task} " + ("holds" if facts["tasks"] == 1 else "together hold")
                                      + " {rss_kb:exact}"
-                                     + ("[, {rss_percent:percent} of the {rss_of_kb:size} in use]"
-                                        if "rss_of_kb" in facts else "[, {rss_percent:percent} of it]")
+                                     + "[, {rss_percent:percent} of the {rss_of_kb:size}]"
+                                     + (" in use" if facts.get("scope") == "memcg" and "rss_percent" in facts else "")
                                      + (". The largest: {largest:list}." if facts["tasks"] > 1 else
                                         ": {largest:and}."), facts),
     Tasks.PAGETABLES: "Page tables take {pgtables_kb:exact}.",
-    Tasks.SWAPPED_OUT: "Beside that, {swapents_kb:exact} are in swap.",
+    Tasks.SWAPPED_OUT: "Besides, {swapents_kb:exact} are in swap.",
     Tasks.NOT_COMPLETE: "The table is not complete.",
     Tasks.MORE_THAN_ALL: _more_than_all,
     Tasks.ANON_MORE_THAN_ALL: _anon_more_than_all,
     Tasks.ANON_OF_ALL: "The tasks' anonymous pages are {tasks_anon_kb:size} of {anon_kb:size}.",
     Tasks.SOMETHING_ELSE: "{outside_kb:size} is something else: file cache, tmpfs or kernel memory.",
-    Tasks.ALL_OF_IT: "That is all of it. Shared pages are counted once for each task.",
+    Tasks.ALL_OF_IT: lambda facts: "This task accounts for all of it." if facts.get("tasks") == 1 else (
+        "That is all of it. Pages that tasks share are counted once for each."),
     Tasks.IN_NO_TASK: _in_no_task,
 }

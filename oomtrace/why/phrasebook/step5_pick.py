@@ -32,8 +32,8 @@ def _points(facts: Facts) -> str:
     if printed is None:
         return said + (f", score {score}." if score is not None else ".")
     if low is not None:
-        return (f"{said}. The kernel's score {printed} follows from them if totalpages, the size that it scores "
-                f"against, is between {low} and {facts['totalpages_high']} pages.")
+        return (f"{said}. The kernel printed score {printed}, which fits these points if totalpages, the size that it "
+                f"compares with, is {low} to {facts['totalpages_high']} pages.")
     if score is None:
         return f"{said}. The kernel printed score {printed}."
     return f"{said}, score {score}" + (", as the kernel printed." if score == printed
@@ -63,7 +63,7 @@ def _agrees(facts: Facts) -> str:
     if same is None:
         return "Our ranking agrees with the kernel's choice."
     tasks = "the task" if same == 1 else f"all {same} tasks"
-    return f"Our scores equal the kernel's for {tasks}, and so does the victim."
+    return f"Our scores equal the kernel's for {tasks}, and our choice is the task that it chose."
 
 
 def _exempt(facts: Facts) -> str:

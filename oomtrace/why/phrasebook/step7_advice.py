@@ -28,8 +28,8 @@ PHRASES = {
                          "a limit, is to be changed.",
     Remedies.CPUSET: "Add nodes to cpuset.mems[ of cpuset {cpuset}][, which allows only node {nodes}], or move tasks "
                      "to another cpuset.",
-    Remedies.MEMPOLICY: "Bind to more nodes than {nodes|these}, or prefer them instead (numactl --preferred): a strict "
-                        "binding fails when they are full.",
+    Remedies.MEMPOLICY: "Let it use NUMA nodes other than {nodes|these}, too, or only prefer these (numactl "
+                        "--preferred): a strict binding fails when they are full.",
     Remedies.DIRTY: "{busy_kb:size} waited to be written. Lower vm.dirty_bytes and vm.dirty_background_bytes, so that "
                     "writing begins earlier, and see whether the disk keeps up (iostat).",
     Remedies.DIRTY_MEMCG: "{busy_kb:size} waited to be written. Set memory.high somewhat below the limit, so that "
@@ -44,7 +44,8 @@ PHRASES = {
                          "hold (/sys/kernel/debug/dma_buf/bufinfo).",
     Remedies.SAME_NAME: "Run fewer processes named {comm}: {processes} hold {same_name_kb:size}[ {counted}], "
                         "{each_kb:size} each.",
-    Remedies.NOBODY: "Raise the oom_score_adj of something that may die above -1000 (OOMScoreAdjust= of a service).",
+    Remedies.NOBODY: "Choose a process that may be killed, and set its oom_score_adj higher than -1000 "
+                     "(OOMScoreAdjust= of a service).",
     Remedies.PROTECTED: "memory.min keeps {min_protection_kb:size} from being reclaimed: lower it, or raise the limit "
                         "above it.",
     Remedies.ALLOW_KILLS: "Raise memory.limit_in_bytes of {memcg.path:short|the cgroup}, or write 0 to its "
@@ -54,9 +55,10 @@ PHRASES = {
     Fillers.SLAB_DEBUG: "Kernel slabs hold {slab_kb:size}. {cache} only records what else is allocated (a debug "
                         "facility); the next cache, {next_cache} with {next_kb:size}, is the clue: find what "
                         "allocates from it.",
-    Limits.RAISE_FOR_ONE: "Raise the limit of {memcg.path:short} above {need_kb:size}, or make {task} use less.",
-    Limits.RAISE_FOR_ALL: "Raise the limit of {memcg.path:short} above {need_kb:size}, or make its {tasks:plural task} "
-                          "use less.",
+    Limits.RAISE_FOR_ONE: "Raise the limit of {memcg.path:short} above {need_kb:size}[, of which {swap_kb:size} "
+                          "are in swap now], or make {task} use less.",
+    Limits.RAISE_FOR_ALL: "Raise the limit of {memcg.path:short} above {need_kb:size}[, of which {swap_kb:size} "
+                          "are in swap now], or make its {tasks:plural task} use less.",
     Limits.CONFINE: "{task} alone holds {held_kb:size} of {total_kb:size}. Make it use less, or give it a limit of "
                     "its own (MemoryMax= of its service, or systemd-run -p MemoryMax=): then the next OOM harms nobody "
                     "else.",
