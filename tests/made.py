@@ -41,15 +41,20 @@ def explanation() -> str:
 
 
 def report() -> str:
-    """The kernel's report, its first line and its last two, and how it compares with the kernel's log."""
+    """The kernel's report, its first line and that of the kill, and how it compares with the kernel's log."""
     found = event()
-    lines = _printed(found, "text")
+    lines = _printed(found, "kernel")
     theirs = [line.decode() for line in kernel_lines(RECORDED.with_suffix(".kmsg").read_bytes())]
     verdict = verify.compare(theirs, verify.report_lines(found))
     return _fenced([
-        lines[0], "…", *lines[:lines.index("")][-2:],
+        "$ sudo oomtrace --format kernel --verify", lines[0], "…", _kill(lines),
         f"oomtrace: verify: {verdict.identical} of {verdict.kernel_lines} lines identical to the kernel's log",
     ])
+
+
+def _kill(lines: list[str]) -> str:
+    (line,) = (line for line in lines if "Killed process" in line)
+    return line
 
 
 def seed_explanation() -> str:

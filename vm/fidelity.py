@@ -27,10 +27,11 @@ oomtrace made of the same OOM, line by line, with nothing masked. Written by `ma
 
 *Shipped* programs are those that oomtrace comes with; the others were *compiled* in the VM (`--compile`).
 
-A field of the table is *identical lines* / *lines that the kernel printed*; `+n` are lines of ours that the kernel was
-kept from printing (its rate limit, `vm.oom_dump_tasks=0`); **bold** is a field that is not perfect, explained below.
-–: the kernel cannot have it. *not run*: no guest has run it so far. An empty field: only the other version of cgroups
-has this kind of OOM.{older}
+The first column is the number of the kind of OOM, the second the scenario's name (`vm/scenarios/`). A cell is
+*identical lines* / *lines that the kernel printed*; `0/0`: the kernel prints no report of it. `+n` are lines of ours
+that the kernel was kept from printing (its rate limit, `vm.oom_dump_tasks=0`); **bold** is a cell that is not perfect,
+explained below. –: the kernel cannot have it. *not run*: no guest has run it so far. Empty: only the other version of
+cgroups has this kind of OOM.{older}
 """
 OLDER = """ †: run on an earlier day, with the programs of that day: {days}."""
 

@@ -72,7 +72,7 @@ class _Gone(Exception):
 def group(debug: bool) -> None:
     """Trace the Linux OOM killer: print the kernel's report, byte for byte, and explain why it happened.
 
-    Without a command, oomtrace traces until Ctrl-C.
+    Without a command, oomtrace traces until Ctrl-C, with the options of `oomtrace trace`.
     """
 
 

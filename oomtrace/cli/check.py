@@ -22,11 +22,13 @@ _VERDICTS = {
 
 @click.command("check", short_help="Check what works on this machine.")
 @compile_option()
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="text, or json for programs.")
 def command(form: str) -> int:
     """Check what works on this machine: privileges, settings, probes.
 
-    Each probe is attached and detached again. Put the output into bug reports.
+    Each probe is attached and detached again. Put the output into bug reports. LOST: reports will lack something. FAIL:
+    tracing does not work. -: for your information.
 
     Exit status: 0 if everything works; 1 if reports will lack something; 2 if tracing does not work.
     """

@@ -52,13 +52,13 @@ _SURPLUS_SECONDS = 0.3
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Report only the first N OOMs.")
 @click.option("-o", "--output", metavar="FILE|DIR/",
               help="Write a capture of each OOM to FILE, or to a new file in DIR/. Or write one file of all: a page to "
-                   "FILE.html, stacks to FILE.folded or, for pprof, to FILE.pb.gz. "
-                   "Print no reports.")
+                   "FILE.html, stacks to FILE.folded or, for pprof, to FILE.pb.gz. Reports are not printed then.")
 @witness_options()
 @format_option()
 @click.option("--stacks/--no-stacks", "sample", default=None,
               help="Sample by which code the command charges memory, so that a report can name it; with --stacks also "
-                   "tell so at the end if there was no OOM. It reads the command's stacks.  [default: sample]")
+                   "tell so at the end if there was no OOM. It reads the command's stacks.  [default: sample, and "
+                   "tell if there was an OOM]")
 @click.option("--stack-memory/--no-stack-memory", default=False,
               help="Also keep in captures the copies of processes' stacks and registers: functions can then be found "
                    "later, where more is known of the programs.  [default: no]")
@@ -90,7 +90,8 @@ def command(
     The reports go to standard error. Processes that the command leaves behind are killed, and the memcg is removed.
 
     Exit status: that of the command; 128 + N if signal N ended it; 127 if the command does not exist; 126 if it cannot
-    be executed. --expect and --fit have their own.
+    be executed. With --expect, 0 if what you expect came, else 5. With --fit, 0 if a limit was found; 5 if the command
+    is OOM-killed even under MAX; 1 if it fails there for another reason.
     """
     if fit is not None:
         _say_adj()

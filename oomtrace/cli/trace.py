@@ -118,17 +118,18 @@ class _Tally:
               help="Only OOMs where the name of the victim, or of the task that triggered the OOM, matches.")
 @click.option("--pid", type=int, metavar="PID", help="Only OOMs where PID is the victim, or triggered the OOM.")
 @click.option("--container", metavar="PATTERN",
-              help="Only OOMs that have to do with a container of that name, or whose id begins so.")
+              help="Only OOMs where a container has that name, or an id that begins so: that of the full memcg, of the "
+                   "victim, or of the task that triggered the OOM.")
 @click.option("--pod", metavar="NAMESPACE/NAME",
-              help="Only OOMs that have to do with a Kubernetes pod of that name; both are patterns.")
+              help="Only OOMs where one of these is in a Kubernetes pod of that name; both are patterns.")
 @click.option("--global-only", is_flag=True, help="Only OOMs of the whole machine.")
 @click.option("--memcg-only", is_flag=True, help="Only OOMs of a memcg.")
 @click.option("--charges", type=click.Choice(CHARGES), default="batch", show_default=True,
               help="Watch which tasks charge memory (add pages to a memcg) before an OOM. off: do not watch; batch: "
                    "each batch of 64 pages; every: each charge (slow).")
 @click.option("--kills", type=click.Choice(KILLS), default="near", show_default=True,
-              help="Also tell who kills processes besides the OOM killer. near: where memory is short; all: each kill; "
-                   "off: none.")
+              help="Also report kills by somebody else than the OOM killer. near: where memory is short; all: each "
+                   "kill; off: none.")
 @click.option("--stacks", type=click.Choice(STACKS), default="off", show_default=True,
               help="Sample by which code memory is charged, so that a report can name it. off: do not; near: in memcgs "
                    "above nine tenths of their limit; on: everywhere. It reads processes' stacks: see docs/code.md.")

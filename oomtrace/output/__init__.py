@@ -30,7 +30,7 @@ class OutputFormat:
 FORMATS: dict[str, OutputFormat] = {
     "text": OutputFormat("report", "TextWriter", "the kernel's report, then why it happened"),
     "kernel": OutputFormat("report", "KernelWriter", "the kernel's report alone, byte for byte"),
-    "why": OutputFormat("explanation", "WhyWriter", "why it happened alone"),
+    "why": OutputFormat("explanation", "WhyWriter", "only the explanation"),
     "json": OutputFormat("structured", "JsonWriter", "one JSON document with all that is known"),
     "jsonl": OutputFormat("structured", "JsonlWriter", "the same, a line of JSON for each OOM"),
     "yaml": OutputFormat("structured", "YamlWriter", "the same as YAML"),

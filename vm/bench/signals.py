@@ -14,7 +14,7 @@ Instructions that a process takes for the same work (its CPU time in a guest who
 charge, in three passes. A signal goes from the process to itself, which takes it (`kill`, `sigwait`). SIGUSR1 ends many
 programs, but no mode of `trace` looks at it; SIGTERM is looked at. `near` (the default) finds that memory is not short;
 `all` makes events of 64 a second. "At 1,000 a second" is what `near` adds, of a CPU with 10^9 instructions a second.
-To reach: not measurable on page faults, and below 0.1 % of a CPU for 1,000 signals a second that end nobody. What
+Target: not measurable on page faults, and below 0.1 % of a CPU for 1,000 signals a second that end nobody. What
 `off` adds is the probe of the OOM killer's own signals, which every trace has. 1,000 SIGTERM a second are the
 worst that could be, and nothing that is met with.
 """

@@ -22,7 +22,7 @@ start of the boot, with nothing in the page cache; for oomtrace also with nothin
 asks the kernel's BTF and symbols. Its modules are byte-compiled, as in an installation; oomtrace.pyz is the one file
 of `make dist`, as it was copied there: Python compiles its modules at every start. "Peak" is the most memory that the
 first start had resident at any time. oomkill-bpfcc compiles against the kernel's headers at every start; oomtrace needs
-neither headers nor a compiler. To reach: first start at most 1.0 × bpftrace's first, later 0.8 ×, at most 1/8 of
+neither headers nor a compiler. Target: first start at most 1.0 × bpftrace's first, later 0.8 ×, at most 1/8 of
 oomkill-bpfcc, peak 60 MB, resident 50; of oomtrace.pyz, first start at most 1.1 ×.
 
 Where a later start's time goes (6.1, counted in instructions, with 29 probes): two fifths into attaching the probes,
