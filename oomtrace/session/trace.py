@@ -32,6 +32,7 @@ Killed = Callable[["OomEvent"], None]
 Doomed = Callable[["Traced"], None]
 
 _DEFAULTS = TraceOptions()
+_MOST_ASKING_S = 3.0
 _PANICS_ALWAYS = 2  # and not only where the whole machine is out of memory
 _PENDING_MS = 10  # while an OOM is in hand
 _LEISURELY_MS = 500  # while it is only a process that is slowed down
@@ -204,7 +205,7 @@ class LiveTrace:
             self._tracer.wake_on(self._watch.fd)
         near = self._watch.near if self._watch else _unheard
         releases = "exit_mmap_return" not in self._without
-        self._receiving = Receiver(facts, names, releases, near, left=_left, whose=self._whose)
+        self._receiving = Receiver(facts, names, releases, near, left=_Killers().left, whose=self._whose)
         tracer.lock()
         self._unable.release()
         return self._receiving
@@ -315,10 +316,22 @@ def _enter_replaced(attached: tracer.Tracer, targets: tuple[probes.Target, ...],
             attached.enter(target)
 
 
-def _left(event: OomEvent) -> tuple[tuple[str, ...], Optional[int]]:
-    from oomtrace.witness import journal, marks  # late: most traces never meet such a kill
+class _Killers:
+    """What programs that kill say of it themselves. In a storm of kills not each is asked about."""
 
-    return journal.said(event), marks.oomd_kills(event)
+    def __init__(self) -> None:
+        from oomtrace.session.allowance import Allowance
+
+        self._asking = Allowance(_MOST_ASKING_S, slower=1.0)
+
+    def left(self, event: OomEvent) -> tuple[tuple[str, ...], Optional[int]]:
+        from oomtrace.witness import journal, marks  # late: most traces never meet such a kill
+
+        noted = marks.oomd_kills(event)
+        if self._asking.used_up:
+            return (), noted
+        with self._asking.spending():
+            return journal.said(event), noted
 
 
 def _say_refused(attached: Tracer, say: Say, warn: Say) -> None:

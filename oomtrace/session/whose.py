@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Callable, Optional
 
@@ -13,6 +11,7 @@ from oomtrace import code
 from oomtrace.facts import Facts
 from oomtrace.model import Code, NoStack
 from oomtrace.plain import to_plain
+from oomtrace.session.allowance import Allowance
 from oomtrace.session.slowness import slowness
 from oomtrace.wire import samples
 from oomtrace.wire.assemble import Oom
@@ -25,30 +24,8 @@ from oomtrace.wire.userstack import UserStack, stacks
 _PROCESSES = 256  # that are remembered, the last ones
 # In a storm not every process is looked at, and frames are not made of every OOM: the records that come meanwhile must
 # be read.
-_WINDOW_S, _MOST_LOOKING_S, _MOST_READING_S, _MOST_RESOLVING_S = 10.0, 1.0, 1.0, 2.0
+_MOST_LOOKING_S, _MOST_READING_S, _MOST_RESOLVING_S = 1.0, 1.0, 2.0
 _SAME_OOM_S = 1.0  # between its beginning and its decision it seldom takes longer
-
-
-class _Allowance:
-    """So much time within the window, and no more; on a slower machine more, up to half of it."""
-
-    def __init__(self, most_s: float, slower: float) -> None:
-        self._most_s = min(most_s * slower, _WINDOW_S / 2)
-        self._spent: deque[tuple[float, float]] = deque()  # when, and how long it took
-
-    @property
-    def used_up(self) -> bool:
-        """Whether it has taken too much of the time of late."""
-        while self._spent and self._spent[0][0] < time.monotonic() - _WINDOW_S:
-            self._spent.popleft()
-        return sum(took for _, took in self._spent) > self._most_s
-
-    @contextmanager
-    def spending(self) -> Iterator[None]:
-        """Count what is done within."""
-        began = time.monotonic()
-        yield
-        self._spent.append((began, time.monotonic() - began))
 
 
 class Whose:
@@ -71,7 +48,7 @@ class Whose:
         self._kept_s = 0.0
         slower = slowness()
         self._looking, self._reading, self._resolving = (
-            _Allowance(most_s, slower) for most_s in (_MOST_LOOKING_S, _MOST_READING_S, _MOST_RESOLVING_S)
+            Allowance(most_s, slower) for most_s in (_MOST_LOOKING_S, _MOST_READING_S, _MOST_RESOLVING_S)
         )
 
     def look(self, tgids: Iterable[int]) -> None:

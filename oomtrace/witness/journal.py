@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Optional
@@ -17,7 +18,7 @@ from oomtrace.model import Killed, OomEvent
 
 from .containers.candidate import Candidate, candidates
 
-_PATIENCE_S = 1.0  # the trace waits meanwhile
+_PATIENCE_S, _AGAIN_S = 2.0, 0.3  # the trace waits meanwhile
 _BEFORE_S = 10  # earlyoom says first what it is about to do
 _MOST_LINES, _LONGEST = 2, 300
 _READ_LINES = 50
@@ -30,6 +31,8 @@ _ABOUT: Mapping[str, tuple[str, ...]] = {
     "oomd": ("oomd kill",),
     "systemd": ("Killing", "timed out", "Stopping"),
 }
+# What is in a line that is there for certain, if not yet: the journal lags behind who writes into it.
+_CERTAIN: Mapping[str, str] = {"systemd-oomd": "illed ", "earlyoom": "sending SIG"}
 
 
 # The kubelet, and what it is a part of in k3s. It decides long before: the container has time to end by itself.
@@ -50,9 +53,13 @@ def said(event: OomEvent) -> tuple[str, ...]:
         pod = _pod(killed) if killed.sender.comm.startswith(_RUNTIMES) else None
         return _by_kubelet(pod, began_ns // _NS) if pod is not None else ()
     about, unit = _ABOUT[killed.sender.comm], _unit(killed) if killed.sender.comm == "systemd" else ""
-    lines = _lines([f"_PID={killed.sender.pid}"], began_ns // _NS - _BEFORE_S, _READ_LINES)
-    found = [line[:_LONGEST] for line in lines if unit in line and any(word in line for word in about)]
-    return tuple(found[-_MOST_LINES:])
+    certain, over_s = _CERTAIN.get(killed.sender.comm, ""), time.monotonic() + _PATIENCE_S
+    while True:
+        lines = _lines([f"_PID={killed.sender.pid}"], began_ns // _NS - _BEFORE_S, _READ_LINES)
+        found = [line[:_LONGEST] for line in lines if unit in line and any(word in line for word in about)]
+        if not certain or not lines or any(certain in line for line in found) or time.monotonic() + _AGAIN_S > over_s:
+            return tuple(found[-_MOST_LINES:])
+        time.sleep(_AGAIN_S)
 
 
 def _pod(killed: Killed) -> Optional[Candidate]:

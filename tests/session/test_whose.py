@@ -110,12 +110,12 @@ def test_the_decision_does_not_lose_what_the_beginning_has_read(asked: Asked, mo
     one, now = whose.Whose(), time.monotonic()
     keep(one, [sample(BEGAN - 2, [FULL])])
     with monkeypatch.context() as patch:
-        patch.setattr(whose._Allowance, "used_up", property(lambda _: True))
+        patch.setattr(whose.Allowance, "used_up", property(lambda _: True))
         keep(one, [])
     of(one, oom(stack("trigger", 9, 0)))
     assert len(asked.raw[-1].samples) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(whose._Allowance, "used_up", property(lambda _: True))
+        patch.setattr(whose.Allowance, "used_up", property(lambda _: True))
         patch.setattr(time, "monotonic", lambda: now + 5)
         keep(one, [])  # of another OOM
     assert one._samples == []

@@ -123,3 +123,16 @@ def test_a_journal_that_takes_long_is_not_waited_for(written: Path, monkeypatch:
 def test_no_journal(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert said("earlyoom") == ()
+
+
+def test_a_journal_that_lags_is_asked_again(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_AGAIN_S", 0.05)
+    written.write_text("\n".join(EARLYOOM[:2]) + "\n")
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        written.write_text("\n".join(EARLYOOM) + "\n")
+
+    monkeypatch.setattr("time.sleep", sleep)
+    assert said("earlyoom") == tuple(EARLYOOM[1:3]) and len(slept) == 1
