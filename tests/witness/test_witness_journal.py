@@ -126,12 +126,12 @@ def test_no_journal(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_journal_that_lags_is_asked_again(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_AGAIN_S", 0.05)
+    monkeypatch.setattr(journal, "_AGAIN_S", 0.123)
     written.write_text("\n".join(EARLYOOM[:2]) + "\n")
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
-        if seconds == 0.05:  # subprocess sleeps, too
+        if seconds == 0.123:  # subprocess sleeps, too
             slept.append(seconds)
             written.write_text("\n".join(EARLYOOM) + "\n")
 
