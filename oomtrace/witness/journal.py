@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Optional
 
-from oomtrace.model import Killed, OomEvent
+from oomtrace.model import Killed, OomEvent, Sender
 
 from .containers.candidate import Candidate, candidates
 
@@ -50,16 +50,23 @@ def said(event: OomEvent) -> tuple[str, ...]:
     if killed is None or killed.sender is None or began_ns is None:
         return ()
     if killed.sender.comm not in _ABOUT:
-        pod = _pod(killed) if killed.sender.comm.startswith(_RUNTIMES) else None
+        pod = _pod(killed) if _is_runtime(killed.sender) else None
         return _by_kubelet(pod, began_ns // _NS) if pod is not None else ()
     about, unit = _ABOUT[killed.sender.comm], _unit(killed) if killed.sender.comm == "systemd" else ""
     certain, over_s = _CERTAIN.get(killed.sender.comm, ""), time.monotonic() + _PATIENCE_S
     while True:
         lines = _lines([f"_PID={killed.sender.pid}"], began_ns // _NS - _BEFORE_S, _READ_LINES)
         found = [line[:_LONGEST] for line in lines if unit in line and any(word in line for word in about)]
-        if not certain or not lines or any(certain in line for line in found) or time.monotonic() + _AGAIN_S > over_s:
-            return tuple(found[-_MOST_LINES:])
+        told = [at for at, line in enumerate(found, 1) if certain in line]
+        if not certain or not lines or told or time.monotonic() + _AGAIN_S > over_s:
+            return tuple(found[: told[-1] if certain and told else None][-_MOST_LINES:])
         time.sleep(_AGAIN_S)
+
+
+def _is_runtime(sender: Sender) -> bool:
+    """By its name, or by its program's: crun and runc run a copy of themselves, whose name is a number or so."""
+    program = (sender.command_line or "").partition(" ")[0].rpartition("/")[2]
+    return sender.comm.startswith(_RUNTIMES) or program.startswith(_RUNTIMES)
 
 
 def _pod(killed: Killed) -> Optional[Candidate]:

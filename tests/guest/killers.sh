@@ -48,7 +48,7 @@ if [ -e /lib/systemd/systemd-oomd ]; then
 	systemctl stop press systemd-oomd 2>/dev/null
 fi
 systemd-run -q --unit=eater -p OOMScoreAdjust=500 python3 -c 'b = bytearray(100 << 20); import time; time.sleep(1000)'
-sleep 4
+until [ "$(cat /sys/fs/cgroup/system.slice/eater.service/memory.current)" -gt 106000000 ]; do sleep 0.5; done
 systemd-run -q --unit=early earlyoom -m 95,94 -s 100,100 --prefer python3 -r 0
 ended eater 60
 systemctl stop early
@@ -88,6 +88,9 @@ cp /bin/dash /tmp/runc
 uid=2b7a1f0e-33aa-4c70-9d22-0123456789ab
 box=/sys/fs/cgroup/kubepods/burstable/pod$uid/$(printf 'ab%.0s' $(seq 32))
 mkdir -p "/var/log/pods/shop_orders_$uid/app" "$box"
+for above in /sys/fs/cgroup/kubepods /sys/fs/cgroup/kubepods/burstable "${box%/*}"; do
+	echo +memory >"$above/cgroup.subtree_control"
+done
 systemd-run -q --unit=kubelet /tmp/kubelet -c \
 	'sleep 2; echo "I1 1 x.go:1] \"Eviction manager: pods ranked for eviction\" pods=[\"shop/orders\"]"; sleep 1000'
 adj0 sh -c "echo \$\$ >$box/cgroup.procs; exec sleep 1007" &

@@ -79,7 +79,8 @@ class TestKillers:
 
     def test_podman_stops_a_container(self, told: "dict[str, Any]") -> None:
         kill = of(told["all"], "/libpod")
-        assert kill["sender"]["comm"] == "crun" and kill["sender"]["parent_comm"] == "podman"
+        # crun runs a copy of itself, whose name may be the number of a descriptor
+        assert kill["sender"]["command_line"].startswith("/usr/bin/crun ") and kill["sender"]["parent_comm"] == "podman"
         assert " kill " in kill["sender"]["command_line"] and kill["victims"][0]["signal"] == KILL
 
     def test_a_kubelet_evicts_a_pod(self, told: "dict[str, Any]") -> None:

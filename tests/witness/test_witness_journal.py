@@ -52,6 +52,7 @@ def said(comm: str, memcg: str = "/system.slice/stubborn.service") -> "tuple[str
     [
         ("systemd-oomd", OOMD, OOMD[1:]),
         ("earlyoom", EARLYOOM, EARLYOOM[1:3]),
+        ("earlyoom", [*EARLYOOM, EARLYOOM[1]], EARLYOOM[1:3]),
         ("systemd", SYSTEMD, SYSTEMD[1:]),
         ("nohang", ["idle"], []),
     ],
