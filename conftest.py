@@ -1,13 +1,20 @@
 """Make `vm` and `tests` importable however pytest is started; property tests are not judged by the machine's speed; the
 end of a run says what was skipped, and why."""
 
+import os
 import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+_CHECKOUT = Path(__file__).resolve().parent
+sys.path.insert(0, str(_CHECKOUT))
+
+# Hundreds of tests start oomtrace as a person does. What Python compiles for one of them serves the next, and does not
+# lie about in the checkout.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = str(_CHECKOUT / ".pytest_cache" / "bytecode")
 
 with suppress(ImportError):
     from hypothesis import settings
