@@ -13,9 +13,9 @@ Measured = list[tuple[str, dict[str, int]]]  # mode, and the least of each work'
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for the same work (its CPU time in a guest whose clock counts
 instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced. One process does all the
-work while the modes take turns around it, each between two measurements untraced, in four passes of one boot; each
-measurement is the least of five rounds (a round that lacked huge pages does not count). Shown: the median of the passes
-relative to the mean of the two beside it, ± the median distance from that. Target: `batch` (the default) at most
+work. Each mode is measured between two measurements without a trace, and compared with their mean. That is done in four
+passes of one boot. Each measurement is the least of five rounds; a round that lacked huge pages does not count. Shown:
+the median of the passes, ± how far they typically lie from it. Target: `batch` (the default) at most
 +0.3 %, `every` at most +5 %, `off` not measurable. "(trampoline)" and "(kprobe)" are a program that does nothing, where
 that of `every` is: what the kernel takes to call any program at each charge. `every` goes by a trampoline; `batch` by a
 kprobe, for 64 pages at a time, or for a huge page. Where a program that does nothing seems to save instructions, the
