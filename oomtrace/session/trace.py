@@ -215,19 +215,25 @@ class LiveTrace:
             timeout_ms = _sooner(timeout_ms, self._watch.wait_ms)
         self._take(receiver, timeout_ms)
         self._before_panic(receiver)
-        if self._watch:
-            yield from self._watch.ripe()
+        yield from self._ripe()
         if self._tracer.filling:  # nothing is over because nothing has been taken
             return
-        # In a storm many are ready at once; what comes while they are dealt with must not fill the buffers.
+        # In a storm many are ready at once, and more meanwhile: what comes while they are dealt with must not fill the
+        # buffers, and those whose looks have come must not wait for the end of it.
         behind_bytes = 0
         for traced in receiver.ready(time.monotonic_ns()):
             yield from self._witnessed(traced, killed)
             behind_bytes += self._take(receiver, 0) if behind_bytes < _BEHIND_BYTES else 0
+            yield from self._ripe()
         for event in receiver.killed():
             self._told.add(event.trace.oom_id)
             killed(event)
             behind_bytes += self._take(receiver, 0) if behind_bytes < _BEHIND_BYTES else 0
+            yield from self._ripe()
+
+    def _ripe(self) -> Iterator[Traced]:
+        """Those that have waited for a look, and need to no more."""
+        return self._watch.ripe() if self._watch else iter(())
 
     def _before_panic(self, receiver: Receiver) -> None:
         """The kernel prints its report first, and that may take long enough."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Optional
+from types import SimpleNamespace
+from typing import Any, Optional
 
 import pytest
 
@@ -15,6 +16,7 @@ from oomtrace.model import Container, Glance, Look, Memcg, Occasion, OomEvent, R
 from oomtrace.plain import to_plain
 from oomtrace.session.looker import Answer, Looker
 from oomtrace.session.receive import Traced
+from oomtrace.session.trace import LiveTrace
 from oomtrace.session.watch import Watch
 from oomtrace.wire import capture
 from oomtrace.wire.near import Near, NearCause
@@ -139,6 +141,29 @@ def test_none_passes_one_that_waits(watch: Watch, looker: Elsewhere, clock: Cloc
     looker.answer(time_ns=boot_now() - 10**9)
     watch.take()
     assert [done.event.report.memcg for done in watch.ripe()] == [first.event.report.memcg, second.event.report.memcg]
+
+
+def test_in_a_storm_none_waits_for_the_end_of_it(watch: Watch, looker: Elsewhere) -> None:
+    """On a slow machine more OOMs came than were dealt with: one that waited for its look held up all."""
+    trace: Any = LiveTrace.__new__(LiveTrace)
+    trace._watch, trace._whose, trace._told, trace._panic, trace.received = watch, None, set(), None, 0
+    trace._tracer = SimpleNamespace(
+        wait=lambda timeout_ms: [], named=list, modules_changed=lambda: False, filling=False)
+    storm = [traced(), *(traced("/other") for _ in range(9))]
+    dealt_with: list[Traced] = []
+
+    def ready(now_ns: int) -> Iterator[Traced]:
+        for one in storm:
+            dealt_with.append(one)
+            if len(dealt_with) == 3:
+                looker.answer(time_ns=boot_now())  # as the third is made, the look at the first comes back
+            yield one
+
+    watch.near(bell())
+    receiver = SimpleNamespace(ready=ready, killed=list, pending=False)
+    events = trace._read(receiver, lambda event: None, 0)
+    assert next(events).event.report.memcg == Memcg("/box") and len(dealt_with) == 3
+    assert len(list(events)) == 9
 
 
 def test_a_slow_machine_has_more_time(watch: Watch, looker: Elsewhere, clock: Clock) -> None:
