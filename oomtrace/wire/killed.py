@@ -12,7 +12,7 @@ from oomtrace.wire.oom_records import OomRecords
 from oomtrace.wire.records import Pressure, RecordKind, RecSender, RecSignal
 
 _PSI_PERCENT = 2048  # FIXED_1, include/linux/sched/loadavg.h
-_SIGKILL, _SIGBUS, _SIGXCPU, _SIGXFSZ, _SIGSYS = 9, 7, 24, 25, 31
+_SIGKILL, _SIGBUS, _SIGPIPE, _SIGXCPU, _SIGXFSZ, _SIGSYS = 9, 7, 13, 24, 25, 31
 _SYS_SECCOMP = 1
 _MEMORY_ERRORS = (4, 5)  # BUS_MCEERR_AR, BUS_MCEERR_AO
 _NO_LIMIT = (1 << 64) - 1
@@ -54,12 +54,20 @@ def _how(records: OomRecords, sender: Optional[RecSender], signal: RecSignal) ->
         return _of_fault(signal)
     exiting = flags & names["SENDER_EXITING"]
     if signal.sent_from == names["FROM_NOINFO"]:
-        return Sent.PARENT_DEATH if exiting and not own else Sent.KERNEL
+        return _without_info(signal, own, bool(exiting), bool(flags & names["SENDER_KTHREAD"]))
     if exiting and not own:
         return Sent.PID_NAMESPACE
     if signal.signal == _SIGXCPU or (signal.signal == _SIGKILL and own and signal.rlimit_cpu_s != _NO_LIMIT):
         return Sent.RLIMIT_CPU
     return Sent.KERNEL
+
+
+def _without_info(signal: RecSignal, own: bool, exiting: bool, by_kthread: bool) -> Sent:
+    """SEND_SIG_NOINFO stands for what kill(2) would have as its info (__send_signal_locked). On 7.3 kill(2) itself
+    gives it; before, only the kernel on behalf of a process does."""
+    if exiting and not own:
+        return Sent.PARENT_DEATH
+    return Sent.KERNEL if by_kthread or (own and signal.signal == _SIGPIPE) else Sent.PROCESS
 
 
 def _of_fault(signal: RecSignal) -> Sent:

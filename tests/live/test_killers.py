@@ -96,6 +96,7 @@ class TestKillers:
     def test_a_plain_kill(self, told: "dict[str, Any]") -> None:
         found = [kill for kill in told["all"] if "somebody" in (kill["sender"]["command_line"] or "")]
         assert [[victim["comm"] for victim in kill["victims"]] for kill in found] == [["sleep"]]
+        assert found[0]["how"] == "process"
 
     def test_what_the_kernel_ends(self, told: "dict[str, Any]") -> None:
         expected = {"k-cpu": "RLIMIT_CPU", "k-fsize": "RLIMIT_FSIZE", "k-broken": "fault", "k-fault": "fault",

@@ -86,6 +86,7 @@ def test_who_killed_whom_and_how_full_it_was() -> None:
 
 PRIV, NOINFO = LAYOUT.constants["FROM_KERNEL"], LAYOUT.constants["FROM_NOINFO"]
 FAULT = LAYOUT.constants["FROM_FAULT"]
+KTHREAD = LAYOUT.constants["SENDER_KTHREAD"]
 EXITING, CGROUP_KILL = LAYOUT.constants["SENDER_EXITING"], LAYOUT.constants["SENDER_CGROUP_KILL"]
 
 
@@ -104,6 +105,10 @@ EXITING, CGROUP_KILL = LAYOUT.constants["SENDER_EXITING"], LAYOUT.constants["SEN
         (Sent.FAULT, {"tgid": 60}, {"sent_from": FAULT, "signal": 7, "code": 2}),
         (Sent.FAULT, {"tgid": 60}, {"sent_from": FAULT, "signal": 11, "code": 1}),
         (Sent.KERNEL, {"tgid": 60}, {"sent_from": PRIV}),
+        (Sent.PROCESS, {}, {"sent_from": NOINFO}),  # kill(2) of 7.3
+        (Sent.PROCESS, {"tgid": 60}, {"sent_from": NOINFO}),
+        (Sent.KERNEL, {"tgid": 60}, {"sent_from": NOINFO, "signal": 13}),
+        (Sent.KERNEL, {"flags": KTHREAD}, {"sent_from": NOINFO}),
         (Sent.KERNEL, {"tgid": 2, "comm": b"kworker/0:1"}, {"sent_from": PRIV}),
     ],
 )
