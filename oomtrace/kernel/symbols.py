@@ -113,7 +113,11 @@ class Symbols:
 
     def resolver(self) -> "Resolver":
         """Names for addresses. Takes some tenths of a second to make; keep it."""
-        return Resolver(self._text)
+        from oomtrace.kernel import jited  # late: a start needs nothing of it
+
+        # 5.18 (d00c6473b1ee): a BPF program's size is that of its code, no more that of the pages that it lies in
+        sized = self.function("bpf_prog_pack_alloc") is not None
+        return Resolver(self._text, jited.lengths() if sized else None)
 
 
 def base_address(path: Path = KALLSYMS) -> Optional[int]:
@@ -133,7 +137,9 @@ def base_address(path: Path = KALLSYMS) -> Optional[int]:
 class Resolver:
     """Names for code addresses, as the kernel's ``%pS`` prints them (kernel/kallsyms.c, __sprint_symbol)."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, bpf_bytes: Optional[Mapping[int, int]] = None) -> None:
+        """``bpf_bytes``: the size of each BPF function, by its address; else each reaches to the next symbol."""
+        self._bpf_bytes = bpf_bytes or {}
         core, modules, all_modules = _Table(), _Table(), _Table()
         core_bytes = text.rfind(b"\n", 0, text.find(b"\t")) + 1 if b"\t" in text else len(text)
         core.add_all(text, core_bytes)  # what modules have comes after it
@@ -168,6 +174,7 @@ class Resolver:
         limit = self._module_ends.get(module, end)
         if symbol.startswith(_TRAMPOLINE) and start % _PAGE_BYTES == 0:
             limit = min(limit, start + _PAGE_BYTES)
+        limit = min(limit, start + self._bpf_bytes.get(start, limit))
         if address >= min(end, limit) and address >= limit:
             return None
         return start, (end if end <= limit else limit) - start, symbol.decode(), module.decode().strip("[]")

@@ -14,8 +14,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def bpf(command: int, attributes: bytes) -> int:
     """What bpf(2) returns for a command and its ``union bpf_attr``. Raises OSError."""
-    buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    return _call(0, command, ctypes.byref(buffer), len(attributes))
+    return bpf_in(command, ctypes.create_string_buffer(attributes, len(attributes)))
+
+
+def bpf_in(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
+    """The same, where the kernel answers in the attributes. Raises OSError."""
+    return _call(0, command, ctypes.byref(attributes), len(attributes))
 
 
 def perf_event_open(attributes: ctypes.Structure, pid: int, cpu: int, flags: int) -> int:

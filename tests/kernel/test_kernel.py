@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import os
 import textwrap
+from struct import pack_into, unpack_from
 from typing import Optional
 
 import pytest
 
 from oomtrace.errors import OomtraceError
-from oomtrace.kernel import header, machine, probes
+from oomtrace.kernel import header, jited, machine, probes
 from oomtrace.kernel.btf import Btf, Field
 from oomtrace.kernel.questions import Question, questions
 from oomtrace.kernel.symbols import Symbols
@@ -150,6 +154,54 @@ def test_a_page_of_bpfs_trampoline_is_its_size() -> None:
     assert resolver.name(0xFFFFFFFFC025605E) == "bpf_trampoline_6442506589+0x5e/0x1000"
     assert not resolver.is_text(0xFFFFFFFFC0257010)
     assert resolver.name(0xFFFFFFFFC025AF50) == "bpf_trampoline_6442554453+0x10/0x80", "later kernels pack them"
+
+
+def test_a_bpf_program_is_as_long_as_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = b"ffffffff81000000 T _stext\nffffffff81000100 t bpf_prog_pack_alloc\nffffffff82000000 T _etext\n"
+    listed += b"ffffffffc0256000 t bpf_prog_1\t[bpf]\nffffffffc0256a04 t bpf_prog_2\t[bpf]\n"
+    monkeypatch.setattr(jited, "lengths", lambda: {0xFFFFFFFFC0256000: 0x9E0})
+    resolver = Symbols(listed).resolver()
+    assert resolver.name(0xFFFFFFFFC02560E6) == "bpf_prog_1+0xe6/0x9e0"
+    assert resolver.is_text(0xFFFFFFFFC02569DF) and not resolver.is_text(0xFFFFFFFFC02569E0)
+    assert resolver.is_text(0xFFFFFFFFC0256A04), "of others nothing is known"
+    older = Symbols(listed.replace(b"bpf_prog_pack_alloc", b"bpf_jit_binary_alloc")).resolver()
+    assert older.name(0xFFFFFFFFC02560E6) == "bpf_prog_1+0xe6/0xa04"
+
+
+def test_the_lengths_of_all_bpf_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = {3: {0x1000: 64}, 7: {}, 9: {0x2000: 100, 0x3000: 200}}  # the second goes before it is looked at
+    opened: dict[int, int] = {}
+
+    def bpf_in(command: int, attributes: "ctypes.Array[ctypes.c_char]") -> int:
+        (last,) = unpack_from("<I", attributes)
+        following = next((number for number in programs if number > last), None)
+        if command != 11 or following is None:
+            raise OSError(errno.ENOENT, "")
+        pack_into("<I", attributes, 4, following)
+        return 0
+
+    def bpf(command: int, attributes: bytes) -> int:
+        (first,) = unpack_from("<I", attributes)
+        if command == 13:
+            if not programs[first]:
+                raise OSError(errno.ENOENT, "")
+            program = os.open(os.devnull, os.O_RDONLY)
+            opened[program] = first
+            return program
+        _, size, address = unpack_from("<IIQ", attributes)
+        info = (ctypes.c_char * size).from_address(address)
+        room, _, starts_at, sizes_at = unpack_from("<IIQQ", info, 104)
+        functions = programs[opened[first]]
+        assert room >= len(functions)
+        for index, (start, length) in enumerate(functions.items()):
+            ctypes.c_uint64.from_address(starts_at + 8 * index).value = start
+            ctypes.c_uint32.from_address(sizes_at + 4 * index).value = length
+        return 0
+
+    monkeypatch.setattr(jited.syscalls, "bpf_in", bpf_in)
+    monkeypatch.setattr(jited.syscalls, "bpf", bpf)
+    assert jited.lengths() == {0x1000: 64, 0x2000: 100, 0x3000: 200}
+    assert not [program for program in opened if os.path.exists(f"/proc/self/fd/{program}")]
 
 
 @pytest.mark.parametrize(
