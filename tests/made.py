@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import io
+import itertools
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,21 +25,44 @@ from tests.live.guest import kernel_lines
 from vm import matrix
 
 RECORDED = pages.REPOSITORY / "tests" / "fixtures" / "data" / "6.1-memcg-v2.oom"
+WITH_STACKS = RECORDED.with_name("7.3-code.oom")
+_LESS = re.compile(r"  swap | +=> Together |  totalpages|  without adj")
+_STACKS = 2
 _PART = "<!-- {0}: begin -->\n{1}\n<!-- {0}: end -->"
 _MARKS = re.compile(r"<!-- ([\w-]+): begin -->\n(.*?)\n?<!-- \1: end -->", re.DOTALL)
 # Words for the types of workloads' parameters (oomtrace.repro.workloads).
 _KINDS = {"Bytes": "size", "Seconds": "time", "int": "number", "bool": "true or false", "str": "text"}
 
 
-def event() -> OomEvent:
+def event(recorded: Path = RECORDED) -> OomEvent:
     """The recorded OOM."""
-    (found,) = capture.events(capture.load(io.BytesIO(RECORDED.read_bytes())))
+    (found,) = capture.events(capture.load(io.BytesIO(recorded.read_bytes())))
     return found
 
 
 def explanation() -> str:
-    """What ``--format why`` makes of it."""
-    return _fenced(["$ sudo oomtrace --format why", *_printed(event(), "why")])
+    """What ``--format why`` makes of it, without what is not of every OOM's essence."""
+    lines: list[str] = []
+    left_out = False
+    for line in _printed(event(), "why"):
+        left_out = bool(_LESS.match(line)) or (left_out and line.startswith(" " * 15))
+        if not left_out:
+            lines.append(line)
+        elif lines[-1] != "  …":
+            lines.append("  …")
+    return _fenced(["$ sudo oomtrace --format why", *lines])
+
+
+def code() -> str:
+    """What ``--format folded`` makes of the OOM of tests/live/code/fill.py under ``oomtrace run``: the stacks of most
+    bytes, without the interpreter's and the C library's own frames."""
+    found: Counter[str] = Counter()
+    for line in _printed(event(WITH_STACKS), "folded"):
+        stack, _, size = line.rpartition(" ")
+        process, *frames = stack.split(";")
+        shown = [frame if "(fill.py" in frame else "…" for frame in frames]
+        found[";".join([process, *(frame for frame, _ in itertools.groupby(shown))])] += int(size)
+    return _fenced([f"{stack} {size}" for stack, size in found.most_common(_STACKS)])
 
 
 def report() -> str:
@@ -111,6 +136,7 @@ def findings() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "explanation": explanation,
+    "code": code,
     "report": report,
     "seed-explanation": seed_explanation,
     "statuses": statuses,

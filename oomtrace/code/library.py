@@ -14,9 +14,11 @@ _FILES = re.compile(
     r"(?:ld(?:-linux[\w-]*|-musl-\w+|-\d[\d.]*)?\.so|libc|libm|libdl|librt|libpthread|libgcc_s|libstdc\+\+|libc\+\+\w*"
     r"|libjemalloc|libtcmalloc\w*|libmimalloc|libpython\d[\d.]*)(?:[.-][\w.]*)?$|python\d[\d.]*$|\[vdso\]$"
 )
-# Functions: what compilers put into the program's own file.
+# Functions: what compilers put into the program's own file, and the C library where that is in it.
 _FUNCTIONS = re.compile(
-    r"_start$|_?_libc_\w+$|__rust_|__rg_|__rdl_|_start_c$|frame_dummy$"
+    r"__mem[a-z]+(?:_\w+)?$|mem(?:set|cpy|move|pcpy)$|_int_(?:malloc|realloc|memalign|free)$|sysmalloc\w*$"
+    r"|(?:__libc_|__)?(?:malloc|calloc|realloc|memalign|aligned_alloc|mmap64|mmap|sbrk|brk)$|posix_memalign$"
+    r"|_start$|_?_libc_\w+$|__rust_|__rg_|__rdl_|_start_c$|frame_dummy$"
     r"|(?:<?(?:&mut |&|\[)*(?:alloc|core|std|hashbrown)::)"  # Rust's, and C++'s std::
     r"|operator (?:new|delete)|void std::|__gnu_cxx::|runtime\.|internal/|reflect\."  # Go's
 )

@@ -4,8 +4,10 @@ programs=/root/put/code
 mkdir -p /tmp/out
 for name in "$@"; do
 	command=$programs/$name
-	[ "${name%.py}" = "$name" ] || command="python3 $command"
-	adj0 oomtrace run -o /tmp/out/$name.oom --memory-max 64M -- $command
+	limit=64M
+	# Its interpreter takes 4 MiB as it starts, which are no function's.
+	[ "${name%.py}" = "$name" ] || { command="python3 $command"; limit=128M; }
+	adj0 oomtrace run -o /tmp/out/$name.oom --memory-max $limit -- $command
 done
 # With its stacks, to be resolved on another machine: here the program has no names.
 [ ! -e $programs/stripped ] ||
