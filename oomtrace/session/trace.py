@@ -38,7 +38,7 @@ _PENDING_MS = 10  # while an OOM is in hand
 _LEISURELY_MS = 500  # while it is only a process that is slowed down
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
 _SAMPLED, _CGROUP = {"near": 1, "on": 2}, 3  # enum sample_mode (bpf/sample.h)
-_ABLE_S = 10.0  # until it can look at processes, at most
+_ABLE_S = 30.0  # until it can look at processes, at most; where all is emulated on a busy machine it takes some seconds
 _LAST_S = 1.0  # for what is in hand at the end
 
 
