@@ -37,7 +37,7 @@ BPF_PERCPU_ARRAY(sample_scratch, struct rec_sample, 1);
 
 #define BATCH_PAGES 64
 #define BYTES_A_PAGE_SHIFT 5 /* that are copied for each page: 32 */
-#define PYTHON_COSTS 2048    /* bytes */
+#define PYTHON_COSTS 6144    /* bytes */
 #define SHARE_SHIFT 8	     /* of what a process has charged, a sample is to be a 256th at least */
 #define DENSE_PAGES 32768    /* up to these SAMPLE_CGROUP has one at each batch: two milliseconds for a process */
 #define MOST_PAGES 4096	     /* that a sample stands for, or little more */
