@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from collections.abc import Iterable, Mapping
@@ -13,17 +14,28 @@ from .layout import Layout
 _MOST_INTERPRETERS, _MOST_THREADS, _MOST_FRAMES = 16, 4096, 256
 _MOST_TEXT, _MOST_TABLE = 512, 65536
 _ENTERED = (0, 0)  # between frames: the interpreter was entered from C there
+_PAGE_BYTES = mmap.PAGESIZE
+_SWAPPED = 1 << 62  # Documentation/admin-guide/mm/pagemap.rst
 
 
 class Memory:
-    """The memory of a process. Raises OSError if it cannot be opened."""
+    """The memory of a process, without what is in swap: to read that would bring it back, charged to a cgroup that may
+    be full, and so kill. Raises OSError if it cannot be opened."""
 
     def __init__(self, tgid: int, proc: str = "/proc") -> None:
         self._file = os.open(f"{proc}/{tgid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._pages = os.open(f"{proc}/{tgid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            os.close(self._file)
+            raise
+        self._here: set[int] = set()  # pages that are known not to be in swap
 
     def read(self, address: int, size: int) -> bytes:
-        """What is at an address. Raises OSError if nothing is."""
+        """What is at an address. Raises OSError if nothing is, or if it is in swap."""
         try:
+            for page in range(address // _PAGE_BYTES, (address + size - 1) // _PAGE_BYTES + 1):
+                self._require(page)
             found = os.pread(self._file, size, address)
         except OverflowError as error:
             raise OSError("no address") from error
@@ -36,9 +48,17 @@ class Memory:
         found: int = struct.unpack("<Q", self.read(address, 8))[0]
         return found
 
+    def _require(self, page: int) -> None:
+        if page not in self._here:
+            (entry,) = struct.unpack("<Q", os.pread(self._pages, 8, 8 * page).ljust(8, b"\0"))
+            if entry & _SWAPPED:
+                raise OSError("it is in swap")
+            self._here.add(page)
+
     def close(self) -> None:
         """Closes it."""
         os.close(self._file)
+        os.close(self._pages)
 
 
 def frames(memory: Memory, layout: Layout, native_id: int) -> Optional[tuple[tuple[int, int], ...]]:
