@@ -11,6 +11,7 @@ _SURE = re.compile(r"\b(?:gfp_mask|order|oom_(?:score_)?adj|constraint|nodemask|
                    r"|^Content-Transfer-Encoding: *quoted-printable", re.IGNORECASE)
 _ESCAPE = re.compile(r"=(?:[0-9A-F]{2}|$)")
 _PLAIN = re.compile(r"=(?![0-9A-F]{2}|$)")  # what no quoted text has
+_END = "=0A"  # of a line, where a mail program takes the text for bytes
 _LONGEST = 76  # of a line, by RFC 2045
 _MOST = 8192
 
@@ -33,7 +34,9 @@ class Quoted:
             return line
         if line.rstrip(" ").endswith("=") and len(self._begun) < _MOST:
             self._begun += line.rstrip(" ")[:-1]
-            return None
+            if not self._begun.endswith(_END):
+                return None
+            line, self._begun = self._begun[:-len(_END)], ""
         whole, self._begun = self._begun + line, ""
         if "=" not in whole:
             return whole

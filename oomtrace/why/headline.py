@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Optional
 
 from oomtrace.model import Kill, OomEvent, Throttle, Wait
@@ -120,6 +121,7 @@ def _short(event: OomEvent, shortage: Short) -> Statement:
         return Statement(Headline.NODE_FULL, known + facts(
             nodes_full=_listed(shortage.nodes), nodes_elsewhere=_listed(node for node in others if node is not None)))
     return Statement(Headline.LOWMEM, known + facts(
+        nearly=shortage.nearly or None,
         highest_zone=highest_zone(event.report.trigger.gfp_flags),
         zones_elsewhere=tuple(dict.fromkeys(verdict.zone.name for verdict in shortage.others))))
 
@@ -140,7 +142,14 @@ def _of(event: OomEvent) -> tuple[Statement, ...]:
     also = (unknown,) if left * 10 >= found.total_kb else ()
     if top is None or left > top.kb or top.kb * 2 < found.total_kb:
         return also
-    filled = Statement(Headline.FILLED_BY, facts(filler=top.kind, filler_percent=100 * top.kb // found.total_kb))
+    cached = found.part(Kind.SWAPCACHE) if top.kind == Kind.ANON else 0
+    if cached * 3 < top.kb:
+        cached = 0
+    elif top.kb == found.part(Kind.ANON):  # not counted in
+        top = replace(top, kb=top.kb + cached)
+    filled = Statement(Headline.FILLED_BY, facts(
+        filler=top.kind, filler_percent=100 * top.kb // found.total_kb,
+        swapcache_percent=100 * cached // found.total_kb if cached else None))
     return (filled, *also)
 
 

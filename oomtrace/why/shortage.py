@@ -13,6 +13,7 @@ from .kinds import Kind
 from .zones import ZoneVerdict, usable, verdicts
 
 _MUCH = 20  # a 20th (5 %) of what there is
+_FAR_MORE = 8  # times
 
 
 class Shortage(Enum):
@@ -31,6 +32,7 @@ class Short:
     kind: Shortage
     zones: tuple[ZoneVerdict, ...]
     others: tuple[ZoneVerdict, ...] = ()
+    nearly: bool = False  # a zone was just above its watermark when this was printed, which is after the decision
 
     @property
     def nodes(self) -> tuple[int, ...]:
@@ -86,7 +88,16 @@ def short(event: OomEvent) -> Optional[Short]:
         if not all(verdict.low for verdict in zones):
             return Short(Shortage.FRAGMENTED, zones, others)
         return Short(Shortage.LOWMEM if others else Shortage.ALL_LOW, zones, others)
-    return _node(zones)
+    return _node(zones) or _nearly(zones, others)
+
+
+def _nearly(zones: tuple[ZoneVerdict, ...], others: tuple[ZoneVerdict, ...]) -> Optional[Short]:
+    """Hardly more than the watermarks is left where it may go, and most of what is free lies where it may not."""
+    free = sum((verdict.free_kb or 0) - verdict.barred_kb for verdict in zones)
+    least = sum((verdict.min_kb or 0) + (verdict.reserve_kb or 0) for verdict in zones)
+    if free > 2 * least or sum(verdict.free_kb or 0 for verdict in others) < _FAR_MORE * free:
+        return None
+    return Short(Shortage.LOWMEM, zones, others, nearly=True)
 
 
 def _node(zones: tuple[ZoneVerdict, ...]) -> Optional[Short]:

@@ -40,6 +40,11 @@ def _quoted(lines: list[str]) -> str:
     return head + quopri.encodestring("\n".join(lines).encode()).decode() + "\n"
 
 
+def _quoted_ends(lines: list[str]) -> str:
+    """The ends of lines are escaped, too, as in mails whose text the program took for bytes."""
+    return "".join(quopri.encodestring(line.encode()).decode() + "=0A=\n" for line in lines)
+
+
 def _newest_first(form: Callable[[list[str]], str]) -> Callable[[list[str]], str]:
     return lambda lines: form(lines[::-1])
 
@@ -71,6 +76,7 @@ PASTES: dict[str, Callable[[list[str]], str]] = {
     "a fence": lambda lines: "It was killed:\n```\n" + "\n".join(lines) + "\n```\nWhy?\n",
     "a list": each(lambda line: f"- `{line}`"),
     "quoted-printable": _quoted,
+    "quoted-printable, ends too": _quoted_ends,
     "one line": lambda lines: "   ".join(lines) + "\n",
     "one line, one blank": lambda lines: " ".join(lines) + "\n",
     "one line, nothing between": lambda lines: "".join(lines) + "\n",

@@ -52,7 +52,7 @@ def kernel(event: OomEvent, cases: Cases) -> Optional[Statement]:
         return None
     memcg = look.scope(event) == "memcg"
     kb = found.part(Kind.KERNEL) if memcg else found.part(Kind.SLAB_UNRECLAIMABLE, Kind.SLAB_RECLAIMABLE)
-    if kb * 4 < found.total_kb:
+    if kb * 4 < found.total_kb or kb < found.part(Kind.PAGETABLES):
         return None
     caches = look.slab_caches(event)
     if caches and caches[0].name in _DEBUG and len(caches) > 1:

@@ -18,6 +18,7 @@ from ..units import percent
 
 class Tasks(Reason):
     NOT_SHOWN = "not_shown"
+    NOT_PRINTED = "not_printed"  # vm.oom_dump_tasks is 0
     EMPTY = "empty"
     LISTED = "listed"
     PAGETABLES = "pagetables"
@@ -55,8 +56,16 @@ def tasks(event: OomEvent, case: Case) -> None:
 def _none(event: OomEvent, case: Case) -> None:
     if event.report.tasks is not None and not event.report.kills:
         case.says(Tasks.EMPTY, tasks=0)
+    elif _switched_off(event):
+        case.says(Tasks.NOT_PRINTED, LIKELY)
     elif look.scope(event) is not None or event.report.kills:
         case.says(Tasks.NOT_SHOWN, UNKNOWN)
+
+
+def _switched_off(event: OomEvent) -> bool:
+    """Are the lines before and after the table neighbours in the log? Then the reader does not miss it."""
+    return bool(event.origin.lines and event.report.kills and Part.TASKS not in event.origin.missing
+                and event.report.trigger.comm is not None and event.trace.unprinted_reason is None)
 
 
 def _whole(event: OomEvent) -> Optional[int]:

@@ -6,7 +6,7 @@ from oomtrace.model import OomEvent
 
 from .. import look
 from ..case import Case
-from ..finding import LIKELY, UNKNOWN, Fact, Reason, Size
+from ..finding import CERTAIN, LIKELY, UNKNOWN, Fact, Reason, Size
 from ..registry import cause
 from ..shortage import Short, Shortage, short
 from ..units import percent
@@ -45,7 +45,7 @@ def zones(event: OomEvent, case: Case) -> None:
         case.shows(*_numbers(verdict))
     if shortage is not None:
         _short(event, shortage, case)
-    elif any(verdict.fails is False for verdict in found):
+    if (shortage is None or shortage.nearly) and any(verdict.fails is False for verdict in found):
         above = tuple(verdict.name for verdict in found if verdict.fails is False)
         case.says(Zones.ABOVE_WHEN_PRINTED, zones_above=above)
     _watermarks(here, case)
@@ -68,10 +68,10 @@ def _short(event: OomEvent, shortage: Short, case: Case) -> None:
     elif shortage.kind == Shortage.NODE:
         nodes = ", ".join(map(str, shortage.nodes))
         case.means(Zones.NODE_FULL, LIKELY, nodes_full=nodes, free_elsewhere_kb=shortage.free_elsewhere_kb)
-    else:
+    elif not shortage.nearly:
         case.means(Zones.ALL_LOW, zones_low=names)
     if shortage.kind == Shortage.LOWMEM:
-        case.means(Zones.FREE_ELSEWHERE, free_elsewhere_kb=shortage.free_elsewhere_kb,
+        case.means(Zones.FREE_ELSEWHERE, LIKELY if shortage.nearly else CERTAIN, free_elsewhere_kb=shortage.free_elsewhere_kb,
                    zones_elsewhere=tuple(verdict.name for verdict in shortage.others),
                    highest_zone=highest_zone(event.report.trigger.gfp_flags))
     if shortage.kind in (Shortage.LOWMEM, Shortage.NODE):

@@ -44,7 +44,10 @@ def _unusable(facts: Facts) -> str:
 
 def _filled_by(facts: Facts) -> str:
     part, filler = facts["filler_percent"], facts["filler"]
-    return f", {'almost all' if part >= 95 else f'{part} %'} of it {_PLAIN.get(filler) or in_words(filler)}"
+    said = f", {'almost all' if part >= 95 else f'{part} %'} of it {_PLAIN.get(filler) or in_words(filler)}"
+    if "swapcache_percent" in facts:
+        said += f", {facts['swapcache_percent']} % in the swap cache"
+    return said
 
 
 PHRASES = {

@@ -38,7 +38,8 @@ def _lowmem(facts: Facts) -> str:
     what = f"The memory up to zone {facts['highest_zone']}"
     if "HighMem" in facts["zones_elsewhere"]:
         what = "Lowmem, the memory that the kernel can use for itself,"
-    return (f"{what} was exhausted{_by(facts)}, with {human(facts['free_elsewhere_kb'])} free in zone "
+    nearly = "nearly " if "nearly" in facts else ""
+    return (f"{what} was {nearly}exhausted{_by(facts)}, with {human(facts['free_elsewhere_kb'])} free in zone "
             f"{plain(facts['zones_elsewhere'])}")
 
 

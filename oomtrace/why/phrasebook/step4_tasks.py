@@ -52,6 +52,7 @@ PHRASES = {
                                 "counted for each.",
     Together.SAME_NAME: "{processes} processes named {comm} hold {same_name_kb:size} together, "
                         "{same_name_percent:percent} of it.",
+    Tasks.NOT_PRINTED: "The kernel printed no task table: vm.oom_dump_tasks is 0. Who holds the memory is unknown.",
     Tasks.NOT_SHOWN: "The task table is not in the source. Who holds the memory is unknown.",
     Tasks.EMPTY: "The task table is empty.",
     Tasks.LISTED: lambda facts: fill("{tasks:plural task} " + ("holds" if facts["tasks"] == 1 else "together hold")
