@@ -13,7 +13,8 @@ _REMEMBERED = 8192  # lines
 # What a report has once, or once for each task; a copy begins with such a line.
 _ONCE = re.compile(r".{1,60} invoked oom-killer: |CPU: \d+ |Pid: \d+|oom-kill:|.{0,40}Kill(?:ed)? process \d|Mem-Info:"
                    r"|Call [Tt]race|memory: usage|Tasks |\[ *\d+\] |Hardware name|Memory cgroup ")
-_TRACE = re.compile(r" |\[<|\(\[<|\[c[0-9a-f]{15}\]|[0-9a-f]{4}: ")  # which may have the same line twice
+# A trace may have the same line twice.
+_TRACE = re.compile(r" |\[<|\(\[<|\[c[0-9a-f]{15}\]|[0-9a-f]{4}: |(?:\? )?[A-Za-z_][\w.]* \([\w./+-]+:\d")
 _ROW = re.compile(r"\[ *\d+\] +\d")
 _Key = tuple[object, str]
 

@@ -164,6 +164,22 @@ def loose(text: str) -> Optional[LineReading]:
     return None
 
 
+def decoded(text: str) -> Optional[LineReading]:
+    """A frame as the kernel's scripts/decode_stacktrace.sh writes it: the source's line in place of the offset.
+
+    ``text`` of the reading is the line as it is: no kernel prints it.
+    """
+    match = _DECODED.match(text) if ".c:" in text or ".S:" in text or ".h:" in text else None
+    if match is None:
+        return None
+    known = {"symbol": match["symbol"], "module": match["module"], "reliable": match["doubt"] is None}
+    row = ROWS["frame/5.14"]
+    return LineReading(row, [known.get(path) for path in row.fields], text)
+
+
+_DECODED = re.compile(r" {0,3}(?P<doubt>\? )?(?P<symbol>[A-Za-z_][\w.]*) "
+                      r"\([\w./+-]+:\d+(?: \(discriminator \d+\))?(?: [\w./+-]+:\d+(?: \(discriminator \d+\))?)* ?\)"
+                      r"(?: (?P<module>[\w-]+))?(?: \([A-Z]+\))? *$")
 _CPU_LINE = re.compile(r"(?:CPU: \d+ |Pid: \d+, comm: )")
 _TAINT_FLAGS = 12  # in the oldest kernel; an unset one is a blank
 

@@ -41,6 +41,8 @@ _DATE = (
     r"|\d{10}\.\d{3,6}"  # journalctl -o short-unix
     r")"
 )
+# What a virtual machine says on its serial port, in its host's log (ESXi).
+_GUEST = re.compile(_DATE + r"\|? (?:[A-Z]\w\(\d+\) )?vcpu-\d+(?: -|\| \w+:) Guest: ")
 _CONTAINER = re.compile(_DATE + r" (?:stdout|stderr) [FP] ")
 _RFC5424 = re.compile(r"1 (?:" + _DATE + r"|-) (\S+) (\S+) \S+ \S+ (?:-|\[[^\]]*\]) ?\ufeff?")
 _SYSLOG = re.compile(_DATE + rf"(?: [A-Z]{{2,5}})?(?: \d{{4}})? (?:(?!{_FACILITY}\.)([\w.:@%-]+) )?"
@@ -128,7 +130,7 @@ def _layer(line: str, at: int) -> Optional[tuple[int, list[str], bool]]:
     level = _LEVEL.match(line, at)
     if level is not None:
         return level.end(), [level.group(1)] if level.group(1) else [], True
-    for pattern in (_WALL, _CONTAINER, _TAG):
+    for pattern in (_GUEST, _WALL, _CONTAINER, _TAG):
         match = pattern.match(line, at)
         if match is not None:
             return match.end(), [], True

@@ -12,7 +12,7 @@ from oomtrace.model import Line, OomEvent
 from .draft import Conflict, Draft
 from .finish import finished
 from .join import Logical
-from .match import LineReading, companion, cut, cut_row, cut_title, is_read, loose, of_table, readings
+from .match import LineReading, companion, cut, cut_row, cut_title, decoded, is_read, loose, of_table, readings
 from .others import is_foreign, is_prose
 from .place import DOUBT, LinePlace
 from .table import Batch, is_table
@@ -52,7 +52,8 @@ class Offer(NamedTuple):
     """How a line would continue a report."""
 
     reading: LineReading
-    exact: bool  # False: the line is damaged
+    exact: bool  # False: no kernel prints it so
+    whole: bool = True  # False: the line is damaged
 
 
 class OpenReport:
@@ -98,7 +99,7 @@ class OpenReport:
         for reading in readings(logical.text, self._dialect, companion(last) if last is not None else None):
             if self._fits(reading, logical):
                 return Offer(reading, True)
-        found = loose(logical.text)
+        found = loose(logical.text) or decoded(logical.text)
         return Offer(found, False) if found is not None and self._fits(found, logical) else None
 
     def _may_follow(self, logical: Logical) -> bool:
@@ -160,7 +161,7 @@ class OpenReport:
         values = ["" if value is None and path == "comm" else value
                   for value, path in zip(found.values, found.row.fields)]
         reading = LineReading(found.row, values, logical.text)
-        return Offer(reading, False) if self._fits(reading, logical) else None
+        return Offer(reading, False, whole=False) if self._fits(reading, logical) else None
 
     def cost(self, logical: Logical, offer: Offer) -> tuple[int, int]:
         """How far the line is from what would come next, and from the last line in ns: the less, the likelier."""
@@ -183,6 +184,7 @@ class OpenReport:
             self._stamp(reading.row.kind, index, logical)
         else:
             self._own.append(_Own(logical))
+        if not offer.whole:
             self.cut.add(KINDS[reading.row.kind].part)
         self._note(reading)
         self._time_ns = logical.stripped.time_ns

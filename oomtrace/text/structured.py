@@ -154,7 +154,7 @@ class Structure:
     def _chosen(self, found: list[_Found]) -> list[Record]:
         """Those strings that are text of a log."""
         for one in found:
-            if one.path not in self._paths and _tells(one.text):
+            if one.path not in self._paths and tells(one.text):
                 self._paths.add(one.path)
         kept = [one for one in found if one.path in self._paths]
         if not kept:
@@ -237,7 +237,7 @@ def _within(text: str) -> Any:
     return value if isinstance(value, (dict, list)) else None
 
 
-def _tells(text: str) -> bool:
+def tells(text: str) -> bool:
     """Are these certainly lines of a kernel's log, or one?"""
     if any(word in text for word in _TELLING):
         return True

@@ -13,7 +13,9 @@ from .match import is_read
 from .oneline import apart
 from .prefix import strip
 from .quoted import Quoted
+from .records import Records
 from .structured import Structure
+from .tuples import Tuples
 
 Record = list[str]  # lines that belong together
 
@@ -26,6 +28,7 @@ _FENCE = "```"
 _FENCES = re.compile(r"^\s*```(?=.*\d)|```\s*$")  # on the report's own lines, as chats have them
 _LONG = 250  # characters; a shorter line has no other in it, unless it says so
 _MOST = 20000  # lines in one
+_DIGITS = 9  # of a number of a line
 
 
 class Texts:
@@ -35,6 +38,9 @@ class Texts:
         self._structure = Structure()
         self._quoted = Quoted()
         self._cells = Cells()
+        self._records = Records()
+        self._tuples = Tuples()
+        self._number = 0  # the last line that was nothing but a number
 
     def add(self, raw: str) -> list[Record]:
         """The records in a line of the file, each of them the lines of text in it. None may be complete yet."""
@@ -43,7 +49,11 @@ class Texts:
         line = self._quoted.line(clean(raw))
         if line is None:
             return []
-        found = self._structure.unwrap(line)
+        shown = self._records.text(line)
+        if shown is not None:
+            return [[part] for part in self._parts(shown)] if shown else []
+        rows = self._tuples.texts(line) if "(" in line else None
+        found = rows if rows is not None else self._structure.unwrap(line)
         if found is None:
             return [[part] for part in self._parts(line)]
         return [[part for text in record for part in self._parts(clean(text))] for record in found]
@@ -65,7 +75,14 @@ class Texts:
             parts = [one for part in parts for one in _split(part)]
         if len(line) > _LONG:
             parts = [one for part in parts for one in (apart(part) if len(part) > _LONG else (part,))]
-        return parts[:_MOST]
+        return [part for part in parts if not (part.isdigit() and self._is_number_of_line(part))][:_MOST]
+
+    def _is_number_of_line(self, text: str) -> bool:
+        """Is it the next number of those that a page or an editor puts between the lines?"""
+        if len(text) > _DIGITS:
+            return False
+        before, self._number = self._number, int(text)
+        return self._number == before + 1
 
     def _cell(self, line: str) -> str:
         text = self._cells.text(line)

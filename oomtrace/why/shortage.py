@@ -13,7 +13,7 @@ from .kinds import Kind
 from .zones import ZoneVerdict, usable, verdicts
 
 _MUCH = 20  # a 20th (5 %) of what there is
-_FAR_MORE = 8  # times
+_FAR_MORE = 4  # times
 
 
 class Shortage(Enum):

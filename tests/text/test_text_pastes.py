@@ -45,6 +45,16 @@ def _quoted_ends(lines: list[str]) -> str:
     return "".join(quopri.encodestring(line.encode()).decode() + "=0A=\n" for line in lines)
 
 
+def _mysql(lines: list[str]) -> str:
+    return "".join(f"{'*' * 27} {at}. row {'*' * 27}\n     id: {at}\n   host: n\nmessage: {line}\n"
+                   for at, line in enumerate(lines, 1)) + f"{len(lines)} rows in set (0.00 sec)\n"
+
+
+def _dumped(line: str) -> str:
+    """As mysqldump escapes text."""
+    return line.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\r\\n")
+
+
 def _newest_first(form: Callable[[list[str]], str]) -> Callable[[list[str]], str]:
     return lambda lines: form(lines[::-1])
 
@@ -150,6 +160,34 @@ PASTES: dict[str, Callable[[list[str]], str]] = {
     "quotes": each(lambda line: f"\u201c{line}\u201d"),
     "cdata": each(lambda line: f"<message><![CDATA[{line}]]></message>"),
     "sql": each(lambda line: "INSERT INTO log VALUES (1,'h','" + line.replace("'", "''") + "');"),
+    "sql, rows on a line": lambda lines: "INSERT INTO `log` VALUES " + ",".join(
+        f"({at},'n','{_dumped(line)}','2026-01-02 03:04:05')" for at, line in enumerate(lines)) + ";\n",
+    "no time, sql, a row a line": lambda lines: "INSERT INTO `log` (`id`, `host`, `message`) VALUES\n" + "".join(
+        f"({at}, 'n', '{_dumped(line[15:])}'),\n" for at, line in enumerate(lines)),
+    "no time, sql, a text": lambda lines: "INSERT INTO bug VALUES (17, E'It died:\\r\\n" + _dumped(
+        "\n".join(line[15:] for line in lines)) + "', 'open', now());\n",
+    "sql, copy": lambda lines: "COPY log (id, message) FROM stdin;\n" + "".join(
+        f"{at}\t{line}\n" for at, line in enumerate(lines)) + "\\.\n",
+    "mysql, records": _mysql,
+    "no time, mysql, records": lambda lines: _mysql([line[15:] for line in lines]),
+    "no time, mysql, a text": lambda lines: f"{'*' * 27} 1. row {'*' * 27}\n     id: 7\nmessage: " + "\n".join(
+        line[15:] for line in lines) + "\n   host: n\n1 row in set (0.00 sec)\n",
+    "no time, psql, records": lambda lines: "".join(
+        f"-[ RECORD {at} ]------\nid      | {at}\nmessage | {line[15:]}\n" for at, line in enumerate(lines, 1)),
+    "no time, esxi": each(lambda line: f"2026-01-02T03:04:05.127Z In(05) vcpu-5 - Guest: <6>{line[15:]}"),
+    "no time, esxi 6": each(lambda line: f"2026-01-02T03:04:05.127Z| vcpu-0| I125: Guest: <6>{line[15:]}"),
+    "esxi": each(lambda line: f"2026-01-02T03:04:05.127Z In(05) vcpu-5 - Guest: <6>{line}"),
+    "no time, vmkernel": each(lambda line: f"2026-01-02T03:04:05.127Z cpu5:2098123)SerialPort: {line[15:]}"),
+    "no time, numbers on lines of their own": lambda lines: "".join(
+        f"{at}\n{line[15:]}\n" for at, line in enumerate(lines, 1)),
+    "html, numbers in cells on lines of their own": lambda lines: "<table>" + "".join(
+        f'<tr>\n<td id="L{at}">{at}</td>\n<td>{html.escape(line)}</td>\n</tr>\n' for at, line in enumerate(lines, 1)),
+    "html, numbers that a style shows": lambda lines: "<table>" + "".join(
+        f'<tr><td id="L{at}" data-line-number="{at}"></td><td class="blob-code">{html.escape(line)}</td></tr>\n'
+        for at, line in enumerate(lines, 1)),
+    "html, cat -n": lambda lines: "<table>" + "".join(
+        f"<tr><td>{at:6d}\t{html.escape(line)}</td></tr>\n" for at, line in enumerate(lines, 1)),
+    "no time, bat": lambda lines: "".join(f"{at:4d}   \u2502 {line[15:]}\n" for at, line in enumerate(lines, 1)),
     "markdown, escaped": each(lambda line: re.sub(r"([_*\[\]])", r"\\\1", line)),
     "no time, markdown, escaped": each(lambda line: re.sub(r"([_*\[\]])", r"\\\1", line[15:])),
     "jira": lambda lines: "{noformat}" + "\n".join(lines) + "{noformat}\n",

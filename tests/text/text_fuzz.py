@@ -21,7 +21,9 @@ _NUMBERS = (b"0", b"1", b"-1", b"7", b"4096", b"9007199254740988", b"18446744073
 _WORDS = sorted({row.format.literal.encode() for row in ROWS.values() if row.format.literal.strip()}) + [
     b"[    1.000002] ", b"4,1,2,-;", b"> ", b"<4>", b"kernel: ", b"\x1b[1m", b"\\x0a", b"#012", b"\xc3",
     b"Jan  2 03:04:05 a ", b'{"log": "', b'"}', b'["', b'",', b"\\n", b"\\u001b[1m", b"=3D", b"=\n", b"<pre>", b"<br>",
-    b"&lt;", b"| 1 | ", b" |", b"[...]", b">", b"\xe2\x80\xa6", b"`"]
+    b"&lt;", b"| 1 | ", b" |", b"[...]", b">", b"\xe2\x80\xa6", b"`",
+    b"INSERT INTO log VALUES (1,'", b"'),(2,'", b"*************************** 1. row ***************************",
+    b"-[ RECORD 1 ]---", b"message: ", b" (mm/oom_kill.c:1) ", b"=0A="]
 
 
 def one(data: bytes) -> None:

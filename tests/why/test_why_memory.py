@@ -51,6 +51,30 @@ def test_the_swap_cache_is_what_the_lists_have_beside_what_is_mapped() -> None:
     assert "swap cache" not in amounts(memcg2(swapcached=0))
 
 
+def test_much_of_it_in_the_swap_cache_is_in_the_headline() -> None:
+    def said(event: OomEvent) -> dict[str, Any]:
+        return {fact.name: fact.value for fact in why.explain(event).headline_facts}
+
+    rest = {"file": 0, "shmem": 0, "kernel": 1 << 20}
+    half = memcg2(anon=24 << 20, active_anon=47 << 20, swapcached=23 << 20, **rest)  # of 48 MiB
+    assert (said(half)["filler"], said(half)["filler_percent"], said(half)["swapcache_percent"]) == (Kind.ANON, 97, 47)
+    assert "47 % in the swap cache" in why.explain(half).headline
+    less = memcg2(anon=23 << 20, active_anon=46 << 20, swapcached=23 << 20, **rest)
+    assert (said(less)["filler_percent"], said(less)["swapcache_percent"]) == (95, 47)
+    little = memcg2(anon=45 << 20, active_anon=47 << 20, swapcached=2 << 20, **rest)
+    assert "swapcache_percent" not in said(little)
+
+
+def test_page_tables_that_hold_more_than_the_kernel_get_their_own_advice() -> None:
+    """No advice on kernel memory goes first, which is the smaller part."""
+    tables = task(7, "mapper", 2, pgtables_bytes=26 << 20)
+    event = memcg2((tables,), 7, anon=0, active_anon=0, file=0, shmem=0, slab=14 << 20)
+    event = with_memcg(event, stats=(MemcgStats("/a", {name: value for name, value in event.report.memcg.stats[
+        0].values.items() if name not in ("kernel", "pagetables")}, "bytes"),))  # type: ignore[union-attr]
+    assert {"page tables", "kernel"} <= amounts(event).keys()
+    assert [one for one in advice(event) if one.startswith(("filled", "tasks"))] == ["tasks: pagetables"]
+
+
 def test_what_is_not_accounted_for_is_named() -> None:
     event = memcg2(anon=20 << 20)
     assert amounts(event)["not accounted for"] == 20 << 10

@@ -47,6 +47,27 @@ def test_lowmem_is_full_and_highmem_is_not() -> None:
     assert [one.reason.value for one in why.explain(event).suggestions][0] == "lowmem_files"
 
 
+def test_lowmem_that_was_just_above_its_watermark_when_printed() -> None:
+    """The report is printed after the decision, when a little may be free again."""
+    event = case("lowmem-highmem-free")
+    meminfo = event.report.meminfo
+    assert meminfo is not None
+
+    def with_free(free_kb: int) -> OomEvent:
+        zones = tuple(replace(each, counters={**each.counters, "free_kb": free_kb}) if each.name == "Normal" else each
+                      for each in meminfo.zones)
+        return changed(event, meminfo=replace(meminfo, zones=zones))
+
+    shortage = short(with_free(41400))
+    assert shortage is not None and (shortage.kind, shortage.nearly) == (Shortage.LOWMEM, True)
+    said = headline(with_free(41400))
+    assert (said["reason"], said["nearly"], said["free_elsewhere_kb"]) == ("lowmem", True, 284120)
+    assert {"above_when_printed", "free_elsewhere"} <= set(stated(with_free(41400), "zones"))
+    assert "all_zones_low" not in stated(with_free(41400), "zones")
+    assert why.explain(with_free(41400)).suggestions[0].reason.value == "lowmem_files"
+    assert "nearly" not in headline(event) and short(with_free(130_000)) is None
+
+
 def test_blocks_of_cma_are_not_for_the_unmovable() -> None:
     event = case("cma-block-unmovable")
     said = headline(event)
@@ -83,6 +104,8 @@ _SHORTAGES: tuple[Any, ...] = (
     ((("DMA", 9000, 40, (0, 3000, 15000, 15000, 15000)), ("DMA32", 9000, 11000, (0, 0, 12000, 12000, 12000)),
       ("Normal", 900000, 13000, _64)), "GFP_DMA32", Shortage.LOWMEM),
     ((("DMA", 15000, 40, (0, 3000, 15000, 15000, 15000)), ("DMA32", 9000, 11000, (0, 0, 12000, 12000, 12000)),
+      ("Normal", 900000, 13000, _64)), "GFP_DMA32", Shortage.LOWMEM),  # or nearly so
+    ((("DMA", 15000, 40, (0, 3000, 15000, 15000, 15000)), ("DMA32", 40000, 11000, (0, 0, 12000, 12000, 12000)),
       ("Normal", 900000, 13000, _64)), "GFP_DMA32", None),
     ((("DMA", 20, 40, (0, 3000, 15000, 15000, 15000)), ("DMA32", 900000, 11000, (0, 0, 12000, 12000, 12000)),
       ("Normal", 900000, 13000, _64)), "GFP_KERNEL|GFP_DMA", Shortage.LOWMEM),

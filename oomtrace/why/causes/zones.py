@@ -71,7 +71,8 @@ def _short(event: OomEvent, shortage: Short, case: Case) -> None:
     elif not shortage.nearly:
         case.means(Zones.ALL_LOW, zones_low=names)
     if shortage.kind == Shortage.LOWMEM:
-        case.means(Zones.FREE_ELSEWHERE, LIKELY if shortage.nearly else CERTAIN, free_elsewhere_kb=shortage.free_elsewhere_kb,
+        case.means(Zones.FREE_ELSEWHERE, LIKELY if shortage.nearly else CERTAIN,
+                   free_elsewhere_kb=shortage.free_elsewhere_kb,
                    zones_elsewhere=tuple(verdict.name for verdict in shortage.others),
                    highest_zone=highest_zone(event.report.trigger.gfp_flags))
     if shortage.kind in (Shortage.LOWMEM, Shortage.NODE):
