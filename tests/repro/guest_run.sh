@@ -39,11 +39,11 @@ is adj-exempt "$(cat /proc/self/oom_score_adj) $(oomtrace run -q -- cat /proc/se
 oomtrace run -q -o /tmp/x.oom --memory-max 32M -- $hog 2>/dev/null
 is capture "$(oomtrace read /tmp/x.oom --format kernel | grep -c 'Killed process')" 1
 
-# By which code it charged: three quarters in one function, one in the other (within 5 points, and 95 % of all; the
-# interpreter takes 4 MiB as it starts).
+# By which code it charged: three quarters in one function, one in the other, but for what the interpreter takes as it
+# starts, and what is charged until somebody has looked at it.
 shares() {
 	awk '/;parse \(/ { p += $NF } /;cache \(/ { c += $NF } { t += $NF }
-	END { print (100 * p >= 70 * t && 100 * p <= 80 * t && 100 * (p + c) >= 95 * t) ? "yes" : p "," c " of " t }' "$@"
+	END { print (100 * p >= 65 * t && 100 * p <= 80 * t && 100 * (p + c) >= 90 * t) ? "yes" : p "," c " of " t }' "$@"
 }
 oomtrace run -q -o /tmp/code.oom --memory-max 128M -- adj0 python3 tests/live/code/fill.py 2>/dev/null
 is code "$(oomtrace read --format folded /tmp/code.oom | shares)" yes
