@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Optional
@@ -144,7 +145,7 @@ def _tables(found: Sequence[Cell]) -> Iterable[str]:
 def table(found: Sequence[Cell], today: str = "") -> str:
     """Scenarios down, kernels across; what was run before ``today`` is marked."""
     kernels = matrix.all_names()
-    columns = sorted({(kernels.index(cell.kernel), -cell.cgroup) for cell in found})
+    columns = sorted({(kernels.index(cell.kernel), -cell.cgroup) for cell in found if _possible(cell)})
     names = [f"{kernels[kernel].replace('-arm64', '')} v{-version}" for kernel, version in columns]
     lines = ["| | scenario | " + " | ".join(names) + " |", "|--:|---" + "|--:" * len(names) + "|"]
     for item, name in dict.fromkeys((cell.item, cell.scenario) for cell in found):
@@ -177,14 +178,23 @@ def explanation(cell: Cell) -> str:
     return "\n".join(lines + ([f"- and {more} more"] if more else [])) + "\n"
 
 
+def _possible(cell: Cell) -> bool:
+    return cell.state != "impossible"
+
+
 def _listed(found: Sequence[Cell], state: str) -> str:
     """The cells of a state, by kernel and reason."""
     reasons: dict[tuple[str, ...], list[str]] = {}
+    columns = Counter((cell.kernel, cell.cgroup) for cell in found if state == "impossible" or _possible(cell))
     for cell in found:
         if cell.state == state:
-            where = (f"{cell.kernel} v{cell.cgroup}", cell.reason)
-            reasons.setdefault(tuple(filter(None, where)), []).append(cell.scenario)
-    return "".join(f"- {': '.join(where)}: {', '.join(names)}\n" for where, names in reasons.items())
+            where = (cell.kernel, f"v{cell.cgroup}", cell.reason)
+            reasons.setdefault(where, []).append(cell.scenario)
+    lines = []
+    for (kernel, version, reason), names in reasons.items():
+        what = "everything" if len(names) == columns[kernel, int(version[1:])] else ", ".join(names)
+        lines.append(f"- {': '.join(filter(None, (f'{kernel} {version}', reason, what)))}\n")
+    return "".join(lines)
 
 
 def last_line(found: Sequence[Cell]) -> str:

@@ -171,11 +171,14 @@ def test_document() -> None:
 
 def test_what_was_not_run_is_said() -> None:
     good = Cell("anon", 1, "6.1", 2, reports=1, memcg=Tally(lines=7, identical=7))
-    everything = [Cell("anon", 1, "6.1", 2), Cell("anon", 1, "6.1", 1)]
-    found = fidelity.with_not_run([good], everything)
-    assert [cell.state for cell in found] == ["run", "not run"] and not found[1].perfect
+    everything = [Cell("anon", 1, "6.1", 2), Cell("anon", 1, "6.1", 1), Cell("swap", 1, "6.1", 2)]
+    gone = Cell("anon", 1, "6.12", 1, state="impossible", reason="no v1")
+    found = fidelity.with_not_run([good], [*everything, gone])
+    assert [cell.state for cell in found] == ["run", "not run", "impossible", "not run"] and not found[1].perfect
     text = fidelity.document(found)
-    assert "| 1 | anon | 7/7 | *not run* |" in text and "## What was not run\n\n- 6.1 v1: anon\n" in text
+    assert "| scenario | 6.1 v2 | 6.1 v1 |\n" in text and "| 1 | anon | 7/7 | *not run* |" in text
+    assert "## What was not run\n\n- 6.1 v1: everything\n- 6.1 v2: swap\n" in text
+    assert "- 6.12 v1: no v1: everything\n" in text
     assert "## What is not perfect\n\nNothing." in text
 
 
