@@ -29,6 +29,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -56,10 +57,15 @@ def touch(size: int) -> None:
     kept.append(area)
 
 
+def used() -> int:
+    """Of the limit."""
+    own = Path("/proc/self/cgroup").read_text().strip().rpartition(":")[2]
+    return int((CGROUPS / own.strip("/") / "memory.current").read_text())
+
+
 def until(share: float, step: int = MIB // 4) -> None:
     """Take more until so much of the limit is in use."""
-    own = Path("/proc/self/cgroup").read_text().strip().rpartition(":")[2]
-    while int((CGROUPS / own.strip("/") / "memory.current").read_text()) < LIMIT * share:
+    while used() < LIMIT * share:
         touch(step)
 
 
@@ -97,11 +103,10 @@ def sockets() -> None:
         one, two = socket.socketpair()
         one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         one.setblocking(False)
-        try:
-            while True:
+        kept.append((one, two))
+        with suppress(BlockingIOError):
+            while used() < LIMIT * 0.6:  # kernels differ in what a socket takes
                 one.send(b"x" * 16384)
-        except BlockingIOError:
-            kept.append((one, two))
     until(0.93)
 
 
@@ -210,12 +215,22 @@ def look_at(memcg: Optional[str]) -> dict[str, Any]:
     return found
 
 
+def ticks() -> int:
+    """CPU time of the trace and of the process that looks."""
+    found = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"-m\0oomtrace\0" in (process / "cmdline").read_bytes():
+                found += sum(map(int, (process / "stat").read_text().rsplit(")", 1)[1].split()[11:13]))  # utime, stime
+    return found
+
+
 def settle() -> None:
-    """Wait until the process that looks has loaded what it needs: its CPU time stands still."""
+    """Wait until the trace and the process that looks have loaded what they need: their CPU time stands still. The
+    trace does so after it has said that it is ready, and tells the other one then."""
     before, still = 0, 0
     for _ in range(120):
-        now = sum(sum(map(int, stat.read_text().rsplit(")", 1)[1].split()[11:13]))  # utime, stime in ticks
-                  for stat in Path("/proc").glob("[0-9]*/stat") if "(oomtrace-look)" in stat.read_text())
+        now = ticks()
         still = still + 1 if now == before and now > 10 else 0
         if still == 3:
             return

@@ -46,7 +46,7 @@ def test_what_is_gone_after_the_kill(kernel: str) -> None:
 def _named(kernel: str, runtime: str, containers: int, ooms: int, timeout: float) -> dict[str, Any]:
     command = f"python3 tests/guest/containers.py {runtime} {containers} {ooms}"
     (found,) = _lines(kernel, command, timeout, variant="containers", memory=1 << 30)
-    assert found["ooms"] >= containers * ooms * 0.95, found  # a shell that is killed makes no more of them
+    assert found["ooms"] >= containers * ooms * 0.7, found  # a shell that is killed makes no more of them
     return found
 
 
