@@ -119,8 +119,9 @@ class Joiner:
                 return self._flushed() + [Logical(number, shown, stripped, cut=True)]
         if ("#012" in text or "\\x0a" in text) and not is_read(text):
             found: list[Logical] = []
-            for part in _ESCAPED.split(text):
-                found += self._take(_Piece(number, stripped._replace(text=part), False))
+            rest = self._rest_of_record(stripped)
+            for at, part in enumerate(_ESCAPED.split(text)):
+                found += self._take(_Piece(number, (rest or stripped)._replace(text=part), rest is not None and not at))
             return found
         if "\n" in text:  # a /dev/kmsg record
             found = []
@@ -191,12 +192,21 @@ class Joiner:
             piece = _Piece(self._held[0].number, self._held[0].stripped._replace(text=piece.stripped.text), False)
             self._held = []
         starts = not piece.bare or (is_read(self._dedented(piece.stripped.text)) if self._marked is None
-                                    else self._marked.whole)
+                                    else self._marked.whole and not self._goes_on(piece))
         if not starts and len(self._held) < _HELD:
             self._held.append(piece)
             return []
         held, self._held = self._held, [piece]
         return self._resolved(held)
+
+    def _rest_of_record(self, stripped: Stripped) -> Optional[Stripped]:
+        """The record of /dev/kmsg of which a line without prefix is more."""
+        bare = not stripped.prefix.strip(QUOTES) and stripped.time_ns is None
+        return self._marked if bare and self._marked is not None and self._marked.whole else None
+
+    def _goes_on(self, piece: _Piece) -> bool:
+        """Is it the rest of a record of /dev/kmsg, as a mail program breaks it: behind a blank (format=flowed)?"""
+        return bool(self._held) and self._held[-1].stripped.text.endswith(" ") and bool(piece.stripped.text.strip())
 
     # The pieces between one beginning and the next.
 

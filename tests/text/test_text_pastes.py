@@ -45,6 +45,16 @@ def _quoted_ends(lines: list[str]) -> str:
     return "".join(quopri.encodestring(line.encode()).decode() + "=0A=\n" for line in lines)
 
 
+def _flowed(text: str) -> str:
+    """As mail programs break lines: behind a blank, which stays."""
+    parts = [""]
+    for word in re.findall(r"\S+ *", text) if text.strip() == text else [text]:
+        if len(parts[-1]) + len(word) > 50:
+            parts.append("")
+        parts[-1] += word
+    return "\n".join(parts)
+
+
 def _mysql(lines: list[str]) -> str:
     return "".join(f"{'*' * 27} {at}. row {'*' * 27}\n     id: {at}\n   host: n\nmessage: {line}\n"
                    for at, line in enumerate(lines, 1)) + f"{len(lines)} rows in set (0.00 sec)\n"
@@ -160,6 +170,9 @@ PASTES: dict[str, Callable[[list[str]], str]] = {
     "quotes": each(lambda line: f"\u201c{line}\u201d"),
     "cdata": each(lambda line: f"<message><![CDATA[{line}]]></message>"),
     "sql": each(lambda line: "INSERT INTO log VALUES (1,'h','" + line.replace("'", "''") + "');"),
+    "kmsg, flowed": lambda lines: "".join(
+        f"4,{at},{line[2:9].strip().replace('.', '')}000000,-,caller=T9;" + _flowed(line[15:]) + "\n"
+        for at, line in enumerate(lines, 100)),
     "sql, rows on a line": lambda lines: "INSERT INTO `log` VALUES " + ",".join(
         f"({at},'n','{_dumped(line)}','2026-01-02 03:04:05')" for at, line in enumerate(lines)) + ";\n",
     "no time, sql, a row a line": lambda lines: "INSERT INTO `log` (`id`, `host`, `message`) VALUES\n" + "".join(

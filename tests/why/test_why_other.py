@@ -9,10 +9,10 @@ import pytest
 from why_events import fact, found, machine_wide, memcg2, reasons, seed, stack
 
 from oomtrace import why
-from oomtrace.model import Exiting, Frame, Kill, Line, OomEvent, Part, Reap, Release, Sharing, Stack, Wait
+from oomtrace.model import Exiting, Frame, Kill, Line, OomEvent, Part, Reap, Release, Sharing, Stack, Task, Wait
 from oomtrace.why import CERTAIN, UNKNOWN
 from oomtrace.why.callsite import CallSite, Site, call_site
-from tests.events import changed
+from tests.events import changed, made
 
 
 @pytest.mark.parametrize(
@@ -273,3 +273,10 @@ def test_an_order_below_zero_is_sysrq_where_the_trace_is_cut() -> None:
     event = machine_wide()
     cut = changed(event, trigger=replace(event.report.trigger, order=-1), stack=None)
     assert call_site(cut) == CallSite(Site.SYSRQ, "is_sysrq_oom")
+
+
+def test_rows_that_are_cut_before_their_sizes_hold_no_0_kb() -> None:
+    cut = tuple(Task(pid=pid, comm="") for pid in (7, 8))
+    finding = why.explain(made(kind="global", tasks=cut, kills=(Kill(7, "a"),))).finding("tasks")
+    assert finding is not None and [reason.value for reason in finding.reasons] == ["no_sizes"]
+    assert finding.confidence == why.UNKNOWN and "2 tasks are listed" in finding.sentence

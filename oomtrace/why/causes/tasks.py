@@ -20,6 +20,7 @@ class Tasks(Reason):
     NOT_SHOWN = "not_shown"
     NOT_PRINTED = "not_printed"  # vm.oom_dump_tasks is 0
     EMPTY = "empty"
+    NO_SIZES = "no_sizes"  # rows that are cut before them
     LISTED = "listed"
     PAGETABLES = "pagetables"
     SWAPPED_OUT = "swapped_out"
@@ -38,6 +39,9 @@ def tasks(event: OomEvent, case: Case) -> None:
     rows = event.report.tasks
     if not rows:
         _none(event, case)
+        return
+    if all(task.rss_pages is None for task in rows):
+        case.says(Tasks.NO_SIZES, UNKNOWN, tasks=len(rows))
         return
     found, whole = account(event), _whole(event)
     held = sum(task.rss_pages or 0 for task in rows) * look.page_kb(event)

@@ -55,6 +55,7 @@ PHRASES = {
     Tasks.NOT_PRINTED: "The kernel printed no task table: vm.oom_dump_tasks is 0. Who holds the memory is unknown.",
     Tasks.NOT_SHOWN: "The task table is not in the source. Who holds the memory is unknown.",
     Tasks.EMPTY: "The task table is empty.",
+    Tasks.NO_SIZES: "{tasks:plural task_is tasks_are} listed, but the rows are cut: who holds the memory is unknown.",
     Tasks.LISTED: lambda facts: fill("{tasks:plural task} " + ("holds" if facts["tasks"] == 1 else "together hold")
                                      + " {rss_kb:exact}"
                                      + "[, {rss_percent:percent} of the {rss_of_kb:size}]"
