@@ -86,7 +86,7 @@ def received(path: Path, *hold_back: RecordKind) -> "tuple[Receiver, list[bytes]
     return receiver, held
 
 
-@pytest.mark.parametrize("path", sorted(PATH.parent.glob("*.oom")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(PATH.parent.glob("*-memcg-*.oom")), ids=lambda path: path.stem)
 def test_a_kill_is_told_before_the_memory_is_free(path: Path) -> None:
     receiver, late = received(path, RecordKind.RELEASED)
     assert late

@@ -17,7 +17,7 @@ from oomtrace.wire import capture
 from tests.live.guest import kernel_lines
 
 DATA = Path(__file__).resolve().parent.parent / "fixtures" / "data"
-CAPTURES = sorted(DATA.glob("*.oom"))
+CAPTURES = sorted(DATA.glob("*-memcg-*.oom"))
 
 
 def _events(data: bytes) -> list[OomEvent]:

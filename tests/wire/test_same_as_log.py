@@ -16,7 +16,7 @@ from oomtrace.model import OomEvent
 from oomtrace.wire import capture
 
 TESTS = Path(__file__).resolve().parent.parent
-PAIRS = [(path, path.with_suffix(".kmsg")) for path in sorted((TESTS / "fixtures" / "data").glob("*.oom"))]
+PAIRS = [(path, path.with_suffix(".kmsg")) for path in sorted((TESTS / "fixtures" / "data").glob("*-memcg-*.oom"))]
 PAIRS += [(path, path.with_name(path.name.replace(".oom.", ".log.")))
           for path in sorted((TESTS / "wire" / "data").glob("*.oom.gz"))]
 
