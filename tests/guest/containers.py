@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -125,7 +126,9 @@ def run(runtime: str, name: str, command: list[str], *options: str) -> None:
         "docker": ["docker", "run", "--rm", "--user", "1000", "--name", name, "--network", "none", *limits, IMAGE],
         "ctr": ["ctr", "run", "--rm", "--memory-limit", str(32 << 20), *options, IMAGE, name],
     }[runtime]
-    subprocess.run(["adj0", *start, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(["adj0", *start, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 128 + signal.SIGKILL:
+        print(start, done.returncode, done.stderr[-500:], file=sys.stderr)
 
 
 @contextmanager
