@@ -13,7 +13,7 @@ from .account import Kind, account, managed_kb
 from .causes.full import beyond, declared_by_bpf, hit, lost_context
 from .finding import Reason, Statement, facts
 from .shortage import Short, Shortage, short
-from .zones import highest_zone
+from .zones import highest_zone, none_usable, verdicts
 
 
 class Headline(Reason):
@@ -30,6 +30,7 @@ class Headline(Reason):
     NODE_FULL = "node_full"
     FRAGMENTED = "fragmented"
     FREE_BUT_UNUSABLE = "free_but_unusable"
+    NO_USABLE_ZONE = "no_usable_zone"
     UNKNOWN = "unknown"
     BPF = "bpf"
     CONTEXT_LOST = "context_lost"
@@ -101,6 +102,10 @@ def _machine(event: OomEvent, scope: str) -> Statement:
     shortage = short(event)
     if shortage is not None and shortage.kind != Shortage.ALL_LOW:
         return _short(event, shortage)
+    if none_usable(event):
+        listed = {verdict.zone.name for verdict in verdicts(event)}
+        return Statement(Headline.NO_USABLE_ZONE, facts(scope=scope, free_kb=free, zones_listed=tuple(sorted(listed)),
+                                                        highest_zone=highest_zone(event.report.trigger.gfp_flags)))
     if total and free * 10 >= total:
         return Statement(Headline.FREE_BUT_UNUSABLE, facts(free_kb=free, managed_kb=total, scope=scope))
     return Statement(Headline.MACHINE if scope == "global" else Headline.NODES, facts(managed_kb=total))

@@ -87,6 +87,13 @@ def usable(event: OomEvent) -> tuple[ZoneVerdict, ...]:
     return tuple(verdict for verdict in verdicts(event) if verdict.usable)
 
 
+def none_usable(event: OomEvent) -> bool:
+    """Are the zones known, and is none of them for this allocation?"""
+    known = verdicts(event)
+    return bool(known) and not any(verdict.usable for verdict in known) and (
+        "__GFP_THISNODE" not in (event.report.trigger.gfp_flags or ""))
+
+
 def listed_whole(event: OomEvent) -> bool:
     """Are all zones in the report? Their memory makes up that of the machine, whose size stands in the lines after
     them. Where those lines are cut off, and of the allowed nodes, by which the report is filtered, the zones are whole

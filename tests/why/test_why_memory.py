@@ -348,6 +348,9 @@ def test_nodes_with_nothing_but_movable_memory() -> None:
                     meminfo=replace(event.report.meminfo, tail={}))
     assert "no_usable_zone" in reasons(event, "zones")
     assert fact(event, "zones", "zones_listed") == ("Movable",)
+    said = why.explain(event)
+    assert said.headline_reason is Headline.NO_USABLE_ZONE
+    assert "have only zone Movable, where 878.9 MiB were free" in said.headline, said.headline
 
 
 @pytest.mark.parametrize(
@@ -506,3 +509,24 @@ def test_who_filled_and_who_was_last() -> None:
     assert charged(10, (10, "small", 9)) == ["charged_most", "other_holds_most_from_before"]
     assert charged(10) == ["other_holds_most"]
     assert charged(11) == []
+
+
+def test_what_no_counter_has_is_the_first_advice_where_it_is_most() -> None:
+    """Beside a kind of memory that is larger, the advice on that goes first."""
+    counters = {"active_anon_pages": 0, "inactive_anon_pages": 0, "slab_unreclaimable_pages": 150_000}
+    event = machine_wide()
+    assert event.report.meminfo is not None
+    meminfo = event.report.meminfo
+    slab = changed(event, meminfo=replace(meminfo, counters={**meminfo.counters, **counters}))
+    assert [one for one in advice(slab) if one.startswith("filled")] == ["filled: slab", "filled: no_counter"]
+    counters["slab_unreclaimable_pages"] = 80_000
+    least = changed(event, meminfo=replace(meminfo, counters={**meminfo.counters, **counters}))
+    assert [one for one in advice(least) if one.startswith("filled")][0] == "filled: no_counter"
+
+
+def test_where_a_page_fault_failed_no_task_is_to_be_confined() -> None:
+    """More likely a cgroup was at its limit than that the machine had run out."""
+    event = machine_wide()
+    assert "tasks: confine" in advice(event)
+    lost = changed(event, trigger=replace(event.report.trigger, gfp_mask=0, gfp_flags=""))
+    assert "tasks: confine" not in advice(lost)

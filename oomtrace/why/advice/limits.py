@@ -9,7 +9,7 @@ from oomtrace.model import OomEvent
 from .. import look
 from ..account import Kind, account
 from ..causes.earlier import Earlier
-from ..causes.full import declared_by_bpf
+from ..causes.full import declared_by_bpf, lost_context
 from ..finding import Reason, Statement, facts
 from ..registry import Cases, advice
 from ..shortage import Shortage, short
@@ -75,6 +75,8 @@ def confine(event: OomEvent, cases: Cases) -> Optional[Statement]:
     """A machine-wide OOM with one large process, or with many."""
     top, found, shortage = look.largest(event), account(event), short(event)
     if look.scope(event) in ("memcg", "sysrq") or top is None or found is None or not found.total_kb:
+        return None
+    if lost_context(event):  # it was hardly the machine that ran out
         return None
     if shortage is not None and shortage.kind != Shortage.ALL_LOW:
         return None

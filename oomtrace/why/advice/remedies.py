@@ -130,14 +130,26 @@ def protected(event: OomEvent, cases: Cases) -> Optional[Statement]:
 
 @advice("filled", 28)
 def no_counter(event: OomEvent, cases: Cases) -> Optional[Statement]:
-    """Memory that no counter of the report has, a good part of the machine."""
+    """Memory that no counter of the report has, and that is more than any that has one."""
+    left, found = _left_kb(event), account(event)
+    most = found.biggest.kb if found is not None and found.biggest is not None else 0
+    return Statement(Remedies.NO_COUNTER, facts(left_kb=left)) if left > most else None
+
+
+@advice("filled", 55)
+def no_counter_besides(event: OomEvent, cases: Cases) -> Optional[Statement]:
+    """The same, a good part of the machine beside something that is larger."""
+    return Statement(Remedies.NO_COUNTER, facts(left_kb=_left_kb(event))) if _left_kb(event) and no_counter(
+        event, cases) is None else None
+
+
+def _left_kb(event: OomEvent) -> int:
+    """What no counter has; 0 where that is less than a fifth of the machine."""
     found = account(event)
     if found is None or not found.total_kb or look.scope(event) == "memcg":
-        return None
+        return 0
     left = found.left_kb or 0
-    if left * 5 < found.total_kb:
-        return None
-    return Statement(Remedies.NO_COUNTER, facts(left_kb=left))
+    return left if left * 5 >= found.total_kb else 0
 
 
 @advice("together", 65)

@@ -10,7 +10,7 @@ from ..finding import CERTAIN, LIKELY, UNKNOWN, Fact, Reason, Size
 from ..registry import cause
 from ..shortage import Short, Shortage, short
 from ..units import percent
-from ..zones import ZoneVerdict, highest_zone, usable, verdicts
+from ..zones import ZoneVerdict, highest_zone, none_usable, usable, verdicts
 
 
 class Zones(Reason):
@@ -113,8 +113,6 @@ def _numbers(verdict: ZoneVerdict) -> "tuple[Fact, ...]":
 
 def _none_usable(event: OomEvent, case: Case) -> None:
     """A node that has only zone Movable, and an allocation that may not be moved."""
-    highest = highest_zone(event.report.trigger.gfp_flags)
-    if event.report.meminfo is None or highest is None or "__GFP_THISNODE" in (event.report.trigger.gfp_flags or ""):
-        return
-    listed = tuple(sorted({zone.name for zone in event.report.meminfo.zones}))
-    case.says(Zones.NONE_USABLE, zones_listed=listed, highest_zone=highest)
+    if none_usable(event):
+        listed = tuple(sorted({verdict.zone.name for verdict in verdicts(event)}))
+        case.says(Zones.NONE_USABLE, zones_listed=listed, highest_zone=highest_zone(event.report.trigger.gfp_flags))

@@ -7,7 +7,7 @@ from ..kinds import Kind
 from ..units import human
 from .step1_full import LIMITS
 from .step3_memory import in_words
-from .template import Facts, fill
+from .template import Facts, capitalised, fill, plain
 
 # For somebody who does not know the kernel.
 _PLAIN = {
@@ -42,6 +42,12 @@ def _unusable(facts: Facts) -> str:
             f"{human(facts['managed_kb'])} free in {_where(facts)}")
 
 
+def _no_usable(facts: Facts) -> str:
+    has = "has" if facts["scope"] == "global" else "have"
+    return (f"{capitalised(_where(facts))} {has} only zone {plain(facts['zones_listed'])}, where "
+            f"{human(facts['free_kb'])} were free, and which this allocation may not use")
+
+
 def _filled_by(facts: Facts) -> str:
     part, filler = facts["filler_percent"], facts["filler"]
     said = f", {'almost all' if part >= 95 else f'{part} %'} of it {_PLAIN.get(filler) or in_words(filler)}"
@@ -65,6 +71,7 @@ PHRASES = {
     Headline.MACHINE: "The machine ran out of memory[ ({managed_kb:size} RAM)]",
     Headline.NODES: "The NUMA nodes that the task may use ran out of memory[ ({managed_kb:size} RAM)]",
     Headline.FREE_BUT_UNUSABLE: _unusable,
+    Headline.NO_USABLE_ZONE: _no_usable,
     Headline.UNKNOWN: "Memory ran out. Where is not in the source",
     Headline.BPF: "A BPF program declared an OOM in {memcg.path:short|a cgroup}",
     Headline.CONTEXT_LOST: "A page fault failed, and the kernel took that for lack of memory"
