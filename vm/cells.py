@@ -165,14 +165,16 @@ def judge(cell: Cell, result: Optional[dict[str, Any]], reports: Sequence[Report
     events = (result or {}).get("events", [])
     cell.problems += (result or {}).get("problems", [])
     cell.reports, cell.events = len(reports), len(events)
+    hidden = dict(matrix.find(cell.kernel).hides)
     waiting: dict[str, list[list[str]]] = {}
     claimed: dict[str, int] = {}
     for event in events:
         lines = without_prefix(event["text"])
         waiting.setdefault(kernellog.key(lines), []).append(lines)
         claimed[kernellog.key(lines)] = claimed.get(kernellog.key(lines), 0) + bool(event["printed"])
-        if event["records_lost"] or event["missing"]:
-            cell.problems.append(f"incomplete: {event['records_lost']} records lost, missing {event['missing']}")
+        missing = [part for part in event["missing"] if event["printed"] or part not in hidden]
+        if event["records_lost"] or missing:
+            cell.problems.append(f"incomplete: {event['records_lost']} records lost, missing {missing}")
     for report in reports:
         ours = waiting.get(report.key)
         tally = cell.memcg if report.is_memcg else cell.other

@@ -110,7 +110,7 @@ def document(found: Sequence[Cell]) -> str:
         "## What was not run\n",
         _listed(found, NOT_RUN) or "Nothing.\n",
         "## What a kernel cannot have\n",
-        _listed(found, "impossible"),
+        _listed(found, "impossible") + _hidden(found),
         last_line(found),
     ]
     return "\n".join(parts) + "\n"
@@ -176,6 +176,13 @@ def explanation(cell: Cell) -> str:
     lines += [f"- `{text}`" for text in total.structural[:SHOWN]]
     more = max(0, len(total.differing) - SHOWN) + max(0, len(total.structural) - SHOWN)
     return "\n".join(lines + ([f"- and {more} more"] if more else [])) + "\n"
+
+
+def _hidden(found: Sequence[Cell]) -> str:
+    """What kernels do not show of reports that they do not print."""
+    kernels = map(matrix.find, dict.fromkeys(cell.kernel for cell in found))
+    return "".join(f"- {kernel.name}, in reports that it does not print: {part}: {why}\n"
+                   for kernel in kernels for part, why in kernel.hides)
 
 
 def _possible(cell: Cell) -> bool:

@@ -110,6 +110,17 @@ def event(lines: list[str], printed: bool = True) -> "dict[str, object]":
     return {"text": text, "printed": printed, "records_lost": 0, "missing": []}
 
 
+def test_what_a_kernel_hides_is_no_problem_where_it_prints_nothing() -> None:
+    lacks = {"missing": ["memory cgroup statistics"]}
+    for kernel, printed, problems in (("6.1-arm64", False, 0), ("6.1-arm64", True, 1), ("6.12-arm64", False, 1)):
+        cell = Cell("exiting", 11, kernel, 2)
+        happened = {**event(REPORT, printed=printed), **lacks}
+        reports = [Report("exiting", REPORT)] if printed else []
+        cells.judge(cell, {"outcome": "expected", "problems": [], "events": [happened]}, reports)
+        assert len(cell.problems) == problems, cell.problems
+        assert ("CONFIG_KALLSYMS_ALL=n" in fidelity.document([cell])) == (kernel == "6.1-arm64")
+
+
 def test_judged_event_by_event() -> None:
     other = [line.replace("151", "152") for line in REPORT]
     cell = Cell("s", 1, "6.1", 2)
