@@ -82,12 +82,13 @@ def run(everything: Sequence[tuple[Scenario, Cell]], had: Sequence[Cell], file: 
 
 
 def with_not_run(found: Sequence[Cell], everything: Iterable[Cell]) -> list[Cell]:
-    """All of `everything`, as found; what is not among it was not run."""
-    have = {cell.place for cell in found}
+    """All of `everything`, as found; what is not among it was not run. What a kernel cannot have by now does not count,
+    though it was run."""
+    have, everything = {cell.place for cell in found}, list(everything)
     for cell in everything:
         if cell.state == "run" and cell.place not in have:
             cell.state = cells.NOT_RUN
-    return merged([*everything, *found])
+    return merged([*everything, *found, *(cell for cell in everything if not _possible(cell))])
 
 
 def merged(found: Iterable[Cell]) -> list[Cell]:
