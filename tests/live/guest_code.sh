@@ -2,6 +2,8 @@
 # Run in a guest: each program of /root/put/code that is named, into its limit; captures of that go to /tmp/out.
 programs=/root/put/code
 mkdir -p /tmp/out
+# A huge page is one charge: 64 MiB of them are 32 samples at most.
+echo never >/sys/kernel/mm/transparent_hugepage/enabled
 for name in "$@"; do
 	command=$programs/$name
 	limit=64M

@@ -3,6 +3,8 @@
 # trace; then an OOM that a kernel thread asks for. Captures go to /tmp/out.
 programs=/root/put/code
 mkdir -p /tmp/out
+# A huge page is one charge: 64 MiB of them are 32 samples at most.
+echo never >/sys/kernel/mm/transparent_hugepage/enabled
 mkfifo /tmp/ready
 adj0 oomtrace --stacks on --verify --quiet --ready-file /tmp/ready -o /tmp/out/ &
 read -r trace </tmp/ready || exit 90
@@ -11,6 +13,7 @@ sleep 8 # it is attached; until it can look at processes it takes a while where 
 # into NAME COMMAND…
 limit=64M
 into() {
+	sleep 3 # where all is emulated, a look takes long, and a trace takes no more than a part of the time for looks
 	group=/sys/fs/cgroup/$1
 	mkdir "$group"
 	echo $limit >"$group/memory.max"
@@ -33,7 +36,7 @@ into python unshare -p -f python3 $programs/fill.py
 adj0 python3 -c 'import time; kept = b"x" * (50 << 20); time.sleep(600)' &
 largest=$!
 until grep -q 'VmRSS:.*[0-9]\{5\} kB' /proc/$largest/status; do sleep 0.2; done
-sleep 1
+sleep 12 # frames, likewise
 echo f >/proc/sysrq-trigger
 wait $largest
 kill -INT "$trace"
