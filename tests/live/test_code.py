@@ -190,7 +190,7 @@ def by_pprof(path: Path) -> "dict[str, float]":
     done = subprocess.run(["go", "tool", "pprof", "-top", "-cum", "-unit=B", str(path)], capture_output=True, text=True,
                           check=True)
     assert "Type: charged" in done.stdout
-    rows = [line.split() for line in done.stdout.splitlines() if line.count("%") == 3]
+    rows = [line.split() for line in done.stdout.splitlines() if line.count("%") == 3 and "flat%" not in line]
     return {row[5]: float(row[4].rstrip("%")) for row in rows}
 
 
