@@ -99,10 +99,10 @@ def _files(folder: Path) -> list[str]:
 
 
 def test_a_long_document_takes_little_memory() -> None:
-    """64 MiB of JSON on one line, as an export is: it is read in pieces."""
+    """48 MiB of JSON on one line, as an export is: it is read in pieces."""
     kill = (b'"[   %d.000000] Out of memory: Killed process 1 (hog) total-vm:9kB, anon-rss:8kB, file-rss:0kB, '
             b'shmem-rss:0kB",')
-    filler = [b'"' + b"usb 1-1: new device " * 3200 + b'",'] * 512
+    filler = [b'"' + b"usb 1-1: new device " * 3200 + b'",'] * 384
     document = [b'{"lines":[', kill % 10, *filler, kill % 20, *filler, kill % 30, b'"x"]}\n']
     tracemalloc.start()
     assert len(list(read(iter(document)))) == 3

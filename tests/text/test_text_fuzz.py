@@ -114,7 +114,7 @@ def test_odd_inputs() -> None:
         _check(events(data))
 
 
-def _fuzzed(tmp_path: Path, seconds: int, **more: str) -> "subprocess.CompletedProcess[str]":
+def _fuzzed(tmp_path: Path, seconds: int, forms: bool = True, **more: str) -> "subprocess.CompletedProcess[str]":
     """libFuzzer on the reader for some seconds."""
     start = tmp_path / "start"
     start.mkdir()
@@ -124,9 +124,9 @@ def _fuzzed(tmp_path: Path, seconds: int, **more: str) -> "subprocess.CompletedP
         lines += text(write(event, DIALECTS[name]), timestamps=True).splitlines(keepends=True)
     for at in range(0, len(lines), 4):  # few lines each: many runs
         (start / str(at)).write_text("".join(lines[at: at + 6]))
-    for number, form in enumerate(PASTES.values()):
+    for number, form in enumerate(PASTES.values() if forms else ()):
         (start / f"form {number}").write_bytes(form(SEED.splitlines()[25:]).encode("utf-8", "surrogateescape"))
-    for name, pack in ARCHIVES.items():
+    for name, pack in ARCHIVES.items() if forms else ():
         (start / f"archive {name.replace(' ', '')}").write_bytes(pack({"a": SEED.encode()[-300:]}))
     return subprocess.run(
         [sys.executable, str(Path(__file__).with_name("text_fuzz.py")), f"-max_total_time={seconds}", "-max_len=2000",
@@ -148,5 +148,5 @@ def test_coverage_guided(tmp_path: Path) -> None:
 
 @_NEEDS_ATHERIS
 def test_a_planted_bug_is_found(tmp_path: Path) -> None:
-    done = _fuzzed(tmp_path, 60, OOMTRACE_FUZZ_PLANTED="1")
+    done = _fuzzed(tmp_path, 60, forms=False, OOMTRACE_FUZZ_PLANTED="1")
     assert done.returncode != 0 and "the planted bug" in done.stderr + done.stdout

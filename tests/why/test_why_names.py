@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Optional
 
 import pytest
 
+from oomtrace import text, why
+from oomtrace.output.base import with_names
 from oomtrace.why import names
 
 _ID = "0123456789abcdef" * 4
@@ -208,3 +211,12 @@ def test_levels(above: str, below: str, levels: Optional[int]) -> None:
 def test_containers_of_other_parents(parent: str) -> None:
     found = names.owner(f"/{parent}/" + "9a269caec812" * 5 + "9a26")
     assert found is not None and found.text == "container 9a269caec812"
+
+
+def test_a_service_in_a_container_and_a_virtual_machine() -> None:
+    """The host has no such service, and people know a virtual machine by its number."""
+    first, second = text.read([(Path(__file__).parent / "cases/lxc-and-vm-names.txt").read_bytes()])
+    said = why.explain(with_names(first))
+    assert said.headline.startswith("Service app.service of container 703 (LXC) reached its memory limit")
+    killed = why.explain(with_names(second)).finding("killed")
+    assert killed is not None and "/qemu.slice/101.scope (virtual machine 101)" in killed.sentence
