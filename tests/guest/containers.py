@@ -84,7 +84,7 @@ def oci(tar: Path) -> None:
 
     folder = Path("/root/oci")
     blobs = folder / "blobs/sha256"
-    blobs.mkdir(parents=True)
+    blobs.mkdir(parents=True, exist_ok=True)
 
     def blob(data: bytes, kind: str) -> dict[str, Any]:
         digest = sha256(data).hexdigest()
