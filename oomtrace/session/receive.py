@@ -128,7 +128,7 @@ class Receiver:
         if record.kind is RecordKind.NEAR:
             bell = near(record)
             if self._whose is not None and bell.tgid:
-                self._whose.look([bell.tgid])
+                self._whose.near(bell)
             self._near(bell)
             return
         if record.kind is RecordKind.WHO:

@@ -24,6 +24,7 @@ from oomtrace.wire.seen import Seen, read, with_objects
 _EVERY_S, _AT_ONCE = 0.1, 10.0  # looks: one each so many seconds, of which so many may come together
 _AGAIN_SHARE = 0.0005  # of a CPU, for looks at what has been looked at
 _AGAIN_MOST_S = 0.05
+_GLANCE_S = 0.0004  # what reading the numbers alone takes of that
 _KEPT = 256  # memcgs
 _KEPT_LOOKS, _KEPT_GLANCES = 3, 16  # of each
 _KEPT_CONTAINERS = 2048  # memcgs of containers
@@ -83,7 +84,7 @@ class Watch:
         self._number = 0
         self._again: set[int] = set()  # of those, looks at what stays near its limit
         self._tokens, self._again_s, self._filled = _AT_ONCE, _AGAIN_MOST_S, clock()
-        self._patience_s = _FIRST_PATIENCE_S
+        self._patience_s, self._slower = _FIRST_PATIENCE_S, 1.0
         self._late = 0
         self._held: list[_Held] = []
         self.looks: dict[Occasion, int] = dict.fromkeys(Occasion, 0)
@@ -110,8 +111,12 @@ class Watch:
         occasion = Occasion.RECLAIM if bell.path is None else Occasion.NEAR_LIMIT
         self._fill()
         again = bell.cause is NearCause.STAYS_NEAR and bell.path in self._kept
-        if self._ask(bell.path, bell.tgid, occasion, glance=again and self._again_s <= 0) and again:
+        glance = again and self._again_s <= 0
+        if again and self._again_s <= -_AGAIN_MOST_S:  # there are too many of them
+            self.skipped += 1
+        elif self._ask(bell.path, bell.tgid, occasion, glance) and again:
             self._again.add(self._number)
+            self._again_s -= _GLANCE_S * self._slower
 
     def begins(self, memcg: int, tgid: int) -> None:
         """An OOM begins in the memcg of that address, 0: of the machine. ``tgid``: the process that triggered it."""
@@ -164,6 +169,7 @@ class Watch:
 
     def _keep(self, answer: Answer) -> None:
         if answer.slower is not None:
+            self._slower = answer.slower
             self._patience_s = _PATIENCE_S * answer.slower
         if answer.number is not None:
             self._late = 0

@@ -17,6 +17,7 @@ from oomtrace.wire import samples
 from oomtrace.wire.assemble import Oom
 from oomtrace.wire.layout import Layout
 from oomtrace.wire.memcgs import Memcgs
+from oomtrace.wire.near import Near, NearCause
 from oomtrace.wire.oom_records import NameOf, OomRecords
 from oomtrace.wire.samples import Sample
 from oomtrace.wire.userstack import UserStack, stacks
@@ -58,6 +59,13 @@ class Whose:
                 return
             with self._looking.spending():
                 self._look(tgid)
+
+    def near(self, bell: Near) -> None:
+        """Look at who has charged to a memcg that nears its limit. While it stays near, the same process is not looked
+        at again, and one that starts a container is not at all: a hundred full memcgs would cost a percent of a CPU."""
+        known = bell.cause is NearCause.STAYS_NEAR and bell.tgid in self._processes
+        if bell.cause is not NearCause.FIRST_CHARGED and not known:
+            self.look([bell.tgid])
 
     def _look(self, tgid: int) -> None:
         before = self._processes.pop(tgid, None)

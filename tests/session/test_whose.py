@@ -16,6 +16,7 @@ from oomtrace.model import Charge, Code, NoStack
 from oomtrace.plain import from_plain
 from oomtrace.session import whose
 from oomtrace.wire.assemble import Oom
+from oomtrace.wire.near import Near, NearCause
 from oomtrace.wire.records import RecordKind
 from tests.wire.made import LAYOUT, record
 
@@ -216,3 +217,19 @@ def test_copies_are_kept_only_if_that_is_asked_for(asked: Asked, keeps: bool) ->
     assert (raw is not None) is keeps
     if keeps:
         assert from_plain(code.RawCode, json.loads(json.dumps(raw))) == asked.raw[0]
+
+
+def test_who_stays_near_a_limit_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    them = whose.Whose()
+    monkeypatch.setattr(them, "look", lambda tgids: looked.extend(tgids))
+
+    def near(cause: NearCause, tgid: int) -> None:
+        them.near(Near(0, 1, "/box", 90, 100, tgid, cause))
+
+    near(NearCause.FIRST_CHARGED, 7)
+    near(NearCause.NEARS, 8)
+    them._processes[8] = code.look(os.getpid(), code.Files())  # type: ignore[assignment]
+    near(NearCause.STAYS_NEAR, 8)
+    near(NearCause.STAYS_NEAR, 9)
+    assert looked == [8, 9]
