@@ -26,6 +26,9 @@ _LINE = re.compile(rb"^([0-9a-f]+) (.) ([^\t\n]+)(\t[^\n]*)?$", re.MULTILINE)
 _TRAMPOLINE, _PAGE_BYTES = b"bpf_trampoline_", mmap.PAGESIZE
 _BLOCK_BYTES = 1 << 18
 _NAME_AT = 19  # in a line such as "ffffffff81000000 T _stext"
+# Marks of assemblers, such as arm64's $x and $d: listed for modules, and passed over (is_mapping_symbol,
+# include/linux/module_symbol.h).
+_MAPPING = (b"$", b".L", b"L0")
 _BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_lookup, include/linux/filter.h)
 
 
@@ -147,6 +150,8 @@ class Resolver:
             address, name = int(line.group(1), 16), line[0][line.start(3) - line.start() :]
             if line.group(4) is None:
                 core.add(address, name)
+                continue
+            if name.startswith(_MAPPING):
                 continue
             all_modules.add(address, name)
             if line.group(2) in b"tTwW":

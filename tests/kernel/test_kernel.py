@@ -156,6 +156,14 @@ def test_a_page_of_bpfs_trampoline_is_its_size() -> None:
     assert resolver.name(0xFFFFFFFFC025AF50) == "bpf_trampoline_6442554453+0x10/0x80", "later kernels pack them"
 
 
+def test_marks_of_the_assembler_are_no_symbols() -> None:
+    listed = b"ffff800080000000 T _stext\nffff800082000000 T _etext\n"
+    listed += b"ffff80007a000000 t $x\t[ext4]\nffff80007a000000 t ext4_page_mkwrite\t[ext4]\n"
+    listed += b"ffff80007a000570 t $d\t[ext4]\nffff80007a000578 t $x\t[ext4]\nffff80007a000578 t ext4_next\t[ext4]\n"
+    resolver = Symbols(listed).resolver()
+    assert resolver.name(0xFFFF80007A000448) == "ext4_page_mkwrite+0x448/0x578 [ext4]"
+
+
 def test_a_bpf_program_is_as_long_as_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = b"ffffffff81000000 T _stext\nffffffff81000100 t bpf_prog_pack_alloc\nffffffff82000000 T _etext\n"
     listed += b"ffffffffc0256000 t bpf_prog_1\t[bpf]\nffffffffc0256a04 t bpf_prog_2\t[bpf]\n"
