@@ -20,13 +20,33 @@ struct spell {
 BPF_TABLE("lru_hash", u32, struct spell, spells, 1024); /* by tgid */
 BPF_TABLE("lru_hash", u32, u64, throttled, 1024);	/* since when, by tid */
 
-/* mem_cgroup_handle_over_high([6.5+: gfp_mask]): called where the task has charged above memory.high, and else not. */
+/* Is the memcg, or one above it, above its memory.high? */
+static inline int is_above_high(u64 memcg)
+{
+	u64 at = AT(memcg, mem_cgroup, memory);
+	int i;
+
+#pragma nounroll
+	for (i = 0; i < THROTTLE_LEVELS && at; i++) {
+		if (GET(at, page_counter, usage) > GET(at, page_counter, high))
+			return 1;
+		at = GET(at, page_counter, parent);
+	}
+	return 0;
+}
+
+/*
+ * schedule_timeout_killable(timeout): how mem_cgroup_handle_over_high sleeps, for HZ/100 ticks and more, and few others do;
+ * the OOM killer for one tick. mem_cgroup_handle_over_high is no place for a probe: up to 6.17 tasks pass it after each
+ * switch (rseq has them look for work on their way to user space), nearly always for nothing.
+ */
 int over_high(struct pt_regs *ctx)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	u64 now = bpf_ktime_get_ns();
 
-	throttled.update(&tid, &now);
+	if (PT_REGS_PARM1(ctx) > 1 && is_above_high(task_memcg(bpf_get_current_task())))
+		throttled.update(&tid, &now);
 	return 0;
 }
 

@@ -43,9 +43,8 @@ PROBES: tuple[Probe, ...] = (
     Probe("reclaim_memcg", ("try_to_free_mem_cgroup_pages",), _EFFORT),
     Probe("reclaim_global", ("try_to_free_pages",), _EFFORT),
     Probe("vmpressure", ("vmpressure",), _EFFORT),
-    # __mem_cgroup_… since 6.18 (memcg: net: track network throttling due to memcg memory pressure)
-    Probe("over_high_return", ("__mem_cgroup_handle_over_high", "mem_cgroup_handle_over_high"), _HIGH, True, True),
-    Probe("over_high", ("__mem_cgroup_handle_over_high", "mem_cgroup_handle_over_high"), _HIGH, True),
+    Probe("over_high_return", ("schedule_timeout_killable",), _HIGH, returns=True),
+    Probe("over_high", ("schedule_timeout_killable",), _HIGH),
     # 5.14+ (cgroup: introduce cgroup.kill)
     Probe("cgroup_kill_write_return", ("cgroup_kill_write",), _CGROUP_KILL, True, True, kills=True),
     Probe("cgroup_kill_write", ("cgroup_kill_write",), _CGROUP_KILL, True, kills=True),

@@ -15,7 +15,7 @@ from bench_charges import Worker
 from bench_common import Trace, cgroup, write
 
 MODES = ("off", "near", "all")
-PASSES = 3
+PASSES = 2
 ROUNDS = 5
 SIGNALS = 1000
 SIZE = 16 << 20

@@ -11,7 +11,7 @@ from .guest import measure, table
 ABOUT = """\
 Instructions that a process takes for the same work (its CPU time in a guest whose clock counts instructions,
 `--icount`, one CPU), traced in each mode of `--kills` with `--charges off`, relative to untraced: as for the cost of a
-charge, in three passes. A signal goes from the process to itself, which takes it (`kill`, `sigwait`). SIGUSR1 ends many
+charge, in two passes. A signal goes from the process to itself, which takes it (`kill`, `sigwait`). SIGUSR1 ends many
 programs, but no mode of `trace` looks at it; SIGTERM is looked at. `near` (the default) finds that memory is not short;
 `all` makes events of 64 a second. "At 1,000 a second" is what `near` adds, of a CPU with 10^9 instructions a second.
 Target: not measurable on page faults, and below 0.1 % of a CPU for 1,000 signals a second that end nobody. What
