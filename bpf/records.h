@@ -92,7 +92,7 @@ enum record_kind {
 	REC_PYTHON = 53,     /* the functions of Python that the process of the sample of that time runs */
 	REC_SENDER = 60,     /* a signal that ends processes is sent: by whom, and how the machine is */
 	REC_SIGNAL = 61,     /* … and to whom */
-	REC_THROTTLED = 62,  /* mem_cgroup_handle_over_high returns: a process has slept for long, and may go on to */
+	REC_THROTTLED = 62,  /* schedule_timeout_killable returns: above memory.high a process has slept for long, so far */
 };
 
 struct rec_header {
