@@ -1,6 +1,6 @@
 # Run in a guest: those who are told of an OOM, and none of whom can be; then oomtrace run --fit.
 # /root/put/otlp: the OpenTelemetry SDK.
-export PYTHONPATH=/root/put/otlp
+cp -r /root/put/otlp/* . # where the guest's oomtrace looks for what it imports
 ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || busybox ifconfig lo 127.0.0.1 up
 mkdir -p /tmp/metrics
 mount -t tmpfs none /tmp/metrics
@@ -34,10 +34,13 @@ traced() { # LABEL OPTION…: in the background
 	label=$1
 	shift
 	rm -f /tmp/ready
-	mkfifo /tmp/ready
 	adj0 oomtrace trace --format jsonl --ready-file /tmp/ready "$@" >/tmp/out 2>/tmp/err &
 	tracing=$!
-	read -r _ </tmp/ready
+	tries=0
+	until [ -e /tmp/ready ] || [ $tries -ge 60 ]; do
+		sleep 0.5
+		tries=$((tries + 1))
+	done
 }
 ended() {
 	kill -INT $tracing
@@ -45,6 +48,14 @@ ended() {
 	echo "$label: status $?"
 	echo "$label: events $(grep -c '"oomtrace/2"' /tmp/out)"
 	sed "s/^/$label: /" /tmp/err
+}
+events() { # N: until so many have been told
+	tries=0
+	until [ "$(wc -l </tmp/out)" -ge "$1" ] || [ $tries -ge 60 ]; do
+		sleep 0.5
+		tries=$((tries + 1))
+	done
+	sleep 1
 }
 until_line() { # FILE TEXT SECONDS
 	tries=0
@@ -57,13 +68,12 @@ until_line() { # FILE TEXT SECONDS
 traced textfile --textfile /tmp/metrics
 mount -o remount,ro /tmp/metrics
 oom one
-sleep 2
+events 1
 oom two
-sleep 2
+events 2
 mount -o remount,rw /tmp/metrics
 oom three
-until_line /tmp/metrics/oomtrace.prom "oomtrace_killed_processes_total{" 20
-sleep 1
+events 3
 ended
 grep "^oomtrace_ooms_total" /tmp/metrics/oomtrace.prom | sed 's/^/textfile: /'
 
@@ -91,7 +101,8 @@ cat /tmp/collector
 traced refused --otlp http://127.0.0.1:4318/refuse
 oom one
 oom two
-sleep 3
+events 2
+sleep 2
 ended
 
 kill $collector
@@ -100,10 +111,9 @@ before=$(awk '/VmRSS/ { print $2 }' /proc/$tracing/status)
 for _ in $(seq 8); do
 	oom one
 done
-sleep 3
+events 8
 echo "down: grew by $(($(awk '/VmRSS/ { print $2 }' /proc/$tracing/status) - before)) KiB"
 ended
-unset PYTHONPATH
 
 fit() { # LABEL OPTION…
 	label=$1
