@@ -333,11 +333,11 @@ class _Killers:
     def left(self, event: OomEvent) -> tuple[tuple[str, ...], Optional[int]]:
         from oomtrace.witness import journal, marks  # late: most traces never meet such a kill
 
-        noted = marks.oomd_kills(event)
-        if self._asking.used_up:
-            return (), noted
-        with self._asking.spending():
-            return journal.said(event), noted
+        said: tuple[str, ...] = ()
+        if not self._asking.used_up:
+            with self._asking.spending():
+                said = journal.said(event)
+        return said, marks.oomd_kills(event)  # it notes that before it writes into the journal, and after the kill
 
 
 def _say_refused(attached: Tracer, say: Say, warn: Say) -> None:
