@@ -28,6 +28,11 @@ def own() -> list[Path]:
     return sorted([*tests.glob("fixtures/data/*.kmsg"), *tests.glob("wire/data/*.log.gz")])
 
 
+def kernel_logs() -> list[Path]:
+    """Records of /dev/kmsg of the VMs, each with an OOM; where there is no corpus, our own."""
+    return files("vm") or [path for path in own() if path.suffix == ".kmsg"]
+
+
 def logs() -> list[Path]:
     """Those of the corpus; where there is none, our own."""
     return files("real", "vm") or own()

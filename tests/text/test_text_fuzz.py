@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_text_archive import FORMS as ARCHIVES
 from test_text_pastes import PASTES
-from text_corpus import ROOT, SEED, events, files, kernel_text, needs_corpus
+from text_corpus import ROOT, SEED, events, kernel_logs, kernel_text
 from text_forms import FORMS, records
 
 from oomtrace import why
@@ -68,11 +68,10 @@ def test_damaged_pastes(form: str, damage: "list[tuple[int, bytes]]") -> None:
     _check_or_damaged(bytes(data))
 
 
-@needs_corpus
 @given(st.data())
 @_SLOW
 def test_damaged_reports(data: st.DataObject) -> None:
-    path = data.draw(st.sampled_from(files("vm")))
+    path = data.draw(st.sampled_from(kernel_logs()))
     form = data.draw(st.sampled_from(sorted(FORMS)))
     raw = bytearray(FORMS[form](records(path.read_bytes())[:200]).encode("utf-8", "surrogateescape"))
     for _ in range(data.draw(st.integers(0, 8))):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from text_corpus import SEED, SEED_TEXT, events, files, kernel_text, needs_corpus
+from text_corpus import SEED, SEED_TEXT, events, files, kernel_logs, kernel_text
 from text_forms import records
 
 from oomtrace.formats import DIALECTS
@@ -31,19 +31,17 @@ def _kernel_records(path: Path) -> list[str]:
     return found
 
 
-@needs_corpus
-@pytest.mark.parametrize("path", files("vm"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", kernel_logs(), ids=lambda path: path.stem)
 def test_the_dialect_prints_what_the_kernel_printed(path: Path) -> None:
     """Read, and written again from the values alone, without the memory of how the log looked."""
     written = [record.text for event in events(path.read_bytes()) for record in write(changed(event, lines=()))]
     assert written == _kernel_records(path)
 
 
-@needs_corpus
 @pytest.mark.parametrize("name", ["3.10-el7", pytest.param("4.19", marks=pytest.mark.long),
                                   pytest.param("5.10-debian", marks=pytest.mark.long), "7.3"])
 def test_every_report_in_other_dialects(name: str) -> None:
-    for path in files("real") + files("vm"):
+    for path in files("real") + kernel_logs():
         for event in events(path.read_bytes()):
             for record in write(event, DIALECTS[name]):
                 assert "None" not in record.text
@@ -124,10 +122,9 @@ def test_an_empty_event_prints_nothing() -> None:
         assert write(OomEvent(), dialect) == []
 
 
-@needs_corpus
 def test_a_round_trip_is_the_same_event() -> None:
     """What is printed without prefixes reads back to the same values."""
-    for path in files("vm"):
+    for path in kernel_logs():
         for event in events(path.read_bytes()):
             again = events(kernel_text(event))
             assert len(again) == 1

@@ -8,9 +8,9 @@ from pathlib import Path
 from oomtrace.model import OomEvent
 from oomtrace.text import read, replay, text
 from tests.corpus import FOLDER as CORPUS
-from tests.corpus import files, needs_corpus
+from tests.corpus import files, kernel_logs, needs_corpus
 
-__all__ = ["CORPUS", "ROOT", "SEED", "events", "files", "kernel_text", "needs_corpus"]
+__all__ = ["CORPUS", "ROOT", "SEED", "events", "files", "kernel_logs", "kernel_text", "needs_corpus"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
