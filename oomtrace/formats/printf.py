@@ -67,26 +67,23 @@ class Format:
         if self._regex is None:  # compiled when first needed: most rows never are
             self._regex = re.compile(pattern_of(self.tokens))
         match = self._regex.fullmatch(text)
-        if match is None:
-            return None
+        values = self._parsed(match) if match is not None else None
+        return values if values is not None and self.show(values) == text else None
+
+    def _parsed(self, match: "re.Match[str]") -> Optional[list[Any]]:
+        """The values of the holes; None if one is none of its kind."""
         try:
-            values = [None if found is None else parse(found) for parse, found in zip(self._parses, match.groups())]
+            return [None if found is None else parse(found) for parse, found in zip(self._parses, match.groups())]
         except ValueError:
             return None
-        return values if self.show(values) == text else None
 
     def read_loose(self, text: str) -> Optional[list[Any]]:
         """The values in a line that lost or gained blanks between its words, as web pages and mail do to columns."""
         if self._loose is None:
             self._loose = re.compile(loose_pattern(self.tokens))
         match = self._loose.fullmatch(" ".join(text.split()))  # single blanks can be split in one way only
-        if match is None:
-            return None
-        try:
-            values = [None if found is None else parse(found) for parse, found in zip(self._parses, match.groups())]
-        except ValueError:
-            return None
-        return values if (self.show(values) or "").split() == text.split() else None
+        values = self._parsed(match) if match is not None else None
+        return values if values is not None and (self.show(values) or "").split() == text.split() else None
 
     def read_cut(self, text: str) -> Optional[list[Any]]:
         """The values in the beginning of a line: those that are there in full, None for the others.
