@@ -81,8 +81,9 @@ def _end(pid: int) -> None:
     with suppress(ChildProcessError):
         while not os.waitpid(pid, os.WNOHANG)[0]:
             if time.monotonic() >= until:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+                with suppress(OSError):  # a service has no CAP_KILL: then its own alarm ends it
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
                 return
             time.sleep(_STEP_S / 10)
 
@@ -129,6 +130,8 @@ def _confine(kept: set[int]) -> None:
     """Nothing is open but this, and little can be done. What the parent may not do itself it does not forbid either."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(int(SECONDS) + 1)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
