@@ -349,8 +349,12 @@ def described(path: str) -> str:
     found = owner(path)
     if found is None or _says_itself(path, found):
         return path
-    short_id = re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1...", path)
-    return f"{short_id} ({found.text})"
+    return f"{shortened(path)} ({found.text})"
+
+
+def shortened(path: str) -> str:
+    """The path with the ids of containers cut to what people use of them."""
+    return re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1...", path)
 
 
 def _says_itself(path: str, found: Owner) -> bool:

@@ -226,3 +226,9 @@ def test_the_largest_by_their_commands() -> None:
     assert shown(event(look(ETL, small, large)), "commands") == (
         "`python3 -m etl.sort` (160) 5.0 MiB, `python3 -m etl.index` (159) 2.0 MiB.")
     assert shown(event(look(ETL)), "commands") == ""
+
+
+def test_what_was_full_goes_by_the_name_of_its_container() -> None:
+    full = why.explain(event(look(ETL))).finding("full")
+    assert full is not None and full.value("container") == "container orders-etl (image etl:1.4)"
+    assert "(container orders-etl (image etl:1.4)) was at its memory limit" in full.sentence

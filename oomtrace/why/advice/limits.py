@@ -6,7 +6,7 @@ from typing import Optional
 
 from oomtrace.model import OomEvent
 
-from .. import look
+from .. import look, witnessed
 from ..account import Kind, account
 from ..causes.earlier import Earlier
 from ..causes.full import declared_by_bpf, lost_context
@@ -54,7 +54,7 @@ def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
         return None
     return Statement(Limits.RAISE_FOR_ONE if one is not None else Limits.RAISE_FOR_ALL, facts(
         memcg__path=path, need_kb=found.total_kb + swap, task=one, tasks=len(rows) or None,
-        swap_kb=swap if swap * 20 >= found.total_kb else None,
+        swap_kb=swap if swap * 20 >= found.total_kb else None, container=witnessed.name_of(event, path),
     ))
 
 

@@ -6,7 +6,7 @@ from typing import Optional
 
 from oomtrace.model import MemcgLevel, OomEvent, PageCounter
 
-from .. import look, names
+from .. import look, names, witnessed
 from ..account import Kind, account, managed_kb
 from ..account_machine import contradictory
 from ..callsite import Site, call_site, functions
@@ -99,7 +99,7 @@ def _memcg(event: OomEvent, case: Case) -> None:
     else:
         usage_kb = counter.usage_kb if counter.usage_kb != limit_kb else None
         case.says(Full.AT_LIMIT, memcg__path=path, counter=name, limit_kb=limit_kb, usage_kb=usage_kb,
-                  failcnt=counter.failcnt)
+                  failcnt=counter.failcnt, container=witnessed.name_of(event, path) if path is not None else None)
         _lowered(event, case)
         _other_limit(event, name, case)
         _context(event, case)

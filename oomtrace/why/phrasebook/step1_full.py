@@ -39,7 +39,8 @@ def _machine(facts: Facts) -> str:
 
 
 def _at_limit(facts: Facts) -> str:
-    said = "{memcg.path:place|" + _A_CGROUP + "} was at its " + LIMITS[facts["counter"]] + " of {limit_kb:exact}"
+    named = "{memcg.path:path} ({container})" if "container" in facts else "{memcg.path:place|" + _A_CGROUP + "}"
+    said = named + " was at its " + LIMITS[facts["counter"]] + " of {limit_kb:exact}"
     said += "[, with {usage_kb:exact} in use]"
     if facts.get("failcnt"):
         said += ". A charge had met this limit {failcnt:plural time} before (failcnt)"

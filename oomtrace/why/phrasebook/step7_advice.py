@@ -8,7 +8,12 @@ from ..advice.limits import Limits
 from ..advice.remedies import Remedies
 from ..advice.swapping import Swapping
 from ..units import human
-from .template import Facts
+from .template import Facts, fill
+
+
+def _raise(facts: Facts) -> str:
+    whose = "{container}" if "container" in facts else "{memcg.path:short}"
+    return "Raise the limit of " + whose + " above {need_kb:size}[, of which {swap_kb:size} are in swap now], or "
 
 
 def _tmpfs(facts: Facts) -> str:
@@ -55,10 +60,8 @@ PHRASES = {
     Fillers.SLAB_DEBUG: "Kernel slabs hold {slab_kb:size}. {cache} only records what else is allocated (a debug "
                         "facility); the next cache, {next_cache} with {next_kb:size}, is the clue: find what "
                         "allocates from it.",
-    Limits.RAISE_FOR_ONE: "Raise the limit of {memcg.path:short} above {need_kb:size}[, of which {swap_kb:size} "
-                          "are in swap now], or make {task} use less.",
-    Limits.RAISE_FOR_ALL: "Raise the limit of {memcg.path:short} above {need_kb:size}[, of which {swap_kb:size} "
-                          "are in swap now], or make its {tasks:plural task} use less.",
+    Limits.RAISE_FOR_ONE: lambda facts: fill(_raise(facts) + "make {task} use less.", facts),
+    Limits.RAISE_FOR_ALL: lambda facts: fill(_raise(facts) + "make its {tasks:plural task} use less.", facts),
     Limits.CONFINE: "{task} alone holds {held_kb:size} of {total_kb:size}. Make it use less, or give it a limit of "
                     "its own (MemoryMax= of its service, or systemd-run -p MemoryMax=): then the next OOM harms nobody "
                     "else.",

@@ -123,6 +123,7 @@ FORMS: dict[str, Callable[[Any, str], str]] = {
     "plural": _plural,
     "place": lambda path, _: names.described(path),
     "short": lambda path, _: names.short(path),
+    "path": lambda path, _: names.shortened(path),
     "Word": lambda text, _: capitalised(text),
     "Short": lambda path, _: capitalised(names.short(path)),
     "held": lambda process, _: _held(process),
