@@ -52,7 +52,6 @@ def _cases(said: str) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
 @pytest.mark.parametrize("kernel", IN_TURN)
 def test_capabilities(kernel: str) -> None:
     spec = RunSpec(kernel=kernel, timeout=600, cpus=1)

@@ -20,7 +20,6 @@ CAPABILITIES = sum(1 << number for number in (1, 6, 7, 21, 24, 34, 38, 39))
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
 def test_service() -> None:
     _service()
 

@@ -109,7 +109,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
+@pytest.mark.xdist_group("guest")
 @pytest.mark.parametrize("block", pages.of("guest", "guest-ooms"), ids=lambda block: block.name)
 def test_in_a_guest(block: pages.Block, guest: tuple[Result, Path]) -> None:
     folder = guest[1] / block.name
@@ -129,7 +129,7 @@ def test_that_boots_vms(block: pages.Block) -> None:
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
+@pytest.mark.xdist_group("guest")
 def test_the_one_shot_script_ends_where_no_trace_can_start(guest: tuple[Result, Path]) -> None:
     folder = guest[1] / "one-shot-fails"
     assert ((folder / "status").read_text(), (folder / "out").read_text()) == ("1\n", "")

@@ -9,7 +9,6 @@ from vm.spec import RunSpec
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
 @pytest.mark.parametrize("kernel", ["5.10", pytest.param("6.12", marks=pytest.mark.long)])
 def test_trace_as_scripts_use_it(kernel: str) -> None:
     promises.kept(RunSpec(kernel=kernel, cpus=1, timeout=500), "sh tests/cli/guest_trace.sh")

@@ -24,7 +24,6 @@ def test_memcg_oom_is_identical_with_headers_in_place_of_btf() -> None:
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
 def test_neither_btf_nor_headers_is_one_sentence_with_a_hint() -> None:
     result = boot.run(RunSpec(kernel="6.1", cpus=1, timeout=120, environment=NO_BTF), "oomtrace --timeout 1")
     said = result.stderr.decode()

@@ -58,7 +58,6 @@ def test_memcg_oom_is_identical_with_programs_compiled_there(kernel: str) -> Non
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
 def test_first_start_learns_from_btf_and_later_ones_from_what_was_kept() -> None:
     from vm import boot
     from vm.spec import RunSpec

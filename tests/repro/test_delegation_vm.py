@@ -9,7 +9,6 @@ from vm.spec import RunSpec
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
 def test_scope_of_systemds() -> None:
     spec = RunSpec(variant="systemd", cpus=1, timeout=400)
     promises.kept(spec, "sh tests/repro/guest_delegation.sh")

@@ -15,6 +15,7 @@ GLOBAL_IDENTICAL = 0.99
 
 
 @pytest.mark.vm
+@pytest.mark.first
 @pytest.mark.parametrize("kernel", matrix.names())
 def test_a_third_of_the_matrix(kernel: str) -> None:
     """Each scenario on some kernel; ``make fidelity`` runs them all. One that was not perfect gets a second try: in a
@@ -49,7 +50,6 @@ def test_the_third_has_every_scenario_and_kernel() -> None:
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
 @pytest.mark.parametrize("cgroup", ["v2", pytest.param("v1", marks=pytest.mark.long)])
 def test_run_as_scripts_use_it(cgroup: str) -> None:
     promises.kept(RunSpec(cgroup=cgroup, cpus=1, timeout=1500), "sh tests/repro/guest_run.sh")

@@ -56,7 +56,6 @@ def test_everything_in_one_boot(kernel: str, tmp_path: Path) -> None:
     assert "oom-killer" not in result.console
 
 
-@pytest.mark.one_cpu
 @pytest.mark.parametrize("kernel", [kernel.name for kernel in matrix.KERNELS if kernel.cgroup_v1])
 def test_cgroup_v1(kernel: str) -> None:
     command = """
@@ -68,7 +67,6 @@ def test_cgroup_v1(kernel: str) -> None:
     assert result.stdout == b"1\n0\n"
 
 
-@pytest.mark.one_cpu
 def test_panic() -> None:
     result = boot.run(RunSpec(cpus=1), "echo before; sleep 1; echo c >/proc/sysrq-trigger; sleep 60")
     assert result.exit_status == STATUS_LOST and result.stdout == b"before\n"
@@ -81,20 +79,17 @@ def test_time_out_shows_blocked_tasks() -> None:
     assert "sysrq: Show Blocked State" in result.console and "Mem-Info:" in result.console
 
 
-@pytest.mark.one_cpu
 def test_the_harness_outlives_a_global_oom() -> None:
     result = boot.check(boot.run(RunSpec(memory=256 << 20, cpus=1), "adj0 tail /dev/zero; echo $?; exit 5"))
     assert (result.status, result.stdout) == (5, b"137\n")
 
 
-@pytest.mark.one_cpu
 def test_counted_instructions_are_a_clock() -> None:
     command = "python3 -c 'import time; a = time.monotonic(); time.sleep(1); print(time.monotonic() - a < 2)'; nproc"
     result = boot.check(boot.run(RunSpec(icount=True), command))
     assert result.stdout == b"True\n1\n"
 
 
-@pytest.mark.one_cpu
 def test_shell_is_a_prompt_on_this_terminal() -> None:
     """The command first, then what is typed; its status is that of the shell."""
     ours, theirs = os.openpty()

@@ -23,7 +23,6 @@ def _lines(kernel: str, command: str, timeout: float, **wanted: Any) -> list[dic
 
 
 @pytest.mark.vm
-@pytest.mark.one_cpu
 def test_who_it_was_and_what_had_happened() -> None:
     """Names, a look before the OOM, usage by the second."""
     (found,) = _lines("6.1", "python3 tests/guest/dying.py who", 240, cpus=1)
