@@ -145,9 +145,6 @@ def stuck() -> None:
     hanging.join(0.5)
     if not hanging.is_alive():
         raise SystemExit("the file system answers")
-    while True:  # nobody can be asked any more how much is in use: about two seconds from nine tenths to the limit
-        touch(MIB // 8)
-        time.sleep(0.05)
 
 
 SCENARIOS: dict[str, Callable[[], None]] = {
@@ -158,10 +155,12 @@ SCENARIOS: dict[str, Callable[[], None]] = {
 def child(name: str) -> None:
     """In the memcg: near the limit, a pause, and on."""
     SCENARIOS[name]()
-    if name != "stuck":
-        Path(f"/root/paused-{name}").write_text(str(os.getpid()))
+    while name == "stuck":  # nobody can be asked any more how much is in use: about two seconds to the limit
+        touch(MIB // 8)
+        time.sleep(0.05)
+    Path(f"/root/paused-{name}").write_text(str(os.getpid()))
     time.sleep(PAUSE_S)
-    while name != "stuck" and not os.path.exists(f"/root/seen-{name}"):
+    while not os.path.exists(f"/root/seen-{name}"):
         time.sleep(0.1)
     while True:
         touch(MIB // 4)

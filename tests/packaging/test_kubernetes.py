@@ -17,7 +17,7 @@ from tests.pages import REPOSITORY
 
 FOLDER = REPOSITORY / "deploy/kubernetes"
 VERSIONS = ("1.26", "1.31", "1.34")
-CAPABILITIES = {"BPF", "PERFMON", "SYSLOG", "SYS_RESOURCE", "SYS_ADMIN"}
+CAPABILITIES = {"BPF", "PERFMON", "SYSLOG", "SETUID", "SETGID", "SYS_RESOURCE", "SYS_ADMIN"}
 
 
 def rendered(name: str) -> list[Any]:

@@ -45,7 +45,7 @@ def test_a_page_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
     sink = Sink(io.StringIO(), Outlets("text", quiet=True, target=target(str(folder / "report.html"))), said.append)
     folder.rmdir()
     sink.take(traced("demo"))
-    assert said == ["oomtrace: cannot write the page: No such file or directory"] and sink.status == 1
+    assert said == ["oomtrace: cannot write the file of -o: No such file or directory"] and sink.status == 1
 
 
 def test_read_writes_a_page(tmp_path: Path) -> None:

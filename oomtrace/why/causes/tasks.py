@@ -46,7 +46,7 @@ def tasks(event: OomEvent, case: Case) -> None:
     found, whole = account(event), _whole(event)
     held = sum(task.rss_pages or 0 for task in rows) * look.page_kb(event)
     case.says(Tasks.LISTED, tasks=len(rows), rss_kb=held, rss_percent=percent(held, whole),
-              rss_of_kb=whole, scope=look.scope(event), largest=largest(event, rows, whole))
+              rss_of_kb=whole, largest=largest(event, rows, whole))
     tables = sum(task.pgtables_bytes or 0 for task in rows) // 1024
     if whole and tables * 20 >= whole:
         case.says(Tasks.PAGETABLES, pgtables_kb=tables)

@@ -43,7 +43,7 @@ def _at_limit(facts: Facts) -> str:
     said = named + " was at its " + LIMITS[facts["counter"]] + " of {limit_kb:exact}"
     said += "[, with {usage_kb:exact} in use]"
     if facts.get("failcnt"):
-        said += ". A charge had met this limit {failcnt:plural time} before (failcnt)"
+        said += ". A charge had met this limit {failcnt:plural time} (failcnt)"
     return fill(said + ".", facts)
 
 

@@ -59,7 +59,6 @@ PHRASES = {
     Tasks.LISTED: lambda facts: fill("{tasks:plural task} " + ("holds" if facts["tasks"] == 1 else "together hold")
                                      + " {rss_kb:exact}"
                                      + "[, {rss_percent:percent} of the {rss_of_kb:size}]"
-                                     + (" in use" if facts.get("scope") == "memcg" and "rss_percent" in facts else "")
                                      + (". The largest: {largest:list}." if facts["tasks"] > 1 else
                                         ": {largest:and}."), facts),
     Tasks.PAGETABLES: "Page tables take {pgtables_kb:exact}.",

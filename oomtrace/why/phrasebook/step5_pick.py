@@ -63,7 +63,7 @@ def _agrees(facts: Facts) -> str:
     if same is None:
         return "Our ranking agrees with the kernel's choice."
     tasks = "the task" if same == 1 else f"all {same} tasks"
-    return f"Our scores equal the kernel's for {tasks}, and our choice is the task that it chose."
+    return f"Our scores are the kernel's for {tasks}, and so is our choice."
 
 
 def _exempt(facts: Facts) -> str:
