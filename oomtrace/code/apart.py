@@ -9,6 +9,7 @@ no code.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import json
 import os
@@ -35,7 +36,7 @@ _PIECE = 1 << 20
 _STEP_S = 0.01
 _END_S = 1.0
 _NOBODY = 65534
-_PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS, _PR_SET_PDEATHSIG = 8, 38, 1  # linux/prctl.h
+_PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 8, 38  # linux/prctl.h
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 # Files and processes of others may be read, for separate debug files in containers; nothing else may be done.
 _READING = (2, 19)  # CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE
@@ -58,34 +59,48 @@ def _by_child(
     raw: RawCode, files: Optional[Files], without_libdw: bool, seconds: float, meanwhile: Callable[[], None]
 ) -> Optional[Code]:
     answer, answering = os.pipe()
+    leash, hand = os.pipe()
     try:
         pid = os.fork()
     except OSError:
-        os.close(answer)
-        os.close(answering)
+        for descriptor in (answer, answering, leash, hand):
+            os.close(descriptor)
         return None
     if not pid:
-        _serve(raw, files, without_libdw, answering)
+        _serve(raw, files, without_libdw, answering, leash)
     os.close(answering)
+    os.close(leash)
+    data = None
     try:
         data = _read(answer, time.monotonic() + seconds, meanwhile)
     finally:
         os.close(answer)
-        _end(pid)
+        ended = data is not None and _gone(pid)  # one that has answered ends by itself
+        os.close(hand)  # any other ends now
+        if not ended and not _gone(pid):
+            _lingering.append(pid)
     return _code(data) if data else None
 
 
-def _end(pid: int) -> None:
-    """One that has answered ends by itself. It is killed only if it does not: kills are what traces tell of."""
+_lingering: list[int] = []  # children that did not end in time: a disk that does not answer holds them
+
+
+def _gone(pid: int) -> bool:
+    """Whether it ends, and is no child any more, within a second. Those of before go as well, if they have ended."""
+    _lingering[:] = [one for one in _lingering if not _reaped(one)]
     until = time.monotonic() + _END_S
-    with suppress(ChildProcessError):
-        while not os.waitpid(pid, os.WNOHANG)[0]:
-            if time.monotonic() >= until:
-                with suppress(OSError):  # a service has no CAP_KILL: then its own alarm ends it
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                return
-            time.sleep(_STEP_S / 10)
+    while not _reaped(pid):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_STEP_S / 10)
+    return True
+
+
+def _reaped(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
 
 
 def _code(data: bytes) -> Optional[Code]:
@@ -112,12 +127,13 @@ def _read(answer: int, until: float, meanwhile: Callable[[], None]) -> Optional[
     return None
 
 
-def _serve(raw: RawCode, files: Optional[Files], without_libdw: bool, answering: int) -> None:
+def _serve(raw: RawCode, files: Optional[Files], without_libdw: bool, answering: int, leash: int) -> None:
     """The life of the child."""
     status = 1
     try:
         gc.disable()  # it would touch, and thereby copy, all memory that is the parent's: there may be little left
-        _confine({answering, *(files.descriptors if files is not None else ())})
+        _confine({answering, leash, *(files.descriptors if files is not None else ())})
+        _obey(leash)
         data = json.dumps(to_plain(resolve(raw, files, without_libdw))).encode()
         while data:
             data = data[os.write(answering, data[:_PIECE]) :]
@@ -130,9 +146,10 @@ def _confine(kept: set[int]) -> None:
     """Nothing is open but this, and little can be done. What the parent may not do itself it does not forbid either."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for number in (signal.SIGALRM, signal.SIGIO):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM, signal.SIGIO))
     signal.alarm(int(SECONDS) + 1)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(nothing, standard)
@@ -150,6 +167,16 @@ def _confine(kept: set[int]) -> None:
     if not os.environ.get("DEBUGINFOD_URLS"):  # what that brings is kept in the user's cache
         _limit(resource.RLIMIT_FSIZE, 0)
         _drop_privileges()
+
+
+def _obey(leash: int) -> None:
+    """The kernel ends this process when the parent lets go of the pipe, or is gone: SIGIO comes then (fcntl(2),
+    O_ASYNC), and nothing here waits for it. A parent without CAP_KILL cannot kill one of another user, nor can its end
+    (PR_SET_PDEATHSIG)."""
+    fcntl.fcntl(leash, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(leash, fcntl.F_SETFL, os.O_ASYNC)
+    if select.select([leash], [], [], 0)[0]:  # it was before this
+        os._exit(1)
 
 
 def _limit(what: int, most: int) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +69,81 @@ def test_one_that_hangs_is_ended(taken: tuple[code.RawCode, code.Files], monkeyp
     assert found is not None and found.unwinder == "frame pointers" and time.monotonic() - began < 20
 
 
+@pytest.fixture
+def unable_to_kill() -> Iterator[None]:
+    """As the service: root without CAP_KILL, which is not allowed to kill a process of another user."""
+    if os.geteuid():
+        pytest.skip("it needs root")
+    libc, header = ctypes.CDLL(None), struct.pack("<Ii", 0x20080522, 0)  # linux/capability.h: version 3
+    found = ctypes.create_string_buffer(24)
+    assert libc.capget(header, found) == 0
+    effective, *others = struct.unpack("<6I", found.raw)
+    assert libc.capset(header, struct.pack("<6I", effective & ~(1 << 5), *others)) == 0
+    yield
+    assert libc.capset(header, found.raw) == 0
+
+
+def test_one_that_hangs_is_ended_by_who_may_not_kill_it(
+    taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch, unable_to_kill: None
+) -> None:
+    children: list[int] = []
+    fork = os.fork
+    monkeypatch.setattr(os, "fork", lambda: children.append(fork()) or children[-1])
+    monkeypatch.delenv("DEBUGINFOD_URLS", raising=False)
+
+    def hang(*_: object) -> Code:
+        while True:
+            pass
+
+    monkeypatch.setattr(apart, "resolve", hang)
+
+    def attempt() -> None:
+        with pytest.raises(PermissionError):  # else this test shows nothing
+            for _ in range(1000):
+                os.kill(children[-1], signal.SIGKILL if os.stat(f"/proc/{children[-1]}").st_uid else 0)
+                time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        code.resolve_apart(*taken, meanwhile=attempt)
+    (child,) = children
+    assert not os.path.exists(f"/proc/{child}"), "it has ended, and nothing is left of it"
+
+
+def test_it_ends_with_who_has_begun_it(
+    taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch, unable_to_kill: None
+) -> None:
+    inside, telling = os.pipe()
+    monkeypatch.delenv("DEBUGINFOD_URLS", raising=False)
+    parent = os.fork()
+    if not parent:
+        def hang(*_: object) -> Code:
+            time.sleep(60)
+            raise AssertionError
+
+        fork, apart.resolve = os.fork, hang  # type: ignore[assignment]
+
+        def forked() -> int:
+            child = fork()
+            if child:
+                os.write(telling, f"{child}\n".encode())
+            return child
+
+        os.fork = forked  # type: ignore[assignment]
+        code.resolve_apart(*taken)
+        os._exit(0)
+    child = int(os.read(inside, 20))
+    until = time.monotonic() + 20
+    while not os.stat(f"/proc/{child}").st_uid:
+        assert time.monotonic() < until, "it does not become nobody"
+        time.sleep(0.01)
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    while os.path.exists(f"/proc/{child}") and " Z " not in Path(f"/proc/{child}/stat").read_text():
+        assert time.monotonic() < until, "it goes on alone"
+        time.sleep(0.01)
+
+
 def test_where_all_fails_there_is_no_code(
     taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,7 +159,7 @@ def test_an_answer_that_is_none(taken: tuple[code.RawCode, code.Files], monkeypa
 def test_what_the_child_can_do(
     taken: tuple[code.RawCode, code.Files], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As whom it runs, what it has open, and what it can write and allocate."""
+    """As whom it runs, what it has open (two pipes), and what it can write and allocate."""
     def tell(*_: object) -> Code:
         status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
         told = {"uid": os.geteuid(), "capabilities": status["CapEff"].strip(), "pipes": 0, "writes": True, "room": True}
@@ -103,7 +181,7 @@ def test_what_the_child_can_do(
     found = code.resolve_apart(*taken)
     assert found is not None and found.frames[0].function is not None
     told = json.loads(found.frames[0].function)
-    assert told["pipes"] == 1 and not told["writes"] and not told["room"]
+    assert told["pipes"] == 2 and not told["writes"] and not told["room"]
     if os.geteuid() == 0:
         assert told["uid"] == 65534
         assert int(told["capabilities"], 16) & ~(1 << 2 | 1 << 19) == 0
