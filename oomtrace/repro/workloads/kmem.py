@@ -97,15 +97,17 @@ def bpf_maps(me: Self, size: Bytes, count: int) -> None:
 
 
 @workload
-def pipe_size(me: Self, size: Bytes, count: int = 1) -> None:
-    """Enlarge pipes to ``size``: the kernel needs an array for that, several pages side by side (order above 0).
+def pipe_size(me: Self, pages: int, count: int = 1) -> None:
+    """Enlarge pipes to `pages` pages: the kernel needs an array for that, several pages side by side (order above 0).
 
-    Up to about 3 MiB of room the order is at most costly (3) and a full memcg is killed in; above, the charge fails.
+    A page of room needs 40 bytes of the array (fs/pipe.c, pipe_resize_ring). Of 256 pages the order is 2, or with pages
+    of 16 KiB 1: the 16 KiB of the array and the pointer to its memcg. A full memcg is killed in for that. Above 512
+    pages (2,048 of 16 KiB) the order is above the costly one, 3: the charge fails.
     """
     _allow_descriptors(2 * count)
     ends = [os.pipe()[1] for _ in range(count)]  # first, so that it is a larger pipe that meets the full memcg
     for end in ends:
-        fcntl.fcntl(end, _F_SETPIPE_SZ, size)
+        fcntl.fcntl(end, _F_SETPIPE_SZ, pages * resource.getpagesize())
 
 
 @workload
