@@ -31,6 +31,8 @@ PACKAGING_PACKAGES = ("rpm", "podman", "crun", "conmon", "netavark", "ca-certifi
 KILLER_PACKAGES = ("systemd-oomd", "earlyoom", "podman", "crun", "conmon", "netavark", "ca-certificates")
 KILLER_PACKAGES_MISSING = {"bullseye": ("systemd-oomd", "netavark")}
 """What suites do not have of those yet."""
+KILLER_PACKAGES_BESIDE = {"bookworm": ("nohang", "oomd", "containerd", "runc")}
+"""Those that are tried on one kernel, as they do the same on each."""
 CONTAINER_PACKAGES = ("podman", "crun", "conmon", "docker.io", "containerd", "runc", "ca-certificates")
 CONTAINER_PACKAGES_SINCE = {"bookworm": ("netavark",), "trixie": ("netavark", "docker-cli")}
 """What suites have split from those packages, or want besides."""
@@ -108,6 +110,7 @@ class Recipe:
         if self.variant == "killers":
             missing = KILLER_PACKAGES_MISSING.get(self.kernel.suite, ())
             packages += [package for package in KILLER_PACKAGES if package not in missing]
+            packages += KILLER_PACKAGES_BESIDE.get(self.kernel.suite, ())
         if self.variant == "containers":
             packages += [*CONTAINER_PACKAGES, *CONTAINER_PACKAGES_SINCE.get(self.kernel.suite, ())]
         return packages

@@ -56,6 +56,7 @@ class Sink:
         self._taken = 0
         self._disk = Disk()
         self._early: dict[Optional[int], Path] = {}  # captures of what may end in a panic, by oom_id
+        self._unable: set[str] = set()  # channels that could not be written to the last time
         self.status = 0
 
     def killed(self, event: OomEvent) -> None:
@@ -130,10 +131,15 @@ class Sink:
             self._failed(error.message)
 
     def _tell(self, channel: Channel, event: OomEvent, saved: Optional[Path]) -> None:
+        """One that fails again and again is warned of once."""
         try:
             channel.tell(event, saved)
         except OSError as error:
-            self._failed(f"cannot write to {channel.name}: {error.strerror or error}")
+            if channel.name not in self._unable:
+                self._failed(f"cannot write to {channel.name}: {error.strerror or error}")
+            self._unable.add(channel.name)
+        else:
+            self._unable.discard(channel.name)
 
     def _failed(self, what: str) -> None:
         self._warn(f"oomtrace: {what}")

@@ -13,8 +13,8 @@ from typing import Callable, Optional
 GRAIN_BYTES = 64 << 10
 # When two limits are this near, one that works and one that does not, there is nothing more to find out.
 _NEAR_BYTES, _NEAR_SHARE = 256 << 10, 64
-# A limit at which the command takes hardly longer than at the largest one.
-_UNHURRIED, _CLOCK_S = 1.1, 0.1
+# A limit at which the command takes hardly longer than at the largest one. Two runs may differ by half a second anyway.
+_UNHURRIED, _CLOCK_S = 1.1, 0.5
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,16 +29,23 @@ def test_service() -> None:
 @pytest.mark.long
 def test_service_with_a_collector(tmp_path: Path) -> None:
     (tmp_path / "otlp").mkdir()
-    lines = _service(sdk(tmp_path / "otlp"))
+    lines = _service(*_drop_ins(), put=[sdk(tmp_path / "otlp")])
     assert lines.count("otlp: oomtrace oomtrace.oom tail") == OOMS
     assert lines.count("otlp: oomtrace oomtrace.killed python3") == 1
 
 
-def _service(*put: Path) -> list[str]:
+def _drop_ins() -> list[str]:
+    """How docs/hooks.md and docs/metrics.md have them put in."""
+    return [block.text for block in pages.of("by") if block.page in ("docs/hooks.md", "docs/metrics.md")
+            and block.name == "tests/check/test_service_vm.py"]
+
+
+def _service(*drop_ins: str, put: Sequence[Path] = ()) -> list[str]:
+    """``drop_ins``: commands that put them in; left out, they are there from the start."""
     (service,) = [block for block in pages.of("by") if block.page == "docs/service.md"]
     spec = RunSpec(kernel="6.1", variant="systemd", cpus=1, timeout=600, put=put)
     start, look = re.split(r"# … an OOM …\n", service.text)
-    result = boot.check(boot.run(spec, ["sh", "tests/guest/service.sh", start, look]))
+    result = boot.check(boot.run(spec, ["sh", "tests/guest/service.sh", start, look, *drop_ins]))
     said = result.stdout.decode("utf-8", "replace")
     assert result.status == 0, said + result.stderr.decode()
     lines = said.splitlines()

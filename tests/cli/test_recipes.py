@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,7 @@ HERE = {
     "dialect": "hog invoked oom-killer",
     "survey": "kern.log.1.gz",
     "fields": "hog 158 /foo",
+    "lines-of-captures": "1 events/captures.jsonl",
 }
 # … and in a guest.
 GUEST = {
@@ -37,11 +40,14 @@ GUEST = {
     "run": "task=python3",
     "one-shot": "/foo reached its memory limit",
     "expect": "task=python3",
-    "fit": "MiB",
+    "fit": "The smallest memory limit under which it succeeds is",
     "killed": "ended itself with SIGKILL",
     "cmdline": "/foo reached its memory limit",
     "check": "everything works",
     "repro": "mine: 1 OOM, 1 kill in",
+    "hook": '"kind":"memcg"',
+    "counters": 'oomtrace_ooms_total{kind="memcg"',
+    "lines": "1 oomtrace.jsonl",
 }
 VM = {"reproduction": "/a reached its memory limit of 64.0 MiB"}
 
@@ -79,7 +85,9 @@ def test_each_block_has_what_is_expected_of_it() -> None:
 @pytest.mark.parametrize("block", pages.of("here"), ids=lambda block: block.name)
 def test_here(block: pages.Block, tmp_path: Path) -> None:
     (tmp_path / "kern.log.1.gz").write_bytes(gzip.compress(LOG.read_bytes()))
-    (tmp_path / "bin").mkdir()
+    for folder in ("bin", "captures", "events"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(LOG.with_suffix(".oom"), tmp_path / "captures")
     command = tmp_path / "bin" / "oomtrace"
     command.write_text(f'#!/bin/sh\nPYTHONPATH={pages.REPOSITORY} exec {sys.executable} -m oomtrace "$@"\n')
     command.chmod(0o755)
@@ -116,6 +124,14 @@ def test_in_a_guest(block: pages.Block, guest: tuple[Result, Path]) -> None:
     out, said = (folder / "out").read_text(errors="replace"), (folder / "err").read_text(errors="replace")
     assert (folder / "status").read_text() == "0\n", said
     assert GUEST[block.name] in out + said, out + said
+
+
+@pytest.mark.vm
+@pytest.mark.xdist_group("guest")
+def test_the_limit_that_is_found_is_what_the_program_needs(guest: tuple[Result, Path]) -> None:
+    """50 MiB, and what Python itself takes."""
+    found = re.search(r"it succeeds is ([0-9.]+) MiB; ([0-9.]+) MiB are not", (guest[1] / "fit" / "out").read_text())
+    assert found and 50 <= float(found[2]) < float(found[1]) < 62, found
 
 
 @pytest.mark.vm

@@ -16,6 +16,7 @@ import pytest
 
 from oomtrace.model import Kill, Memcg, Trigger
 from oomtrace.tell import journald
+from tests import pages
 from tests.events import made
 
 REMOTE, UPLOAD = "/lib/systemd/systemd-journal-remote", "/lib/systemd/systemd-journal-upload"
@@ -73,10 +74,11 @@ def journal(*words: str) -> str:
 
 
 def test_an_entry_arrives_with_its_fields(tmp_path: Path) -> None:
-    event = made(kind="memcg", memcg=Memcg("/system.slice/web.service"), kills=(Kill(7, "nginx"),), host="node7",
-                 trigger=Trigger("nginx", 7, order=0))
+    event = made(kind="memcg", memcg=Memcg("/system.slice/db.service"), kills=(Kill(7, "postgres"),), host="node7",
+                 trigger=Trigger("postgres", 7, order=0))
     other = {"MESSAGE": "something else", "SYSLOG_IDENTIFIER": "cron"}
-    sent, kept = tmp_path / "sent.journal", tmp_path / "remote.journal"
+    sent, kept = tmp_path / "sent.journal", tmp_path / "remote" / "remote.journal"
+    kept.parent.mkdir()
     subprocess.run([REMOTE, f"--output={sent}", "-"], input=exported([other, journald.fields(event)]), check=True,
                    capture_output=True)
     with socket.socket() as free:
@@ -88,9 +90,22 @@ def test_an_entry_arrives_with_its_fields(tmp_path: Path) -> None:
         wait_for(port, deadline)  # who uploads does not try again
         both.enter_context(running(UPLOAD, f"--url=http://127.0.0.1:{port}", f"--file={sent}",
                                    f"--save-state={tmp_path}/state"))
-        while "nginx" not in (found := journal(f"--file={kept}", f"MESSAGE_ID={journald.MESSAGE_ID}")):
+        while "postgres" not in (found := journal(f"--file={kept}", f"MESSAGE_ID={journald.MESSAGE_ID}")):
             assert time.monotonic() < deadline, f"nothing has arrived: {found}"
             time.sleep(0.2)
-    assert "web.service" in found and "something else" not in found
-    by_victim = journal(f"--file={kept}", "OOMTRACE_VICTIM=nginx", "-o", "export")
-    assert "_HOSTNAME=node7" in by_victim and "OOMTRACE_MEMCG=/system.slice/web.service" in by_victim
+    of_the_page = [asked(line.replace("/var/log/journal/remote", str(kept.parent))) for line in commands()]
+    assert len(of_the_page) == 2
+    for answer in (found, *of_the_page):
+        assert "db.service" in answer and "something else" not in answer
+    assert "_HOSTNAME=node7" in of_the_page[1] and "OOMTRACE_MEMCG=/system.slice/db.service" in of_the_page[1]
+
+
+def commands() -> list[str]:
+    """Those of docs/fleet.md that look into the journals of other machines."""
+    (block,) = [block for block in pages.of("by") if block.page == "docs/fleet.md"]
+    return block.text.splitlines()
+
+
+def asked(command: str) -> str:
+    """What that prints."""
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout

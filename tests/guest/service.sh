@@ -1,9 +1,10 @@
 #!/bin/sh
 # Run in a guest of the systemd variant: start the unit, let OOMs happen under it, show what it left.
 #
-#   service.sh START LOOK
+#   service.sh START LOOK [DROP-IN…]
 #
-# START and LOOK are the README's words for starting it and for looking at what it has recorded.
+# START and LOOK are the page's words for starting it and for looking at what it has recorded, DROP-IN those for putting
+# in a drop-in; without any, those for a hook and for counters are there from the start.
 set -e
 cd "$(dirname "$0")/../.."
 # The service sees no home folders (ProtectHome), so it cannot run from the checkout.
@@ -12,11 +13,12 @@ cp -r oomtrace bpf /opt/oomtrace/
 printf '#!/bin/sh\nPYTHONPATH=/opt/oomtrace exec python3 -m oomtrace "$@"\n' >/usr/local/bin/oomtrace
 sed 's/--keep 200/--keep 2/' systemd/oomtrace.service >/opt/oomtrace/lib/systemd/system/oomtrace.service
 # The drop-ins for a hook and for counters, with a hook that tells what it is.
-mkdir -p /etc/systemd/system/oomtrace.service.d /var/lib/prometheus/node-exporter
+mkdir -p /etc/systemd/system/oomtrace.service.d /var/lib/prometheus/node-exporter /usr/share/oomtrace
 chown nobody /var/lib/prometheus/node-exporter
-cp systemd/drop-ins/textfile.conf /etc/systemd/system/oomtrace.service.d/
-sed 's,--exec "[^"]*",--exec "sh /opt/oomtrace/hook.sh",' systemd/drop-ins/exec.conf \
-	>/etc/systemd/system/oomtrace.service.d/exec.conf
+cp -r systemd/drop-ins /usr/share/oomtrace/systemd # as packages have it
+sed -i 's,--exec "[^"]*",--exec "sh /opt/oomtrace/hook.sh",' /usr/share/oomtrace/systemd/exec.conf
+[ $# -gt 2 ] || cp /usr/share/oomtrace/systemd/textfile.conf /usr/share/oomtrace/systemd/exec.conf \
+	/etc/systemd/system/oomtrace.service.d/
 if [ -d /root/put/otlp ]; then # the OpenTelemetry SDK: the drop-in for a collector, and one to talk to
 	cp -r /root/put/otlp/* tests/guest/collector.py /opt/oomtrace/
 	cp systemd/drop-ins/otlp.conf /etc/systemd/system/oomtrace.service.d/
@@ -30,11 +32,15 @@ echo "hook: $kind$OOMTRACE_VICTIM $(cat /proc/self/oom_score_adj) $(nice) $(grep
 exec sh /opt/oomtrace/journal
 END
 cp deploy/hooks/journal /opt/oomtrace/
-if ! eval "$1"; then
-	systemctl status --no-pager oomtrace || true
-	journalctl --no-pager -u oomtrace
-	exit 1
-fi
+start=$1 look=$2
+shift 2
+for commands in "$start" "$@"; do
+	if ! eval "$commands"; then
+		systemctl status --no-pager oomtrace || true
+		journalctl --no-pager -u oomtrace
+		exit 1
+	fi
+done
 echo "enabled: $(systemctl is-enabled oomtrace)"
 echo "active: $(systemctl is-active oomtrace)"
 pid=$(systemctl show --value -p MainPID oomtrace)
@@ -63,7 +69,7 @@ done
 cat /var/lib/oomtrace/hooked
 sed 's/^/metric: /' /var/lib/prometheus/node-exporter/oomtrace.prom
 find /var/lib/oomtrace -name '*.oom' -printf 'capture: %m %p\n'
-eval "$2" | sed 's/^/look: /'
+eval "$look" | sed 's/^/look: /'
 # Killed by another where memory is short: systemd stops a unit at its limit.
 printf '[Service]\nExecStart=python3 -c "b = bytearray(40 << 20); import time; time.sleep(1000)"\nMemoryMax=56M\n%s\n' \
 	'KillSignal=SIGKILL' >/run/systemd/system/nearly.service

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import shlex
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from oomtrace.model import Kill, Killed, Memcg, Sender, Sent, Signalled
 from oomtrace.tell.exec import Exec
+from tests import pages
 from tests.events import made
 
 HOOKS = Path(__file__).resolve().parents[2] / "deploy" / "hooks"
@@ -66,6 +68,16 @@ def server() -> Iterator[Server]:
         running.shutdown()
 
 
+def _of_the_page(name: str) -> "list[str]":
+    """What docs/hooks.md gives to --exec for that hook."""
+    (block,) = [block for block in pages.of("by") if block.page == "docs/hooks.md" and "webhook" in block.text]
+    (line,) = [line for line in block.text.splitlines() if f"hooks/{name}" in line]
+    words = shlex.split(line)
+    command = shlex.split(words[words.index("--exec") + 1])
+    assert command[0] == f"/usr/share/oomtrace/hooks/{name}"
+    return [name, *command[1:]]
+
+
 def _told(words: "list[str]", path: str = "/shop/orders") -> None:
     hook = Exec([str(HOOKS / words[0]), *words[1:]])
     hook.tell(made(kind="memcg", memcg=Memcg(path=path), kills=(Kill(7, "hog"),), victim_memcg=path), None)
@@ -73,7 +85,7 @@ def _told(words: "list[str]", path: str = "/shop/orders") -> None:
 
 
 def test_a_webhook_gets_the_event(server: Server) -> None:
-    _told(["webhook", f"{server.address}/oom"])
+    _told([word.replace("https://alerts.example.org", server.address) for word in _of_the_page("webhook")])
     ((method, path, body, _),) = server.requests
     assert (method, path) == ("POST", "/oom") and body["event"]["report"]["memcg"]["path"] == "/shop/orders"
 
@@ -90,7 +102,7 @@ def test_a_mail_has_the_headline_as_its_subject(tmp_path: Path, monkeypatch: pyt
     sendmail.write_text(f"#!/bin/sh\necho \"$@\" >{tmp_path}/arguments; cat >{tmp_path}/mail\n")
     sendmail.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    _told(["mail", "root@example.org"])
+    _told(_of_the_page("mail"))
     head, _, body = (tmp_path / "mail").read_text().partition("\n\n")
     assert "To: root@example.org" in head and "Subject: /shop/orders " in head and json.loads(body)
     assert (tmp_path / "arguments").read_text() == "-t\n"

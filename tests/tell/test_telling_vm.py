@@ -55,7 +55,9 @@ class TestTelling:
 
     def test_a_collector_that_is_down(self, told: "dict[str, list[str]]") -> None:
         said = told["down"]
-        assert "events 8" in said and "status 1" in said and len(warnings(said, "it is tried again")) == 1
+        assert "events 100" in said and "status 1" in said and len(warnings(said, "it is tried again")) == 1
+        assert len(warnings(said, "oomtrace: --otlp")) + len(warnings(said, "cannot write to --otlp")) <= 3, said
+        assert warnings(said, "of the events 100 dropped"), said
         (grew,) = [int(line.split()[2]) for line in said if line.startswith("grew by")]
         assert grew < 4096
 
