@@ -23,7 +23,9 @@ RUST = ["<catalog::shop::Catalog as catalog::shop::Fill>::fill", "catalog::load"
 GO = ["main.(*catalog).fill", "main.load", "main.main"]
 
 
-_STOPS = 40  # two of them may be in a function's first or last instruction
+# Two of them may be in a function's first or last instruction, or, with Go, in the handler of the signal by which its
+# scheduler takes turns: that runs on a stack of its own, and the copy ends before the program's.
+_STOPS = 40
 
 
 @pytest.mark.parametrize("source, options, names", [
@@ -42,9 +44,10 @@ def test_functions(tmp_path: Path, source: str, options: tuple[str, ...], names:
     if "v0" in "".join(options) and shutil.which("c++filt") is None:
         pytest.skip("there is no c++filt (Debian: binutils)")
     found = of_command([str(built(tmp_path, source, *options))], _STOPS)
-    right = sum(stack[: len(names)] == names for stack in own(found))
-    assert right >= 0.95 * _STOPS, own(found)
-    assert {stack.ends for stack in found.stacks} == {None}
+    right = [one for one in found.samples
+             if [frame.name for frame in found.walk(one.stack) if not frame.library][: len(names)] == names]
+    assert sum(one.samples for one in right) >= 0.95 * _STOPS, own(found)
+    assert {found.stacks[one.stack].ends for one in right} == {None}
 
 
 @pytest.mark.parametrize("source, names, places", [
