@@ -29,9 +29,9 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy oomtrace vm packaging/*.py
 
-# A test that hangs says where, and does not take an hour.
+# Four at a time: some wait for other programs. A test that hangs says where, and does not take an hour.
 unit: $(VENV)/ready browser
-	$(VENV)/bin/pytest -m "not vm and not long" -n 2 --dist loadfile \
+	$(VENV)/bin/pytest -m "not vm and not long" -n 4 --dist loadfile \
 		-o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 # Chromium and its driver, for the tests of pages, where they can be had; npm, which has the accessibility checker.

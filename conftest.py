@@ -14,7 +14,8 @@ sys.path.insert(0, str(_CHECKOUT))
 # Hundreds of tests start oomtrace as a person does. What Python compiles for one of them serves the next, and does not
 # lie about in the checkout.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-os.environ["PYTHONPYCACHEPREFIX"] = str(_CHECKOUT / ".pytest_cache" / "bytecode")
+os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(_CHECKOUT / ".pytest_cache" / "bytecode")
+sys.dont_write_bytecode = False
 
 with suppress(ImportError):
     from hypothesis import settings

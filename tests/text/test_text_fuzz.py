@@ -140,7 +140,7 @@ _NEEDS_ATHERIS = pytest.mark.skipif(importlib.util.find_spec("atheris") is None,
 @_NEEDS_ATHERIS
 def test_coverage_guided(tmp_path: Path) -> None:
     """For OOMTRACE_FUZZ_SECONDS."""
-    done = _fuzzed(tmp_path, int(os.environ.get("OOMTRACE_FUZZ_SECONDS", "4")))
+    done = _fuzzed(tmp_path, int(os.environ.get("OOMTRACE_FUZZ_SECONDS", "3")))
     assert done.returncode == 0, done.stderr[-4000:]
     assert int(re.findall(r"Done (\d+) runs", done.stderr)[-1]) > 100
 

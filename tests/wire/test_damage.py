@@ -52,10 +52,10 @@ def test_zeros_are_no_frames() -> None:
     b"OOMTRACE 1\nHEAD",
 ], ids=["lengths", "lengths between frames", "beginnings"])
 def test_time_is_bounded(many: bytes) -> None:
-    data, begun = MAGIC + many * ((4 << 20) // len(many)), time.monotonic()
+    data, begun = MAGIC + many * ((4 << 20) // len(many)), time.process_time()
     for _ in frames(data):
         pass
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 @pytest.mark.parametrize("tag, payload", [
