@@ -25,7 +25,8 @@ file for --get was not there
 
 VARIANT_HELP = ("base: what oomtrace needs (default); bcc: also bcc, to compile; bench: also kernel headers, bpftrace, "
                 "bcc's tools; systemd: with systemd; packages: with systemd, rpm and podman; "
-                "containers: container runtimes; killers: with systemd, systemd-oomd, earlyoom and podman")
+                "containers: container runtimes; killers: with systemd, systemd-oomd, earlyoom and podman; "
+                "fleet: with systemd, Prometheus and systemd-journal-remote")
 MORE_HELP = f"{', '.join(kernel.name for kernel in matrix.MORE_KERNELS)}; for arm64: 6.12-16k"
 ABOUT = "VMs with several kernels, to try and test oomtrace. Each has a copy of this checkout."
 

@@ -9,13 +9,13 @@ from .arch import Arch
 from .arch import find as find_arch
 from .errors import STATUS_USAGE, VmError
 
-VARIANTS = ("base", "bcc", "bench", "systemd", "packages", "containers", "killers")
+VARIANTS = ("base", "bcc", "bench", "systemd", "packages", "containers", "killers", "fleet")
 """``base``: just what oomtrace needs, as on a server: neither bcc nor clang nor kernel headers. ``bcc``: also bcc, for
 programs compiled there. ``bench``: also headers and the tools to compare with, bcc among them. ``systemd``: process 1
 is systemd, and the command runs as a unit of it. ``packages``: as ``systemd``, with rpm and podman.
 ``containers``: container runtimes: podman, docker.io, containerd. ``killers``: as ``systemd``, with systemd-oomd,
-earlyoom and podman."""
-SYSTEMD_VARIANTS = ("systemd", "packages", "killers")
+earlyoom and podman. ``fleet``: as ``systemd``, with what collects from many machines: Prometheus, journal-remote."""
+SYSTEMD_VARIANTS = ("systemd", "packages", "killers", "fleet")
 FOREIGN_VARIANTS = ("base", "bcc")
 """Those whose packages serve without their own scripts having run: on another architecture than this machine's."""
 

@@ -33,6 +33,7 @@ KILLER_PACKAGES_MISSING = {"bullseye": ("systemd-oomd", "netavark")}
 """What suites do not have of those yet."""
 KILLER_PACKAGES_BESIDE = {"bookworm": ("nohang", "oomd", "containerd", "runc")}
 """Those that are tried on one kernel, as they do the same on each."""
+FLEET_PACKAGES = ("prometheus", "prometheus-node-exporter", "systemd-journal-remote", "curl")
 CONTAINER_PACKAGES = ("podman", "crun", "conmon", "docker.io", "containerd", "runc", "ca-certificates")
 CONTAINER_PACKAGES_SINCE = {"bookworm": ("netavark",), "trixie": ("netavark", "docker-cli")}
 """What suites have split from those packages, or want besides."""
@@ -111,6 +112,8 @@ class Recipe:
             missing = KILLER_PACKAGES_MISSING.get(self.kernel.suite, ())
             packages += [package for package in KILLER_PACKAGES if package not in missing]
             packages += KILLER_PACKAGES_BESIDE.get(self.kernel.suite, ())
+        if self.variant == "fleet":
+            packages += FLEET_PACKAGES
         if self.variant == "containers":
             packages += [*CONTAINER_PACKAGES, *CONTAINER_PACKAGES_SINCE.get(self.kernel.suite, ())]
         return packages

@@ -22,7 +22,7 @@ shown() {
 	sed "s/^/$1 /" "/tmp/$1"
 	sed "s/^/said: /" "/tmp/$1.err"
 }
-systemctl stop earlyoom systemd-oomd 2>/dev/null
+systemctl stop earlyoom systemd-oomd nohang nohang-desktop oomd containerd 2>/dev/null
 mkdir -p /etc/systemd/oomd.conf.d
 printf '[OOM]\nDefaultMemoryPressureDurationSec=1s\n' >/etc/systemd/oomd.conf.d/test.conf
 dd if=/dev/zero of=/root/large bs=1M count=80 2>/dev/null
@@ -52,6 +52,30 @@ until [ "$(cat /sys/fs/cgroup/system.slice/eater.service/memory.current)" -gt 10
 systemd-run -q --unit=early earlyoom -m 95,94 -s 100,100 --prefer python3 -r 0
 ended eater 60
 systemctl stop early
+if [ -e /usr/sbin/nohang ]; then
+	sed 's/^soft_threshold_min_mem.*/soft_threshold_min_mem = 50 %/' /etc/nohang/nohang.conf >/etc/nohang/test.conf
+	systemd-run -q --unit=hungry -p OOMScoreAdjust=500 \
+		python3 -c 'b = bytearray(420 << 20); import time; time.sleep(1000)'
+	until [ "$(cat /sys/fs/cgroup/system.slice/hungry.service/memory.current)" -gt 440000000 ]; do sleep 0.5; done
+	systemd-run -q --unit=hang nohang --monitor --config /etc/nohang/test.conf
+	ended hungry 60
+	systemctl stop hang
+	journalctl --no-pager -o cat -u hang | tail -n 40 | sed 's/^/nohang: /'
+fi
+if [ -e /usr/bin/oomd ]; then
+	cat >/etc/oomd/test.json <<-'END'
+		{"rulesets": [{"name": "too large", "detectors": [["it is there",
+		{"name": "exists", "args": {"cgroup": "system.slice/large.service"}}]], "actions": [
+		{"name": "kill_by_memory_size_or_growth", "args": {"cgroup": "system.slice/large.service"}}]}]}
+	END
+	systemd-run -q --unit=large python3 -c 'b = bytearray(30 << 20); import time; time.sleep(1000)'
+	until [ "$(cat /sys/fs/cgroup/system.slice/large.service/memory.current)" -gt 31000000 ]; do sleep 0.5; done
+	systemd-run -q --unit=facebook oomd --interval 1 --config /etc/oomd/test.json
+	ended large 60
+	systemctl stop facebook
+	journalctl --no-pager -o cat -u facebook | tail -n 40 | sed 's/^/oomd: /'
+	dmesg | grep oomd | sed 's/^/oomd: kernel: /'
+fi
 shown near
 
 trace all
@@ -74,6 +98,17 @@ ln -s busybox box/bin/sleep
 tar -C box -c . | podman --cgroup-manager cgroupfs import -q - localhost/box:1 >/dev/null
 podman --cgroup-manager cgroupfs run -d --name web --network none --memory 64m localhost/box:1 sleep 1003
 podman --cgroup-manager cgroupfs stop -t 2 web >/dev/null 2>&1
+if [ -e /usr/bin/containerd ]; then
+	modprobe overlay
+	systemctl start containerd
+	podman --cgroup-manager cgroupfs save -q --format docker-archive -o box.tar localhost/box:1 2>/dev/null
+	ctr image import box.tar >/dev/null
+	ctr run -d localhost/box:1 shut sleep 1008
+	sleep 1
+	ctr task kill -s SIGKILL shut
+	sleep 2
+	systemctl stop containerd
+fi
 # memory.high: a process crawls, and nobody is killed.
 systemd-run -q --unit=crawl -p MemoryHigh=30M -p MemorySwapMax=0 -p OOMScoreAdjust=0 \
 	python3 -c 'kept = [bytearray(1 << 18) for _ in range(160)]; open("/tmp/crawled", "w")'

@@ -17,6 +17,7 @@ KILL, TERM = 9, 15
 WITHOUT_OOMD = ("5.10",)  # Debian 11 has none
 WITHOUT_CGROUP_KILL = ("5.10",)  # 5.14+
 WITHOUT_SECCOMP_SIGNAL = ("5.10",)  # up to 5.15 the process just ends
+WITH_THE_OTHERS = "6.1"  # its image has nohang, oomd and containerd as well
 OPTIONS = {"5.10": "psi=1"}  # Debian's kernels measure pressure by themselves since 6.1
 
 
@@ -60,6 +61,19 @@ class TestKillers:
         assert kill["victims"][0]["anon_rss_kb"] > 100 << 10
         assert any("sending SIG" in line for line in kill["said"]), kill["said"]
 
+    def test_nohang(self, told: "dict[str, Any]") -> None:
+        if told["kernel"] != WITH_THE_OTHERS:
+            pytest.skip("it is tried on one kernel")
+        kill = of(told["near"], "hungry.service")
+        assert kill["sender"]["comm"] == "nohang" and kill["victims"][0]["signal"] == TERM
+        assert any("Sending SIGTERM" in line for line in kill["said"]), kill["said"]
+
+    def test_oomd(self, told: "dict[str, Any]") -> None:
+        if told["kernel"] != WITH_THE_OTHERS:
+            pytest.skip("it is tried on one kernel")
+        kill = of(told["near"], "large.service")
+        assert kill["sender"]["comm"] == "oomd" and kill["victims"][0]["signal"] == KILL
+
     def test_others_are_not_near(self, told: "dict[str, Any]") -> None:
         assert not [victim for kill in told["near"] for victim in kill["victims"] if victim["comm"] == "sleep"]
 
@@ -81,6 +95,13 @@ class TestKillers:
         kill = of(told["all"], "/libpod")
         # crun runs a copy of itself, whose name may be the number of a descriptor
         assert kill["sender"]["command_line"].startswith("/usr/bin/crun ") and kill["sender"]["parent_comm"] == "podman"
+        assert " kill " in kill["sender"]["command_line"] and kill["victims"][0]["signal"] == KILL
+
+    def test_containerd_kills_a_container(self, told: "dict[str, Any]") -> None:
+        if told["kernel"] != WITH_THE_OTHERS:
+            pytest.skip("it is tried on one kernel")
+        kill = of(told["all"], "/shut")
+        assert kill["sender"]["parent_comm"].startswith("containerd-shim"), kill["sender"]
         assert " kill " in kill["sender"]["command_line"] and kill["victims"][0]["signal"] == KILL
 
     def test_a_kubelet_evicts_a_pod(self, told: "dict[str, Any]") -> None:

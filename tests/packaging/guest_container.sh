@@ -50,12 +50,38 @@ podman --cgroup-manager cgroupfs run --rm --privileged --pid host --cgroupns hos
 echo "check in a container: $?"
 podman --cgroup-manager cgroupfs run --rm --network none localhost/oomtrace check >/tmp/check 2>&1
 echo "without what it must be given: $?"
-# As deploy/kubernetes has it: not privileged, with these capabilities alone.
-add=$(sed -n '/add:/,/volumeMounts:/s/^ *- \([A-Z_]*\)\( .*\|$\)/--cap-add CAP_\1/p' daemonset.yaml)
-podman --cgroup-manager cgroupfs run --rm --network none --pid host --cap-drop all $add --security-opt no-new-privileges \
-	--read-only --tmpfs /tmp -v /sys/fs/cgroup:/sys/fs/cgroup:ro -v /var/cache/oomtrace:/var/cache/oomtrace \
-	-e OOMTRACE_HOST=node7 localhost/oomtrace --timeout 1 >/tmp/least 2>&1
-echo "with the least of privileges: $? $(grep -c 'oomtrace: ready' /tmp/least) $add"
-grep -q 'oomtrace: ready' /tmp/least || cat /tmp/least
 systemctl stop oomtrace-container
 echo "stopped: $(podman ps -q | wc -l) left"
+# As deploy/kubernetes has it: not privileged, with these capabilities alone, and its arguments.
+add=$(sed -n '/add:/,/volumeMounts:/s/^ *- \([A-Z_]*\)\( .*\|$\)/--cap-add CAP_\1/p' daemonset.yaml)
+arguments=$(sed -n '/args:/,/env:/s/^ *- //p' daemonset.yaml | sed '/name:/d')
+before=$(captures)
+podman --cgroup-manager cgroupfs run -d --name least --network none --pid host --cap-drop all $add \
+	--security-opt no-new-privileges --read-only --tmpfs /tmp --memory 256m -e OOMTRACE_HOST=node7 \
+	-v /sys/fs/cgroup:/sys/fs/cgroup:ro -v /etc/machine-id:/etc/machine-id:ro \
+	-v /var/cache/oomtrace:/var/cache/oomtrace -v /var/lib/oomtrace:/var/lib/oomtrace \
+	localhost/oomtrace $arguments >/dev/null
+tries=0
+until podman exec least test -e /tmp/ready 2>/dev/null || [ $tries -ge 200 ]; do # as its readiness probe
+	sleep 0.5
+	tries=$((tries + 1))
+done
+echo "least: $(podman inspect -f '{{.State.Status}}' least) $add"
+grep -E 'CapEff|NoNewPrivs|Seccomp:' "/proc/$(podman inspect -f '{{.State.Pid}}' least)/status" | tr -d '\t' | sed 's/^/least: /'
+systemctl start victim 2>/dev/null
+tries=0
+until [ "$(captures)" -gt "$before" ] || [ $tries -ge 120 ]; do
+	sleep 0.5
+	tries=$((tries + 1))
+done
+podman stop -t 20 least >/dev/null
+echo "least: captures $(($(captures) - before))"
+podman logs least 2>&1 | sed 's/^/least: said: /'
+newest=$(find /var/lib/oomtrace -name '*.oom' -newer /tmp/check | head -n 1)
+python3 oomtrace.pyz read --format jsonl "$newest" | python3 -c 'import json, sys
+event = json.loads(sys.stdin.readline())["event"]
+origin, lost = event["origin"], event["trace"]["records_lost"]
+print("least: event:", event["kind"], origin["host"], origin["machine_id"] == open("/etc/machine-id").read().strip(), lost)
+print("least: missing:", *origin["missing"])
+print("least: looked:", json.dumps((event["witness"] or {}).get("tasks"))[:600])'
+python3 oomtrace.pyz read --format why "$newest" | head -n 3

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from oomtrace.model import Kill, Killed, Memcg, Sender, Sent, Signalled
 from oomtrace.tell import textfile
@@ -109,13 +110,23 @@ def test_prometheus_has_the_counters(served: "tuple[int, textfile.Textfile]") ->
     assert again[0]["value"][1] == "2"
 
 
-def test_an_oom_fires_the_alert(served: "tuple[int, textfile.Textfile]") -> None:
+@pytest.mark.parametrize("unit", ["web.service", "first.service"])
+def test_an_oom_fires_the_alert(served: "tuple[int, textfile.Textfile]", unit: str) -> None:
+    """Also the first of a unit, whose counter was not there before."""
     port, channel = served
     _until(port, "query", lambda answer: answer["result"], query="oomtrace_ooms_total")
-    channel.tell(made(kind="memcg", memcg=Memcg(path="/system.slice/web.service"), kills=(Kill(9, "hog"),)), None)
+    channel.tell(made(kind="memcg", memcg=Memcg(path=f"/system.slice/{unit}"), kills=(Kill(9, "hog"),)), None)
     firing = _until(port, "alerts", lambda answer: [
-        alert for alert in answer["alerts"] if alert["labels"]["alertname"] == "OutOfMemory"])
-    assert firing[0]["labels"]["unit"] == "web.service" and "web.service" in firing[0]["annotations"]["summary"]
+        alert for alert in answer["alerts"]
+        if alert["labels"]["alertname"] == "OutOfMemory" and alert["labels"]["unit"] == unit])
+    assert firing[0]["state"] == "firing" and unit in firing[0]["annotations"]["summary"]
+
+
+@pytest.mark.parametrize("alert", ["MachineOutOfMemory", "KilledForWantOfMemory"])
+def test_the_first_of_its_kind_fires(served: "tuple[int, textfile.Textfile]", alert: str) -> None:
+    port, channel = served
+    channel.tell(made(kind="global", kills=(Kill(9, "hog"),)), None)
+    _until(port, "alerts", lambda answer: [each for each in answer["alerts"] if each["labels"]["alertname"] == alert])
 
 
 def test_promtool_accepts_what_is_written(tmp_path: Path) -> None:
@@ -137,6 +148,7 @@ def test_rules_and_dashboard_ask_for_what_is_there(served: "tuple[int, textfile.
     for expression in asked:
         plain = re.sub(r"\$__\w+", "1h", expression).replace("$instance", ".*")
         _asked(port, "query", query=plain)  # raises where it is no PromQL
-    rules = (DEPLOY / "prometheus" / "alerts.yml").read_text()
-    named = set(re.findall(r"\boomtrace_\w+", " ".join([*asked, *re.findall(r"expr: (.*)", rules)])))
+    groups = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())["groups"]
+    rules = [rule["expr"] for group in groups for rule in group["rules"]]
+    named = set(re.findall(r"\boomtrace_\w+", " ".join([*asked, *rules])))
     assert named and named <= known
