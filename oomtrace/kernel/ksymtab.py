@@ -22,6 +22,8 @@ from oomtrace.kernel.symbols import Symbols
 
 KCORE = Path("/proc/kcore")
 _PROOF = ("_printk", "printk")  # exported, and listed: the table is understood if it says the same of it
+SYMBOLS = (*_PROOF, "_etext", "_sinittext")
+"""Those that are asked for here."""
 _ELF = Struct("<32xQ14xHH")  # Elf64_Ehdr: e_phoff, e_phentsize, e_phnum
 _SEGMENT = Struct("<IIQQQQ")  # Elf64_Phdr: p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz
 _PT_LOAD = 1

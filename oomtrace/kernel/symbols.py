@@ -7,13 +7,15 @@ import re
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import accumulate, islice
 from operator import le
 from pathlib import Path
-from typing import Optional
+from typing import BinaryIO, Optional
 
 KALLSYMS = Path("/proc/kallsyms")
+SYMBOLS = ("_stext", "tainted_mask")
+"""Those that are asked for here."""
 
 # What GCC appends to the name of a clone of a function (kernel-side: oom_badness.part.0 on 5.10).
 _CLONE = rb"(?:\.(?:constprop|isra|part)\.\d+)*"
@@ -25,7 +27,7 @@ _LINE = re.compile(rb"^([0-9a-f]+) (.) ([^\t\n]+)(\t[^\n]*)?$", re.MULTILINE)
 # BPF's trampolines have a page each, which counts as their size, up to 6.8 (26ef208c209a); later ones are packed.
 _TRAMPOLINE, _PAGE_BYTES = b"bpf_trampoline_", mmap.PAGESIZE
 _BLOCK_BYTES = 1 << 18
-_NAME_AT = 19  # in a line such as "ffffffff81000000 T _stext"
+_ADDRESS_LEN, _NAME_AT = 16, 19  # in a line such as "ffffffff81000000 T _stext"
 # Marks of assemblers, such as arm64's $x and $d: listed for modules, and passed over (is_mapping_symbol,
 # include/linux/module_symbol.h).
 _MAPPING = (b"$", b".L", b"L0")
@@ -35,9 +37,10 @@ _BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_looku
 class Symbols:
     """The symbol table as text. Addresses are zero without CAP_SYSLOG."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, only: Optional[frozenset[str]] = None) -> None:
+        """``only``: the text is an excerpt, and answers for these names alone."""
         self._text = b"\n" + text
-        self._lines: dict[str, Optional[int]] = {}  # of those that have been looked up
+        self._only = only
         self._learnt: dict[str, int] = {}
 
     @classmethod
@@ -45,22 +48,13 @@ class Symbols:
         """The running kernel's symbols. Raises OSError."""
         return cls(path.read_bytes())
 
-    def look_up(self, names: Iterable[str]) -> None:
-        """Find symbols of the core kernel that will be asked for, in one pass for all of them; others are found one by
-        one, each in a pass of its own."""
-        new = set(names) - self._lines.keys()
-        self._lines.update(dict.fromkeys(new))
-        wanted, at = {name.encode() for name in new}, 1
-        modules = self._text.find(b"\t")
-        end = len(self._text) if modules < 0 else self._text.rfind(b"\n", 0, modules) + 1
-        while wanted and at < end:
-            stop = self._text.rfind(b"\n", at, min(at + _BLOCK_BYTES, end)) + 1 or end
-            lines = self._text[at:stop].splitlines(keepends=True)
-            names_here = [line[_NAME_AT:-1] for line in lines]
-            for name in wanted.intersection(names_here):
-                self._lines[name.decode()] = at + sum(map(len, lines[: names_here.index(name)]))
-                wanted.remove(name)
-            at = stop
+    @classmethod
+    def excerpt(cls, names: Iterable[str], path: Path = KALLSYMS) -> "Symbols":
+        """What there is to know of these names in the core kernel, clones of functions and sizes included. The whole
+        text takes more memory than all else that a start needs: here it is read by blocks. Raises OSError."""
+        only = frozenset(names)
+        with path.open("rb", buffering=_BLOCK_BYTES) as file:
+            return cls(b"".join(_lines_of({name.encode() for name in only}, _blocks(file))), only)
 
     def learn(self, addresses: Mapping[str, int]) -> None:
         """Symbols that kallsyms does not list."""
@@ -73,8 +67,8 @@ class Symbols:
 
     def _line_of(self, name: str) -> Optional[int]:
         """Where the line of a core symbol begins in the text."""
-        if name in self._lines:
-            return self._lines[name]
+        if self._only is not None and name.partition(".")[0] not in self._only:
+            raise LookupError(f"{name} is not in this excerpt of the kernel's symbols")
         found = self._text.find(b" " + name.encode() + b"\n")
         return None if found < 0 else self._text.rindex(b"\n", 0, found) + 1
 
@@ -121,6 +115,38 @@ class Symbols:
         # 5.18 (d00c6473b1ee): a BPF program's size is that of its code, no more that of the pages that it lies in
         sized = self.function("bpf_prog_pack_alloc") is not None
         return Resolver(self._text, jited.lengths() if sized else None)
+
+
+def _blocks(file: BinaryIO) -> Iterator[list[bytes]]:
+    """The core kernel's lines: what modules have comes after them, and has a tab."""
+    rest = b""
+    while block := file.read(_BLOCK_BYTES):
+        core = rest + block.partition(b"\t")[0]
+        *lines, rest = core.splitlines(keepends=True) if b"\n" in core else [core]
+        if rest.endswith(b"\n"):
+            lines, rest = [*lines, rest], b""
+        yield lines
+        if b"\t" in block:
+            return
+
+
+def _lines_of(names: Collection[bytes], blocks: Iterable[list[bytes]]) -> Iterator[bytes]:
+    """The lines of these names and of clones of them, and what lies behind each up to the next that lies higher."""
+    lower = b""  # the address of one whose size is still open
+    for lines in blocks:
+        here = [line[_NAME_AT:-1] for line in lines]
+        clones = {name for name in here if b"." in name and name.partition(b".")[0] in names}
+        wanted = clones.union(names).intersection(here)
+        places = [at for at, name in enumerate(here) if name in wanted] if wanted else []
+        at = 0
+        for place in [*places, len(lines)]:
+            while lower and at < place:
+                yield lines[at]
+                lower = lower if lines[at][:_ADDRESS_LEN] == lower else b""
+                at += 1
+            if place < len(lines):
+                yield lines[place]
+                lower, at = lines[place][:_ADDRESS_LEN], place + 1
 
 
 def base_address(path: Path = KALLSYMS) -> Optional[int]:

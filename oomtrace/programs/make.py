@@ -15,7 +15,7 @@ from oomtrace.kernel import btf, eras, header, ksymtab, machine, probes
 from oomtrace.kernel.btf import Btf
 from oomtrace.kernel.origin import BTF, btf_path, origin
 from oomtrace.kernel.questions import Question
-from oomtrace.kernel.symbols import Symbols
+from oomtrace.kernel.symbols import SYMBOLS, Symbols
 from oomtrace.programs import prebuilt, source
 from oomtrace.programs.image import Image, mark
 from oomtrace.programs.plan import COMPILED, SHIPPED, Plan
@@ -28,7 +28,7 @@ def make(base: int, compiled: bool, say: Callable[[str], None]) -> Plan:
     asked for or cannot be avoided. Raises OomtraceError."""
     if not compiled:
         try:
-            return _make_shipped(base)
+            return make_shipped(base)
         except prebuilt.Unfit as reason:
             say(f"oomtrace: the programs are compiled here: {reason}")
     return _make_compiled(base, say)
@@ -38,9 +38,9 @@ class _Answers:
     """What the running kernel says: of its symbols, and of whatever types it is asked with."""
 
     def __init__(self, asked: Sequence[Question]) -> None:
-        self.symbols, self.release, self.arch = Symbols.load(), os.uname().release, machine.arch()
         data = list(header.symbol_names(asked))
-        self.symbols.look_up([*probes.symbol_names(), *data, *eras.SYMBOLS])
+        self.symbols = Symbols.excerpt([*probes.symbol_names(), *data, *eras.SYMBOLS, *ksymtab.SYMBOLS, *SYMBOLS])
+        self.release, self.arch = os.uname().release, machine.arch()
         if not self.symbols.lists_data:
             self.symbols.learn(ksymtab.addresses(data, self.symbols))
 
@@ -55,7 +55,8 @@ class _Answers:
         return eras.facts(types, self.symbols, self.release)
 
 
-def _make_shipped(base: int) -> Plan:
+def make_shipped(base: int) -> Plan:
+    """The plan with the programs that are shipped. Raises prebuilt.Unfit where they do not serve, or OomtraceError."""
     if origin() != BTF:
         raise prebuilt.Unfit(f"there is no BTF at {btf_path()}")
     image = prebuilt.load()

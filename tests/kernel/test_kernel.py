@@ -6,13 +6,14 @@ import ctypes
 import errno
 import os
 import textwrap
+from pathlib import Path
 from struct import pack_into, unpack_from
 from typing import Optional
 
 import pytest
 
 from oomtrace.errors import OomtraceError
-from oomtrace.kernel import header, jited, machine, probes
+from oomtrace.kernel import header, jited, machine, probes, symbols
 from oomtrace.kernel.btf import Btf, Field
 from oomtrace.kernel.questions import Question, questions
 from oomtrace.kernel.symbols import Symbols
@@ -53,17 +54,24 @@ def test_functions_are_found_under_the_compilers_names() -> None:
     assert symbols.size_bytes("first_alias") == 0x100 and symbols.size_bytes("tainted_mask") == 8
 
 
-def test_symbols_looked_up_together_are_found_as_one_by_one() -> None:
-    names = ["_stext", "first_alias", "tainted_mask", "next_data", "mod_run", "gone", "oom_badness"]
+@pytest.mark.parametrize("block_bytes", [2, 7, 64, 1 << 18])
+def test_an_excerpt_says_the_same_as_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    monkeypatch.setattr(symbols, "_BLOCK_BYTES", block_bytes)
+    names = ["_stext", "first_alias", "tainted_mask", "mod_run", "gone", "oom_badness", "memcg_stat_format",
+             "oom_kill_process"]
     for text in (KALLSYMS, KALLSYMS[: KALLSYMS.index(b"ffffffffc0000000")]):
-        together, one_by_one = Symbols(text), Symbols(text)
-        together.look_up(names[:3])
-        together.look_up(names)
+        listed = tmp_path / "kallsyms"
+        listed.write_bytes(text)
+        whole, excerpt = Symbols(text), Symbols.excerpt(names, listed)
         for name in names:
-            assert together.address(name) == one_by_one.address(name), name
-            assert together.size_bytes(name) == one_by_one.size_bytes(name), name
-        assert together.function("memcg_stat_format") == "memcg_stat_format.constprop.0"
-        assert together.address("next_data") == 0xFFFFFFFF82000008 and together.address("gone") is None
+            assert excerpt.address(name) == whole.address(name), name
+            assert excerpt.size_bytes(name) == whole.size_bytes(name), name
+            assert excerpt.function(name) == whole.function(name), name
+        assert excerpt.function("oom_badness") == "oom_badness" and excerpt.size_bytes("first_alias") == 0x100
+        with pytest.raises(LookupError, match="second_alias"):
+            excerpt.address("second_alias")
 
 
 def test_missing_indispensable_function_is_named() -> None:

@@ -24,7 +24,7 @@ def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 def test_shipped_programs_come_first(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = object()
-    monkeypatch.setattr(make, "_make_shipped", lambda _base: shipped)
+    monkeypatch.setattr(make, "make_shipped", lambda _base: shipped)
     assert make.make(0, False, said.append) is shipped
     assert make.make(0, True, said.append) is COMPILED, "--compile"
     assert not said
