@@ -1,5 +1,5 @@
 """``python3 -m oomtrace``: the same as the console command."""
 
-from oomtrace.cli import main
+from oomtrace.begin import main
 
 main()

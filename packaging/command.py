@@ -5,6 +5,6 @@ import sys
 
 sys.path.insert(0, "/usr/share/oomtrace")
 
-from oomtrace.cli import main
+from oomtrace.begin import main
 
 main()

@@ -8,6 +8,6 @@ if sys.version_info < (3, 9):
     sys.stderr.write("  hint: start it with a newer one, such as: python3.11 oomtrace.pyz\n")
     sys.exit(15)
 
-from oomtrace.cli import main
+from oomtrace.begin import main
 
 main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from contextlib import suppress
 from importlib.util import source_hash
 from pathlib import Path
@@ -20,6 +21,7 @@ from oomtrace.errors import EXIT_LOCKDOWN, OomtraceError
 from oomtrace.kernel import machine, privileges
 from oomtrace.kernel.origin import BTF, compile_asked, origin
 from oomtrace.kernel.symbols import base_address
+from oomtrace.programs.ahead import Ahead
 from oomtrace.programs.plan import Plan
 
 FOLDER = Path("/var/cache/oomtrace")
@@ -31,20 +33,52 @@ def get(say: Callable[[str], None]) -> tuple[Plan, int]:
     """The plan for the running kernel, and where its ``_stext`` is. Raises OomtraceError."""
     base = _base()
     path = kept()
-    plan = _load(path)
-    if plan is not None:
-        made = "" if plan.origin == BTF else f", made with {plan.origin}"
-        say(f"oomtrace: {plan.programs} programs, as kept in {path}{made}")
-        return plan, base
-    from oomtrace.programs.make import make  # late: a start with a kept plan needs nothing of it
+    plan = _made_ahead()
+    if plan is None:
+        plan = _load(path)
+        if plan is not None:
+            made = "" if plan.origin == BTF else f", made with {plan.origin}"
+            say(f"oomtrace: {plan.programs} programs, as kept in {path}{made}")
+            return plan, base
+        from oomtrace.programs.make import make  # late: a start with a kept plan needs nothing of it
 
-    plan = make(base, compile_asked(), say)
+        plan = make(base, compile_asked(), say)
+        _save(path, plan)
     say(f"oomtrace: {plan.programs} programs, kernel structures from {plan.origin}")
     for name in plan.missing:
         known = plan.origin == BTF or name.startswith("symbol ")
         say(f"oomtrace: {'this kernel has' if known else 'its headers have'} no {name}")
-    _save(path, plan)
     return plan, base
+
+
+def ahead() -> None:
+    """Where none is kept yet, have a plan made by a process of its own, until ``get`` wants it."""
+    global _ahead
+    if sys.platform != "linux":
+        return
+    with suppress(OomtraceError, OSError):  # ``get`` will meet it again, and tell
+        privileges.require()
+        if origin() == BTF and not compile_asked() and not os.path.exists(kept()):
+            _ahead = Ahead(_plan_text)
+
+
+_ahead: Optional[Ahead] = None
+
+
+def _plan_text() -> str:
+    from oomtrace.programs.make import make_shipped  # late: a start with a kept plan needs nothing of it
+
+    plan = make_shipped(_base())
+    _save(kept(), plan)
+    return json.dumps(plan.to_plain())
+
+
+def _made_ahead() -> Optional[Plan]:
+    """None if none was begun, or it could not be made so."""
+    global _ahead
+    begun, _ahead = _ahead, None
+    text = begun.text() if begun else None
+    return Plan.from_plain(json.loads(text)) if text else None
 
 
 def _base() -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from oomtrace.programs import keep
+from oomtrace import begin
+from oomtrace.kernel import privileges
+from oomtrace.programs import keep, make, prebuilt
 from oomtrace.programs.image import Image, MapSpec, Program
 from oomtrace.programs.plan import SHIPPED, Plan
 
@@ -60,3 +63,51 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     keep._save(_kept(tmp_path, 20), PLAN)
     expected = [other, *(_kept(tmp_path, number) for number in (*range(7), 20))]
     assert sorted(tmp_path.iterdir()) == sorted(expected)
+
+
+@pytest.fixture
+def first_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A kernel that was not traced before, with types; a list for what is said."""
+    types = tmp_path / "vmlinux"
+    types.write_bytes(b"")
+    monkeypatch.setenv("OOMTRACE_BTF", str(types))
+    monkeypatch.setenv("OOMTRACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("OOMTRACE_COMPILE", raising=False)
+    monkeypatch.setattr(privileges, "require", lambda: None)
+    monkeypatch.setattr(keep, "_base", lambda: 4)
+    return []
+
+
+def test_a_plan_is_made_ahead(first_start: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make, "make_shipped", lambda _base: replace(PLAN, facts={"pid": os.getpid()}))
+    keep.ahead()
+    plan, base = keep.get(first_start.append)
+    assert (base, plan.targets) == (4, PLAN.targets) and plan.facts["pid"] != os.getpid()
+    assert first_start[0] == "oomtrace: shipped programs, kernel structures from BTF"
+    keep.ahead()  # none is begun: one is kept
+    assert keep.get(first_start.append)[0] == plan
+    assert first_start[-1] == f"oomtrace: shipped programs, as kept in {keep.kept()}"
+
+
+def test_what_cannot_be_made_ahead_is_made_where_it_can_be_told(
+    first_start: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = os.getpid()
+
+    def made(_base: int) -> Plan:
+        if os.getpid() != me:
+            raise prebuilt.Unfit("not here")
+        return PLAN
+
+    monkeypatch.setattr(make, "make_shipped", made)
+    keep.ahead()
+    assert keep.get(first_start.append)[0] == PLAN
+
+
+@pytest.mark.parametrize(("arguments", "traces"), [
+    ([], True), (["trace", "--once"], True), (["--once"], True), (["--debug", "run", "--", "true"], True),
+    (["--debug"], True), (["read", "a.log"], False), (["--version"], False), (["trace", "--help"], False),
+    (["trace", "--compile"], False), (["check"], False),
+])
+def test_what_is_begun_ahead(arguments: list[str], traces: bool) -> None:
+    assert begin._traces(arguments) is traces

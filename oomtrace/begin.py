@@ -1,0 +1,30 @@
+"""The command ``oomtrace``, from its first line: what must not wait until the command line is loaded.
+
+On a kernel's first trace its symbols and types must be read, which takes about as long as to load all that a trace
+needs. So a process of its own does the one while this one does the other.
+"""
+
+from __future__ import annotations
+
+import sys
+
+_TRACES = ("trace", "run")
+_NOT_SHIPPED = {"--compile", "--help", "-h", "--version"}
+
+
+def main() -> None:
+    """The console command."""
+    if _traces(sys.argv[1:]):
+        from oomtrace.programs import keep
+
+        keep.ahead()
+    from oomtrace.cli import main as command_line
+
+    command_line()
+
+
+def _traces(arguments: list[str]) -> bool:
+    """Whether it is to trace, with the programs that are shipped, as far as can be told so early. If this is wrong,
+    something is made in vain, or later; options alone are those of ``trace``."""
+    first = next((word for word in arguments if word != "--debug"), _TRACES[0])
+    return (first in _TRACES or first.startswith("-")) and not _NOT_SHIPPED.intersection(arguments)

@@ -1,0 +1,40 @@
+"""Text that a process of its own makes, while this one goes on until it wants it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Callable, Optional
+
+
+class Ahead:
+    """Forks the process. It makes the text once, and prints nothing. Raises OSError."""
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._fd, given = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            _give(given, make)
+        os.close(given)
+
+    def text(self) -> Optional[str]:
+        """Waits for it. None if it could not be made. To be asked once."""
+        with open(self._fd, encoding="ascii") as file:
+            text = file.read()
+        _, status = os.waitpid(self._pid, 0)
+        return None if status else text
+
+
+def _give(fd: int, make: Callable[[], str]) -> None:
+    """The life of the process. What goes wrong here is found again, and told, by the one that has forked it."""
+    status = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # of the terminal, for both
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for standard in range(3):  # whoever reads what the other prints must not wait for this one
+            os.dup2(nothing, standard)
+        with open(fd, "w", encoding="ascii") as file:
+            file.write(make())
+        status = 0
+    finally:
+        os._exit(status)
