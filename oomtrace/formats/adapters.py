@@ -91,12 +91,15 @@ ADAPTERS: dict[str, Adapter] = {
     "module": Adapter(r"[^\s\]]+"),
     "location": Adapter(r"\S+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[[^\]]+\])?"),
     "taint_flags": Adapter(r"\[.\]=\w+(?:, \[.\]=\w+)*"),
-    # x86-64, x86-32, MIPS and LoongArch
-    "raw_words": Adapter(r"(?: [0-9a-f]{16}){1,4}|(?: [0-9a-f]{8}){1,8}"
-                         r"|(?:Stack :| {7,8})(?: ?[0-9a-f]{16}){1,4}| {7,8}\.\.\."),
+    "raw_words": Adapter(r"(?: [0-9a-f]{16}){1,4}|(?: [0-9a-f]{8}){1,8}"),  # x86-64 and x86-32
+    "stack_words": Adapter(r"(?:Stack :| {7,8})(?: ?[0-9a-f]{16}){1,4}|(?:Stack :| {7})(?: [0-9a-f]{8}){1,8}"
+                           r"| {7,8}\.\.\."),
     "arm_words": Adapter(r"Exception stack\(0x[0-9a-f]{8} to 0x[0-9a-f]{8}\)"
                          r"|[0-9a-f]{4}: {1,80}(?:[0-9a-f]{8} ?){1,8}"
                          r"|(?: r\d{1,2}:[0-9a-f]{8}){1,7}"),
+    "ppc_words": Adapter(r"--- interrupt: [0-9a-f]{1,4}(?: at \S+)?| {4}LR = \S+|GPR\d\d:(?: [0-9a-f]{8,16}){1,8} ?"
+                         r"|(?:NIP|LR) \[[0-9a-f]{8,16}\] \S+(?: \[\w+\])?"
+                         r"|(?:NIP|REGS|MSR|CFAR|DAR|DEAR): {1,2}[0-9a-f]{8,16} .{1,160}"),
     "stat": Adapter(r"[a-z][a-z0-9_]*"),
     "panic": Adapter(r"(?:Out of memory.*|System is deadlocked on memory)"),
     "onoff": Adapter(r"(?:on|off)", lambda text: text == "on", lambda value: "on" if value else "off"),

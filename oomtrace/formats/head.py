@@ -130,7 +130,13 @@ RAW_WORDS = kind(
     line("3.10", "%s", ".:raw_words"),
     gone("4.10"),
     gone("3.10.693", flavour="el7"),
-    scope="stack.raw_words", follows=("cpu", "taints", "hardware", "workqueue", "raw_words"), loose=True,
+    scope="stack.raw_words", follows=("cpu", "taints", "hardware", "workqueue", "stack_words", "raw_words"), loose=True,
+)
+# arch/mips/kernel/traps.c and arch/loongarch/kernel/traps.c, show_stacktrace()
+STACK_WORDS = kind(
+    "stack_words", "stack", 4,
+    line("2.6.32", "%s", ".:stack_words", archs=["mips", "loongarch"]),
+    scope="stack.raw_words",
 )
 CALL_TRACE = kind(
     "call_trace", "stack", 4,
@@ -161,6 +167,8 @@ FRAME = kind(
     # include/linux/kallsyms.h, print_ip_sym(): no leading blank
     line("2.6.32", "[<%p>] %pS", "address", "symbol:symbol", "offset", "size", "module:module",
          archs=["mips", "loongarch", "riscv", "arm64"]),
+    line("2.6.32", "[<%08lx>] %pS", "address", "symbol:symbol", "offset", "size", "module:module",
+         archs=["mips", "riscv"]),
     # arch/powerpc/kernel/process.c, show_stack()
     line("2.6.32", "[%p] [%p] %pS%s", "stack_pointer", "address", "symbol:symbol", "offset", "size", "module:module",
          "reliable:unreliable_ppc", archs=["powerpc"]),
@@ -183,6 +191,8 @@ FRAME_UNNAMED = kind(
     line("4.10", " %s0x%lx", "reliable:unreliable", "address"),
     # %pS without CONFIG_KALLSYMS (lib/vsprintf.c, special_hex_number)
     line("4.15", "[<%p>] 0x%016lx", "address", "address", archs=["riscv", "loongarch"]),
+    line("2.6.32", "[%p] [%p] 0x%lx%s", "stack_pointer", "address", "address", "reliable:unreliable_ppc",
+         archs=["powerpc"]),
     scope="stack.flow",
 )
 MARKER = kind(
@@ -190,6 +200,8 @@ MARKER = kind(
     line("4.10", " %s", ".:marker"),
     # arch/arm/kernel/traps.c, dump_mem(); lib/backtrace.S, the registers that a function saved
     line("2.6.32", "%s", ".:arm_words", archs=["arm"]),
+    # arch/powerpc/kernel/process.c, show_stack() and __show_regs(): where user space was
+    line("2.6.32", "%s", ".:ppc_words", archs=["powerpc"]),
     scope="stack.flow",
 )
 
@@ -239,7 +251,7 @@ SEGMENTS = kind(
 # dump_header() and dump_stack(), in printed order.
 STEPS = (
     once(SYSRQ, SUPPRESSED, INVOKED, COMPACTION, CPUSET, CPU, TAINTS, HARDWARE, WORKQUEUE, SCHED_EXT),
-    PrintStep(((RAW_WORDS,),), "stack.raw_words"),
+    PrintStep(((RAW_WORDS, STACK_WORDS),), "stack.raw_words"),
     once(CALL_TRACE),
     PrintStep(((FRAME, FRAME_UNNAMED, MARKER), (RIP_KERNEL, RIP, EIP), (CODE,), (RSP,),
           *((each,) for each in (*GENERAL, SEGMENTS))), "stack.flow"),

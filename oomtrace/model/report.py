@@ -91,7 +91,7 @@ class Stack:
     registers: Optional[Registers] = None
     registers_at: Optional[int] = None  # entries before them; None: all but the closing markers
     inner: tuple[tuple[int, Registers], ...] = ()  # exceptions within the trace: (entries before them, registers)
-    raw_words: tuple[str, ...] = ()  # kernels up to 4.9: lines of raw stack words, verbatim
+    raw_words: tuple[str, ...] = ()  # lines of raw stack words, verbatim: up to 4.9, on MIPS, on LoongArch
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ _ADAPTED = {
     "code": "Bad RIP value.", "symbol": "foo.cold", "module": "xfs", "location": "foo+0x1/0x2",
     "taint_flags": "[W]=WARN, [O]=OOT_MODULE", "raw_words": " 0123456789abcdef 0123456789abcdef",
     "arm_words": "Exception stack(0xf0833fb0 to 0xf0833ff8)", "stat": "anon_thp", "panic": "Out of memory",
+    "stack_words": "Stack : 00000000 80e1fa7a", "ppc_words": "GPR00: 000000001000b1a4 00007ffff3b5b0a0",
 }
 
 
