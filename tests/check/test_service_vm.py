@@ -43,7 +43,7 @@ def _drop_ins() -> list[str]:
 def _service(*drop_ins: str, put: Sequence[Path] = ()) -> list[str]:
     """``drop_ins``: commands that put them in; left out, they are there from the start."""
     (service,) = [block for block in pages.of("by") if block.page == "docs/service.md"]
-    spec = RunSpec(kernel="6.1", variant="systemd", cpus=1, timeout=600, put=put)
+    spec = RunSpec(kernel="6.1", variant="systemd", cpus=1, timeout=1200, put=put)
     start, look = re.split(r"# … an OOM …\n", service.text)
     result = boot.check(boot.run(spec, ["sh", "tests/guest/service.sh", start, look, *drop_ins]))
     said = result.stdout.decode("utf-8", "replace")

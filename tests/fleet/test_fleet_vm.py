@@ -22,7 +22,7 @@ def told() -> "dict[str, list[str]]":
     (looks,) = [block.text for block in pages.of("by") if block.page == "docs/fleet.md"]
     words = ["sh", "tests/guest/fleet.sh", START, *drop_ins, "--",
              *(line.replace("postgres", "tail") for line in looks.splitlines())]
-    result = boot.check(boot.run(RunSpec(kernel="6.1", variant="fleet", timeout=900), words))
+    result = boot.check(boot.run(RunSpec(kernel="6.1", variant="fleet", timeout=1500), words))
     lines = result.stdout.decode("utf-8", "replace").splitlines()
     print("\n".join(lines), result.stderr.decode("utf-8", "replace"))
     found: dict[str, list[str]] = {}

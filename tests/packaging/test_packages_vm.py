@@ -48,7 +48,7 @@ def _packages(kind: str, folder: Path) -> tuple[Path, Path]:
 
 
 def _in_guest(script: str, variant: str, *put: Path) -> list[str]:
-    spec = RunSpec(kernel="6.1", variant=variant, timeout=900, put=[GUEST / "guest_service.sh", *put])
+    spec = RunSpec(kernel="6.1", variant=variant, timeout=1500, put=[GUEST / "guest_service.sh", *put])
     result = boot.check(boot.run(spec, (GUEST / script).read_text()))
     lines = result.stdout.decode("utf-8", "replace").splitlines()
     print("\n".join(lines), result.stderr.decode("utf-8", "replace"))

@@ -11,12 +11,12 @@ from vm import boot
 from vm.spec import RunSpec
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> "dict[str, list[str]]":
+@pytest.fixture(scope="module", params=["6.1", "6.12"])
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "dict[str, list[str]]":
     """What was printed, by the label before it."""
     folder = tmp_path_factory.mktemp("sdk") / "otlp"
     folder.mkdir()
-    spec = RunSpec(kernel="6.1", timeout=900, put=[sdk(folder)])
+    spec = RunSpec(kernel=request.param, timeout=1500, put=[sdk(folder)])
     result = boot.check(boot.run(spec, ["sh", "tests/guest/telling.sh"]))
     lines = result.stdout.decode("utf-8", "replace").splitlines()
     print("\n".join(lines), result.stderr.decode("utf-8", "replace"))
