@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import Callable, Optional
 
 
@@ -21,8 +22,12 @@ class Ahead:
         """Waits for it. None if it could not be made. To be asked once."""
         with open(self._fd, encoding="ascii") as file:
             text = file.read()
-        _, status = os.waitpid(self._pid, 0)
-        return None if status else text
+        with suppress(ChildProcessError):  # `oomtrace run` traces in a child of its own, whose child it is not
+            os.waitpid(self._pid, 0)
+        return text[: -len(_END)] if text.endswith(_END) else None
+
+
+_END = "\n"  # after the whole of it
 
 
 def _give(fd: int, make: Callable[[], str]) -> None:
@@ -34,7 +39,7 @@ def _give(fd: int, make: Callable[[], str]) -> None:
         for standard in range(3):  # whoever reads what the other prints must not wait for this one
             os.dup2(nothing, standard)
         with open(fd, "w", encoding="ascii") as file:
-            file.write(make())
+            file.write(make() + _END)
         status = 0
     finally:
         os._exit(status)

@@ -89,6 +89,20 @@ def test_a_plan_is_made_ahead(first_start: list[str], monkeypatch: pytest.Monkey
     assert first_start[-1] == f"oomtrace: shipped programs, as kept in {keep.kept()}"
 
 
+def test_another_process_may_want_it(first_start: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`oomtrace run` traces in a child of its own."""
+    monkeypatch.setattr(make, "make_shipped", lambda _base: PLAN)
+    keep.ahead()
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            status = int(keep.get(first_start.append)[0].targets != PLAN.targets)
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
 def test_what_cannot_be_made_ahead_is_made_where_it_can_be_told(
     first_start: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
