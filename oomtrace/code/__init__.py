@@ -15,6 +15,7 @@ How a trace uses it::
 from . import python as python
 from .apart import resolve_apart as resolve_apart
 from .files import Files as Files
+from .files import Reach as Reach
 from .look import look as look
 from .raw import MappedFile as MappedFile
 from .raw import Process as Process

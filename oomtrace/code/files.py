@@ -21,11 +21,29 @@ _MOST = 256  # open files. A process has 1,024 by default, and a trace needs som
 Key = tuple[str, int]  # device and inode
 
 
+class Reach:
+    """How files of others are opened. This one opens them wherever they are; a trace that must not be held up has one
+    that leaves out what is on a file system that may never answer."""
+
+    def __init__(self, proc: str = "/proc") -> None:
+        self.proc = proc
+
+    def is_safe(self, tgid: int, device: str) -> bool:
+        """Whether a file that a process has mapped may be opened. ``device`` is "fd:01", as maps has it."""
+        return True
+
+    def opened(self, tgid: int, path: str, follow: bool = True) -> Optional[int]:
+        """A regular file by its path below the root of a process; None if it is not there, or must not be touched.
+        ``follow`` False: it is not a symbolic link."""
+        return opened(f"{self.proc}/{tgid}/root{path}", follow)
+
+
 class Files:
     """Files that are kept open, the least recently used ones up to a number."""
 
-    def __init__(self, proc: str = "/proc", most: int = _MOST) -> None:
+    def __init__(self, proc: str = "/proc", most: int = _MOST, reach: Optional[Reach] = None) -> None:
         self.proc = proc
+        self.reach = reach if reach is not None else Reach(proc)
         self._most = most
         self._kept: OrderedDict[Key, tuple[int, Optional[str]]] = OrderedDict()
 
@@ -50,8 +68,7 @@ class Files:
         kept = self._kept.get((mapped.device, mapped.inode))
         if kept is not None and (mapped.build_id is None or kept[1] == mapped.build_id):
             return _reopened(kept[0])
-        for path in self._paths(process, mapped):
-            file = _open(path)
+        for file in self._candidates(process, mapped):
             if file is None:
                 continue
             if _is_it(file, mapped):
@@ -70,19 +87,27 @@ class Files:
             os.close(self._kept.popitem()[1][0])
 
     def _opened(self, tgid: int, mapped: MappedFile) -> Optional[int]:
-        file = _open(f"{self.proc}/{tgid}/map_files/{mapped.start:x}-{mapped.end:x}")  # needs CAP_SYS_ADMIN
+        file = self._of_map_files(tgid, mapped)
         if file is None and mapped.path:
-            file = _open(f"{self.proc}/{tgid}/root{mapped.path}")
+            file = self.reach.opened(tgid, mapped.path)
             if file is not None and os.fstat(file).st_ino != mapped.inode:  # replaced since
                 os.close(file)
                 return None
         return file
 
-    def _paths(self, process: Process, mapped: MappedFile) -> Iterator[str]:
-        yield f"{self.proc}/{process.tgid}/map_files/{mapped.start:x}-{mapped.end:x}"
-        for root in (f"{self.proc}/{process.tgid}/root", process.root, ""):
-            if root is not None and mapped.path:
-                yield f"{root}{mapped.path}"
+    def _of_map_files(self, tgid: int, mapped: MappedFile) -> Optional[int]:
+        """The very file that is mapped; needs CAP_SYS_ADMIN."""
+        if not self.reach.is_safe(tgid, mapped.device):
+            return None
+        return opened(f"{self.proc}/{tgid}/map_files/{mapped.start:x}-{mapped.end:x}")
+
+    def _candidates(self, process: Process, mapped: MappedFile) -> Iterator[Optional[int]]:
+        yield self._of_map_files(process.tgid, mapped)
+        if mapped.path:
+            yield self.reach.opened(process.tgid, mapped.path)
+            if process.root is not None:
+                yield opened(f"{process.root}{mapped.path}")
+            yield self.reach.opened(os.getpid(), mapped.path)
 
 
 def build_id_of(file: int) -> Optional[str]:
@@ -100,10 +125,11 @@ def _is_it(file: int, mapped: MappedFile) -> bool:
     return os.fstat(file).st_ino == mapped.inode
 
 
-def _open(path: str) -> Optional[int]:
+def opened(path: str, follow: bool = True) -> Optional[int]:
     """A regular file. O_NONBLOCK: another user's process may have put a pipe there, and nobody should wait for it."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        file = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
     except OSError:
         return None
     if stat.S_ISREG(os.fstat(file).st_mode):

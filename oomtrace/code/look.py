@@ -33,8 +33,8 @@ def look(tgid: int, files: Files, before: Optional[Process] = None) -> Optional[
     status = _read(folder / "status")
     ns_tgid, uid = _word(status, "NSpid", -1), _word(status, "Uid", 2)
     named = tuple(replace(one, build_id=files.keep(tgid, one)) if one.executable and one.inode else one for one in maps)
-    path = f"{folder}/root/tmp/perf-{ns_tgid if ns_tgid is not None else tgid}.map"
-    found = Process(tgid, ns_tgid, started, named, perf_map=perfmap.read(path, uid if uid is not None else 0))
+    file = files.reach.opened(tgid, f"/tmp/perf-{ns_tgid if ns_tgid is not None else tgid}.map", follow=False)
+    found = Process(tgid, ns_tgid, started, named, perf_map=perfmap.read(file, uid if uid is not None else 0))
     known = before.python if before is not None and before.started == started else {}
     return _with_python(found, files, known)
 

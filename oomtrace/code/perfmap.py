@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
+from typing import Optional
 
 from .elf import Symbol, Symbols
 
@@ -15,19 +15,16 @@ _LINE = re.compile(r"(?:0x)?([0-9a-fA-F]{1,16}) (?:0x)?([0-9a-fA-F]{1,16}) (\S.*
 _MOST_BYTES = 16 << 20
 
 
-def read(path: str, uid: int) -> str:
-    """The lines of a map that belongs to that user or to root; "" if there is none.
+def read(file: Optional[int], uid: int) -> str:
+    """The lines of a map that belongs to that user or to root; "" if there is none. Closes the file.
 
-    Anybody may put a file there, or a link to one of somebody else's: links are not followed, and only lines that are
-    of a map are kept.
+    Anybody may put a file there, or a link to one of somebody else's: who opens it follows no link, and only lines that
+    are of a map are kept.
     """
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
+    if file is None:
         return ""
     with os.fdopen(file, "rb") as stream:
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, uid):
+        if os.fstat(file).st_uid not in (0, uid):
             return ""
         text = stream.read(_MOST_BYTES).decode("utf-8", "surrogateescape")
     return "".join(f"{line}\n" for line in text.splitlines() if _LINE.fullmatch(line))

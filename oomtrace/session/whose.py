@@ -12,6 +12,7 @@ from oomtrace.facts import Facts
 from oomtrace.model import Code, NoStack
 from oomtrace.plain import to_plain
 from oomtrace.session.allowance import Allowance
+from oomtrace.session.reach import SafeReach
 from oomtrace.session.slowness import slowness
 from oomtrace.wire import samples
 from oomtrace.wire.assemble import Oom
@@ -43,7 +44,7 @@ class Whose:
         self._meanwhile = meanwhile
         self._keeps = keeps
         self._watch_python, self._python_code = watch_python, python_code
-        self._files = code.Files()
+        self._files = code.Files(reach=SafeReach())
         self._processes: dict[int, code.Process] = {}
         self._samples: list[bytes] = []  # the newest when the last OOM began
         self._kept_s = 0.0
