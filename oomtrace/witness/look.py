@@ -63,10 +63,11 @@ class Reader:
             self._tell(pid, meter, wanted, tasks, containers)
         if memcg is not None and Aspect.CONTAINER in wanted:
             self._contain(memcg, None, meter, containers)
-        by_size = self._by_size(memcg, meter) if wanted - {Aspect.CONTAINER} else []
-        largest = by_size[:_LARGEST]
+        # Of the machine, this reads the kernel's part, before there may be hundreds of processes to count.
         counters = self._memcgs.stat(memcg) if memcg is not None else None
         contents = Contents(self._root, meter, wanted, counters, self._mounts, self._people.host_ns, self._clock)
+        by_size = self._by_size(memcg, meter) if wanted - {Aspect.CONTAINER} else []
+        largest = by_size[:_LARGEST]
         # First what matters most: all of the largest process. Who is cut short then knows at least that.
         first = [pid for pid in dict.fromkeys((*pids, *largest[:1]))]
         self._tell_of([pid for pid in first if pid not in pids], meter, wanted, tasks, containers)

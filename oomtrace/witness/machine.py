@@ -24,12 +24,14 @@ _KERNEL = ("Slab", "KernelStack", "PageTables", "SecPageTables", "VmallocUsed", 
 
 
 def memory(root: str, meter: Meter, now_ns: int) -> KernelMemory:
-    """All of it, each kind within the budget."""
+    """All of it, each kind within the budget, of which half is left for processes. What takes longest comes last."""
     root = root.rstrip("/")
     info = meminfo(text(plain(f"{root}/proc/meminfo") or b""))
     items: list[KernelItem] = []
-    for ask in (_counters, _hugetlb, _zram, _balloon, _arc, _slab, _vmalloc, _allocations, _drm):
-        if meter.over(Aspect.KERNEL, ask.__name__.strip("_")):
+    left_ns = meter.left_ns // 2
+    for ask in (_counters, _zram, _balloon, _arc, _slab, _hugetlb, _vmalloc, _allocations, _drm):
+        if meter.left_ns <= left_ns:
+            meter.cut(Aspect.KERNEL, Missed.BUDGET, ask.__name__.strip("_"))
             break
         items += ask(root, info, meter)
     return KernelMemory(tuple(items), unexplained_kb(info, items), info, now_ns)

@@ -174,7 +174,7 @@ class Shared:
     def _mapped(self, process: Process, all: Iterable[Region]) -> None:
         """What is mapped and need not be open any more."""
         for region in all:
-            if not region.inode:
+            if not region.inode and not region.name.startswith("/SYSV"):  # a segment's number may be 0
                 continue
             inner = region.name.startswith(("/memfd:", "/SYSV", "/dev/zero"))
             key = ("memfd" if inner else region.device, region.inode)

@@ -77,6 +77,27 @@ def test_a_memfd_and_one_that_is_only_mapped() -> None:
     assert [holder.pid for holder in files["memfd:mapped-ring"].holders] == [os.getpid()]
 
 
+SEGMENTS = """\
+       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime\
+      ctime                   rss                  swap
+     20736          0   600               8388608   158   158      1     0     0     0     0          1          0\
+          1               8388608                     0
+     20737          1   600               8388608   158   158      0     0     0     0     0          1          1\
+          1               8388608                     0
+"""
+
+
+def test_segments_the_first_of_which_has_the_number_0(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.process(158, cgroup="/etl")
+    machine.file("proc/158/maps", "7fcf09e09000-7fcf0a609000 rw-s 00000000 00:01 0        /SYSV00005100 (deleted)\n")
+    machine.file("proc/sysvipc/shm", SEGMENTS)
+    found = Reader(str(tmp_path)).look("/etl", [158], MUCH)
+    assert found.shared is not None
+    assert [(file.name, file.kb, [one.pid for one in file.holders], file.holders_known) for file in
+            found.shared.files] == [("SYSV00005100", 8192, [158], True), ("SYSV00005101", 8192, [], True)]
+
+
 def test_a_cached_file(tmp_path: Path) -> None:
     with open(tmp_path / "log", "wb+") as file:
         file.write(b"x" * 3 * MIB)
