@@ -72,7 +72,7 @@ ROOMS = (
     _room("repro", "reproductions, and commands in a cgroup of their own",
           "errors sizes model text why session", "yaml"),
     # Not session, which needs all to work: a check tries each part by itself. bcc: whether it is installed.
-    _room("diagnosis", "what works on this machine", "version errors arch kernel programs live", "bcc"),
+    _room("diagnosis", "what works on this machine", "version errors arch kernel programs live witness", "bcc"),
     _room("service", "oomtrace.pyz as a service of systemd", "errors shipped"),
     _room("cli", "the commands; joins the rooms, holds no logic; nothing imports it",
           "version errors sizes escape model kernel formats text wire why output tell page session repro diagnosis "

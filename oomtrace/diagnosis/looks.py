@@ -4,36 +4,45 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from oomtrace.diagnosis.rows import INFO, OK, CheckRow, listed
+from oomtrace.witness.syscalls import cachestat
 
 # Where runtimes keep what they know of containers.
 RUNTIMES = {
     "Docker": "var/lib/docker/containers",
     "containerd": "run/containerd/io.containerd.runtime.v2.task",
-    "podman and CRI-O": "var/lib/containers/storage",
+    "podman or CRI-O": "var/lib/containers/storage",
     "LXC": "var/lib/lxc",
     "systemd-nspawn": "run/systemd/nspawn",
 }
+# What is read; of process 1, as it has all capabilities. What this kernel has not is left out.
+READ: tuple[tuple[str, str, Callable[[Path], Any]], ...] = (
+    ("executables", "proc/1/exe", os.readlink),
+    ("mappings", "proc/1/smaps_rollup", Path.read_bytes),
+    ("open files", "proc/1/fd", os.listdir),
+    ("files of a process's root", "proc/1/root", os.listdir),
+    ("pressure (PSI)", "proc/pressure/memory", Path.read_bytes),
+    ("slab caches", "proc/slabinfo", Path.read_bytes),
+    ("vmalloc by caller", "proc/vmallocinfo", Path.read_bytes),
+    ("allocations by source line", "proc/allocinfo", Path.read_bytes),
+)
 _HINT = "CAP_SYS_PTRACE reads the files of other users' processes, CAP_DAC_READ_SEARCH the folders of other users"
 
 
 def look(facts: dict[str, Any], root: Path = Path("/")) -> CheckRow:
-    """What can be read of process 1, which has all capabilities, and of the containers' runtimes."""
+    """What can be read of processes, of the kernel's memory, and of the containers' runtimes."""
     seen, lacking = ["command lines"], []
-    for name, works in (
-        ("executables", lambda: os.readlink(root / "proc/1/exe")),
-        ("mappings", lambda: (root / "proc/1/smaps_rollup").read_bytes()),
-        ("files of a process's root", lambda: os.listdir(root / "proc/1/root")),
-    ):
+    for name, path, read in READ:
         try:
-            works()
+            read(root / path)
             seen.append(name)
+        except FileNotFoundError:
+            lacking += [name] if path.startswith("proc/1/") else []  # processes of others may be hidden
         except OSError:
             lacking.append(name)
-    if (root / "proc/pressure/memory").exists():
-        seen.append("pressure (PSI)")
+    seen.append(f"page cache by {_page_cache()}")
     runtimes = []
     for runtime, folder in RUNTIMES.items():
         try:
@@ -48,3 +57,11 @@ def look(facts: dict[str, Any], root: Path = Path("/")) -> CheckRow:
     if lacking:
         return CheckRow("witness", INFO, f"{found}; not: {listed(lacking)}", _HINT)
     return CheckRow("witness", OK, found)
+
+
+def _page_cache() -> str:
+    """Which call there is: asked of a descriptor that is none, as that must be refused."""
+    try:
+        return "mincore" if cachestat(-1) is None else "cachestat"
+    except OSError:
+        return "cachestat"

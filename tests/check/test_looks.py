@@ -19,6 +19,8 @@ def machine(tmp_path: Path) -> Path:
     (tmp_path / "proc/1/exe").symlink_to("/sbin/init")
     (tmp_path / "proc/pressure").mkdir()
     (tmp_path / "proc/pressure/memory").write_text("some avg10=0.00\n")
+    (tmp_path / "proc/slabinfo").write_text("slabinfo - version: 2.1\n")
+    (tmp_path / "proc/1/fd").mkdir()
     (tmp_path / "var/lib/docker/containers").mkdir(parents=True)
     return tmp_path
 
@@ -28,6 +30,7 @@ def test_all_can_be_seen(machine: Path) -> None:
     row = looks.look(facts, machine)
     assert (row.state, row.hint) == (OK, None)
     assert "executables, mappings" in row.found and "Docker" in row.found
+    assert "slab caches and page cache by " in row.found and "vmalloc" not in row.found
     assert facts["witness"]["lacking"] == []
 
 
