@@ -27,12 +27,13 @@ _NS = 1_000_000_000
 _ABOUT: Mapping[str, tuple[str, ...]] = {
     "systemd-oomd": ("Killed ", "killed "),
     "earlyoom": ("low memory!", "sending SIG"),
-    "nohang": ("Low memory", "SIGKILL", "SIGTERM", "PSI"),
-    "oomd": ("oomd kill",),
+    "nohang": ("MemAvailable [", "metric value (", "to the victim"),
+    "oomd": ("detectorgroup:[",),
     "systemd": ("Killing", "timed out", "Stopping"),
 }
 # What is in a line that is there for certain, if not yet: the journal lags behind who writes into it.
-_CERTAIN: Mapping[str, str] = {"systemd-oomd": "illed ", "earlyoom": "sending SIG"}
+_CERTAIN: Mapping[str, str] = {"systemd-oomd": "illed ", "earlyoom": "sending SIG", "nohang": "to the victim",
+                              "oomd": "detectorgroup:["}
 
 
 # The kubelet, and what it is a part of in k3s. It decides long before: the container has time to end by itself.
@@ -56,7 +57,7 @@ def said(event: OomEvent) -> tuple[str, ...]:
     certain, over_s = _CERTAIN.get(killed.sender.comm, ""), time.monotonic() + _PATIENCE_S
     while True:
         lines = _lines([f"_PID={killed.sender.pid}"], began_ns // _NS - _BEFORE_S, _READ_LINES)
-        found = [line[:_LONGEST] for line in lines if unit in line and any(word in line for word in about)]
+        found = [line.strip()[:_LONGEST] for line in lines if unit in line and any(word in line for word in about)]
         told = [at for at, line in enumerate(found, 1) if certain in line]
         if not certain or not lines or told or time.monotonic() + _AGAIN_S > over_s:
             return tuple(found[: told[-1] if certain and told else None][-_MOST_LINES:])

@@ -28,6 +28,21 @@ SYSTEMD = [
     "stubborn.service: State 'stop-sigterm' timed out. Killing.",
     "stubborn.service: Killing process 604 (python3) with signal SIGKILL.",
 ]
+# nohang 0.2.0 and oomd 0.5.0, Debian's.
+NOHANG = [
+    "Memory status that requires corrective actions:",
+    "  MemAvailable [295 MiB, 30.4 %] <= soft_threshold_min_mem [486 MiB, 50.0 %]",
+    "  SwapFree [0 MiB, 0.0 %] <= soft_threshold_min_swap [0 MiB, - %]",
+    "Implementing a corrective action:",
+    "  Sending SIGTERM to the victim",
+    "  [ OK ] Sending SIGTERM to python3: 1",
+]
+FACEBOOK = [
+    "[Ruleset.cpp:161] DetectorGroup=it is there has fired for Ruleset=too large. Running action chain.",
+    "[BaseKillPlugin.cpp:478] Killed 1: 372(python3)",
+    "[Log.cpp:117] 0.00 0.00 0.00 system.slice/large.service 34308096 ruleset:[too large] detectorgroup:[it is there] "
+    "killer:kill_by_memory_size_or_growth v2",
+]
 
 
 @pytest.fixture
@@ -54,6 +69,8 @@ def said(comm: str, memcg: str = "/system.slice/stubborn.service") -> "tuple[str
         ("earlyoom", EARLYOOM, EARLYOOM[1:3]),
         ("earlyoom", [*EARLYOOM, EARLYOOM[1]], EARLYOOM[1:3]),
         ("systemd", SYSTEMD, SYSTEMD[1:]),
+        ("nohang", NOHANG, [NOHANG[1].strip(), NOHANG[4].strip()]),
+        ("oomd", FACEBOOK, FACEBOOK[2:3]),
         ("nohang", ["idle"], []),
     ],
 )
