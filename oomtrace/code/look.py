@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
@@ -23,7 +23,8 @@ _MOST_MAPS = 65530  # vm.max_map_count
 def look(tgid: int, files: Files, before: Optional[Process] = None) -> Optional[Process]:
     """What must be known of a process, and its files opened; None if it has gone or is a kernel thread.
 
-    ``before``: what was found when it was looked at earlier; code objects of Python are kept.
+    ``before``: what was found when it was looked at earlier. Of that stays what cannot be read any more: a victim of
+    the OOM killer may go while it is looked at.
     """
     folder = Path(files.proc, str(tgid))
     started = _started(folder)
@@ -33,27 +34,36 @@ def look(tgid: int, files: Files, before: Optional[Process] = None) -> Optional[
     status = _read(folder / "status")
     ns_tgid, uid = _word(status, "NSpid", -1), _word(status, "Uid", 2)
     named = tuple(replace(one, build_id=files.keep(tgid, one)) if one.executable and one.inode else one for one in maps)
+    found = Process(tgid, ns_tgid, started, named)
+    known = before if before is not None and _is_same_program(found, before) else found
     file = files.reach.opened(tgid, f"/tmp/perf-{ns_tgid if ns_tgid is not None else tgid}.map", follow=False)
-    found = Process(tgid, ns_tgid, started, named, perf_map=perfmap.read(file, uid if uid is not None else 0))
-    known = before.python if before is not None and before.started == started else {}
+    found = replace(found, perf_map=perfmap.read(file, uid if uid is not None else 0) or known.perf_map)
     return _with_python(found, files, known)
 
 
-def _with_python(process: Process, files: Files, known: Mapping[str, PythonCode]) -> Process:
-    """With what the threads of an interpreter run, and the code objects that they run."""
+def _is_same_program(found: Process, before: Process) -> bool:
+    """Has it run no other program since? A program maps more code as it runs, and each run lies elsewhere."""
+    first, later = ({(one.start, one.device, one.inode) for one in process.maps if one.executable and one.inode}
+                    for process in (before, found))
+    return found.started == before.started and first <= later
+
+
+def _with_python(process: Process, files: Files, known: Process) -> Process:
+    """With what the threads of an interpreter run, and the code objects that they run; ``known``: of before."""
+    kept = replace(process, python_layout=known.python_layout, python=known.python, python_threads=known.python_threads)
     try:
         memory = python.Memory(process.tgid, files.proc)
     except OSError:
-        return process
+        return kept
     try:
         layout = python.layout_of(process, files, memory.read)
         if layout is None:
-            return process
+            return kept
         threads = dict(_threads(process.tgid, files.proc, memory, layout))
         addresses = {code for frames in threads.values() for code, _ in frames}
         fresh = python.codes(memory, layout, addresses)
-        return replace(process, python_layout=layout.packed(), python=_bounded({**known, **fresh}),
-                       python_threads=threads)
+        return replace(process, python_layout=layout.packed(), python=_bounded({**known.python, **fresh}),
+                       python_threads=threads or known.python_threads)
     finally:
         memory.close()
 

@@ -89,6 +89,22 @@ def test_what_was_read_at_another_moment_is_for_asker_and_victim_alone_and_says_
     assert all(frame.language is None for stack in stacks(found) for frame in stack)
 
 
+def test_what_was_known_of_a_process_stays_when_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is looked at once more, as the victim of an OOM: its maps are still there, its memory is not."""
+    interpreter, files = next(iter(interpreters().values())), code.Files()
+    with running([interpreter, str(PROGRAM)]) as child:
+        time.sleep(0.2)
+        before = code.look(child.pid, files)
+        assert before is not None and before.python_layout and before.python and before.python_threads
+        before = replace(before, perf_map="1000 10 made\n")
+        monkeypatch.setattr(python, "layout_of", lambda *_: None)
+        assert code.look(child.pid, files, before) == before
+        moved = tuple(replace(one, start=one.start - 4096) for one in before.maps)
+        another = code.look(child.pid, files, replace(before, maps=moved))  # it ran another program then
+        assert another == replace(before, python_layout=b"", python={}, python_threads={}, perf_map="")
+    files.close()
+
+
 def test_a_process_that_is_no_python() -> None:
     files = code.Files()
     with running(["sh", "-c", "echo ready; sleep 60"]) as child:
