@@ -14,6 +14,7 @@ from oomtrace.code import libdw, space
 from oomtrace.model import Ending
 from tests.code import thousand
 from tests.code.programs import built, of_command, own, stacks
+from tests.code.stopped import MACHINE
 
 pytestmark = pytest.mark.skipif(libdw.libdw() is None, reason="there is no libdw (Debian: libdw1)")
 
@@ -131,6 +132,22 @@ def test_a_perf_map_names_code_made_at_run_time(tmp_path: Path) -> None:
     program = built(tmp_path, "jit.c")
     found = of_command([str(program)], 6)
     assert all(names[:2] == ["jit:fill", "main"] for names in own(found)), own(found)
+
+
+@pytest.mark.skipif(MACHINE != "x86_64", reason="its code is x86-64's")
+@pytest.mark.parametrize("unwinder", ["libdw", "frame pointers"])
+def test_what_runs_in_a_sandbox_has_no_stack_of_the_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unwinder: str
+) -> None:
+    """gVisor: the addresses of the program in it are in no file's tables. They are told as they are, and no caller is
+    guessed from what lies on its stack."""
+    if unwinder != "libdw":
+        monkeypatch.setattr(space, "libdw", lambda: None)
+    found = of_command([str(built(tmp_path, "sandbox.c"))], 3)
+    for stack in stacks(found):
+        assert [(frame.function, frame.module) for frame in stack] == [(None, "/memfd:runsc-memory")]
+        assert stack[0].name in ("memfd:runsc-memory+0x1000", "memfd:runsc-memory+0x1002")
+    assert all(stack.ends is not None for stack in found.stacks)
 
 
 def test_a_pid_that_is_nobody() -> None:
