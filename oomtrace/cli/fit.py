@@ -97,7 +97,7 @@ class _Runs:
             os.close(other_end)
         if running.signalled is not None:
             raise Interrupted(128 + running.signalled)
-        trial = Trial(limit_bytes, seconds, status, running.kills(), running.stopped)
+        trial = Trial(limit_bytes, seconds, status, running.kills(), running.stopped, running.waited_s())
         say(f"oomtrace: {_row(trial)}")
         return trial
 

@@ -150,3 +150,11 @@ class Command:
                 if word == "oom_kill":
                     return int(count)
         return 0
+
+    def waited_s(self) -> Optional[float]:
+        """How long some task of the cgroup has waited for memory (PSI); None where the kernel does not tell."""
+        with suppress(OSError, ValueError):
+            for line in (self._folder / "memory.pressure").read_text().splitlines():
+                if line.startswith("some "):
+                    return int(line.rpartition("total=")[2]) / 1e6
+        return None

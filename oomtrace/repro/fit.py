@@ -13,8 +13,10 @@ from typing import Callable, Optional
 GRAIN_BYTES = 64 << 10
 # When two limits are this near, one that works and one that does not, there is nothing more to find out.
 _NEAR_BYTES, _NEAR_SHARE = 256 << 10, 64
-# A limit at which the command takes hardly longer than at the largest one. Two runs may differ by half a second anyway.
+# A limit at which the command takes hardly longer than at the largest one. Two runs may differ by half a second anyway,
+# and on a busy machine by more: who has hardly waited for memory is not slow for want of it.
 _UNHURRIED, _CLOCK_S = 1.1, 0.5
+_WAITED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,17 @@ class Trial:
     status: int  # exit status, 128 + N for signal N
     oom_kills: int  # processes that the OOM killer took, by the memcg's own count
     stopped: bool = False  # it took too long, and was ended
+    waited_s: Optional[float] = None  # how long some task of it waited for memory (PSI)
 
     @property
     def succeeded(self) -> bool:
         """The command ended well, and nothing of it was killed."""
         return self.status == 0 and not self.oom_kills and not self.stopped
+
+    @property
+    def has_not_waited(self) -> bool:
+        """Memory was not what it was slow for, as far as the kernel tells."""
+        return self.waited_s is not None and self.waited_s <= _WAITED_SHARE * self.seconds
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,8 @@ class Fit:
     def unhurried(self) -> Optional[Trial]:
         """The smallest limit at which the command took hardly longer than at the largest one."""
         bound_s = self.trials[0].seconds * _UNHURRIED + _CLOCK_S
-        able = (trial for trial in self.trials if trial.succeeded and trial.seconds <= bound_s)
-        return min(able, key=_limit, default=None)
+        able = (trial for trial in self.trials if trial.seconds <= bound_s or trial.has_not_waited)
+        return min((trial for trial in able if trial.succeeded), key=_limit, default=None)
 
 
 def find(attempt: Callable[[int, Optional[float]], Trial], low_bytes: int, high_bytes: int) -> Fit:

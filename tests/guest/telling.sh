@@ -111,6 +111,7 @@ traced down --otlp http://127.0.0.1:4319 --kills all --comm sleep
 kills() { # HOW-MANY ALL-OF-THEM
 	for _ in $(seq "$1"); do
 		sleep 1000 &
+		until [ "$(cat /proc/$!/comm)" = sleep ]; do sleep 0.02; done # and no shell any more
 		sh -c 'kill -KILL "$1"; true' sh $!
 		sleep 0.05
 	done

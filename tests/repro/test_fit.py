@@ -51,6 +51,12 @@ def test_where_it_thrashes_another_limit_is_better() -> None:
     assert found.smallest.limit_bytes < 42 * MIB and found.unhurried.limit_bytes >= 60 * MIB
 
 
+@pytest.mark.parametrize("waited_s, best_mib", [(0.2, 40), (3.0, 128), (None, 128)])
+def test_slow_for_another_reason_than_memory(waited_s: Optional[float], best_mib: int) -> None:
+    found = fit.Fit((Trial(128 * MIB, 1.0, 0, 0, waited_s=0.0), Trial(40 * MIB, 5.0, 0, 0, waited_s=waited_s)))
+    assert found.unhurried is not None and found.unhurried.limit_bytes == best_mib * MIB
+
+
 def test_an_exit_status_of_0_is_not_enough_if_something_was_killed() -> None:
     assert not Trial(MIB, 1.0, 0, 1).succeeded
     assert not Trial(MIB, 1.0, 3, 0).succeeded
