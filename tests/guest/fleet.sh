@@ -45,7 +45,7 @@ cat >/etc/prometheus/prometheus.yml <<'END-OF-CONFIGURATION'
 global: {scrape_interval: 2s, evaluation_interval: 2s}
 rule_files: [/etc/prometheus/oomtrace.yml]
 scrape_configs:
-  - {job_name: node, static_configs: [{targets: ["localhost:9100"]}]}
+  - {job_name: node, static_configs: [{targets: ["127.0.0.1:9100"]}]}
 END-OF-CONFIGURATION
 systemctl daemon-reload
 systemctl stop systemd-journal-upload 2>/dev/null
@@ -69,11 +69,11 @@ systemctl restart oomtrace # the counter goes on
 oom 2
 promtool check metrics </var/lib/prometheus/node-exporter/oomtrace.prom && echo "promtool: metrics ok"
 promtool check rules /etc/prometheus/oomtrace.yml >/dev/null && echo "promtool: rules ok"
-query() { promtool query instant http://localhost:9090 "$1"; }
+query() { promtool query instant http://127.0.0.1:9090 "$1"; }
 until_line 90 "=> 2 " query oomtrace_ooms_total
 query oomtrace_ooms_total | sed 's/^/query: /'
 query oomtrace_killed_processes_total | sed 's/^/query: /'
-alerts() { curl -s http://localhost:9090/api/v1/alerts; }
+alerts() { curl -s http://127.0.0.1:9090/api/v1/alerts; }
 until_line 90 '"firing"' alerts
 alerts | sed 's/^/alerts: /'
 echo
