@@ -1,4 +1,4 @@
-"""The command ``oomtrace``, from its first line: what must not wait until the command line is loaded.
+"""The command ``oomtrace``, from its first line: what need not wait until the command line is loaded.
 
 On a kernel's first trace its symbols and types must be read, which takes about as long as to load all that a trace
 needs. So a process of its own does the one while this one does the other.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-_TRACES = ("trace", "run")
+_TRACE = "trace"
 _NOT_SHIPPED = {"--compile", "--help", "-h", "--version"}
 
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def _traces(arguments: list[str]) -> bool:
-    """Whether it is to trace, with the programs that are shipped, as far as can be told so early. If this is wrong,
-    something is made in vain, or later; options alone are those of ``trace``."""
-    first = next((word for word in arguments if word != "--debug"), _TRACES[0])
-    return (first in _TRACES or first.startswith("-")) and not _NOT_SHIPPED.intersection(arguments)
+    """Whether it is ``oomtrace trace``, with the programs that are shipped, as far as can be told so early. If this is
+    wrong, something is made in vain, or later. (Other commands that trace do so in a process that they fork.)"""
+    first = next((word for word in arguments if word != "--debug"), _TRACE)
+    return (first == _TRACE or first.startswith("-")) and not _NOT_SHIPPED.intersection(arguments)
