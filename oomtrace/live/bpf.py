@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import os
 from errno import EINVAL
+from functools import cache
 from pathlib import Path
 from struct import pack
 from typing import Optional
@@ -164,6 +165,11 @@ def attach_direct(program_fd: int) -> int:
     return syscalls.bpf(_RAW_TRACEPOINT_OPEN, pack("<QI4x", 0, program_fd))
 
 
+@cache
+def _kprobe_type() -> int:
+    return int(_KPROBE_TYPE.read_text())
+
+
 def attach_kprobe(symbol: str, program_fd: int, returns: bool = False, address: Optional[int] = None) -> int:
     """Run the program at the entry of a kernel function, or when it returns; closing the descriptor detaches it.
 
@@ -172,7 +178,7 @@ def attach_kprobe(symbol: str, program_fd: int, returns: bool = False, address: 
     """
     name = ctypes.create_string_buffer(symbol.encode())
     attr = _PerfEventAttr(
-        type=int(_KPROBE_TYPE.read_text()),
+        type=_kprobe_type(),
         config=int(returns),  # bit 0, as /sys/bus/event_source/devices/kprobe/format/retprobe says
         sample_period=1,
         wakeup_events=1,
