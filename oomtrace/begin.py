@@ -1,8 +1,4 @@
-"""The command ``oomtrace``, from its first line: what need not wait until the command line is loaded.
-
-On a kernel's first trace its symbols and types must be read, which takes about as long as to load all that a trace
-needs. So a process of its own does the one while this one does the other.
-"""
+"""The command ``oomtrace``, from its first line: what need not wait until the command line is loaded."""
 
 from __future__ import annotations
 
@@ -15,9 +11,9 @@ _NOT_SHIPPED = {"--compile", "--help", "-h", "--version"}
 def main() -> None:
     """The console command."""
     if _traces(sys.argv[1:]):
-        from oomtrace.programs import keep
+        from oomtrace.session import early
 
-        keep.ahead()
+        early.begin()
     from oomtrace.cli import main as command_line
 
     command_line()

@@ -78,8 +78,8 @@ ROOMS = (
           "version errors sizes escape model kernel formats text wire why output tell page session repro diagnosis "
           "service",
           "click"),
-    _room("begin", "the command from its first line: what must not wait until the command line is loaded",
-          "programs cli"),
+    _room("begin", "the command from its first line: what need not wait until the command line is loaded",
+          "session cli"),
     _room("main", "`python3 -m oomtrace`", "begin"),
     _room("vm", "images, boot, a command in a guest, scenarios, benchmarks. Beside oomtrace, which it never imports"),
 )

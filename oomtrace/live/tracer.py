@@ -19,6 +19,7 @@ from oomtrace.kernel.probes import Target
 from oomtrace.live import bpf, recent
 from oomtrace.live.recent import Recent
 from oomtrace.live.ring import LOOK_ONLY, PAGE_BYTES, Rings
+from oomtrace.live.steps import Alongside, Step, take_all
 from oomtrace.programs.image import Image
 from oomtrace.programs.source import OPTIONAL_PARTS, PARTS
 
@@ -31,9 +32,6 @@ LEAST_BYTES = 256 << 10
 _NO_CMDLINE, _NO_WITNESS = 1, 2  # SETTING_… of bpf/common.h
 
 _NICE = -10
-
-Step = Callable[[], Optional[str]]
-"""Attaches one program; returns why it cannot be, or None."""
 
 _CLOSERS = 4  # more gain nothing: part of it is done under a lock of the kernel's (event_mutex)
 
@@ -58,6 +56,7 @@ class Tracer:
         self._image, self._programs = image, {program.name: program for program in image.programs}
         self._addresses = addresses
         self._fds: list[int] = []
+        self._loaded: dict[str, int] = {}  # ahead, by the program's name
         self._rings: Optional[Rings] = None
         self._recent: Optional[Recent] = None
         self.direct: list[Target] = []  # entered by a trampoline, not by a kprobe
@@ -80,7 +79,20 @@ class Tracer:
         self._fds.append(fd)
         return fd
 
+    def load_ahead(self, targets: Sequence[Target], go_on: Callable[[], bool]) -> None:
+        """Load programs that will be wanted, each at its turn, for as long as that may ``go_on``. One that is refused
+        is so again when it is wanted."""
+        names = [target.probe.program for target in targets if target.symbol is not None and not _direct(target)]
+        with suppress(OSError, bpf.VerifierError):
+            for name in (*names, *(name for name in PARTS if name not in OPTIONAL_PARTS)):
+                if not go_on():
+                    break
+                self._loaded[name] = self._load(name)
+
     def _load(self, name: str) -> int:
+        ready = self._loaded.pop(name, None)
+        if ready is not None:
+            return ready
         return self._keep(bpf.load_program(name, self._programs[name].linked(self._maps, self._addresses)))
 
     def attach(self, targets: Sequence[Target], skipped: Callable[[Target, str], None]) -> None:
@@ -105,7 +117,7 @@ class Tracer:
         """
         steps: "SimpleQueue[Optional[Step]]" = SimpleQueue()
         reasons: list[Optional[str]] = []
-        thread = threading.Thread(target=_take_all, args=(steps, reasons))
+        thread = threading.Thread(target=take_all, args=(steps, reasons))
         thread.start()
         try:
             for target in targets[:-1]:
@@ -148,9 +160,11 @@ class Tracer:
         """Load one program. What is returned attaches it, and returns why it cannot be, or None."""
         if target.symbol is None:
             return lambda: "this kernel has no such function"
-        if self._enter_directly(target):
-            self.direct.append(target)
-            return lambda: None
+        if _direct(target):
+            return Alongside(lambda: None if self._enter_directly(target) else self._by_kprobe(target)())
+        return self._by_kprobe(target)
+
+    def _by_kprobe(self, target: Target) -> Step:
         try:
             program = self._load(target.probe.program)
         except bpf.VerifierError as error:
@@ -167,10 +181,10 @@ class Tracer:
         return None
 
     def _enter_directly(self, target: Target) -> bool:
-        """Whether it can be done: not without BTF, BPF's JIT and trampolines (x86-64 since 5.5, arm64 since 6.0)."""
+        """By a trampoline, which takes a while of waiting for the kernel's RCU. False where it cannot be done: without
+        BPF's JIT and trampolines (x86-64 since 5.5, arm64 since 6.0)."""
         name = target.probe.direct
-        if name is None or target.type_id is None:
-            return False
+        assert name is not None
         try:
             code = self._programs[name].linked(self._maps, self._addresses)
             program = self._keep(bpf.load_program(name, code, target.type_id, target.probe.returns))
@@ -178,6 +192,7 @@ class Tracer:
         except (OSError, bpf.VerifierError) as error:
             self.not_direct.append((target, self._why(error)))
             return False
+        self.direct.append(target)
         return True
 
     def _why(self, error: Exception) -> str:
@@ -286,9 +301,9 @@ class Tracer:
             self._recent.close()
 
 
-def _take_all(steps: "SimpleQueue[Optional[Step]]", reasons: list[Optional[str]]) -> None:
-    for step in iter(steps.get, None):
-        reasons.append(step())
+def _direct(target: Target) -> bool:
+    """Whether it is to be tried by a trampoline."""
+    return target.probe.direct is not None and target.type_id is not None
 
 
 def _close_all(fds: list[int]) -> None:

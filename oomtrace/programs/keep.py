@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from contextlib import suppress
 from importlib.util import source_hash
 from pathlib import Path
@@ -31,34 +30,45 @@ _KEPT = 8
 
 def get(say: Callable[[str], None]) -> tuple[Plan, int]:
     """The plan for the running kernel, and where its ``_stext`` is. Raises OomtraceError."""
-    base = _base()
-    path = kept()
-    plan = _made_ahead()
-    if plan is None:
-        plan = _load(path)
-        if plan is not None:
-            made = "" if plan.origin == BTF else f", made with {plan.origin}"
-            say(f"oomtrace: {plan.programs} programs, as kept in {path}{made}")
-            return plan, base
-        from oomtrace.programs.make import make  # late: a start with a kept plan needs nothing of it
+    plan, base = at_hand(say)
+    if plan is not None:
+        return plan, base
+    from oomtrace.programs.make import make  # late: a start with a kept plan needs nothing of it
 
-        plan = make(base, compile_asked(), say)
-        _save(path, plan)
+    plan = make(base, compile_asked(), say)
+    _save(kept(), plan)
+    _tell(plan, say)
+    return plan, base
+
+
+def at_hand(say: Callable[[str], None]) -> tuple[Optional[Plan], int]:
+    """The plan if it is kept, or was made ``ahead``; and where the running kernel's ``_stext`` is. Raises
+    OomtraceError."""
+    base = _base()
+    plan = _made_ahead()
+    if plan is not None:
+        _tell(plan, say)
+        return plan, base
+    plan = _load(kept())
+    if plan is not None:
+        made = "" if plan.origin == BTF else f", made with {plan.origin}"
+        say(f"oomtrace: {plan.programs} programs, as kept in {kept()}{made}")
+    return plan, base
+
+
+def _tell(plan: Plan, say: Callable[[str], None]) -> None:
+    """Of a plan that was made now."""
     say(f"oomtrace: {plan.programs} programs, kernel structures from {plan.origin}")
     for name in plan.missing:
         known = plan.origin == BTF or name.startswith("symbol ")
         say(f"oomtrace: {'this kernel has' if known else 'its headers have'} no {name}")
-    return plan, base
 
 
 def ahead() -> None:
     """Where none is kept yet, have a plan made by a process of its own, until ``get`` wants it."""
     global _ahead
-    if sys.platform != "linux":
-        return
-    with suppress(OomtraceError, OSError):  # ``get`` will meet it again, and tell
-        privileges.require()
-        if origin() == BTF and not compile_asked() and not os.path.exists(kept()):
+    if origin() == BTF and not compile_asked() and not os.path.exists(kept()):
+        with suppress(OSError):  # no process more: ``get`` makes it
             _ahead = Ahead(_plan_text)
 
 

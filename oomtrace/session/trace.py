@@ -15,6 +15,7 @@ from oomtrace.live import tracer
 from oomtrace.programs import keep
 from oomtrace.programs.plan import SHIPPED
 from oomtrace.programs.source import OPTIONAL_PARTS
+from oomtrace.session import early
 from oomtrace.session.options import TraceOptions
 from oomtrace.session.stop import StopSignals
 
@@ -79,14 +80,16 @@ class LiveTrace:
         ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel.
         """
         privileges.require()
-        plan, base = keep.get(say)
+        begun = early.taken()
+        plan, base = (begun.plan(say) if begun else None) or keep.get(say)
         tracer.exempt()  # the compiler, which is large, is not
         tracer.prefer()
         for part in plan.lost:
             warn(f"oomtrace: without the kernel's BTF: {part}")
         looker = _looker(options.cmdline, warn) if options.witness else None
         try:
-            return cls._attached(plan, base, options, say, warn, looker)
+            attached = begun.tracer(options) if begun else None
+            return cls._attached(plan, base, options, say, warn, looker, attached)
         except OomtraceError as error:
             if looker:
                 looker.close()
@@ -97,12 +100,15 @@ class LiveTrace:
 
     @classmethod
     def _attached(
-        cls, plan: Plan, base: int, options: TraceOptions, say: Say, warn: Say, looker: Optional[Looker]
+        cls, plan: Plan, base: int, options: TraceOptions, say: Say, warn: Say, looker: Optional[Looker],
+        attached: Optional[Tracer],
     ) -> LiveTrace:
         sampled = options.stacks != "off"
         charges = "batch" if sampled else options.charges
         targets = probes.chosen(plan.targets_at(base), charges, options.kills, sampled)
-        attached = tracer.Tracer(plan.image, plan.at(base), machine.online_cpus(), options.buffer_bytes, sampled)
+        if attached is None:
+            cpus, buffer_bytes = machine.online_cpus(), options.buffer_bytes
+            attached = tracer.Tracer(plan.image, plan.at(base), cpus, buffer_bytes, sampled)
         without: set[str] = set()
 
         def skipped(target: probes.Target, reason: str) -> None:

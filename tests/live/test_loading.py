@@ -203,3 +203,35 @@ def test_a_function_is_entered_directly_where_that_is_possible(kernel: Kernel) -
     kernel.directly = False
     assert made.enter(Target(probe, "g", None, 7)) is None  # by a kprobe after all
     assert made.direct == [with_type]
+
+
+def test_what_was_loaded_ahead_is_not_loaded_again(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    load = kernel.load_program
+
+    def noted(name: str, *rest: Any) -> int:
+        loaded.append(name)
+        return load(name, *rest)
+
+    monkeypatch.setattr(kernel, "load_program", noted)
+    names = [*PARTS, *(probe.program for probe in PROBES), *filter(None, (probe.direct for probe in PROBES))]
+    maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "bells", "parts"))
+    made = tracer.Tracer(Image(maps, tuple(Program(name, b"", {}, {}) for name in names)), {}, [0])
+    targets = [Target(probe, probe.functions[0], None, 7) for probe in PROBES]
+    left = iter([True] * 10)
+    made.load_ahead(targets, lambda: next(left, False))
+    assert len(loaded) == 10
+    made.attach(targets, lambda target, reason: pytest.fail(f"{target}: {reason}"))
+    assert len(loaded) == len(set(loaded)), "each once"
+
+
+def test_one_that_is_refused_ahead_is_told_of_in_its_turn(kernel: Kernel) -> None:
+    kernel.unfit = USEFUL.program
+    names = [*PARTS, *(probe.program for probe in PROBES), *filter(None, (probe.direct for probe in PROBES))]
+    maps = tuple(MapSpec(name, 4, 4, 4, 2, 0) for name in ("records", "bells", "parts"))
+    made = tracer.Tracer(Image(maps, tuple(Program(name, b"", {}, {}) for name in names), ASKED), {}, [0])
+    targets = [Target(probe, probe.functions[0]) for probe in PROBES]
+    made.load_ahead(targets, lambda: True)
+    skipped: list[str] = []
+    made.attach(targets, lambda target, reason: skipped.append(target.probe.program))
+    assert skipped == [USEFUL.program]

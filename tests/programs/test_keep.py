@@ -119,7 +119,8 @@ def test_what_cannot_be_made_ahead_is_made_where_it_can_be_told(
 
 
 @pytest.mark.parametrize(("arguments", "traces"), [
-    ([], True), (["trace", "--once"], True), (["--once"], True), (["--debug", "run", "--", "true"], False), (["run", "true"], False),
+    ([], True), (["trace", "--once"], True), (["--once"], True), (["--debug", "run", "--", "true"], False),
+    (["run", "true"], False),
     (["--debug"], True), (["read", "a.log"], False), (["--version"], False), (["trace", "--help"], False),
     (["trace", "--compile"], False), (["check"], False),
 ])
