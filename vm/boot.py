@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Optional
 
-from . import accel, files, guest, host, image, lastwords, matrix, payload, qemu
+from . import accel, files, guest, host, image, lastwords, matrix, payload, qemu, qmp
 from .errors import VmError
 from .guest import Command
 from .progress import say
@@ -219,6 +219,8 @@ def _watch(spec: RunSpec, session: _Session, start: float) -> str:
         seconds = time.monotonic() - start
         if session.control.ready and not session.ready_after:
             session.ready_after = seconds
+            if spec.balloon:
+                qmp.take_back(session.our_ends["monitor"], spec.memory - spec.balloon)
         lost = _overdue(spec, seconds, session.control.ready)
         if lost:
             lastwords.ask(session.our_ends["monitor"], session.our_ends["console"], session.receive)

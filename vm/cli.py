@@ -79,6 +79,8 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("--variant", default=default.variant, choices=matrix.VARIANTS, help=VARIANT_HELP)
     run.add_argument("--memory", default="1G", metavar="SIZE", help="RAM (default 1G)")
     run.add_argument("--cpus", default=default.cpus, type=int, metavar="N", help="CPUs (default 2)")
+    run.add_argument("--balloon", default="0", metavar="SIZE",
+                     help="RAM that the host takes back once virtio_balloon is loaded (default none)")
     run.add_argument("--swap", default="0", metavar="SIZE", help="swap on a disk of its own (default none)")
     run.add_argument("--numa", default=default.numa, type=int, metavar="N", help="NUMA nodes (default 1)")
     run.add_argument("--cgroup", default=default.cgroup, choices=("v1", "v2"),
@@ -126,8 +128,8 @@ def _build(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     wanted = spec.RunSpec(
         kernel=matrix.named(options.kernel, arch.find(options.arch)).name, variant=options.variant,
-        memory=spec.parse_size(options.memory), cpus=options.cpus,
-        swap=spec.parse_size(options.swap), numa=options.numa, cgroup=options.cgroup, append=options.append,
+        memory=spec.parse_size(options.memory), cpus=options.cpus, swap=spec.parse_size(options.swap),
+        balloon=spec.parse_size(options.balloon), numa=options.numa, cgroup=options.cgroup, append=options.append,
         icount=options.icount, timeout=_timeout(options), get=[_pair(text) for text in options.get],
         put=tuple(options.put), environment=dict(_variable(text) for text in options.env),
     )

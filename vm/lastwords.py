@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from typing import Callable
+
+from . import qmp
 
 KEYS = ("9", "m", "w", "l")
 """Log everything; memory, blocked tasks, and last, since on 5.10 nothing is heard after it, what each CPU does."""
@@ -19,9 +20,9 @@ def ask(monitor: socket.socket, console: socket.socket, receive: Callable[[float
     `monitor` is QEMU's QMP, which alone can send a BREAK. A kernel with interrupts off says nothing; so be it.
     """
     try:
-        _execute(monitor, "qmp_capabilities")
+        qmp.execute(monitor, "qmp_capabilities")
         for key in KEYS:
-            _execute(monitor, "chardev-send-break", id="console")
+            qmp.execute(monitor, "chardev-send-break", id="console")
             _receive_for(KEY_GAP_S, receive)
             console.sendall(key.encode())
             _receive_for(KEY_GAP_S, receive)
@@ -35,8 +36,3 @@ def _receive_for(seconds: float, receive: Callable[[float], bool]) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and receive(0.05):
         pass
-
-
-def _execute(monitor: socket.socket, command: str, **arguments: str) -> None:
-    """Send one QMP command; its answer is of no interest."""
-    monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")

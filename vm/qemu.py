@@ -45,6 +45,7 @@ def command(spec: RunSpec, machine: Machine) -> list[str]:
         *disk("payload", machine.payload, "readonly=on"),
         *(disk("swap", machine.swap, "cache=unsafe") if machine.swap else ()),
         *(disk("disk", spec.disk, "cache=writethrough") if spec.disk else ()),
+        *(["-device", "virtio-balloon-pci"] if spec.balloon else ()),
         *serial(machine.sockets),
     ]
 

@@ -33,6 +33,8 @@ class RunSpec:
     cpus: int = 2
     swap: int = 0
     """Swap in bytes, on a disk of its own."""
+    balloon: int = 0
+    """Bytes of RAM that the host takes back as soon as the guest loads virtio_balloon."""
     numa: int = 1
     """NUMA nodes, RAM and CPUs shared out evenly."""
     cgroup: str = "v2"
