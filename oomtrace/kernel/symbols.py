@@ -8,6 +8,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from io import BytesIO
 from itertools import accumulate, islice
 from operator import le
 from pathlib import Path
@@ -46,7 +47,13 @@ class Symbols:
     @classmethod
     def load(cls, path: Path = KALLSYMS) -> "Symbols":
         """The running kernel's symbols. Raises OSError."""
-        return cls(path.read_bytes())
+        whole = cls(b"")
+        with path.open("rb", buffering=_BLOCK_BYTES) as file, BytesIO() as text:
+            text.write(whole._text)
+            while block := file.read(_BLOCK_BYTES):
+                text.write(block)
+            whole._text = text.getvalue()  # not another copy of it: that would be 10 MB more
+        return whole
 
     @classmethod
     def excerpt(cls, names: Iterable[str], path: Path = KALLSYMS) -> "Symbols":
