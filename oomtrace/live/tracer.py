@@ -120,8 +120,10 @@ class Tracer:
         thread = threading.Thread(target=take_all, args=(steps, reasons))
         thread.start()
         try:
+            # First, as each of them waits for the kernel's RCU: for as long as the half of all others takes.
+            waiting = {target.probe.program: self._prepared(target) for target in targets if _direct(target)}
             for target in targets[:-1]:
-                steps.put(self._prepared(target))
+                steps.put(waiting.get(target.probe.program) or self._prepared(target))
             self.load_parts()
             for target in targets[-1:]:
                 steps.put(self._prepared(target))
