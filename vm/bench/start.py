@@ -21,14 +21,16 @@ From starting the command to the kernel listing its kprobe on `oom_kill_process`
 start of the boot, with nothing in the page cache; for oomtrace also with nothing kept for this kernel yet, so that it
 asks the kernel's BTF and symbols. Its modules are byte-compiled, as in an installation; oomtrace.pyz is the one file
 of `make dist`, as it was copied there: Python compiles its modules at every start. "Peak" is the most memory that the
-first start had resident at any time. oomkill-bpfcc compiles against the kernel's headers at every start; oomtrace needs
-neither headers nor a compiler. Target: first start at most 1.0 × bpftrace's first, later 0.8 ×, at most 1/8 of
-oomkill-bpfcc, peak 60 MB, resident 50; of oomtrace.pyz, first start at most 1.1 ×.
+first start had resident at any time, or a process of its own. oomkill-bpfcc compiles against the kernel's headers at
+every start; oomtrace needs neither headers nor a compiler. Target: first start at most 1.0 × bpftrace's first, later
+0.8 ×, at most 1/8 of oomkill-bpfcc, peak 60 MB, resident 50; of oomtrace.pyz, first start at most 1.1 ×.
 
-Where a later start's time goes (6.1, counted in instructions, with 29 probes): two fifths into attaching the probes,
-for each of which the kernel goes through all its functions that can be traced; a quarter into Python and click; a sixth
-into oomtrace's own modules; a tenth into the kernel's verifier, which works while other probes are attached where there
-are two CPUs. A first start also reads the kernel's symbols and types, which takes four times as long as all the rest.
+Where a later start's time goes (6.1, counted in instructions, with 34 probes, all in one line): a third into Python,
+click and oomtrace's own modules; a third into the kernel's verifier; a quarter into attaching the probes, for each of
+which the kernel goes through all its functions that can be traced. What enters `oom_badness` without a kprobe then
+waits for the kernel's RCU, as long as all of the attaching takes. With two CPUs these go on beside each other: programs
+are loaded while Python loads its modules, and while others are attached. A first start also reads the kernel's symbols
+and types, which takes longer than all the rest; a process of its own does so while Python loads its modules.
 """
 
 
