@@ -11,7 +11,10 @@ _NOT_SHIPPED = {"--compile", "--help", "-h", "--version"}
 def main() -> None:
     """The console command."""
     if _traces(sys.argv[1:]):
-        from oomtrace.session import early
+        from oomtrace.programs import keep
+
+        keep.ahead()
+        from oomtrace.session import early  # late: what takes longest has begun
 
         early.begin()
     from oomtrace.cli import main as command_line

@@ -79,7 +79,7 @@ ROOMS = (
           "service",
           "click"),
     _room("begin", "the command from its first line: what need not wait until the command line is loaded",
-          "session cli"),
+          "programs session cli"),
     _room("main", "`python3 -m oomtrace`", "begin"),
     _room("vm", "images, boot, a command in a guest, scenarios, benchmarks. Beside oomtrace, which it never imports"),
 )

@@ -12,7 +12,7 @@ from io import BytesIO
 from itertools import accumulate, islice
 from operator import le
 from pathlib import Path
-from typing import BinaryIO, Optional
+from typing import Any, BinaryIO, Optional
 
 KALLSYMS = Path("/proc/kallsyms")
 SYMBOLS = ("_stext", "tainted_mask")
@@ -62,6 +62,19 @@ class Symbols:
         only = frozenset(names)
         with path.open("rb", buffering=_BLOCK_BYTES) as file:
             return cls(b"".join(_lines_of({name.encode() for name in only}, _blocks(file))), only)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As values that JSON can hold."""
+        only = None if self._only is None else sorted(self._only)
+        return {"text": self._text[1:].decode("latin-1"), "only": only, "learnt": self._learnt}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Symbols":
+        """What ``to_plain`` made."""
+        only = plain["only"]
+        symbols = cls(plain["text"].encode("latin-1"), None if only is None else frozenset(only))
+        symbols.learn(plain["learnt"])
+        return symbols
 
     def learn(self, addresses: Mapping[str, int]) -> None:
         """Symbols that kallsyms does not list."""

@@ -67,8 +67,9 @@ def _tell(plan: Plan, say: Callable[[str], None]) -> None:
 def ahead() -> None:
     """Where none is kept yet, have a plan made by a process of its own, until ``get`` wants it."""
     global _ahead
-    if origin() == BTF and not compile_asked() and not os.path.exists(kept()):
-        with suppress(OSError):  # no process more: ``get`` makes it
+    with suppress(OomtraceError, OSError):  # ``get`` will meet it again
+        privileges.require()
+        if origin() == BTF and not compile_asked() and not os.path.exists(kept()):
             _ahead = Ahead(_plan_text)
 
 

@@ -5,9 +5,12 @@ Where those do not serve, the programs are compiled here, for this kernel.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Callable, Optional
 
 from oomtrace.facts import Facts
@@ -17,6 +20,7 @@ from oomtrace.kernel.origin import BTF, btf_path, origin
 from oomtrace.kernel.questions import Question
 from oomtrace.kernel.symbols import SYMBOLS, Symbols
 from oomtrace.programs import prebuilt, source
+from oomtrace.programs.ahead import Ahead
 from oomtrace.programs.image import Image, mark
 from oomtrace.programs.plan import COMPILED, SHIPPED, Plan
 
@@ -37,12 +41,24 @@ def make(base: int, compiled: bool, say: Callable[[str], None]) -> Plan:
 class _Answers:
     """What the running kernel says: of its symbols, and of whatever types it is asked with."""
 
-    def __init__(self, asked: Sequence[Question]) -> None:
-        data = list(header.symbol_names(asked))
-        self.symbols = Symbols.excerpt([*probes.symbol_names(), *data, *eras.SYMBOLS, *ksymtab.SYMBOLS, *SYMBOLS])
+    def __init__(self, asked: Sequence[Question], alongside: bool = False) -> None:
+        """``alongside``: the symbols are read by a process of its own, while this one may read types."""
         self.release, self.arch = os.uname().release, machine.arch()
-        if not self.symbols.lists_data:
-            self.symbols.learn(ksymtab.addresses(data, self.symbols))
+        self._data = list(header.symbol_names(asked))
+        self._reading: Optional[Ahead] = None
+        with suppress(OSError):
+            self._reading = Ahead(lambda: json.dumps(_symbols(self._data).to_plain())) if alongside else None
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        """Those that are asked for. Raises OSError."""
+        read = self._reading.text() if self._reading else None
+        return _symbols(self._data) if read is None else Symbols.from_plain(json.loads(read))
+
+    def forget(self) -> None:
+        """Nothing will be asked."""
+        if self._reading:
+            self._reading.text()
 
     def to(self, asked: Sequence[Question], types: Btf) -> tuple[header.Answer, ...]:
         """The answers to the programs' questions."""
@@ -55,15 +71,25 @@ class _Answers:
         return eras.facts(types, self.symbols, self.release)
 
 
+def _symbols(data: list[str]) -> Symbols:
+    """Those that are asked for: the programs' ``data``, and what they enter."""
+    symbols = Symbols.excerpt([*probes.symbol_names(), *data, *eras.SYMBOLS, *ksymtab.SYMBOLS, *SYMBOLS])
+    if not symbols.lists_data:
+        symbols.learn(ksymtab.addresses(data, symbols))
+    return symbols
+
+
 def make_shipped(base: int) -> Plan:
     """The plan with the programs that are shipped. Raises prebuilt.Unfit where they do not serve, or OomtraceError."""
     if origin() != BTF:
         raise prebuilt.Unfit(f"there is no BTF at {btf_path()}")
     image = prebuilt.load()
+    answers = _Answers(_asked(image), alongside=True)
     types = btf.load()
     if types is None:
+        answers.forget()
         raise prebuilt.Unfit(f"{btf_path()} cannot be read")
-    return _plan(_Answers(_asked(image)), image, SHIPPED, types, BTF, (), base)
+    return _plan(answers, image, SHIPPED, types, BTF, (), base)
 
 
 def _make_compiled(base: int, say: Callable[[str], None]) -> Plan:

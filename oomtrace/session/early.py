@@ -70,7 +70,6 @@ def begin() -> None:
     if sys.platform == "linux":
         with suppress(OomtraceError):
             privileges.require()
-            keep.ahead()
             _begun = Early()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import textwrap
 from pathlib import Path
@@ -72,6 +73,12 @@ def test_an_excerpt_says_the_same_as_the_whole(
         assert excerpt.function("oom_badness") == "oom_badness" and excerpt.size_bytes("first_alias") == 0x100
         with pytest.raises(LookupError, match="second_alias"):
             excerpt.address("second_alias")
+        excerpt.learn({"gone": 7})
+        same = Symbols.from_plain(json.loads(json.dumps(excerpt.to_plain())))
+        assert [same.address(name) for name in names] == [excerpt.address(name) for name in names]
+        assert same.address("gone") == 7
+        with pytest.raises(LookupError, match="second_alias"):
+            same.address("second_alias")
 
 
 def test_missing_indispensable_function_is_named() -> None:

@@ -51,7 +51,6 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return Plan(), 4
 
     monkeypatch.setattr(privileges, "require", lambda: None)
-    monkeypatch.setattr(keep, "ahead", lambda: None)
     monkeypatch.setattr(keep, "at_hand", at_hand)
     monkeypatch.setattr(early, "Tracer", Tracer)
     Tracer.made.clear()
