@@ -103,12 +103,13 @@ class Facts:
     followed_ns: Optional[int] = None  # of one OOM: until the next in the same memcg
     said: tuple[str, ...] = ()  # of one kill: what its sender wrote into the journal
     oomd_kills: Optional[int] = None  # of one kill: what systemd-oomd has noted on the cgroup
+    panic_on_oom: Optional[int] = None  # of one OOM: the sysctl vm.panic_on_oom, if it was set
 
     def __post_init__(self) -> None:
         _sound(0 < self.page_kb <= _MAX_PAGE_KB)
         _sound(_WITH_ADDRESS.fullmatch(self.opcode_error) is not None)
         numbers = (self.taint_flags, self.followed_ns, self.boot_unix_ns, self.taint, self.cma_pages,
-                   self.oomd_kills)
+                   self.oomd_kills, self.panic_on_oom)
         _sound(all(number is None or _is_number(number) for number in numbers))
 
     def to_plain(self) -> dict[str, Any]:

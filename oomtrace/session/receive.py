@@ -167,17 +167,18 @@ class Receiver:
             draft = self._drafts[oom.oom_id] = self._decoded(oom, self._facts_now())
             yield draft.event
 
-    def undecided(self, of_memcgs: bool) -> Iterator[Traced]:
-        """What is known so far of OOMs of the machine, or of all, of which it is not told yet who dies. They come once
-        more when they are ``ready``, unless the kernel panics."""
-        for oom in self._assembler.undecided():
-            if of_memcgs or not oom.memcg:
-                facts = self._facts_now()
-                yield self._with_capture(self._decoded(oom, facts), oom, facts)
+    def panicking(self, panic_on_oom: int) -> Iterator[Traced]:
+        """What is known so far of OOMs at which the kernel panics, as that sysctl is set. They come once more when they
+        are ``ready``, if it does not."""
+        self._assembler.panic_on_oom = panic_on_oom
+        for oom in self._assembler.panicking():
+            facts = self._facts_now()
+            yield self._with_capture(self._decoded(oom, facts), oom, facts)
 
     def _facts_now(self) -> Facts:
         """With the time of day, and whatever else may change while the trace runs."""
-        return replace(machine.current(self._facts), boot_unix_ns=boot_unix_ns())
+        panic_on_oom = self._assembler.panic_on_oom or None
+        return replace(machine.current(self._facts), boot_unix_ns=boot_unix_ns(), panic_on_oom=panic_on_oom)
 
     def _decoded(self, oom: Oom, facts: Facts) -> _Draft:
         met: dict[int, str] = {}

@@ -34,7 +34,6 @@ Doomed = Callable[["Traced"], None]
 
 _DEFAULTS = TraceOptions()
 _MOST_ASKING_S = 3.0
-_PANICS_ALWAYS = 2  # and not only where the whole machine is out of memory
 _PENDING_MS = 10  # while an OOM is in hand
 _LEISURELY_MS = 500  # while it is only a process that is slowed down
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
@@ -248,9 +247,8 @@ class LiveTrace:
             return
         if self._panic is None:
             self._panic = surroundings.sysctl("vm.panic_on_oom") or 0
-        if self._panic:
-            for traced in receiver.undecided(of_memcgs=self._panic == _PANICS_ALWAYS):
-                self._doomed(traced)
+        for traced in receiver.panicking(self._panic):
+            self._doomed(traced)
 
     def _witnessed(self, traced: Traced, killed: Killed) -> Iterator[Traced]:
         """With what was seen; later, by ``ripe``, if a look is on its way, and until then as one that is killed."""

@@ -26,6 +26,8 @@ THROTTLE_NS = 5_000_000_000
 # without the oom_reaper's help goes on to tell of its signals.
 AGE_NS = 120_000_000_000
 
+PANICS_ALWAYS = 2  # vm.panic_on_oom: and not only where the whole machine is out of memory
+
 _MATTERS = frozenset((
     RecordKind.CHOSEN, RecordKind.NO_VICTIM, RecordKind.KILLED, RecordKind.HEADER,
     RecordKind.WAIT, RecordKind.WAITED, RecordKind.FAILED, RecordKind.THROTTLED,
@@ -58,6 +60,7 @@ class Oom:
     _last_number: int = -1
     _done: bool = False
     told: bool = False  # that its kill is over
+    nobody: bool = False  # its report begins, and nobody has been chosen
     _killed: set[int] = field(default_factory=set)  # by their mm
     _released: set[int] = field(default_factory=set)
     throttles: bool = False  # a process that is slowed down: it may go on for minutes
@@ -80,6 +83,8 @@ class Oom:
         self._decided = self._decided or record.kind in _DECIDES
         if record.kind is RecordKind.BEGIN:
             self.memcg = record.read(RecBegin).memcg
+        elif record.kind is RecordKind.NO_VICTIM:
+            self.nobody = True
         elif record.kind is RecordKind.DONE:
             self._done = True
         elif record.kind is RecordKind.KILLED:
@@ -102,6 +107,12 @@ class Oom:
     def lost(self) -> int:
         """Gaps in the sequence numbers."""
         return self._last_number + 1 - len(self._numbers)
+
+    def panics(self, panic_on_oom: int) -> bool:
+        """Whether the kernel panics, as that is set (vm.panic_on_oom), unless it tells of a kill yet. It prints its
+        report before."""
+        able = panic_on_oom == PANICS_ALWAYS or (panic_on_oom != 0 and not self.memcg)
+        return able and self._opened and not (self._killed or self._done)
 
     @property
     def undecided(self) -> bool:
@@ -144,6 +155,7 @@ class Assembler:
         self._open: dict[int, Oom] = {}
         self._releases = releases
         self._last_begin = 0  # the last call of out_of_memory
+        self.panic_on_oom = 0  # the sysctl
 
     def add(self, record: TraceRecord, now_ns: int) -> None:
         """Take a record that arrived now (any monotonic clock, the same for ``ready``)."""
@@ -185,10 +197,11 @@ class Assembler:
             oom.sort()
         return found
 
-    def undecided(self) -> list[Oom]:
-        """Those of which it is not told yet who dies, and of which more has come since the last call. They stay in
-        hand."""
-        found = [oom for oom in self._open.values() if oom.undecided and len(oom.records) > oom.shown]
+    def panicking(self) -> list[Oom]:
+        """Those at which the kernel panics, as far as is known, and of which more has come since the last call. They
+        stay in hand."""
+        found = [oom for oom in self._open.values()
+                 if oom.panics(self.panic_on_oom) and len(oom.records) > oom.shown]
         for oom in found:
             oom.shown = len(oom.records)
             oom.sort()
@@ -200,7 +213,7 @@ class Assembler:
             return quiet_ns >= THROTTLE_NS
         if now_ns - oom.since_ns >= AGE_NS:
             return True
-        if oom.asks:
+        if oom.asks or (oom.nobody and oom.panics(self.panic_on_oom)):
             return False
         if (self._releases and not oom.released()) or self._goes_on(oom):
             return quiet_ns >= RELEASE_NS

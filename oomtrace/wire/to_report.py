@@ -9,6 +9,7 @@ from oomtrace import arch
 from oomtrace.history import constraints
 from oomtrace.model import Machine, MemInfo, Report, Stack, Summary, Trigger
 from oomtrace.wire import charges, kills, meminfo, stack, taint
+from oomtrace.wire.assemble import PANICS_ALWAYS
 from oomtrace.wire.layout import text_of
 from oomtrace.wire.memcgs import Memcgs
 from oomtrace.wire.oom_records import OomRecords
@@ -25,6 +26,7 @@ def report(records: OomRecords, memcgs: Memcgs, tasks: Tasks) -> Report:
     victim = records.victim
     group = records.first(RecordKind.GROUP, RecGroup)
     suppressed = records.first(RecordKind.SUPPRESSED, RecSuppressed)
+    panic = _panic(records)
     return Report(
         machine=machine(records),
         trigger=_trigger(records, memcgs),
@@ -38,13 +40,25 @@ def report(records: OomRecords, memcgs: Memcgs, tasks: Tasks) -> Report:
         kills=kills.kills(records),
         oom_group=memcgs.path_of(group.memcg) if group else None,
         victim_memcg=memcgs.path_of(victim.memcg) if victim else None,
-        no_killable=records.has(RecordKind.NO_VICTIM),
+        no_killable=records.has(RecordKind.NO_VICTIM) and panic is None,
+        panic=panic,
         callbacks_suppressed=suppressed.callbacks if suppressed else None,
         sysrq=kind_of(records) == constraints.SYSRQ,
         exiting=kills.exiting(records),
         sharing=kills.sharing(records),
         reaps=kills.reaps(records),
     )
+
+
+def _panic(records: OomRecords) -> Optional[str]:
+    """What the kernel panics with once it has printed the report (mm/oom_kill.c, check_panic_on_oom); None if it does
+    not. It prints one without a chosen task before that, or where it finds nobody whom it may kill."""
+    setting = records.facts.panic_on_oom
+    if not setting or not records.has(RecordKind.NO_VICTIM):
+        return None
+    if setting == PANICS_ALWAYS:
+        return None if kind_of(records) == constraints.SYSRQ else "Out of memory: compulsory panic_on_oom is enabled"
+    return "Out of memory: system-wide panic_on_oom is enabled" if kind_of(records) == constraints.GLOBAL else None
 
 
 def kind_of(records: OomRecords) -> Optional[str]:

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from oomtrace import text
+from oomtrace import text, why
 from oomtrace.arch import X86_64
 from oomtrace.facts import Facts
 from oomtrace.model import OomEvent
@@ -209,14 +209,30 @@ def test_what_a_killer_says_itself_is_in_the_event_and_in_its_capture() -> None:
 def test_what_is_known_before_it_is_decided_who_dies() -> None:
     decided = (RecordKind.KILLED, RecordKind.NO_VICTIM, RecordKind.DONE, RecordKind.RELEASED)
     receiver, held = received(PATH, *decided)
-    assert not list(receiver.undecided(of_memcgs=False)), "the kernel does not panic for a memory cgroup alone"
+    assert not list(receiver.panicking(0)) and not list(receiver.panicking(1)), "not for a memory cgroup alone"
     receiver, _ = received(PATH, *decided)
     for record in held:
         receiver.add(record, 0)
-    assert not list(receiver.undecided(of_memcgs=True)), "it is decided by now"
+    assert not list(receiver.panicking(2)), "it is decided by now"
     receiver, _ = received(PATH, *decided)
-    (traced,) = receiver.undecided(of_memcgs=True)
+    (traced,) = receiver.panicking(2)
     (event,) = capture.events(capture.load(io.BytesIO(traced.capture())))
     assert event.report.tasks and event.report.memcg == traced.event.report.memcg
-    assert not list(receiver.undecided(of_memcgs=True)), "nothing new"
+    assert not list(receiver.panicking(2)), "nothing new"
     assert receiver.pending, "it stays in hand"
+
+
+def test_a_report_before_a_panic_has_no_victim_yet() -> None:
+    """The kernel prints it before it has looked for one (check_panic_on_oom), and for a long time."""
+    decided = (RecordKind.CHOSEN, RecordKind.HEADER, RecordKind.VICTIM, RecordKind.KILLED, RecordKind.DONE,
+               RecordKind.RELEASED)
+    found = capture.load(io.BytesIO(PATH.read_bytes()))
+    receiver, held = received(PATH, *decided)
+    (header,) = [record for record in held if found.layout.decode(record).kind is RecordKind.HEADER]
+    receiver.add(bytes((RecordKind.NO_VICTIM,)) + header[1:], 0)  # the kind is what a record begins with
+    (traced,) = receiver.panicking(2)
+    (event,) = capture.events(capture.load(io.BytesIO(traced.capture())))
+    for report in (event.report, traced.event.report):
+        assert report.panic == "Out of memory: compulsory panic_on_oom is enabled" and not report.no_killable
+    assert not list(receiver.ready(60_000_000_000)), "more of it may come for as long as it prints"
+    assert "the kernel panicked" in why.explain(event).headline
