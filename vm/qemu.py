@@ -34,7 +34,7 @@ class Machine:
 def command(spec: RunSpec, machine: Machine) -> list[str]:
     """QEMU's arguments for `spec`."""
     arch = matrix.find(spec.kernel).arch
-    words = f"console={arch.console} {QUIET} {spec.append}".strip()
+    words = " ".join(f"console={arch.console} {QUIET} {arch.words} {spec.append}".split())
     return [
         arch.qemu, *arch.board, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-name", f"oomtrace-{spec.kernel}",

@@ -62,6 +62,7 @@ echo "capabilities: $(grep CapEff /proc/"$pid"/status | tr -d '\t')"
 echo "locked: $(grep VmLck /proc/"$pid"/status | tr -s '\t ' ' ')"
 echo "resident: $(grep VmRSS /proc/"$pid"/status | tr -s '\t ' ' ')"
 journalctl --no-pager -o json -t oomtrace MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 | sed 's/^/entry: /'
+tries=0
 until [ "$(wc -l </var/lib/oomtrace/hooked)" -ge 3 ] || [ $tries -ge 60 ]; do
 	sleep 0.5
 	tries=$((tries + 1))
@@ -74,12 +75,14 @@ eval "$look" | sed 's/^/look: /'
 printf '[Service]\nExecStart=python3 -c "b = bytearray(40 << 20); import time; time.sleep(1000)"\nMemoryMax=56M\n%s\n' \
 	'KillSignal=SIGKILL' >/run/systemd/system/nearly.service
 systemctl start nearly
+tries=0
 until [ "$(cat /sys/fs/cgroup/system.slice/nearly.service/memory.current)" -gt 42000000 ] || [ $tries -ge 90 ]; do
 	sleep 0.5
 	tries=$((tries + 1))
 done
 cat "/sys/fs/cgroup/system.slice/nearly.service/memory.current" >/sys/fs/cgroup/system.slice/nearly.service/memory.max
 systemctl stop nearly
+tries=0
 until [ "$(wc -l </var/lib/oomtrace/hooked)" -ge 4 ] || [ $tries -ge 120 ]; do
 	sleep 0.5
 	tries=$((tries + 1))

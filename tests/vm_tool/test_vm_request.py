@@ -66,7 +66,7 @@ def machine(**changes: object) -> qemu.Machine:
 def test_qemu_command() -> None:
     line = " ".join(qemu.command(RunSpec(append="loglevel=7"), machine()))
     assert "-accel tcg,thread=multi -cpu max -smp 2 -m 1024M" in line
-    assert "rdinit=/init loglevel=7" in line
+    assert "rdinit=/init no_timer_check loglevel=7" in line
     assert "file=/r,,1,snapshot=on" in line and "serial=swap" not in line
     assert "-chardev socket,id=out,fd=5 -device virtserialport,chardev=out,name=vm.out" in line
     assert "-serial chardev:console" in line and "-mon chardev=monitor,mode=control" in line
