@@ -29,7 +29,7 @@ def memory(root: str, meter: Meter, now_ns: int) -> KernelMemory:
     info = meminfo(text(plain(f"{root}/proc/meminfo") or b""))
     items: list[KernelItem] = []
     left_ns = meter.left_ns // 2
-    for ask in (_counters, _zram, _balloon, _arc, _slab, _hugetlb, _vmalloc, _allocations, _drm):
+    for ask in (_counters, _zram, _balloon, _arc, _slab, _vmalloc, _hugetlb, _allocations, _drm):
         if meter.left_ns <= left_ns:
             meter.cut(Aspect.KERNEL, Missed.BUDGET, ask.__name__.strip("_"))
             break
