@@ -2,168 +2,61 @@
 
     dying.py [NAME…]
 
-    who       a command line with a secret in it, in a pid namespace of its own
+    who       a command line with a secret in it, in a pid namespace of its own, beside a dozen others
+    short     a program that is killed as soon as it has started
+    children  two memcgs with limits of their own below the one that is full
     heap      small objects of Python, and stacks of threads
+    mapped    mappings of each kind: named, locked, huge, swapped, …
     tmpfs     a file on /dev/shm that nobody has open any more, and a memfd
-    cache     a file that is open and half written
+    sysv      System V segments, and a file that is deleted but open
+    cache     a file that is open and half written, and one that is mapped
     sockets   data in socket buffers
+    pipes     data in pipes
     machine   the whole machine
     stuck     a process whose root is a FUSE file system that does not answer
+    unit      a unit of systemd's, where it runs
+    session   a login session, where systemd runs
+    go, jvm   programs of Go and Java, if they are in /root/put
 
-Each fills nine tenths of a memcg's limit, waits, and goes on. While it waits, the readers look at it with time enough
-for an emulated machine; the trace's own looks have a budget. Prints a line of JSON for each: its name, what is missing
-in either (empty if nothing is), the headline, what is said of it, and what the trace's looks cut.
+Each but ``short`` fills nine tenths of a memcg's limit, waits, and goes on. While it waits, the readers look at it with
+time enough for an emulated machine; the trace's own looks have a budget. Prints a line of JSON for each: its name, what
+is missing in either (empty if nothing is), what is missing where the trace's looks stand alone, the headline, what is
+said of it, and what the looks cut.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
-import mmap
 import os
 import signal
-import socket
-import struct
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
-MIB = 1 << 20
-LIMIT = 48 * MIB
-CGROUPS = Path("/sys/fs/cgroup")
-PAUSE_S = 3.0  # while somebody may look
-CLONE_NEWPID, CLONE_NEWNS = 0x20000000, 0x00020000
-MS_PRIVATE_ALL = 0x44000  # MS_PRIVATE | MS_REC
-libc = ctypes.CDLL(None, use_errno=True)
-kept: list[Any] = []
+import dying_seen
+from dying_work import BALLOON, CGROUPS, CLONE_NEWPID, LIMIT, LIMITS, MIB, PROGRAMS, child, libc
+
+OF_SYSTEMD = {"unit": "/shop.slice/etl-load.service", "session": "/user.slice/user-1000.slice/session-7.scope"}
+SAID = ("killed", "anonymous", "shared", "cached", "kernel_users", "history")
+own_looks: dict[str, dict[str, Any]] = {}
+read: list[str] = []  # of what the trace has told
 
 
-def called(status: int) -> None:
-    """Raises OSError if a function of libc's has failed."""
-    if status:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+def usual() -> list[str]:
+    """Those that this machine can have."""
+    names = ["who", "short", "children", "heap", "mapped", "tmpfs", "sysv", "cache", "sockets", "pipes", "stuck"]
+    names += OF_SYSTEMD if os.path.isdir("/run/systemd/system") else ()
+    names += [name for name, path in (("go", "dying-go"), ("jvm", "jre")) if (PROGRAMS / path).exists()]
+    return [*names, "machine"]
 
 
-def touch(size: int) -> None:
-    """Take anonymous memory."""
-    area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    for at in range(0, size, 4096):
-        area[at] = 1
-    kept.append(area)
-
-
-def used() -> int:
-    """Of the limit."""
-    own = Path("/proc/self/cgroup").read_text().strip().rpartition(":")[2]
-    return int((CGROUPS / own.strip("/") / "memory.current").read_text())
-
-
-def until(share: float, step: int = MIB // 4) -> None:
-    """Take more until so much of the limit is in use."""
-    while used() < LIMIT * share:
-        touch(step)
-
-
-def who() -> None:
-    until(0.93)
-
-
-def heap() -> None:
-    for _ in range(3):
-        threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
-    kept.append([bytearray(200) for _ in range(100_000)])  # 25 MiB
-    until(0.93)
-
-
-def tmpfs() -> None:
-    with open("/dev/shm/ring", "wb") as file:
-        for _ in range(24):  # all at once, the bytes and the file together would be the whole limit
-            file.write(b"x" * MIB)
-    ring = os.memfd_create("frames")
-    for _ in range(6):
-        os.write(ring, b"x" * MIB)
-    until(0.93)
-
-
-def cache() -> None:
-    file = os.open("/root/half-written", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    for _ in range(24):
-        os.write(file, b"x" * MIB)
-    until(0.93)
-
-
-def sockets() -> None:
-    size = int(Path("/proc/sys/net/core/wmem_max").read_text())
-    for _ in range(40):
-        one, two = socket.socketpair()
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
-        one.setblocking(False)
-        kept.append((one, two))
-        with suppress(BlockingIOError):
-            while used() < LIMIT * 0.6:  # kernels differ in what a socket takes
-                one.send(b"x" * 16384)
-    until(0.93)
-
-
-def serve(fuse: int) -> None:
-    """Answers FUSE_INIT and FUSE_GETATTR (include/uapi/linux/fuse.h), so that a process can have it as its root; any
-    other request waits for as long as this process lives: it ends with the one that made it."""
-    libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    while True:
-        request = os.read(fuse, 1 << 17)
-        _, opcode, unique = struct.unpack_from("IIQ", request)
-        if opcode == 26:
-            answer = struct.pack("IIIIHHIIHH8I", 7, 31, 0, 0, 1, 1, 4096, 1, 0, 0, *[0] * 8)
-        elif opcode == 3:
-            answer = struct.pack("QII6Q10I", 1 << 30, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0o40755, 2, 0, 0, 0, 4096, 0)
-        else:
-            continue
-        os.write(fuse, struct.pack("IiQ", 16 + len(answer), 0, unique) + answer)
-
-
-def stuck() -> None:
-    """Its root is a FUSE file system that answers no lookup."""
-    until(0.65)
-    called(libc.unshare(CLONE_NEWNS))
-    called(libc.mount(b"none", b"/", None, MS_PRIVATE_ALL, None))
-    fuse = os.open("/dev/fuse", os.O_RDWR)
-    os.makedirs("/root/stuck", exist_ok=True)
-    options = f"fd={fuse},rootmode=40000,user_id=0,group_id=0,default_permissions".encode()
-    called(libc.mount(b"stuck", b"/root/stuck", b"fuse.stuck", 0, options))
-    if not os.fork():
-        serve(fuse)
-    os.close(fuse)
-    os.chroot("/root/stuck")
-    os.chdir("/")
-    hanging = threading.Thread(target=os.path.exists, args=("/etc/passwd",), daemon=True)
-    hanging.start()
-    hanging.join(0.5)
-    if not hanging.is_alive():
-        raise SystemExit("the file system answers")
-
-
-SCENARIOS: dict[str, Callable[[], None]] = {
-    "who": who, "heap": heap, "tmpfs": tmpfs, "cache": cache, "sockets": sockets, "stuck": stuck,
-}
-
-
-def child(name: str) -> None:
-    """In the memcg: near the limit, a pause, and on."""
-    SCENARIOS[name]()
-    while name == "stuck":  # nobody can be asked any more how much is in use: about two seconds to the limit
-        touch(MIB // 8)
-        time.sleep(0.05)
-    Path(f"/root/paused-{name}").write_text(str(os.getpid()))
-    time.sleep(PAUSE_S)
-    while not os.path.exists(f"/root/seen-{name}"):
-        time.sleep(0.1)
-    while True:
-        touch(MIB // 4)
+def path_of(name: str) -> str:
+    """The path of its memcg with the limit."""
+    return OF_SYSTEMD.get(name, f"/dying-{name}")
 
 
 def ended(process: subprocess.Popen[bytes]) -> Optional[int]:
@@ -175,14 +68,37 @@ def ended(process: subprocess.Popen[bytes]) -> Optional[int]:
     return None
 
 
-def start(name: str) -> Optional[int]:
-    """Run it as a program of its own, so that it has a command line; returns how it ended."""
+def make_memcg(name: str) -> Path:
+    """Its memcg; returns the one that its processes go to."""
     memcg = CGROUPS / f"dying-{name}"
     memcg.mkdir(exist_ok=True)
-    (memcg / "memory.max").write_text(str(LIMIT))
+    (memcg / "memory.max").write_text(str(LIMITS.get(name, LIMIT)))
     with_swap = memcg / "memory.swap.max"
-    if with_swap.exists():
+    if with_swap.exists() and name != "mapped":
         with_swap.write_text("0")
+    if name != "children":
+        return memcg
+    (memcg / "cgroup.subtree_control").write_text("+memory")
+    for below in ("one", "two"):
+        (memcg / below).mkdir(exist_ok=True)
+        (memcg / below / "memory.max").write_text(str(LIMIT - MIB // 2 * (below == "one")))
+    return memcg / "two"
+
+
+def popen(name: str) -> subprocess.Popen[bytes]:
+    """Run it as a program of its own, so that it has a command line."""
+    command = [sys.executable, __file__, "--child", name, "--password", "hunter2"]
+    if name in OF_SYSTEMD:
+        _, *slices, unit = path_of(name).split("/")
+        how = [f"--unit={unit}", f"--slice={slices[-1]}", "-p", f"MemoryMax={LIMIT}", "-p", "MemorySwapMax=0"]
+        if name == "unit":
+            return subprocess.Popen(["systemd-run", "--quiet", "--wait", "-p", "OOMScoreAdjust=0", *how, *command])
+        Path("/proc/self/oom_score_adj").write_text("0")
+        logged_in = ["sh", "-c", 'echo 0 >/proc/self/loginuid; "$@"; exit $?', "sh", *command]
+        process = subprocess.Popen(["systemd-run", "--quiet", "--scope", *how, *logged_in])
+        Path("/proc/self/oom_score_adj").write_text("-1000")
+        return process
+    memcg = make_memcg(name)
 
     def enter() -> None:
         Path("/proc/self/oom_score_adj").write_text("0")
@@ -190,20 +106,37 @@ def start(name: str) -> Optional[int]:
         if name == "who":
             libc.unshare(CLONE_NEWPID)
 
-    command = [sys.executable, __file__, "--child", name, "--password", "hunter2"]
     if name == "who":  # the first of a pid namespace is the child of who made it
         command = ["sh", "-c", '"$@"; exit $?', "sh", *command]
-    process = subprocess.Popen(command, preexec_fn=enter)
+    return subprocess.Popen(["tail", "--follow", "/dev/zero"] if name == "short" else command, preexec_fn=enter)
+
+
+def reported(memcg: str) -> Optional[float]:
+    """Seconds until the trace has told of its OOM; None if it has not after half a minute."""
+    before = time.monotonic()
+    while time.monotonic() < before + 30:
+        if f'"{memcg}"'.encode() in Path("/root/events").read_bytes():
+            return time.monotonic() - before
+        time.sleep(0.1)
+    return None
+
+
+def start(name: str) -> Optional[int]:
+    """Run it to its end; returns how it ended."""
+    process = popen(name)
+    if name == "short":
+        return ended(process)
     for _ in range(600):
         if name == "stuck" or os.path.exists(f"/root/paused-{name}") or process.poll() is not None:
             break
         time.sleep(0.1)
-    own_looks[name] = look_at(f"/dying-{name}")
+    own_looks[name] = look_at(path_of(name))
     Path(f"/root/seen-{name}").write_text("x")
-    return ended(process)
-
-
-own_looks: dict[str, dict[str, Any]] = {}
+    status = ended(process)
+    if name == "stuck":
+        Path("/root/stuck-for").write_text(str(reported(path_of(name))))
+        os.kill(int(Path("/root/stuck-server").read_text()), signal.SIGKILL)
+    return status
 
 
 def look_at(memcg: Optional[str]) -> dict[str, Any]:
@@ -239,91 +172,82 @@ def settle() -> None:
         time.sleep(2)
 
 
+def swap_in_memory() -> None:
+    """zram as swap, if this kernel has it; with zswap before it for a part, if it has that."""
+    subprocess.run(["modprobe", "zram"])
+    if not os.path.exists("/sys/block/zram0"):
+        return
+    Path("/sys/block/zram0/disksize").write_text("64M")
+    subprocess.run(["mkswap", "/dev/zram0"], stdout=subprocess.DEVNULL)
+    subprocess.run(["swapon", "/dev/zram0"])
+
+
+def balloon() -> None:
+    """Give the host what it wants, if this guest has a balloon and it wants any."""
+    subprocess.run(["modprobe", "virtio_balloon"])
+    for _ in range(50):
+        counts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+        if int(counts.get("balloon_inflate", 0)) * 4096 >= BALLOON:
+            Path("/root/balloon").write_text("")
+            return
+        if not list(Path("/sys/bus/virtio/drivers/virtio_balloon").glob("virtio*")):
+            return
+        time.sleep(0.2)
+
+
+def zswap() -> None:
+    """From now on what is swapped goes there first, a fifth of memory at most; let it be little."""
+    try:
+        Path("/sys/module/zswap/parameters/max_pool_percent").write_text("1")
+        Path("/sys/module/zswap/parameters/enabled").write_text("Y")
+        Path("/root/zswap").write_text("")
+    except OSError as error:
+        print(f"no zswap: {error}", file=sys.stderr)
+
+
+HUGE_USER = """
+import mmap, time
+open("/proc/self/comm", "w").write("huge-user")
+area = mmap.mmap(-1, 4 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)
+area[0] = area[2 << 20] = 1
+print(flush=True)
+time.sleep(3600)
+"""
+HOG = """
+import mmap
+kept = []
+while True:
+    kept.append(mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    for at in range(0, 1 << 20, 4096): kept[-1][at:at + 9] = b"%9d" % (at ^ len(kept))
+"""
+
+
 def whole_machine() -> Optional[int]:
-    """All memory is taken by a process in no memcg with a limit."""
+    """All memory is taken by a process in no memcg with a limit, beside one with huge pages."""
+    Path("/proc/sys/vm/nr_hugepages").write_text("4")
+    user = subprocess.Popen([sys.executable, "-c", HUGE_USER], stdout=subprocess.PIPE)
+    assert user.stdout is not None
+    user.stdout.readline()
+    zswap()
+    balloon()
 
     def enter() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
-    return ended(subprocess.Popen([sys.executable, "-c", "\n".join((
-        "import mmap, time",
-        "kept = []",
-        "while True:",
-        "    kept.append(mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))",
-        "    for at in range(0, 1 << 20, 4096): kept[-1][at] = 1"))], preexec_fn=enter))
+    status = ended(subprocess.Popen([sys.executable, "-c", HOG], preexec_fn=enter))
+    user.kill()
+    return status
 
 
-def witness(entry: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The looks, the last first, and the victim as one of them saw it."""
-    event = entry["event"]
-    victim = event["report"]["kills"][0]["pid"]
-    looks = list(reversed((event["witness"] or {}).get("looks", [])))
-    path = (event["report"]["memcg"] or {}).get("path") or "/dying-machine"
-    looks += [own_looks[name] for name in own_looks if path == f"/dying-{name}"]
-    tasks = [task for look in looks for task in look["tasks"] if task["pid"] == victim and task["cmdline"]]
-    by_kernel = [task for task in (event["witness"] or {}).get("tasks", []) if task["pid"] == victim]
-    return looks, tasks[0] if tasks else by_kernel[0] if by_kernel else {}
+def entries() -> Iterator[dict[str, Any]]:
+    """What the trace has told since this was asked last."""
+    for line in Path("/root/events").read_text().split("\n")[:-1][len(read):]:
+        read.append(line)
+        yield json.loads(line)
 
 
-def history(entry: dict[str, Any], memcg: str) -> list[int]:
-    """Its usage by the second."""
-    return [moment["usage_kb"] for each in entry["event"]["trace"]["history"] if each["memcg"] == memcg
-            for moment in each["seconds"]]
-
-
-def missing(name: str, entry: dict[str, Any]) -> list[str]:
-    """What the event should have and has not."""
-    looks, task = witness(entry)
-    pid = entry["event"]["report"]["kills"][0]["pid"]
-    found: list[tuple[str, Any]] = []
-    if name != "machine":
-        words = task.get("cmdline") or []
-        found += [("command line", "--child" in words), ("secret masked", words[-1:] == ["***"]),
-                  ("user", task.get("user") == "root" or name == "stuck"), ("parent", task.get("parent_comm")),
-                  ("executable", task.get("exe")), ("age", task.get("age_ns"))]
-    own = (entry["event"]["witness"] or {}).get("looks", [])  # the trace's
-    found.append(("looks", own))
-    if name != "machine":
-        usage_kb = history(entry, f"/dying-{name}")
-        found += [("look before", own and own[0]["occasion"] == "near limit"), ("history", len(usage_kb) >= 2),
-                  ("history's end", usage_kb and 0.97 * LIMIT < usage_kb[-1] * 1024 <= LIMIT)]
-    if name == "who":
-        found.append(("pids", len(task.get("ns_pids", [])) == 2 and task["ns_pids"][0] == pid))
-    memory = [each for look in looks for each in look["anonymous"] if each["pid"] == pid]
-    rows = {row["area"]: row for each in memory[:1] for row in each["mappings"]}
-    if name == "heap":
-        python = sum((rows[area]["rss_kb"] or 0) for area in ("heap", "Python arenas", "anonymous") if area in rows)
-        found += [("mappings", python > 20 << 10), ("threads", any(each["threads"] == 4 for each in memory))]
-    files = {file["name"]: file for look in looks if look["shared"] for file in look["shared"]["files"]}
-    if name == "tmpfs":
-        ring, frames = files.get("/dev/shm/ring", {}), files.get("memfd:frames", {})
-        found += [("ring", ring.get("kb", 0) >= 24 << 10), ("in nobody", ring.get("holders") == []),
-                  ("age", ring.get("age_ns")), ("memfd", frames.get("kb") == 6 << 10),
-                  ("memfd's holder", [one["pid"] for one in frames.get("holders", [])] == [pid])]
-    if name == "cache":
-        cached = [one for look in looks if look["cache"] for one in look["cache"]["files"]
-                  if one["path"] == "/root/half-written"]
-        found += [("file", cached and cached[0]["cached_kb"] > 10 << 10),
-                  ("who", cached and [one["pid"] for one in cached[0]["holders"]] == [pid])]
-    items = [item for look in looks if look["kernel"] for item in look["kernel"]["items"]]
-    if name == "sockets":
-        own = [item for item in items if item["use"] == "socket" and pid in [one["pid"] for one in item["holders"]]]
-        found.append(("sockets", sum(item["kb"] for item in own) > 200))
-    if name == "machine":
-        whole = [look["kernel"] for look in looks if look["memcg"] is None and look["kernel"]]
-        uses = {(item["use"], item["source"]) for item in items}
-        found += [("look", whole), ("slab caches", ("slab", "/proc/slabinfo") in uses),
-                  ("vmalloc by caller", ("vmalloc", "/proc/vmallocinfo") in uses),
-                  ("unexplained", whole and whole[0]["unexplained_kb"] is not None)]
-    return [what for what, there in found if not there]
-
-
-def main() -> None:
-    if sys.argv[1:2] == ["--child"]:
-        child(sys.argv[2])
-    names = sys.argv[1:] or [*SCENARIOS, "machine"]
-    (CGROUPS / "cgroup.subtree_control").write_text("+memory")
-    subprocess.run(["modprobe", "fuse"])
+def traced(names: list[str]) -> Iterator[dict[str, Any]]:
+    """Run them under a trace; its entries, as they come."""
     Path("/root/ready").unlink(missing_ok=True)
     os.mkfifo("/root/ready")
     with open("/root/events", "wb") as out, open("/root/err", "wb") as err:
@@ -334,28 +258,44 @@ def main() -> None:
         settle()
         for name in names:
             before = time.monotonic()
-            if name == "machine":
-                own_looks[name] = look_at(None)
             status = whole_machine() if name == "machine" else start(name)
-            print(name, status, f"{time.monotonic() - before:.1f} s", file=sys.stderr)
+            print(name, status, f"{time.monotonic() - before:.1f} s", file=sys.stderr, flush=True)
             time.sleep(1)
+            yield from entries()
         time.sleep(3)
         trace.send_signal(signal.SIGTERM)
         trace.wait()
     print(Path("/root/err").read_text()[-2000:], file=sys.stderr)
-    for line in Path("/root/events").read_text().splitlines():
-        entry = json.loads(line)
+    yield from entries()
+
+
+def told(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """What is printed of an event."""
+    looks = list(reversed((entry["event"]["witness"] or {}).get("looks", [])))
+    own = dying_seen.Seen(name, path_of(name), entry, looks)
+    also = [own_looks[name]] if name in own_looks else []
+    both = dying_seen.Seen(name, path_of(name), entry, looks + also)
+    found = [(look["occasion"], look["cpu_ns"] // 1000, look["cut"]) for look in both.looks]
+    return {"name": name, "missing": dying_seen.missing(both), "not by the trace": dying_seen.missing(own),
+            "headline": entry["explanation"]["headline"], "said": {key: both.said.get(key) for key in SAID},
+            "looks": found, "usage_kb": both.usage_kb(path_of(name))}
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2])
+    names = sys.argv[1:] or usual()
+    (CGROUPS / "cgroup.subtree_control").write_text("+memory")
+    subprocess.run(["modprobe", "fuse"])
+    if {"mapped", "machine"} & set(names):
+        swap_in_memory()
+    for entry in traced(names):
         report = entry["event"]["report"]
         if not report["kills"]:
             continue
-        path = (report["memcg"] or {}).get("path") or "/dying-machine"
-        name = path.rpartition("-")[2]
-        said = {finding["id"]: finding["sentence"] for finding in entry["explanation"]["findings"]}
-        looks = [(look["occasion"], look["cpu_ns"] // 1000, look["cut"]) for look in witness(entry)[0]]
-        print(json.dumps({"name": name, "missing": missing(name, entry), "headline": entry["explanation"]["headline"],
-                          "said": {key: said.get(key) for key in ("killed", "anonymous", "shared", "cached",
-                                                                  "kernel_users")}, "looks": looks,
-                          "usage_kb": history(entry, path)}))
+        path = (report["memcg"] or {}).get("path") or path_of("machine")
+        name = next((name for name in names if path_of(name) == path), path)
+        print(json.dumps(told(name, entry)), flush=True)
 
 
 if __name__ == "__main__":
