@@ -6,6 +6,7 @@ With the programs that a trace would use; where those cannot be had, with one th
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Optional
 
 from oomtrace.diagnosis.rows import DEGRADED, IMPOSSIBLE, INFO, OK, CheckRow, ProbeRow, listed, mib
@@ -38,6 +39,7 @@ def probes(facts: dict[str, Any], hopeless: bool) -> tuple[list[ProbeRow], list[
     except OomtraceError as error:
         found = [row(target, _enter_doing_nothing(target)) for target in targets]
         return found, [] if hopeless else [CheckRow("programs", IMPOSSIBLE, error.message, error.hint)]
+    targets = list(made.targets_at(base))
     facts["not_in_this_kernel"] = list(made.missing)
     rows = [_programs(made), _memory(facts, made.image.maps)]
     try:
@@ -49,7 +51,7 @@ def probes(facts: dict[str, Any], hopeless: bool) -> tuple[list[ProbeRow], list[
         tracer.load_parts()
         found = [row(target, tracer.enter(target)) for target in targets]
         refused = [ProbeRow(name, None, DEGRADED, reason, OPTIONAL_PARTS[name]) for name, reason in tracer.refused]
-        return [*found, *refused], rows
+        return [*found, *refused], [*rows, trampolines(tracer.direct, tracer.not_direct)]
     except OomtraceError as error:
         found = [row(target, _enter_doing_nothing(target)) for target in targets]
         return found, [*rows, CheckRow("load", IMPOSSIBLE, error.message, error.hint)]
@@ -102,6 +104,15 @@ def _programs(made: Plan) -> CheckRow:
     if made.lost:
         return CheckRow("programs", DEGRADED, found, f"lost: {listed(made.lost)}")
     return CheckRow("programs", OK, found)
+
+
+def trampolines(direct: Sequence[Target], not_direct: Sequence[tuple[Target, str]]) -> CheckRow:
+    """Whether BPF can enter functions by its own trampolines. Kprobes take their place: nothing is lost."""
+    if direct and not not_direct:
+        return CheckRow("trampolines", OK, "BPF has them")
+    reason = f" ({not_direct[0][1]})" if not_direct else ""
+    return CheckRow("trampolines", INFO, f"none for BPF{reason}; kprobes take their place",
+                    "--charges every costs about three times as much")
 
 
 def _memory(facts: dict[str, Any], maps: tuple[MapSpec, ...]) -> CheckRow:

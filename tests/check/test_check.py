@@ -41,6 +41,14 @@ def test_what_a_probe_costs() -> None:
     assert probing.row(Target(USEFUL, "f"), None, tried=False).state == INFO
 
 
+def test_a_kernel_without_trampolines_says_what_costs_more() -> None:
+    target = Target(NEEDED, "out_of_memory")
+    assert probing.trampolines([target], []).state == OK
+    for missing in (probing.trampolines([], [(target, "Operation not supported")]), probing.trampolines([], [])):
+        assert missing.state == INFO and "kprobes" in missing.found and "--charges every" in (missing.hint or "")
+    assert "(Operation not supported)" in probing.trampolines([], [(target, "Operation not supported")]).found
+
+
 def test_here_it_comes_to_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["check", "--format", "json"])
