@@ -42,9 +42,12 @@ _sending = threading.Lock()  # a message is whole
 
 
 class Recorder:
-    """A trace that is running elsewhere. ``events`` are those that have come, ``lost`` the records that found no room
-    as of the last ``ask``, and after ``stop`` all of them; ``code`` then whose code charged memory, if that was
-    sampled."""
+    """A trace that is running elsewhere.
+
+    ``events`` are those that have come. As of the last ``ask``, ``lost`` are the records that found no room, and
+    ``busy`` says whether an event is to come soon; after ``stop``, ``lost`` are all of them, and ``code`` says whose
+    code charged memory, if that was sampled.
+    """
 
     def __init__(self, say: Say, warn: Say, options: TraceOptions = _DEFAULTS) -> None:
         """``options.stacks``: "off", or "chosen" by ``sample``."""
@@ -54,6 +57,7 @@ class Recorder:
         self._tell = {"say": say, "warn": warn}
         self.events: "list[Traced]" = []
         self.lost = 0
+        self.busy = False
         self.probes = 0
         self.descriptor = -1
         self._pid = 0
@@ -101,7 +105,7 @@ class Recorder:
         elif kind == "sampling":
             self._sampling = True
         elif kind == "lost":
-            self.lost = what
+            self.lost, self.busy = what
             self._answers += 1
         else:
             self._tell[kind](what)
@@ -122,11 +126,21 @@ class Recorder:
             self.settle(quiet_seconds, enough)
 
     def ask(self) -> None:
-        """Learn what is lost by now: no event need follow a loss that would tell of it."""
+        """Learn what is lost by now, as no event need follow that would tell of it; and whether one is to come."""
         before = self._answers
         with suppress(BrokenPipeError):  # it has ended, and has told
             os.write(self._asking, _LOST)
         self.settle(ANSWER_SECONDS, lambda: self._answers != before)
+
+    def finish(self, quiet_seconds: float, seconds: float) -> None:
+        """Receive until the trace has nothing in hand: it may be slow to tell of an OOM on a busy machine."""
+        deadline = time.monotonic() + seconds
+        self.drain(quiet_seconds, seconds)
+        self.ask()
+        while self.busy and time.monotonic() < deadline:
+            self.busy = False  # it stays so if it does not answer
+            self.drain(quiet_seconds, seconds)
+            self.ask()
 
     def sample(self, cgroup_id: int) -> None:
         """Sample the charges to a cgroup and to all below it from now on, if any are to be."""
@@ -181,7 +195,7 @@ def _record(asked: int, write: int, options: TraceOptions) -> None:
             _send(write, "event", traced)
         if options.stacks != "off":
             _send(write, "code", trace.code())
-        _send(write, "lost", trace.lost)
+        _send(write, "lost", (trace.lost, False))
     finally:
         trace.close()
 
@@ -191,7 +205,7 @@ def _answer(asked: int, write: int, trace: "LiveTrace") -> None:
     while True:
         what = os.read(asked, 1)
         if what == _LOST:
-            _send(write, "lost", trace.lost)
+            _send(write, "lost", (trace.lost, trace.busy))
         elif what == _SAMPLE:
             trace.sample(*_LENGTH.unpack(os.read(asked, _LENGTH.size)))
             _send(write, "sampling", True)

@@ -59,8 +59,7 @@ def reproduce(scenario: Scenario, hierarchy: cgroups.Hierarchy, recorder: Option
     if recorder:
         miscounted = partial(_miscounted, recorder, first, kernel_kills() - killed)
         recorder.drain(BEHIND_SECONDS, BACKLOG_SECONDS, lambda: not miscounted())
-        recorder.drain(SURPLUS_SECONDS, BACKLOG_SECONDS)
-        recorder.ask()
+        recorder.finish(SURPLUS_SECONDS, BACKLOG_SECONDS)
         outcome.lost = recorder.lost - lost
         outcome.events = recorder.events[first:]
         outcome.problems += judge.disagreements(scenario.expect, _events(recorder, first), outcome.lost)

@@ -67,6 +67,7 @@ class LiveTrace:
         self._doomed: Doomed = lambda traced: None
         self.probes = 0
         self.received = 0
+        self.busy = False  # an OOM is in hand that will be an event soon: for another thread than that of ``events``
         self._whose: Optional[Whose] = None
         self._receiving: Optional[Receiver] = None
         self._unable = allocate_lock()  # held until it can look at processes
@@ -176,6 +177,8 @@ class LiveTrace:
             wait_ms = _PENDING_MS if receiver.pending or self._tracer.filling else -1
             if receiver.pending and receiver.leisurely:
                 wait_ms = _LEISURELY_MS
+            held = self._watch is not None and self._watch.wait_ms is not None
+            self.busy = held or wait_ms == _PENDING_MS
             if deadline is not None:
                 left_ms = int((deadline - time.monotonic()) * 1000) + 1
                 if left_ms <= 0:

@@ -22,6 +22,7 @@ class FakeTrace:
     """Loses a record each time it is asked, and one more at its end. Events are words."""
 
     probes = 1
+    busy = False
 
     def __init__(self) -> None:
         self._lost = 0
@@ -68,6 +69,27 @@ def test_losses_are_told_when_asked_and_at_the_end(monkeypatch: pytest.MonkeyPat
     finally:
         recorder.stop()
     assert (recorder.events, recorder.lost) == (["first", "last"], 3)
+
+
+class SlowTrace(FakeTrace):
+    """Has an OOM in hand for a while, and nothing to say meanwhile."""
+
+    busy = True
+
+    def events(self) -> Iterator[Any]:
+        time.sleep(0.5)
+        yield "late"
+        self.busy = False
+        yield from super().events()
+
+
+def test_what_the_trace_has_in_hand_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "LiveTrace", SlowTrace)
+    recorder = Recorder(print, print)
+    recorder.start()
+    recorder.finish(0.05, 60)
+    assert recorder.events[:1] == ["late"] and not recorder.busy
+    recorder.stop()
 
 
 def test_asked_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
