@@ -113,13 +113,14 @@ def _zram(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[KernelIt
 
 
 def _balloon(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[KernelItem]:
-    """What the hypervisor has taken back: virtio's by vmstat, VMware's by debugfs. MemTotal may have it left out."""
+    """What the hypervisor has taken back: virtio's by vmstat, VMware's by debugfs. virtio's is not in MemTotal, unless
+    the host wants it given back at an OOM (drivers/virtio/virtio_balloon.c, adjust_managed_page_count)."""
     vmstat = text(plain(f"{root}/proc/vmstat") or b"")
     counts = dict(re.findall(r"^balloon_(inflate|deflate) (\d+)$", vmstat, re.MULTILINE))
     pages = int(counts.get("inflate", 0)) - int(counts.get("deflate", 0))
     if "Balloon" in info:  # 6.19
         if info["Balloon"]:
-            yield KernelItem(KernelUse.BALLOON, info["Balloon"], source="/proc/meminfo")
+            yield KernelItem(KernelUse.BALLOON, info["Balloon"], source="/proc/meminfo", counted=False)
     elif pages > 0:
         yield KernelItem(KernelUse.BALLOON, pages * _PAGE_KB, "virtio", source="/proc/vmstat", counted=False)
     vmware = re.search(r"^current:\s+(\d+) pages", text(plain(f"{root}/sys/kernel/debug/vmmemctl", 4096) or b""),

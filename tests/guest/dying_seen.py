@@ -208,7 +208,7 @@ def go(seen: Seen) -> Checks:
 
 def jvm(seen: Seen) -> Checks:
     heap = seen.rows("JVM heap")
-    yield "JVM's heap", sum(row["size_kb"] for row in heap) == 160 << 10 and seen.kb("JVM heap") > 20 << 10
+    yield "JVM's heap", sum(row["size_kb"] for row in heap) >= 160 << 10 and seen.kb("JVM heap") > 80 << 10
 
 
 def machine(seen: Seen) -> Checks:
@@ -236,7 +236,7 @@ def machine(seen: Seen) -> Checks:
         yield "allocations", ("allocation", "/proc/allocinfo") in uses
     if os.path.exists("/root/balloon"):
         yield "balloon", [item for item in seen.items if item["use"] == "balloon" and item["kb"] >= BALLOON >> 10]
-    yield "unexplained", whole["unexplained_kb"] is not None
+    yield "unexplained", whole["unexplained_kb"] is not None and whole["unexplained_kb"] >= 0
 
 
 CHECKS: dict[str, Callable[[Seen], Checks]] = {

@@ -229,6 +229,14 @@ def test_the_kernels_part_of_the_machine(tmp_path: Path) -> None:
                                     - 24576 - 51200)
 
 
+def test_what_a_balloon_has_is_not_in_memtotal(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.file("proc/meminfo", MEMINFO + "Balloon:          400000 kB\n")
+    found = memory(str(tmp_path), Meter(MUCH), 1)
+    assert [item.kb for item in found.items if item.use is KernelUse.BALLOON] == [400000]
+    assert found.unexplained_kb == 1000000 - 100000 - 360000 - 120000 - 8000 - 12000 - 20000 - 5000 - 81920
+
+
 def test_nothing_is_unexplained_without_counters() -> None:
     assert unexplained_kb(meminfo("MemTotal: 5 kB\n"), []) is None
 
