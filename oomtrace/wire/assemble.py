@@ -91,13 +91,18 @@ class Oom:
             self._killed.add(record.read(RecTask).row.mm)
         elif record.kind is RecordKind.RELEASED:
             self._released.add(record.read(RecReleased).mm)
-            self.matters = self.matters or not self._asked.isdisjoint(self._released)
+            self._ends()
         elif record.kind is RecordKind.THROTTLED:
             self.throttles = True
         elif record.kind is RecordKind.SIGNAL:
             signal = record.read(RecSignal)
             (self._killed if signal.fatal else self._asked).add(signal.row.mm)
             self.matters = self.matters or bool(signal.fatal)
+            self._ends()
+
+    def _ends(self) -> None:
+        """One who was asked to end has. Each CPU has a buffer of its own, so that the end may be read first."""
+        self.matters = self.matters or not self._asked.isdisjoint(self._released)
 
     def sort(self) -> None:
         """Put the records in the kernel's order; those of other tasks, which came afterwards, last."""

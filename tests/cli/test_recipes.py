@@ -113,7 +113,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     calls += "export OOMTRACE_BTF=/nonexistent\n"
     calls += f"block one-shot-fails '' <<'END-OF-BLOCK'\n{pages.block('one-shot').text}END-OF-BLOCK\n"
     get += [(f"/tmp/block-one-shot-fails/{name}", out / "one-shot-fails" / name) for name in ("out", "err", "status")]
-    return boot.check(boot.run(RunSpec(timeout=900, cpus=1, get=get), SETTING + calls)), out
+    return boot.check(boot.run(RunSpec(timeout=1800, cpus=1, get=get), SETTING + calls)), out
 
 
 @pytest.mark.vm

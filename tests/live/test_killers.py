@@ -81,8 +81,9 @@ class TestKillers:
     def test_cgroup_kill(self, told: "dict[str, Any]") -> None:
         if told["kernel"] in WITHOUT_CGROUP_KILL:
             pytest.skip("this kernel has no cgroup.kill")
-        kill = of(told["all"], "/together")
-        assert kill["how"] == "cgroup.kill" and len(kill["victims"]) == 2
+        kills = [kill for kill in told["all"] if kill["victims"][0]["memcg"] == "/together"]
+        assert {kill["how"] for kill in kills} == {"cgroup.kill"}
+        assert sum(len(kill["victims"]) for kill in kills) == 2, "in one event, where the kernel takes less than 0.2 s"
 
     def test_systemd_stops_a_unit(self, told: "dict[str, Any]") -> None:
         kill = of(told["all"], "stubborn.service")

@@ -148,3 +148,10 @@ def test_who_is_asked_to_end_and_does_is_one() -> None:
     assert assembler.pending and not assembler.ready(AGE_NS // 2 + QUIET_NS), "the other may follow"
     (found,) = assembler.ready(AGE_NS // 2 + RELEASE_NS)
     assert [victim.fatal for victim in event_of(*found.records).killed.victims] == [False, False]
+
+
+def test_an_end_that_is_read_before_the_signal() -> None:
+    """Each CPU has a buffer of its own, and they are read one after the other."""
+    assembler = assembled(released(60), sender(), signal(signal=TERM, fatal=0))
+    (found,) = assembler.ready(RELEASE_NS)
+    assert [victim.fatal for victim in event_of(*found.records).killed.victims] == [False]
