@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from oomtrace import why
-from oomtrace.model import Code, CodeFrame, CodeSample, NoStack, OomEvent
+from oomtrace.code import RawCode
+from oomtrace.model import Charge, Code, CodeFrame, CodeSample, NoStack, OomEvent
+from oomtrace.plain import from_plain
 from oomtrace.wire import capture
 from vm import boot
 from vm.spec import RunSpec
@@ -239,36 +241,45 @@ def build_id_of(path: Path) -> str:
     return re.search(r"Build ID: (\w+)", notes).group(1)  # type: ignore[union-attr]
 
 
-ODD = {
+ODD: "dict[str, tuple[str, ...]]" = {
     "32": ("fill.c", "-m32", "-static"),
     "static": ("fill.c", "-static"),
     "static_pie": ("fill.c", "-static-pie"),
     "c": ("fill.c",),
     "jit": ("jit.c",),
+    "crowd": ("crowd.c", "-pthread"),
+    "kinds": ("kinds.c",),
 }
+SECRET = b"secret-on-the-stack"
 
 
 @pytest.mark.vm
 @pytest.mark.long
 def test_odd_programs_and_a_kernel_thread(tmp_path: Path) -> None:
-    """32 bits, static, static-pie, deleted, in other namespaces, made at run time, gone before the OOM."""
+    """32 bits, static, static-pie, deleted, replaced, in other namespaces, made at run time, gone before the OOM; a
+    victim that is not the one that asked."""
     folder = tmp_path / "code"
     folder.mkdir()
     for name, (source, *options) in ODD.items():
-        command = [*COMPILERS["c"], *options, "-o", folder / f"fill_{name}", HERE / "code" / source]
+        command = [*COMPILERS["c"], *options, "-o", f"{folder}/fill_{name}", f"{HERE}/code/{source}"]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0 or name == "32", done.stderr  # that needs gcc-multilib
     shutil.copy(HERE / "code" / "fill.py", folder)
     spec = RunSpec(timeout=2400, put=[folder], get=[("/tmp/out", tmp_path / "out")])
     result = boot.check(boot.run(spec, "sh tests/live/guest_code_odd.sh"))
     assert result.status == 0, result.stderr.decode("utf-8", "replace")  # of --verify
-    captures = sorted((tmp_path / "out").glob("*.oom"))
+    out = tmp_path / "out"
+    assert set((out / "modes").read_text().split()) == {"600"}
+    captures = sorted(set(out.glob("*.oom")) - {out / "kept.oom"})
+    what_was_on_the_stacks(captures, out / "kept.oom")
     events = [event for path in captures for event in capture.events(capture.load(io.BytesIO(path.read_bytes())))]
     found = {event.report.memcg.path if event.report.memcg else "": event for event in events}
     by_thread = found.pop("").code
     assert by_thread is not None and by_thread.asker is not None and by_thread.asker.none is NoStack.KERNEL_THREAD
     assert by_thread.victim is not None and by_thread.victim.stack is not None
-    expected = {"/static", "/static-pie", "/deleted", "/namespaces", "/jit", "/python", "/exited"}
+    a_victim_that_did_not_ask(found.pop("/crowd"))
+    each_kind(found.pop("/kinds"))
+    expected = {"/static", "/static-pie", "/deleted", "/replaced", "/namespaces", "/jit", "/python", "/exited"}
     assert set(found) - {"/bits32"} == expected
     wrong = {}
     for path, event in found.items():
@@ -277,6 +288,39 @@ def test_odd_programs_and_a_kernel_thread(tmp_path: Path) -> None:
         if first + second < FOUND or abs(first - 75) > (2 if path == "/python" else 1) * POINTS:
             wrong[path] = functions(event.code).most_common(8)  # type: ignore[arg-type]
     assert not wrong
+
+
+def a_victim_that_did_not_ask(event: OomEvent) -> None:
+    """Each has its own stack: the process that asked, the victim's first thread, and that which had charged last."""
+    code = event.code
+    assert code is not None and code.asker and code.victim and code.victim_charged
+    assert code.victim.pid == code.victim.tgid == code.victim_charged.tgid != code.asker.tgid
+    assert code.victim_charged.pid != code.victim.pid
+    threads = (code.asker, code.victim, code.victim_charged)
+    in_the_middle = [[frame.name for frame in code.walk(thread.stack)] for thread in threads]
+    for names, function in zip(in_the_middle, ("ask_for_more", "wait_for_all", "rest")):
+        assert function in names, in_the_middle
+    assert all(why.explain(event).finding(name) is not None for name in ("asked_in", "was_in"))
+
+
+def each_kind(event: OomEvent) -> None:
+    """What a function charged, by the kind of which it is."""
+    code, found = event.code, Counter[tuple[str, str]]()
+    assert code is not None
+    for sample in code.samples:
+        found[_own(code, sample), str(sample.kind)] += sample.charged_bytes
+    for kind in (str(kind) for kind in Charge):
+        total = sum(size for (function, _), size in found.items() if function == kind)
+        assert total >= 12 << 20 and found[kind, kind] >= 0.9 * total, found
+
+
+def what_was_on_the_stacks(captures: "list[Path]", kept: Path) -> None:
+    """That is in a capture only where --stack-memory asked for it."""
+    raw = from_plain(RawCode, capture.load(io.BytesIO(kept.read_bytes())).raw)
+    assert raw.victim_charged is not None and SECRET in raw.victim_charged.stack.stack
+    for path in captures:
+        data = path.read_bytes()
+        assert capture.load(io.BytesIO(data)).raw is None and SECRET not in data
 
 
 @pytest.mark.vm

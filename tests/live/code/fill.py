@@ -17,13 +17,13 @@ def cache():
     return "x" * 30000
 
 
-def main(megabytes):
+def main(rest_s):
     kept = []
-    for turn in range((megabytes << 20) // 120000) if megabytes else itertools.count():
+    for turn in itertools.count():
         kept += load(3)
         kept.append(cache())
         if turn in ((8 << 20) // 120000, (48 << 20) // 120000):
-            time.sleep(0.5)
+            time.sleep(rest_s)
 
 
-main(int(sys.argv[1]) if sys.argv[1:] else 0)  # how many MiB; none: until there is no more
+main(float(sys.argv[1]) if sys.argv[1:] else 0.5)  # how many seconds it rests
