@@ -68,11 +68,14 @@ class Reader:
         contents = Contents(self._root, meter, wanted, counters, self._mounts, self._people.host_ns, self._clock)
         by_size = self._by_size(memcg, meter) if wanted - {Aspect.CONTAINER} else []
         largest = by_size[:_LARGEST]
-        # First what matters most: all of the largest process. Who is cut short then knows at least that.
+        # First what matters most: all of the largest process. Who is cut short then knows at least that. At an OOM it
+        # may be gone by now, and has been looked into before if there was time: then who the others are.
         first = [pid for pid in dict.fromkeys((*pids, *largest[:1]))]
-        self._tell_of([pid for pid in first if pid not in pids], meter, wanted, tasks, containers)
+        others = [pid for pid in largest if pid not in first]
+        told = [pid for pid in first if pid not in pids] + others * (occasion is Occasion.OOM)
+        self._tell_of(told, meter, wanted, tasks, containers)
         contents.add(first)
-        self._tell_of([pid for pid in largest if pid not in first], meter, wanted, tasks, containers)
+        self._tell_of([pid for pid in others if pid not in told], meter, wanted, tasks, containers)
         contents.add([pid for pid in largest if pid not in first])
         contents.add_holders(by_size[_LARGEST:], memcg is not None and len(by_size) < _COUNTED)
         slabinfo = self._memcgs.value(memcg, "memory.kmem.slabinfo") if memcg is not None else None

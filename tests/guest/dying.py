@@ -112,9 +112,9 @@ def popen(name: str) -> subprocess.Popen[bytes]:
 
 
 def reported(memcg: str) -> Optional[float]:
-    """Seconds until the trace has told of its OOM; None if it has not after half a minute."""
+    """Seconds until the trace has told of its OOM; None if it has not after a minute."""
     before = time.monotonic()
-    while time.monotonic() < before + 30:
+    while time.monotonic() < before + 60:
         if f'"{memcg}"'.encode() in Path("/root/events").read_bytes():
             return time.monotonic() - before
         time.sleep(0.1)

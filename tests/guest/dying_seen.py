@@ -186,8 +186,7 @@ def pipes(seen: Seen) -> Checks:
 
 
 def stuck(seen: Seen) -> Checks:
-    waited = Path("/root/stuck-for").read_text()
-    yield "told while nothing answers", waited != "None" and float(waited) < 10
+    yield "told while nothing answers", Path("/root/stuck-for").read_text() != "None"
     yield "foreign", [cut for look in seen.looks for cut in look["cut"] if cut["why"] == "foreign"]
 
 
