@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 . packaging/common.sh
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+unset PYTHONPYCACHEPREFIX # the package's bytecode lies in it, or Python writes some later that no package removes
 need rpmbuild rpm
 need rpmlint rpmlint
 copy_sources build/rpm
