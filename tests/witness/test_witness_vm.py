@@ -94,7 +94,7 @@ def test_a_container_of_podman() -> None:
 @pytest.mark.vm
 @pytest.mark.long
 def test_a_container_of_a_users() -> None:
-    found = _named("6.1", "rootless", 2, 3, 400)
+    found = _named("6.1", "rootless", 2, 3, 900)
     assert found["ooms"] == found["named"] == found["image"] == 6, found
 
 
