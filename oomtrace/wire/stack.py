@@ -55,9 +55,10 @@ def _scanned(records: OomRecords, record: RecStack) -> Stack:
     # Where the return addresses of the unwinder's frames lie; nowhere if the kernel did not walk the stack.
     positions = [frame.address for frame in records.all(RecordKind.FRAME, RecFrame)]
     words = dict(_words(records.all(RecordKind.STACK_PIECE, RecStackPiece), record.sp, record.stack_top))
-    # The first frame is the probed function, or (7.x) its caller is found at sp itself.
+    # The first frame is the probed function; its caller's return address lies at sp. (With
+    # CONFIG_UNWINDER_FRAME_POINTER the caller is none of the frames: at the entry the frame pointer is still its own.)
     frames = list(record.frames[: record.frame_bytes // 8])[1:]
-    trace = _StackScan(set(positions) or _located(words, frames), words, records)
+    trace = _StackScan((set(positions) or _located(words, frames)) | {record.sp}, words, records)
     trace.walk(record)
     entries: list[Union[Frame, str]] = trace.entries
     inner = trace.inner

@@ -49,6 +49,11 @@ def test_without_the_kernels_walk_the_higher_word_is_the_frame() -> None:
     assert _shown(_trace(TWICE, (0x1010, 0x2010, 0x3010))) == ["callee", "? caller", "caller", "? stale", "entry"]
 
 
+def test_without_orc_the_caller_of_the_probed_function_has_no_frame_yet() -> None:
+    """CONFIG_UNWINDER_FRAME_POINTER: at the function's entry the frame pointer is still its caller's."""
+    assert _shown(_trace(TWICE, (0x2010, 0x3010))) == ["callee", "? caller", "caller", "? stale", "entry"]
+
+
 def test_a_frame_that_is_not_on_the_stack_does_not_spoil_the_others() -> None:
     assert _shown(_trace(TWICE, (0x1010, 0x7777, 0x3010))) == ["callee", "? caller", "? caller", "? stale", "entry"]
 
