@@ -142,10 +142,10 @@ def folded_shares(text: str, language: str) -> "tuple[float, float]":
 
 @pytest.mark.vm
 @pytest.mark.long
-@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "7.3"])
+@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "7.2", "7.3"])
 def test_programs(tmp_path: Path, kernel: str) -> None:
     """Under run, and one traced with --stacks on; then what else is said of them, here and on another machine."""
-    python = ("py",) if kernel != "5.10" else ()  # CPython 3.11 and 3.13; 3.9 shows its C code alone
+    python = ("py",) if kernel != "5.10" else ()  # CPython 3.11, 3.13, and 3.14 beside 7.2; 3.9 shows its C code alone
     found = fill(tmp_path, kernel, "c", "cc", "rs", "go", *python)
     by_name = {name: name.partition("fill")[2].lstrip("_.") or "c" for name in found if name != "stripped"}
     wrong = {}

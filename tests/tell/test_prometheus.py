@@ -139,15 +139,35 @@ def test_promtool_accepts_what_is_written(tmp_path: Path) -> None:
                    capture_output=True)
 
 
+def test_the_dashboard_counts_the_first_oom_of_a_unit(served: "tuple[int, textfile.Textfile]") -> None:
+    port, channel = served
+    channel.tell(made(kind="memcg", memcg=Memcg(path="/system.slice/never.service"), kills=(Kill(9, "hog"),)), None)
+    shown = [expression for expression in _dashboard() if "topk" in expression or "$__rate_interval" in expression]
+    assert len(shown) == 2
+    for expression in shown:
+        (row,) = _until(port, "query", lambda answer: [
+            row for row in answer["result"] if row["metric"].get("unit") == "never.service"], query=_plain(expression))
+        assert row["value"][1] == "1"
+
+
+def _dashboard() -> list[str]:
+    """What its panels ask for."""
+    dashboard = json.loads((DEPLOY / "grafana" / "oomtrace.json").read_text())
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+
+def _plain(expression: str) -> str:
+    """With Grafana's variables filled in."""
+    return re.sub(r"\$__\w+", "1h", expression).replace("$instance", ".*")
+
+
 def test_rules_and_dashboard_ask_for_what_is_there(served: "tuple[int, textfile.Textfile]") -> None:
     port, _ = served
     _until(port, "query", lambda answer: answer["result"], query="oomtrace_ooms_total")
     known = set(_asked(port, "label/__name__/values"))
-    dashboard = json.loads((DEPLOY / "grafana" / "oomtrace.json").read_text())
-    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked = _dashboard()
     for expression in asked:
-        plain = re.sub(r"\$__\w+", "1h", expression).replace("$instance", ".*")
-        _asked(port, "query", query=plain)  # raises where it is no PromQL
+        _asked(port, "query", query=_plain(expression))  # raises where it is no PromQL
     groups = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())["groups"]
     rules = [rule["expr"] for group in groups for rule in group["rules"]]
     named = set(re.findall(r"\boomtrace_\w+", " ".join([*asked, *rules])))
