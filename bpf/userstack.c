@@ -37,8 +37,13 @@ int do_exit(struct pt_regs *ctx)
 	of = *found;
 	if (pid != of.pid && pid != tgid)
 		return 0;
-	if (pid == of.pid)
+	/* Threads end in any order. */
+	if (pid != of.pid)
+		found->first_gone = 1;
+	else if (pid == tgid || of.first_gone)
 		doomed.delete(&tgid);
+	else
+		found->pid = tgid;
 	sp = fill_user_stack(&s->user_stack, STACK_VICTIM);
 	end = s->user_stack.end;
 	stamp_late(&s->user_stack.header, of.oom_id, REC_USER_STACK);

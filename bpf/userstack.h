@@ -113,15 +113,17 @@ static inline void submit_user_pieces(struct pt_regs *ctx, struct oom_state *oom
 	}
 }
 
-/* A process whose stack is awaited, by its tgid: for which OOM, and the thread that charged last. */
+/* A process whose stacks are awaited, by its tgid: for which OOM, and of which thread besides the first. */
 struct doomed {
 	u64 oom_id;
-	u64 pid;
+	u32 pid;	/* that which charged last; the first, when this one is gone */
+	u32 first_gone;
 };
 BPF_TABLE("lru_hash", u32, struct doomed, doomed, 1024);
 
 /*
- * The first victim of an OOM will be looked at on its way out: its first thread and the one that charged last. Not where the task that invoked the OOM killer is just that thread: its stack has been taken.
+ * The first victim of an OOM will be looked at on its way out: its first thread and the one that charged last. Not where
+ * the task that invoked the OOM killer is just that thread: its stack has been taken.
  */
 static inline void await_stack(struct oom_state *oom, u32 tgid, u32 pid)
 {
