@@ -117,6 +117,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
 
 
 @pytest.mark.vm
+@pytest.mark.first
 @pytest.mark.xdist_group("guest")
 @pytest.mark.parametrize("block", pages.of("guest", "guest-ooms"), ids=lambda block: block.name)
 def test_in_a_guest(block: pages.Block, guest: tuple[Result, Path]) -> None:
@@ -127,6 +128,7 @@ def test_in_a_guest(block: pages.Block, guest: tuple[Result, Path]) -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.first
 @pytest.mark.xdist_group("guest")
 def test_the_limit_that_is_found_is_what_the_program_needs(guest: tuple[Result, Path]) -> None:
     """50 MiB, and what Python itself takes."""
@@ -145,6 +147,7 @@ def test_that_boots_vms(block: pages.Block) -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.first
 @pytest.mark.xdist_group("guest")
 def test_the_one_shot_script_ends_where_no_trace_can_start(guest: tuple[Result, Path]) -> None:
     folder = guest[1] / "one-shot-fails"
