@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -173,7 +174,7 @@ def test_real_reports_follow_the_schema() -> None:
         if path.parent.name == "vm" and not path.name.startswith(("7.3-", "5.10-v1")):
             continue  # they have the same fields
         with text.opened(str(path)) as stream:
-            for event in text.read(stream):
+            for event in islice(text.read(stream), 3):  # the others of a log are like them
                 validator.validate(json.loads(written("jsonl", event)))
 
 

@@ -14,6 +14,7 @@ from tests.page import axe, browser, scenes
 from tests.page.browser import Browser
 
 pytestmark = [
+    pytest.mark.first,
     pytest.mark.browser,
     pytest.mark.skipif(browser.missing() is not None, reason=f"{browser.missing()} is not installed: make browser"),
 ]
@@ -64,7 +65,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
-@pytest.mark.parametrize("width", [320, 800, 1400])
+@pytest.mark.parametrize("width", [320, pytest.param(800, marks=pytest.mark.long), 1400])
 def test_nothing_overflows_or_lies_upon_another(chromium: Browser, pages: dict[str, Path], width: int) -> None:
     wrong = {}
     for name, page in pages.items():

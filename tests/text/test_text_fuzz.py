@@ -24,6 +24,8 @@ from oomtrace.model import Kill, Machine, Memcg, OomEvent, PageCounter, Stack, T
 from oomtrace.text import text, write
 from tests.events import made
 
+pytestmark = pytest.mark.first
+
 _SLOW = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 _NAMES = st.one_of(
     st.sampled_from([") score 5 or", "a) total-vm:1kB", "] 0 0 0", "x invoked oom-k", "\t", " ", "", "a=b,pid=1",
@@ -140,12 +142,13 @@ _NEEDS_ATHERIS = pytest.mark.skipif(importlib.util.find_spec("atheris") is None,
 @_NEEDS_ATHERIS
 def test_coverage_guided(tmp_path: Path) -> None:
     """For OOMTRACE_FUZZ_SECONDS."""
-    done = _fuzzed(tmp_path, int(os.environ.get("OOMTRACE_FUZZ_SECONDS", "3")))
+    done = _fuzzed(tmp_path, int(os.environ.get("OOMTRACE_FUZZ_SECONDS", "2")))
     assert done.returncode == 0, done.stderr[-4000:]
     assert int(re.findall(r"Done (\d+) runs", done.stderr)[-1]) > 100
 
 
 @_NEEDS_ATHERIS
+@pytest.mark.long
 def test_a_planted_bug_is_found(tmp_path: Path) -> None:
     done = _fuzzed(tmp_path, 60, forms=False, OOMTRACE_FUZZ_PLANTED="1")
     assert done.returncode != 0 and "the planted bug" in done.stderr + done.stdout
