@@ -28,6 +28,9 @@ class Reach:
     def __init__(self, proc: str = "/proc") -> None:
         self.proc = proc
 
+    def close(self) -> None:
+        """Let go of what it keeps open."""
+
     def is_safe(self, tgid: int, device: str) -> bool:
         """Whether a file that a process has mapped may be opened. ``device`` is "fd:01", as maps has it."""
         return True
@@ -85,6 +88,7 @@ class Files:
         """Closes all."""
         while self._kept:
             os.close(self._kept.popitem()[1][0])
+        self.reach.close()
 
     def _opened(self, tgid: int, mapped: MappedFile) -> Optional[int]:
         file = self._of_map_files(tgid, mapped)

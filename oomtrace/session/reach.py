@@ -25,6 +25,9 @@ class SafeReach(Reach):
         self._of: Optional[int] = None  # whose devices are known: files of one process are asked about in a row
         self._devices: dict[str, Mount] = {}
 
+    def close(self) -> None:
+        self._host.close()
+
     def is_safe(self, tgid: int, device: str) -> bool:
         """By what is mounted of that device. Of a disk that is not mounted where it can be seen: yes, as files below
         an overlay are on one."""

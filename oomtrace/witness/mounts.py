@@ -89,6 +89,12 @@ class OwnMounts(Mounts):
         if self._file is not None and self._poll.poll(0):
             super().__init__(self._read())
 
+    def close(self) -> None:
+        """They stay as they are."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
     def _read(self) -> str:
         try:
             with open(self._path, "rb") as file:

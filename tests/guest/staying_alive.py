@@ -1,6 +1,7 @@
 """Run in a guest: oomtrace amid trouble. `staying_alive.py CASE[=N] …` says what it found; 1 if that is wrong."""
 
 import fcntl
+import gc
 import glob
 import os
 import signal
@@ -263,6 +264,7 @@ def attach_and_detach(times):
         for _event in trace.events(time.monotonic() + 0.05):
             pass
         trace.close()
+        gc.collect()  # types that ctypes makes refer to themselves
 
     def state():
         return len(os.listdir("/proc/self/fd")), _probes(), own_kb("self"), _used_kb()
