@@ -26,6 +26,7 @@ class SafeReach(Reach):
         self._devices: dict[str, Mount] = {}
 
     def close(self) -> None:
+        """Let go of the mount table of this machine."""
         self._host.close()
 
     def is_safe(self, tgid: int, device: str) -> bool:
