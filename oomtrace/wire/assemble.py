@@ -10,14 +10,18 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from oomtrace.wire.layout import TraceRecord, text_of
-from oomtrace.wire.records import RecBegin, RecMemcg, RecordKind, RecReleased, RecSignal, RecTask
+from oomtrace.wire.records import RecBegin, RecMemcg, RecordKind, RecReaped, RecReleased, RecSignal, RecTask
 
 # After the last record of an OOM whose end no record marks (a group kill, no victim, lost records).
 QUIET_NS = 250_000_000
 
-# After that, for a victim's memory to come back: the kernel's oom_reaper comes 2 s after the kill (OOM_REAPER_DELAY).
-# And for the decision, as its task may be held up: by its CPU quota, a slow console, a hypervisor.
+# After that, for a victim's memory to come back. And for the decision, as its task may be held up: by its CPU quota, a
+# slow console, a hypervisor.
 RELEASE_NS = 3_000_000_000
+
+# The same, until the oom_reaper has told what it took of a victim. It comes 2 s after the kill (OOM_REAPER_DELAY), and
+# to take much, or what has been swapped out, takes it seconds on a slow machine (seen: 5.4 s after the kill).
+REAPER_NS = 10_000_000_000
 
 # After what was told last of a process that is slowed down: it is told of once a second while that goes on.
 THROTTLE_NS = 5_000_000_000
@@ -35,7 +39,7 @@ _MATTERS = frozenset((
 _OPENS = frozenset((RecordKind.BEGIN, RecordKind.CHOSEN, RecordKind.HEADER))  # what a decision comes after
 _DECIDES = frozenset((RecordKind.NO_VICTIM, RecordKind.KILLED, RecordKind.DONE))
 # What tells where an OOM stands. Most records do not (tasks, by the thousands), and are not looked at further.
-_TELLING = _MATTERS | _OPENS | _DECIDES | {RecordKind.RELEASED, RecordKind.SIGNAL}
+_TELLING = _MATTERS | _OPENS | _DECIDES | {RecordKind.RELEASED, RecordKind.REAPED, RecordKind.SIGNAL}
 _OF_CALLS = frozenset((RecordKind.BEGIN, RecordKind.CHOSEN))
 
 
@@ -62,6 +66,8 @@ class Oom:
     told: bool = False  # that its kill is over
     nobody: bool = False  # its report begins, and nobody has been chosen
     _killed: set[int] = field(default_factory=set)  # by their mm
+    _victims: dict[int, int] = field(default_factory=dict)  # of the OOM killer: the pid, by the mm
+    _reaped: set[int] = field(default_factory=set)  # by their pid: the oom_reaper is done with them
     _released: set[int] = field(default_factory=set)
     throttles: bool = False  # a process that is slowed down: it may go on for minutes
     shown: int = 0  # how many of its records have been shown before it was decided
@@ -88,7 +94,11 @@ class Oom:
         elif record.kind is RecordKind.DONE:
             self._done = True
         elif record.kind is RecordKind.KILLED:
-            self._killed.add(record.read(RecTask).row.mm)
+            row = record.read(RecTask).row
+            self._killed.add(row.mm)
+            self._victims[row.mm] = row.pid
+        elif record.kind is RecordKind.REAPED:
+            self._reaped.add(record.read(RecReaped).pid)
         elif record.kind is RecordKind.RELEASED:
             self._released.add(record.read(RecReleased).mm)
             self._ends()
@@ -131,6 +141,13 @@ class Oom:
     def released(self) -> bool:
         """Whether the memory of all that were killed is known to have come back."""
         return self._killed <= self._released and (not self.matters or self._asked <= self._released)
+
+    @property
+    def awaits_reaper(self) -> bool:
+        """Whether the oom_reaper may still have a victim before it. Nobody is chosen in a memcg while an earlier victim
+        there is (mm/oom_kill.c, oom_evaluate_task: MMF_OOM_SKIP), so the next choice proves that it is done."""
+        return self.followed_ns is None and any(
+            mm not in self._released and pid not in self._reaped for mm, pid in self._victims.items())
 
     @property
     def asks(self) -> bool:
@@ -221,7 +238,7 @@ class Assembler:
         if oom.asks or (oom.nobody and oom.panics(self.panic_on_oom)):
             return False
         if (self._releases and not oom.released()) or self._goes_on(oom):
-            return quiet_ns >= RELEASE_NS
+            return quiet_ns >= (REAPER_NS if self._releases and oom.awaits_reaper else RELEASE_NS)
         return oom.ended() or quiet_ns >= QUIET_NS
 
     def _goes_on(self, oom: Oom) -> bool:

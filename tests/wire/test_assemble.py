@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from oomtrace.wire import capture
-from oomtrace.wire.assemble import AGE_NS, QUIET_NS, RELEASE_NS, Assembler
+from oomtrace.wire.assemble import AGE_NS, QUIET_NS, REAPER_NS, RELEASE_NS, Assembler
 from oomtrace.wire.decode import Decoder
 from oomtrace.wire.layout import TraceRecord
 from oomtrace.wire.records import RecordKind
 from tests.wire.made import record
 
-FIRST, SECOND, MEMCG, MM = 100, 200, 0xAAAA, 0xBBBB
+FIRST, SECOND, MEMCG, MM, PID = 100, 200, 0xAAAA, 0xBBBB, 7
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "data"
 
 
@@ -22,7 +22,7 @@ def _kill(assembler: Assembler, oom_id: int, now_ns: int, memcg: int = MEMCG, mm
     for made in (
         record(RecordKind.BEGIN, 0, oom_id, memcg=memcg),
         record(RecordKind.CHOSEN, 1, oom_id, memcg=memcg),
-        record(RecordKind.KILLED, 2, oom_id, row={"mm": mm}),
+        record(RecordKind.KILLED, 2, oom_id, row={"mm": mm, "pid": PID}),
         record(RecordKind.DONE, 3, oom_id),
     ):
         assembler.add(made, now_ns)
@@ -47,8 +47,27 @@ def test_held_until_the_victims_memory_is_free() -> None:
 def test_not_held_for_ever() -> None:
     assembler = Assembler()
     _kill(assembler, FIRST, 0)
+    assert _ready(assembler, REAPER_NS - 1) == []
+    assert _ready(assembler, REAPER_NS) == [FIRST]
+
+
+def test_held_until_the_oom_reaper_has_told_what_it_took() -> None:
+    assembler = Assembler()
+    _kill(assembler, FIRST, 0)
+    late_ns = RELEASE_NS + 2_430_000_000
+    assert _ready(assembler, late_ns) == []
+    assembler.add(record(RecordKind.REAPED, None, FIRST, pid=PID, reaped=1), late_ns)
+    assert _ready(assembler, late_ns + RELEASE_NS - 1) == [], "its memory is still not all free"
+    (oom,) = assembler.ready(late_ns + RELEASE_NS)
+    assert oom.records[-1].kind is RecordKind.REAPED
+
+
+def test_the_next_choice_in_a_memcg_proves_that_the_oom_reaper_is_done() -> None:
+    assembler = Assembler()
+    _kill(assembler, FIRST, 0)
+    _kill(assembler, SECOND, 0, mm=MM + 1)
     assert _ready(assembler, RELEASE_NS - 1) == []
-    assert _ready(assembler, RELEASE_NS) == [FIRST]
+    assert _ready(assembler, RELEASE_NS) == [FIRST], "so the second one does not wait for the first one's oom_reaper"
 
 
 def test_not_held_where_nothing_tells_of_the_release() -> None:
