@@ -190,7 +190,12 @@ FRAME_UNNAMED = kind(
     line("2.6.32", " [<%p>] %s0x%lx", "address", "reliable:unreliable", "address"),
     line("4.10", " %s0x%lx", "reliable:unreliable", "address"),
     # %pS without CONFIG_KALLSYMS (lib/vsprintf.c, special_hex_number)
-    line("4.15", "[<%p>] 0x%016lx", "address", "address", archs=["riscv", "loongarch"]),
+    # Up to 4.8 the first of MIPS comes on the line of "Call Trace:" (arch/mips/kernel/traps.c, show_raw_backtrace).
+    line("2.6.32", "Call Trace:[<%08lx>] 0x%08lx", "address", "address", archs=["mips"]),
+    line("2.6.32", "[<%08lx>] 0x%08lx", "address", "address", archs=["mips", "riscv"]),
+    line("4.15", "[<%p>] 0x%016lx", "address", "address", archs=["mips", "riscv", "loongarch"]),
+    # arch/arm/kernel/traps.c, dump_backtrace_entry()
+    line("2.6.32", "Function entered at [<%08lx>] from [<%08lx>]", "called_address", "address", archs=["arm"]),
     line("2.6.32", "[%p] [%p] 0x%lx%s", "stack_pointer", "address", "address", "reliable:unreliable_ppc",
          archs=["powerpc"]),
     scope="stack.flow",

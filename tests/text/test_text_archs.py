@@ -134,6 +134,32 @@ Call Trace:
 [<80015b40>] show_stack+0x48/0x70
 [<80188e08>] dump_header.isra.5+0x68/0x1c4
 """
+# Without CONFIG_KALLSYMS, as small routers are built.
+MIPS_UNNAMED = """\
+hog invoked oom-killer: gfp_mask=0x14201ca(GFP_HIGHUSER_MOVABLE|__GFP_COLD), nodemask=(null),  order=0, oom_score_adj=0
+CPU: 0 PID: 900 Comm: hog Not tainted 4.14.41 #0
+Stack : 00000000 00000000 00000000 00000000 805b7ad2 0000003e 00000000 00000000
+        00000000 80550000 00061f36 00000000 80000000 00000000 80570000 804ea83c
+        ...
+Call Trace:
+[<803772b8>] 0x803772b8
+[<80233e24>] 0x80233e24
+"""
+MIPS_UNNAMED_3 = """\
+hog invoked oom-killer: gfp_mask=0x201da, order=0, oom_score_adj=0
+CPU: 0 PID: 900 Comm: hog Not tainted 3.18.0 #1
+Stack : 00000000 00000000 00000000 00000000 80e1fa7a 00000036 00000000 00000000
+        ...
+Call Trace:[<80245e28>] 0x80245e28
+[<800a36b4>] 0x800a36b4
+"""
+ARM_UNNAMED = """\
+hog invoked oom-killer: gfp_mask=0x201da, order=0, oom_score_adj=0
+CPU: 0 PID: 900 Comm: hog Not tainted 3.18.0 #1
+Backtrace:\x20
+Function entered at [<c0014200>] from [<c0015020>]
+Function entered at [<c0015000>] from [<c062fcd8>]
+"""
 RISCV_4 = """\
 hog invoked oom-killer: gfp_mask=0x14200ca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0
 CPU: 1 PID: 900 Comm: hog Not tainted 4.15.0 #1
@@ -154,8 +180,10 @@ def test_a_report_is_written_in_the_words_of_its_architecture(report: str, arch:
 @pytest.mark.parametrize("report, arch, frames", [
     (ARM64_4, "arm64", 2), (ARM_4, "arm", 3), (ARM_EXCEPTION, "arm", 3), (POWERPC_4, "powerpc", 3),
     (POWERPC_REGISTERS, "powerpc", 1), (S390, "s390", 3), (RISCV, "riscv", 2), (MIPS, "mips", 2),
+    (MIPS_UNNAMED, "mips", 2), (MIPS_UNNAMED_3, "mips", 2), (ARM_UNNAMED, "arm", 2),
     (RISCV_4, None, 2), (LOONGARCH, None, 2),  # others print such lines, too
-], ids=["arm64 4.4", "arm 4.14", "arm", "powerpc 4.18", "powerpc", "s390", "riscv", "mips", "riscv 4.15", "loongarch"])
+], ids=["arm64 4.4", "arm 4.14", "arm", "powerpc 4.18", "powerpc", "s390", "riscv", "mips",
+       "mips without names", "mips 3.18 without names", "arm without names", "riscv 4.15", "loongarch"])
 def test_traces_words_and_registers_of_all_eras_are_read(report: str, arch: "str | None", frames: int) -> None:
     event, = events(report)
     assert event.report.machine.arch == arch and event.report.stack is not None
