@@ -24,9 +24,12 @@ _HUGE = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "
 _GUARD_KB = 64  # at most: glibc has 4, musl 8, a JVM 16
 _STACK_KB = 1 << 16
 _ARENA_KB = 64 << 10  # glibc, malloc/arena.c: HEAP_MAX_SIZE
-_PYTHON_BYTES = 256 << 10  # Objects/obmalloc.c: ARENA_SIZE; 1 MiB from 3.10 on
+_PYTHON = re.compile(r"(?:python|pypy)(?:3\.(\d+))?")
+_PYTHON_OLD_BYTES, _PYTHON_BYTES = 256 << 10, 1 << 20  # Objects/obmalloc.c: ARENA_SIZE up to 3.9, and since
 _GO = range(0xC000000000, 0xC000000000 + (1 << 39))  # runtime/malloc.go: where arenas begin on 64 bits
 _JVM_KB = 8 << 10
+_CLASSES_BYTES = 1 << 30  # hotspot, globals.hpp: CompressedClassSpaceSize
+_CLASSES_FIRST_BYTES = 16 << 20  # at most: what of it is committed first, and so in one mapping with a full heap
 
 
 @dataclass
@@ -92,8 +95,9 @@ def classified(
     """What each mapping is, with its name. ``devices``: the mounts that the process sees, by device."""
     program = (exe or "").rpartition("/")[2].replace(" (deleted)", "")
     names = " ".join(region.name.rpartition("/")[2] for region in all if region.inode)
-    java = _java(all) if program == "java" or "libjvm.so" in names else frozenset()
-    python = program.startswith(("python", "pypy")) or "libpython" in names
+    java, classes = _java(all) if program == "java" or "libjvm.so" in names else (frozenset(), frozenset())
+    python = _PYTHON.match(program) or re.search(r"\blib" + _PYTHON.pattern, names)
+    arena = _PYTHON_OLD_BYTES if python and int(python[1] or 10) < 10 else _PYTHON_BYTES
     stacks = 0
     for at, region in enumerate(all):
         before, after = all[at - 1] if at else None, all[at + 1] if at + 1 < len(all) else None
@@ -103,6 +107,8 @@ def classified(
             area, name = Area.JVM_HEAP, None
         elif region.perms == "---p":
             continue  # reserved, or a guard
+        elif at in classes:
+            area, name = Area.ANONYMOUS, None
         elif region.start in _GO and not python and not java:
             area, name = Area.GO_HEAP, None
         elif _is_arena(region, after):
@@ -110,16 +116,19 @@ def classified(
         elif _is_stack(region, before) and stacks < max(0, (threads or 1) - 1):
             area, name = Area.THREAD_STACKS, None
             stacks += 1
-        elif python and region.start % _PYTHON_BYTES == 0 and region.end % _PYTHON_BYTES == 0:
+        elif python and region.size_kb % (arena >> 10) == 0:  # aligned to a page alone, several side by side
             area, name = Area.PYTHON_ARENAS, None
         else:
             area, name = Area.ANONYMOUS, None
         yield area, name, region
 
 
+_Z_HEAP = "/memfd:java_heap"  # of ZGC
+
 # The kernel's own names, and whether a part of the name is somebody's choice.
 _BY_NAME = (
-    ("[heap]", Area.HEAP, False), ("[stack", Area.STACK, False), ("/memfd:", Area.MEMFD, True),
+    ("[heap]", Area.HEAP, False), ("[stack", Area.STACK, False), (_Z_HEAP, Area.JVM_HEAP, False),
+    ("/memfd:", Area.MEMFD, True),
     ("/SYSV", Area.SYSV, True), ("/dev/zero", Area.SHARED, False), ("/anon_hugepage", Area.HUGETLB, False),
 )
 
@@ -157,9 +166,12 @@ def _is_arena(region: Region, after: Optional[Region]) -> bool:
     return (region.size_kb + reserved) % _ARENA_KB == 0
 
 
-def _java(all: Sequence[Region]) -> frozenset[int]:
+def _java(all: Sequence[Region]) -> tuple[frozenset[int], frozenset[int]]:
     """The heap of a JVM is reserved in one piece, of which a part is committed: of such pieces the one with most
-    memory in it. The numbers of its mappings."""
+    memory in it. The numbers of its mappings, and of those of its classes if they lie right above it."""
+    nothing: frozenset[int] = frozenset()
+    if any(region.name.startswith(_Z_HEAP) for region in all):
+        return nothing, nothing
     runs: list[list[int]] = []
     for at, region in enumerate(all):
         joined = runs and runs[-1] and runs[-1][-1] == at - 1 and all[at - 1].end == region.start
@@ -169,7 +181,22 @@ def _java(all: Sequence[Region]) -> frozenset[int]:
             runs[-1].append(at)
         else:
             runs.append([at])
-    large = [run for run in runs if all[run[-1]].end - all[run[0]].start >= _JVM_KB << 10]
+    archive = any(region.name.endswith(".jsa") for region in all)
+    parts = [(run, []) if archive else _without_classes(all, run) for run in runs]
+    large = [heap for heap, _ in parts if all[heap[-1]].end - all[heap[0]].start >= _JVM_KB << 10]
     best = max(large, key=lambda run: (sum(all[at].rss_kb or 0 for at in run), all[run[-1]].end - all[run[0]].start),
                default=[])
-    return frozenset(best)
+    return frozenset(best), frozenset(at for heap, classes in parts if heap == best for at in classes)
+
+
+def _without_classes(all: Sequence[Region], run: list[int]) -> tuple[list[int], list[int]]:
+    """Without an archive of classes, the space for compressed class pointers lies right above the heap (metaspace.cpp,
+    global_initialize). Its size is the same in nearly all JVMs; its beginning is committed."""
+    begins = all[run[-1]].end - _CLASSES_BYTES
+    for at, number in enumerate(run):
+        region = all[number]
+        if region.start == begins and at and region.perms.startswith("rw"):
+            return run[:at], run[at:]
+        if region.start < begins < region.end <= begins + _CLASSES_FIRST_BYTES and region.perms.startswith("rw"):
+            return run[:at + 1], run[at + 1:]
+    return run, []

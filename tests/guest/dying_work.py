@@ -293,7 +293,9 @@ def go() -> None:
 
 
 def jvm() -> None:
-    program("jvm", f"{PROGRAMS}/jre/bin/java", "-Xmx160m", "-XX:+UseSerialGC", "-cp", str(PROGRAMS / "jre"), "Dying")
+    """With little space for young objects: else its collector alone takes what is left of the limit."""
+    program("jvm", f"{PROGRAMS}/jre/bin/java", "-Xmx160m", "-Xmn4m", "-XX:+UseSerialGC", "-cp", str(PROGRAMS / "jre"),
+            "Dying")
 
 
 WORK: dict[str, Callable[[], None]] = {

@@ -93,11 +93,38 @@ def test_heap_of_a_jvm(tmp_path: Path) -> None:
     assert next(row.size_kb for row in found.mappings if row.area is Area.JVM_HEAP) == 512 << 10
 
 
+def test_heap_of_a_jvm_with_its_classes_right_above(tmp_path: Path) -> None:
+    """Of one without an archive of classes: -Xmx160m, and a GiB for classes. If all of the heap is committed, it is in
+    one mapping with the first classes."""
+    path, classes = "/usr/lib/jvm/bin/java", area(0x100100000, 1023 * MIB, "---p")
+    found = told(tmp_path / "part", "".join((
+        area(0xF6000000, 100 * MIB, rss_kb=60000), area(0xFC400000, 60 * MIB, "---p"),
+        area(0x100000000, MIB, rss_kb=900), classes)), path)
+    assert kinds(found) == {Area.JVM_HEAP: (2, 60000), Area.ANONYMOUS: (1, 900)}
+    assert next(row.size_kb for row in found.mappings if row.area is Area.JVM_HEAP) == 160 << 10
+    found = told(tmp_path / "all", area(0xF6000000, 161 * MIB, rss_kb=90000) + classes, path)
+    assert kinds(found)[Area.JVM_HEAP] == (1, 90000)
+    assert next(row.size_kb for row in found.mappings if row.area is Area.JVM_HEAP) == 161 << 10
+
+
+def test_heap_of_a_jvm_that_has_an_archive_of_classes(tmp_path: Path) -> None:
+    """Its classes lie there, and a GiB at the end of the heap is the heap's."""
+    found = told(tmp_path, "".join((
+        area(0x7A0000000, 40 * MIB, rss_kb=30000), area(0x7A2800000, 472 * MIB, "---p"),
+        area(0x7C0000000, 30 * MIB, rss_kb=20000), area(0x7C1E00000, 994 * MIB, "---p"),
+        area(0x800000000, 12 * MIB, "r--p", "/usr/lib/jvm/lib/server/classes.jsa", 9000, "fe:00", 12),
+    )), "/usr/lib/jvm/bin/java")
+    assert kinds(found)[Area.JVM_HEAP] == (4, 50000)
+    assert next(row.size_kb for row in found.mappings if row.area is Area.JVM_HEAP) == 1536 << 10
+
+
 def test_arenas_of_go_and_python(tmp_path: Path) -> None:
     assert kinds(told(tmp_path / "go", area(0xC000000000, 64 * MIB, rss_kb=3000))) == {Area.GO_HEAP: (1, 3000)}
-    found = told(tmp_path / "python", area(0x7F0000000000, 4 * MIB, rss_kb=4096) +
-                 area(0x7F0001001000, 10 * MIB, rss_kb=10240), "/usr/bin/python3.11")
-    assert kinds(found) == {Area.PYTHON_ARENAS: (1, 4096), Area.ANONYMOUS: (1, 10240)}
+    pieces = area(0x7F0000003000, 4 * MIB, rss_kb=4096) + area(0x7F0001001000, 768 << 10, rss_kb=700)
+    found = told(tmp_path / "new", pieces, "/usr/bin/python3.11")
+    assert kinds(found) == {Area.PYTHON_ARENAS: (1, 4096), Area.ANONYMOUS: (1, 700)}
+    found = told(tmp_path / "old", pieces, "/usr/bin/python3.9")
+    assert kinds(found) == {Area.PYTHON_ARENAS: (2, 4796)}
 
 
 def test_a_process_too_large_to_walk(tmp_path: Path) -> None:
