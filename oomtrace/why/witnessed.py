@@ -35,10 +35,6 @@ def _most(event: OomEvent, get: Callable[[Look], Found], kb: Callable[[Found], i
     return max(map(get, looks(event)), key=kb, default=None)
 
 
-def _first(event: OomEvent, get: Callable[[Look], Optional[Found]]) -> Optional[Found]:
-    return next((found for found in map(get, looks(event)) if found is not None), None)
-
-
 def identity(event: OomEvent, pid: Optional[int], comm: Optional[str]) -> Optional[Identity]:
     """Who a process was. A pid is given to another one day: what a look before the OOM saw counts if the process has
     the same name, or began at the same time by the kernel's word."""
@@ -144,5 +140,13 @@ def cache(event: OomEvent) -> Optional[PageCache]:
 
 
 def kernel(event: OomEvent) -> Optional[KernelMemory]:
-    """What the kernel's part was."""
-    return _first(event, lambda seen: seen.kernel)
+    """What the kernel's part was: by the last look that saw it; and what that one had no time for, or came too late
+    for, by those before."""
+    seen = [one.kernel for one in looks(event) if one.kernel is not None]
+    if not seen:
+        return None
+    items = list(seen[0].items)
+    for earlier in seen[1:]:
+        known = {(item.use, item.source) for item in items}
+        items += [item for item in earlier.items if (item.use, item.source) not in known]
+    return replace(seen[0], items=tuple(items))

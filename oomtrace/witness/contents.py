@@ -9,11 +9,12 @@ from typing import Callable, Optional
 
 from oomtrace.model import Aspect, KernelItem, KernelMemory, KernelUse, Missed, PageCache, SharedMemory, TaskMemory
 
-from . import anonymous, machine
+from . import anonymous
 from .areas import Region, regions
 from .buffers import Buffers
 from .cache import Cache
 from .descriptors import Opened, opened
+from .machine import Kernel, slabs
 from .meter import Meter
 from .mounts import Mounts
 from .proc import Process
@@ -34,11 +35,11 @@ _COUNTERS = (
 
 
 class Contents:
-    """Of one look. ``counters``: the memcg's memory.stat, None of the whole machine; ``host_ns``: the mount namespace
-    of this machine itself."""
+    """Of one look. ``counters``: the memcg's memory.stat, None of the whole machine, whose part ``kernel`` reads;
+    ``host_ns``: the mount namespace of this machine itself."""
 
     def __init__(self, root: str, meter: Meter, wanted: frozenset[Aspect], counters: Optional[Mapping[str, int]],
-                 host: Mounts, host_ns: Optional[str], clock: Callable[[], int]) -> None:
+                 host: Mounts, host_ns: Optional[str], clock: Callable[[], int], kernel: Kernel) -> None:
         self._root, self._meter, self._clock = root, meter, clock
         self._counters = counters
         self._wanted = wanted
@@ -47,7 +48,7 @@ class Contents:
         self._cache = Cache(host, meter) if self._is_wanted(Aspect.CACHE, _FILE) else None
         self._buffers = Buffers(meter) if Aspect.KERNEL in wanted else None
         whole = counters is None and Aspect.KERNEL in wanted
-        self._machine = machine.memory(root, meter, clock()) if whole else None
+        self._machine = kernel.memory(meter, clock()) if whole else None
         self._added = 0
         self._whole = True
 
@@ -102,7 +103,7 @@ class Contents:
             return None
         items = [KernelItem(use, self._counters[name] >> 10, source="memory.stat")
                  for use, name in _COUNTERS if self._counters.get(name, 0) >= 1024]
-        caches = machine.slabs(slabinfo, KernelUse.SLAB, "memory.kmem.slabinfo") if slabinfo else []
+        caches = slabs(slabinfo, KernelUse.SLAB, "memory.kmem.slabinfo") if slabinfo else []
         return KernelMemory((*items, *caches, *found), time_ns=now_ns)
 
     def _is_wanted(self, aspect: Aspect, names: Sequence[str]) -> bool:

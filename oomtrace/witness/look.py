@@ -12,6 +12,7 @@ from oomtrace.model import Aspect, Container, Identity, Look, Missed, Occasion
 
 from .containers import Containers
 from .contents import Contents
+from .machine import Kernel
 from .memcgs import Memcgs
 from .meter import Budget, Meter
 from .mounts import OwnMounts
@@ -45,6 +46,7 @@ class Reader:
         self._memcgs = Memcgs(self._root, self._mounts)
         self._people = People(self._root, self._memcgs, self._mounts, cmdline)
         self._containers = Containers(self._root)
+        self._kernel = Kernel(self._root)
 
     def look(
         self, memcg: Optional[str], pids: Sequence[int] = (), budget: Budget = USUAL,
@@ -65,7 +67,8 @@ class Reader:
             self._contain(memcg, None, meter, containers)
         # Of the machine, this reads the kernel's part, before there may be hundreds of processes to count.
         counters = self._memcgs.stat(memcg) if memcg is not None else None
-        contents = Contents(self._root, meter, wanted, counters, self._mounts, self._people.host_ns, self._clock)
+        contents = Contents(self._root, meter, wanted, counters, self._mounts, self._people.host_ns, self._clock,
+                            self._kernel)
         by_size = self._by_size(memcg, meter) if wanted - {Aspect.CONTAINER} else []
         largest = by_size[:_LARGEST]
         # First what matters most: all of the largest process. Who is cut short then knows at least that. At an OOM it

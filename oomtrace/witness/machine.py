@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Optional
 
 from oomtrace.model import Aspect, Holder, KernelItem, KernelMemory, KernelUse, Missed
@@ -23,18 +24,29 @@ _LISTS = ("Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "U
 _KERNEL = ("Slab", "KernelStack", "PageTables", "SecPageTables", "VmallocUsed", "Percpu", "Zswap", "Hugetlb")
 
 
-def memory(root: str, meter: Meter, now_ns: int) -> KernelMemory:
-    """All of it, each kind within the budget, of which half is left for processes. What takes longest comes last."""
-    root = root.rstrip("/")
-    info = meminfo(text(plain(f"{root}/proc/meminfo") or b""))
-    items: list[KernelItem] = []
-    left_ns = meter.left_ns // 2
-    for ask in (_counters, _zram, _balloon, _arc, _slab, _vmalloc, _hugetlb, _allocations, _drm):
-        if meter.left_ns <= left_ns:
-            meter.cut(Aspect.KERNEL, Missed.BUDGET, ask.__name__.strip("_"))
-            break
-        items += ask(root, info, meter)
-    return KernelMemory(tuple(items), unexplained_kb(info, items), info, now_ns)
+class Kernel:
+    """Reads it, look by look: what one had no time for is read first by the next. ``root``: the folder that has /proc,
+    /sys and the rest of the machine."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root.rstrip("/")
+        self._left_out: set[str] = set()
+
+    def memory(self, meter: Meter, now_ns: int) -> KernelMemory:
+        """Each kind within the budget, of which half is left for processes. First what takes next to no time."""
+        info = meminfo(text(plain(f"{self._root}/proc/meminfo") or b""))
+        items: list[KernelItem] = []
+        left_ns, last = meter.left_ns // 2, self._left_out
+        self._left_out = set()
+        for ask in (*_QUICK, *sorted(_SLOW, key=lambda ask: ask.__name__ not in last)):
+            if meter.left_ns > left_ns:
+                items += ask(self._root, info, meter)
+            else:
+                meter.cut(Aspect.KERNEL, Missed.BUDGET, ask.__name__.strip("_").replace("_", " "))
+                self._left_out.add(ask.__name__)
+        used = [item.source for item in items if item.use is KernelUse.HUGETLB and item.holders]
+        items = [item for item in items if item.source not in used or item.holders]
+        return KernelMemory(tuple(items), unexplained_kb(info, items), info, now_ns)
 
 
 def meminfo(content: str) -> Mapping[str, int]:
@@ -71,7 +83,7 @@ def _counters(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[Kern
 
 
 def _hugetlb(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[KernelItem]:
-    """Pools, each with what of it is in use, and who uses them (status, HugetlbPages)."""
+    """Pools, each with what of it is in use."""
     folder = f"{root}/sys/kernel/mm/hugepages"
     with suppress(OSError):
         for name in sorted(os.listdir(folder)):
@@ -81,10 +93,18 @@ def _hugetlb(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[Kerne
                 kb = int(size[1])
                 used = f"{(total - (free or 0)) * kb} kB of it in use"
                 yield KernelItem(KernelUse.HUGETLB, total * kb, f"pages of {kb} kB, {used}", total,
-                                 _users(root, meter), f"/sys/kernel/mm/hugepages/{name}")
+                                 source=f"/sys/kernel/mm/hugepages/{name}")
+
+
+def _huge_page_users(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[KernelItem]:
+    """The same of pools, with who uses them; of none if nobody does."""
+    pools = list(_hugetlb(root, info, meter))
+    users = _users(root, meter) if pools else ()
+    yield from (replace(pool, holders=users) for pool in pools if users)
 
 
 def _users(root: str, meter: Meter) -> tuple[Holder, ...]:
+    """By HugetlbPages in the status of each process."""
     found = []
     with suppress(OSError):
         for name in os.listdir(f"{root}/proc"):
@@ -231,3 +251,9 @@ def _holder(root: str, pid: int) -> Holder:
 def _number(path: str) -> Optional[int]:
     data = (plain(path, 64) or b"").strip()
     return int(data) if data.isdigit() else None
+
+
+# In this order; what a look has no time for comes first in the next one. /proc/slabinfo and /proc/vmallocinfo take a
+# millisecond or two each, and so do the files of a hundred processes.
+_QUICK = (_counters, _zram, _balloon, _arc, _hugetlb)
+_SLOW = (_slab, _vmalloc, _huge_page_users, _allocations, _drm)

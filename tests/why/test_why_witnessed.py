@@ -203,6 +203,19 @@ def test_whose_the_kernels_memory_was() -> None:
         "Socket tcp 10.0.0.1:80 - 10.0.0.2:5 of sh (159) 9.0 MiB, pipe pipe:[7] of python3 (158) 8.0 MiB.")
 
 
+def test_what_the_last_look_came_too_late_for_an_earlier_one_saw() -> None:
+    pipe = KernelItem(KernelUse.PIPE, 8 << 10, "pipe:[7]", 1, (Holder(158, "python3"),), "fdinfo")
+    slab = KernelItem(KernelUse.SLAB, 20 << 10, source="memory.stat")
+    early, late = KernelMemory((pipe, replace(slab, kb=5))), KernelMemory((slab,))
+    one = seen(full_of(anon=2, kernel=44))
+    assert one.witness is not None
+    looks = tuple(replace(one.witness.looks[0], kernel=kernel) for kernel in (early, late))
+    one = replace(one, witness=replace(one.witness, looks=looks))
+    assert shown(one, "kernel_users") == "Pipe pipe:[7] of python3 (158) 8.0 MiB."
+    found = witnessed.kernel(one)
+    assert found is not None and found.items == (slab, pipe)
+
+
 def test_what_no_counter_has_of_the_machine() -> None:
     meminfo = MemInfo(tail={"ram_pages": 262144, "hwpoisoned_pages": 0, "highmem_pages": 0, "reserved_pages": 0})
     kernel = KernelMemory((KernelItem(KernelUse.SLAB, 70 << 10, "dentry", 5),), 300 << 10, {"MemTotal": 1 << 20})

@@ -7,13 +7,14 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from oomtrace.model import Aspect, Cut, KernelUse, Look, Missed
 from oomtrace.witness import Budget, Reader
-from oomtrace.witness.machine import meminfo, memory, slabs, unexplained_kb
+from oomtrace.witness.machine import Kernel, meminfo, slabs, unexplained_kb
 from oomtrace.witness.meter import Meter
 from oomtrace.witness.mounts import Mounts
 
@@ -210,7 +211,7 @@ def test_the_kernels_part_of_the_machine(tmp_path: Path) -> None:
     machine.process(300, "postgres")
     with (tmp_path / "proc/300/status").open("a") as file:
         file.write("HugetlbPages:\t   20480 kB\n")
-    found = memory(str(tmp_path), Meter(MUCH), 1)
+    found = Kernel(str(tmp_path)).memory(Meter(MUCH), 1)
     items = {(item.use, item.name): item for item in found.items}
     assert items[KernelUse.SLAB, None].kb == 120000
     assert items[KernelUse.SLAB, "ext4_inode_cache"].kb == 8492 * 8 * 4
@@ -229,10 +230,28 @@ def test_the_kernels_part_of_the_machine(tmp_path: Path) -> None:
                                     - 24576 - 51200)
 
 
+def test_what_one_look_has_no_time_for_the_next_one_reads_first(tmp_path: Path) -> None:
+    """By a clock of ticks: there is time for one of those that take long."""
+    machine = Machine(tmp_path)
+    machine.file("proc/meminfo", MEMINFO)
+    machine.file("proc/slabinfo", SLABINFO)
+    machine.file("proc/vmallocinfo", "0xffffc90000010000-0xffffc90000211000 2101248 htab_map_alloc+0x9/0x2 pages=512\n")
+    kernel = Kernel(str(tmp_path))
+    seen = []
+    for _ in range(2):
+        meter = Meter(Budget(14, 1 << 20), clock=count().__next__)
+        items = kernel.memory(meter, 1).items
+        seen.append(({item.source for item in items}, [cut.what for cut in meter.cuts]))
+    assert seen == [
+        ({"/proc/meminfo", "/proc/slabinfo"}, ["vmalloc", "huge page users", "allocations", "drm"]),
+        ({"/proc/meminfo", "/proc/vmallocinfo"}, ["huge page users", "allocations", "drm", "slab"]),
+    ]
+
+
 def test_what_a_balloon_has_is_not_in_memtotal(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.file("proc/meminfo", MEMINFO + "Balloon:          400000 kB\n")
-    found = memory(str(tmp_path), Meter(MUCH), 1)
+    found = Kernel(str(tmp_path)).memory(Meter(MUCH), 1)
     assert [item.kb for item in found.items if item.use is KernelUse.BALLOON] == [400000]
     assert found.unexplained_kb == 1000000 - 100000 - 360000 - 120000 - 8000 - 12000 - 20000 - 5000 - 81920
 
@@ -255,7 +274,7 @@ def test_what_a_gpu_client_holds_of_this_machines_memory(tmp_path: Path) -> None
         machine.link(f"proc/400/fd/{number}", "/dev/dri/renderD128")
         machine.file(f"proc/400/fdinfo/{number}", "pos:\t0\ndrm-driver:\ti915\ndrm-client-id:\t7\n"
                      "drm-total-system0:\t300 MiB\ndrm-resident-system0:\t200 MiB\ndrm-resident-local0:\t900 MiB\n")
-    (item,) = [item for item in memory(str(tmp_path), Meter(MUCH), 1).items if item.use is KernelUse.DRM]
+    (item,) = [item for item in Kernel(str(tmp_path)).memory(Meter(MUCH), 1).items if item.use is KernelUse.DRM]
     assert (item.kb, item.holders[0].comm) == (204800, "game")
 
 
@@ -263,5 +282,5 @@ def test_a_budget_that_ends_it(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.file("proc/meminfo", MEMINFO)
     meter = Meter(Budget(1, 1))
-    assert memory(str(tmp_path), meter, 1).items == ()
+    assert Kernel(str(tmp_path)).memory(meter, 1).items == ()
     assert meter.cuts[0].why is Missed.BUDGET
