@@ -228,6 +228,11 @@ class Tracer:
         bpf.update_map(self._maps["kill_settings"], 1, int(near))  # enum kill_setting (bpf/signals.c)
         bpf.update_map(self._maps["kill_settings"], 0, signals)
 
+    def history(self, counter: int) -> Optional[bytes]:
+        """How usage has gone of a page_counter with a limit (struct history, bpf/near.h); None if that is not kept."""
+        size = next(spec.value_size for spec in self._image.maps if spec.name == "histories")
+        return bpf.look_up(self._maps["histories"], pack("=Q", counter), size)
+
     def modules_changed(self) -> bool:
         """Whether kernel modules have come or gone since the last call, as far as the kernel tells."""
         changed = self._rings is not None and self._rings.modules_changed

@@ -20,9 +20,11 @@ from oomtrace.session.options import TraceOptions
 from oomtrace.session.stop import StopSignals
 
 if TYPE_CHECKING:
+    from oomtrace.facts import Facts
     from oomtrace.live.tracer import Tracer
     from oomtrace.model import Code, OomEvent
     from oomtrace.programs.plan import Plan
+    from oomtrace.session.below import Below
     from oomtrace.session.looker import Looker
     from oomtrace.session.receive import Receiver, Traced
     from oomtrace.session.watch import Watch
@@ -208,7 +210,7 @@ class LiveTrace:
         if self._looker:
             from oomtrace.session.watch import Watch
 
-            self._watch = Watch(self._looker)
+            self._watch = Watch(self._looker, below=self._below(facts))
             self._watch.warm()
             self._tracer.wake_on(self._watch.fd)
         near = self._watch.near if self._watch else _unheard
@@ -217,6 +219,16 @@ class LiveTrace:
         tracer.lock()
         self._unable.release()
         return self._receiving
+
+    def _below(self, facts: Facts) -> Optional[Below]:
+        """What tells how usage has gone in further memcgs, where it is known in which field a memcg counts it."""
+        from oomtrace.session.below import Below
+        from oomtrace.witness import Glances
+
+        at, glances = facts.offsets_bytes.get("mem_cgroup.memory"), Glances()
+        if at is None:
+            return None
+        return Below(lambda memcg: self._tracer.history(memcg + at), glances.usage_kb, facts.page_kb)
 
     def _read(self, receiver: Receiver, killed: Killed, timeout_ms: int) -> Iterator[Traced]:
         if self._watch and self._watch.wait_ms is not None:

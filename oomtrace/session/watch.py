@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Callable, Optional
 
-from oomtrace.model import Glance, Look, Occasion, OomEvent
+from oomtrace.model import Glance, Look, Occasion, OomEvent, UsageHistory
+from oomtrace.plain import to_plain
+from oomtrace.session.below import Below
 from oomtrace.session.looker import Answer, Looker
 from oomtrace.session.receive import Traced
 from oomtrace.wire.near import Near, NearCause
-from oomtrace.wire.seen import Seen, read, with_objects
+from oomtrace.wire.seen import Seen, read, with_histories, with_objects
 
 _EVERY_S, _AT_ONCE = 0.1, 10.0  # looks: one each so many seconds, of which so many may come together
 _AGAIN_SHARE = 0.0005  # of a CPU, for looks at what has been looked at
@@ -73,8 +75,10 @@ class Watch:
     ``looks``: how many were asked for, by occasion. ``skipped``: how many were not, as there were too many.
     """
 
-    def __init__(self, looker: Looker, clock: Callable[[], float] = time.monotonic) -> None:
-        self._looker, self._clock = looker, clock
+    def __init__(
+        self, looker: Looker, clock: Callable[[], float] = time.monotonic, below: Optional[Below] = None,
+    ) -> None:
+        self._looker, self._clock, self._below = looker, clock, below
         self._paths: dict[int, str] = {}
         self._nameless: dict[int, int] = {}  # memcgs in which an OOM has begun, whose path is not known yet
         self._kept: dict[Optional[str], _Kept] = {}
@@ -125,6 +129,7 @@ class Watch:
             if now - self._oom_asked.get(path, -_ONE_OOM_S) >= _ONE_OOM_S and self._ask(path, tgid, Occasion.OOM):
                 self._oom_asked[path] = now
                 _shorten(self._oom_asked, _KEPT)
+                self._read_below(path)
         else:
             self._nameless[memcg] = tgid
             _shorten(self._nameless, _AT_MOST_NAMELESS)
@@ -136,7 +141,12 @@ class Watch:
             if path is not None:
                 del self._nameless[memcg]
                 self._paths[memcg] = path
-                self._ask(path, tgid, Occasion.OOM)
+                if self._ask(path, tgid, Occasion.OOM):
+                    self._read_below(path)
+
+    def _read_below(self, path: Optional[str]) -> None:
+        if self._below is not None:
+            self._below.read(path, self._paths)
 
     def _ask(self, memcg: Optional[str], tgid: int, occasion: Occasion, glance: bool = False) -> bool:
         self._fill()
@@ -232,12 +242,21 @@ class Watch:
         return max(0, int((self._held[0].until - self._clock()) * 1000) + 1)
 
     def _with_looks(self, traced: Traced) -> Traced:
-        looks, glances = self._of(traced.event)
-        if not looks and not glances:
+        event, (looks, glances), histories = traced.event, self._of(traced.event), self._histories(traced.event)
+        if not looks and not glances and not histories:
             return traced
-        event = with_objects(traced.event, [look.value for look in looks], [each.value for each in glances])
-        seen = Seen([look.plain for look in looks], [each.plain for each in glances])
-        return Traced(event, partial(traced.capture, seen=seen))
+        if looks or glances:
+            event = with_objects(event, [look.value for look in looks], [each.value for each in glances])
+        more = [to_plain(history) for history in histories]
+        seen = Seen([look.plain for look in looks], [each.plain for each in glances], more)
+        return Traced(with_histories(event, histories), partial(traced.capture, seen=seen))
+
+    def _histories(self, event: OomEvent) -> list[UsageHistory]:
+        """Of the largest memcgs below the full one, of which no record tells."""
+        if self._below is None or not event.is_oom or event.trace.begin_ns is None:
+            return []
+        known = {history.memcg for history in event.trace.history}
+        return [each for each in self._below.of(_memcg(event), event.trace.begin_ns) if each.memcg not in known]
 
     def _of(self, event: OomEvent) -> tuple[list[_Sight], list[_Sight]]:
         """The last look before the OOM and the first after it began; the glances up to then. And at the first charge,

@@ -5,7 +5,8 @@ and the payload. HEAD holds the facts of the machine and the offsets at which it
 text of records.h, each RECD a record as it came, SYMS the names of the addresses met in stacks (JSON), CODE the frames
 of processes' stacks, if there are any (JSON), RAWC what these frames were made of, which nothing keeps unless somebody
 asks (JSON: processes' registers and copies of their stacks), each LOOK and GLAN what was seen of the memcg in /proc and
-cgroup files (JSON, model.Look and model.Glance), DONE how many records there were and how many were lost (JSON).
+cgroup files (JSON, model.Look and model.Glance), each HIST how usage had gone in a memcg of which no record tells
+(JSON, model.UsageHistory), DONE how many records there were and how many were lost (JSON).
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ def dump(
         found.append(packed(b"RAWC", _json(raw)))
     found += [packed(b"LOOK", _json(look)) for look in seen.looks]
     found += [packed(b"GLAN", _json(glance)) for glance in seen.glances]
+    found += [packed(b"HIST", _json(history)) for history in seen.histories]
     found.append(packed(b"DONE", _json({"records": len(records), "lost": lost})))
     return MAGIC + b"".join(found)
 
@@ -128,7 +130,8 @@ def load(stream: BinaryIO) -> Capture:
     problems += [_NO_CODE] if code is None and b"CODE" in held else []
     lost = done.get("lost") if isinstance(done, dict) else None
     known = lost if _is_count(lost) else None
-    seen, raw = Seen(_objects(held, b"LOOK"), _objects(held, b"GLAN")), _parsed(held, b"RAWC")
+    seen = Seen(_objects(held, b"LOOK"), _objects(held, b"GLAN"), _objects(held, b"HIST"))
+    raw = _parsed(held, b"RAWC")
     return Capture(layout, facts, tuple(records), symbols or {}, known, tuple(problems), code, raw, seen)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 MAGIC_WORD = b"OOMTRACE "
 MAGIC = MAGIC_WORD + b"1\n"
-TAGS = (b"HEAD", b"LAYT", b"RECD", b"SYMS", b"CODE", b"RAWC", b"LOOK", b"GLAN", b"DONE")
+TAGS = (b"HEAD", b"LAYT", b"RECD", b"SYMS", b"CODE", b"RAWC", b"LOOK", b"GLAN", b"HIST", b"DONE")
 
 _HEAD = Struct("<4sII")
 _MAX_BYTES = 16 << 20

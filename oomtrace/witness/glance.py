@@ -49,7 +49,7 @@ class Glances:
         return Glance(
             time_ns=now,
             memcg=memcg,
-            usage_kb=self._kb(memcg, "memory.usage_in_bytes" if old else "memory.current"),
+            usage_kb=self.usage_kb(memcg),
             limit_kb=self._kb(memcg, "memory.limit_in_bytes" if old else "memory.max"),
             swap_kb=sizes.get("swap") if old else self._kb(memcg, "memory.swap.current"),
             stat_kb=sizes,
@@ -57,6 +57,10 @@ class Glances:
             pressure=_pressure(pressure) if pressure else None,
             children=self._children(memcg, "memory.usage_in_bytes" if old else "memory.current"),
         )
+
+    def usage_kb(self, memcg: str) -> Optional[int]:
+        """Of a memcg by its path; None if there is none."""
+        return self._kb(memcg, "memory.usage_in_bytes" if self._memcgs.version == 1 else "memory.current")
 
     def _kb(self, memcg: str, name: str) -> Optional[int]:
         said = (self._memcgs.value(memcg, name) or "").strip()

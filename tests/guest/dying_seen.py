@@ -118,6 +118,8 @@ def children(seen: Seen) -> Checks:
     two = seen.usage_kb(f"{seen.memcg}/two")
     glances = seen.event["witness"]["glances"]
     yield "history of the largest child", len(two) >= 2 and two[-1] > 24 << 10
+    other = seen.usage_kb(f"{seen.memcg}/one")  # neither the victim's nor the trigger's
+    yield "history of the other", other and max(other) >= 15 << 10
     names = [{child["name"] for child in each["children"]} for each in glances]
     yield "children at a glance", {"one", "two"} in names
 

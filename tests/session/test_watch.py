@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from struct import pack
 from types import SimpleNamespace
 from typing import Any, Optional
 
@@ -14,6 +15,7 @@ import pytest
 
 from oomtrace.model import Container, Glance, Look, Memcg, Occasion, OomEvent, Report, Trace
 from oomtrace.plain import to_plain
+from oomtrace.session.below import Below
 from oomtrace.session.looker import Answer, Looker
 from oomtrace.session.receive import Traced
 from oomtrace.session.trace import LiveTrace
@@ -224,6 +226,20 @@ def test_an_oom_where_nothing_had_been_near_is_looked_at_when_its_path_is_known(
     assert looker.asked[0][1:3] == ("/late", "oom")
     watch.name(lambda memcg: "/late")
     assert len(looker.asked) == 1
+
+
+def test_usage_below_the_full_memcg_is_read_as_the_oom_begins(looker: Elsewhere, clock: Clock) -> None:
+    kept = pack("=QQIIII", 7, 0, 0, 0, 1, 0) + pack("=II", (time.monotonic_ns() >> 30), 300) + bytes(127 * 8)
+    watch = Watch(looker, clock, Below({MEMCG + 4096: kept}.get, {"/box/in": 5}.get, 4))  # type: ignore[arg-type]
+    watch.near(bell("/box/in", NearCause.FIRST_CHARGED, memcg=MEMCG + 4096))
+    watch.near(bell())
+    looker.answer()
+    watch.begins(MEMCG, 7)
+    looker.answer()
+    watch.take()
+    (done,) = watch.hold(traced(begin_ns=time.monotonic_ns()))
+    (found,) = done.event.trace.history
+    assert (found.memcg, [moment.usage_kb for moment in found.seconds]) == ("/box/in", [1200])
 
 
 def test_another_memcg_s_look_is_not_shown(watch: Watch, looker: Elsewhere) -> None:

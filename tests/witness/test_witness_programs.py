@@ -21,6 +21,24 @@ JVMS = {
     "without an archive of classes": ["-XX:+UseSerialGC", "-Xshare:off"],
 }
 
+FILLING_GO = """
+package main
+
+import ("fmt"; "time")
+
+var kept [][]byte
+
+func main() {
+    for i := 0; i < 60; i++ {
+        one := make([]byte, 1<<20)
+        for j := range one { one[j] = 1 }
+        kept = append(kept, one)
+    }
+    fmt.Println(len(kept))
+    time.Sleep(time.Minute)
+}
+"""
+
 
 def largest(command: list[str], ready: str) -> dict[Area, Mapped]:
     """By kind, the largest mappings of a program that says so when it is ready."""
@@ -61,9 +79,7 @@ def test_heap_of_a_real_jvm(how: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("go"), reason="no Go here")
 def test_heap_of_a_real_program_of_go(tmp_path: Path) -> None:
     source = tmp_path / "filling.go"
-    source.write_text('package main\nimport ("fmt"; "time")\nvar kept [][]byte\n'
-                      "func main() {\nfor i := 0; i < 60; i++ {\none := make([]byte, 1<<20)\nfor j := range one { one[j] = 1 }\nkept = append(kept, one)\n}\n"
-                      "fmt.Println(len(kept))\ntime.Sleep(time.Minute)\n}\n")
+    source.write_text(FILLING_GO)
     subprocess.run(["go", "build", "-o", tmp_path / "filling", source], check=True,
                    env={**os.environ, "CGO_ENABLED": "0", "GOCACHE": str(tmp_path / "cache")})
     found = largest([str(tmp_path / "filling")], "60\n")
