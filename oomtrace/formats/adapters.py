@@ -94,8 +94,8 @@ ADAPTERS: dict[str, Adapter] = {
     "raw_words": Adapter(r"(?: [0-9a-f]{16}){1,4}|(?: [0-9a-f]{8}){1,8}"),  # x86-64 and x86-32
     "stack_words": Adapter(r"(?:Stack :| {7,8})(?: ?[0-9a-f]{16}){1,4}|(?:Stack :| {7})(?: [0-9a-f]{8}){1,8}"
                            r"| {7,8}\.\.\."),
-    "arm_words": Adapter(r"Exception stack\(0x[0-9a-f]{8} to 0x[0-9a-f]{8}\)"
-                         r"|[0-9a-f]{4}: {1,80}(?:[0-9a-f]{8} ?){1,8}"
+    "arm_words": Adapter(r"Exception stack\(0x[0-9a-f]{8,16} to 0x[0-9a-f]{8,16}\)"
+                         r"|[0-9a-f]{4}: {1,80}(?:(?:[0-9a-f]{8} ?){1,8}|(?:[0-9a-f]{16} ?){1,4})"
                          r"|(?: r\d{1,2}:[0-9a-f]{8}){1,7}"),
     "ppc_words": Adapter(r"--- interrupt: [0-9a-f]{1,4}(?: at \S+)?| {4}LR = \S+|GPR\d\d:(?: [0-9a-f]{8,16}){1,8} ?"
                          r"|(?:NIP|LR) \[[0-9a-f]{8,16}\] \S+(?: \[\w+\])?"

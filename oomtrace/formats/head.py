@@ -203,8 +203,9 @@ FRAME_UNNAMED = kind(
 MARKER = kind(
     "marker", "stack", 4,
     line("4.10", " %s", ".:marker"),
-    # arch/arm/kernel/traps.c, dump_mem(); lib/backtrace.S, the registers that a function saved
-    line("2.6.32", "%s", ".:arm_words", archs=["arm"]),
+    # arch/arm/kernel/traps.c and, up to 4.14, arch/arm64/kernel/traps.c, dump_mem(); arch/arm/lib/backtrace.S, the
+    # registers that a function saved
+    line("2.6.32", "%s", ".:arm_words", archs=["arm", "arm64"]),
     # arch/powerpc/kernel/process.c, show_stack() and __show_regs(): where user space was
     line("2.6.32", "%s", ".:ppc_words", archs=["powerpc"]),
     scope="stack.flow",

@@ -99,6 +99,17 @@ Call trace:
 [<ffffffc000089e50>] dump_backtrace+0x0/0x118
 [<ffffffc000089f7c>] show_stack+0x14/0x1c
 """ + KILLED
+ARM64_EXCEPTION = HEAD + """\
+CPU: 0 PID: 900 Comm: hog Not tainted 4.4.38 #1
+Hardware name: ARM Juno (DT)
+Call trace:
+[<ffffffc000089e50>] dump_backtrace+0x0/0x118
+[<ffffffc0000811a8>] do_mem_abort+0x40/0xa0
+Exception stack(0xffffffc0eb2e3ec0 to 0xffffffc0eb2e4000)
+3ec0:                                   0000007f8c4e2000 ffffffffffffffff
+3ee0: 0000000000000000 0000000000000001 0000007f8c3e4d10 0000000060000000
+[<ffffffc0000843c4>] el0_da+0x18/0x1c
+""" + KILLED
 RISCV = HEAD + """\
 CPU: 1 UID: 0 PID: 900 Comm: hog Not tainted 6.12.0-riscv64 #1
 Hardware name: riscv-virtio,qemu (DT)
@@ -178,12 +189,12 @@ def test_a_report_is_written_in_the_words_of_its_architecture(report: str, arch:
 
 
 @pytest.mark.parametrize("report, arch, frames", [
-    (ARM64_4, "arm64", 2), (ARM_4, "arm", 3), (ARM_EXCEPTION, "arm", 3), (POWERPC_4, "powerpc", 3),
-    (POWERPC_REGISTERS, "powerpc", 1), (S390, "s390", 3), (RISCV, "riscv", 2), (MIPS, "mips", 2),
-    (MIPS_UNNAMED, "mips", 2), (MIPS_UNNAMED_3, "mips", 2), (ARM_UNNAMED, "arm", 2),
+    (ARM64_4, "arm64", 2), (ARM64_EXCEPTION, "arm64", 3), (ARM_4, "arm", 3), (ARM_EXCEPTION, "arm", 3),
+    (ARM_UNNAMED, "arm", 2), (POWERPC_4, "powerpc", 3), (POWERPC_REGISTERS, "powerpc", 1), (S390, "s390", 3),
+    (RISCV, "riscv", 2), (MIPS, "mips", 2), (MIPS_UNNAMED, "mips", 2), (MIPS_UNNAMED_3, "mips", 2),
     (RISCV_4, None, 2), (LOONGARCH, None, 2),  # others print such lines, too
-], ids=["arm64 4.4", "arm 4.14", "arm", "powerpc 4.18", "powerpc", "s390", "riscv", "mips",
-       "mips without names", "mips 3.18 without names", "arm without names", "riscv 4.15", "loongarch"])
+], ids=["arm64 4.4", "arm64 exception", "arm 4.14", "arm", "arm without names", "powerpc 4.18", "powerpc", "s390",
+        "riscv", "mips", "mips without names", "mips 3.18 without names", "riscv 4.15", "loongarch"])
 def test_traces_words_and_registers_of_all_eras_are_read(report: str, arch: "str | None", frames: int) -> None:
     event, = events(report)
     assert event.report.machine.arch == arch and event.report.stack is not None
