@@ -17,6 +17,9 @@ from .progress import run_quietly, say
 QEMU_OLDEST = 8
 """QEMU 7.2 makes kernel 6.12 double-fault at boot (cmpxchg16b under TCG)."""
 PACKAGES = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "git": "git", "depmod": "kmod"}
+COMPILER = {"gcc": "gcc", "make": "make", "flex": "flex", "bison": "bison", "bc": "bc", "xz": "xz-utils",
+            "pahole": "dwarves"}
+COMPILER_HEADERS = {"libelf.h": "libelf-dev", "openssl/ssl.h": "libssl-dev"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BACKPORTS_FILE = Path("/etc/apt/sources.list.d/oomtrace-backports.sources")
 SBIN = "/usr/sbin:/sbin"
@@ -77,6 +80,20 @@ def ensure_builder() -> None:
     if missing:
         _apt_update()
         _apt_install(missing)
+
+
+def ensure_compiler() -> None:
+    """Have what compiling a kernel needs."""
+    missing = [package for program, package in COMPILER.items() if not shutil.which(program)]
+    missing += [package for header, package in COMPILER_HEADERS.items() if not _has_header(header)]
+    if missing:
+        _apt_update()
+        _apt_install(missing)
+
+
+def _has_header(name: str) -> bool:
+    """Whether a C header is where Debian's packages have it."""
+    return any(Path("/usr/include").glob(name)) or any(Path("/usr/include").glob(f"*-linux-gnu/{name}"))
 
 
 def mirror() -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from . import host, initrd
+from . import compiled, host, initrd
 from .errors import VmError
 from .progress import run_quietly, say
 from .recipe import FOREIGN_COPIES, FOREIGN_FOLDERS, FREE_MIB, MKE2FS, REMOVED, Recipe
@@ -133,6 +133,8 @@ def _build_in(work: Path, recipe: Recipe) -> None:
         host.as_root(recipe.mmdebstrap(root, host.mirror(), host.KEYRING, host.apt_options())),
         "is the Debian mirror reachable? OOMTRACE_VM_MIRROR overrides the one of this machine's apt",
     )
+    if recipe.kernel.compiled:
+        compiled.build(recipe.kernel.name, root, work)
     release = initrd.module_directory(root).name
     if not recipe.kernel.arch.native:
         _configure(root, release)

@@ -40,6 +40,8 @@ class Kernel:
     """Parts of reports that it does not print and that cannot be had otherwise, and why."""
     expired: bool = False
     """Whether what the archive says of the suite may be out of date: that of a release in the making is."""
+    compiled: bool = False
+    """Whether `kernel_package` has its sources, which are compiled with vm/kernels/NAME.config (`vm.compiled`)."""
 
     @property
     def arch(self) -> Arch:
@@ -63,10 +65,11 @@ MORE_KERNELS = (
     Kernel("6.1-generic", "bookworm", None, "linux-image-amd64", "linux-headers-amd64", cgroup_v1=True),
     Kernel("6.12-generic", "trixie", None, "linux-image-amd64", "linux-headers-amd64"),
     Kernel("6.12-rt", "trixie", None, "linux-image-rt-amd64", "linux-headers-rt-amd64"),
+    Kernel("6.12-unusual", "trixie", None, "linux-source-6.12", "", compiled=True),
     Kernel("7.2", "forky", expired=True),
 )
 """In the long tests and in FIDELITY.md alone: kernels built for machines that are no VMs, one with PREEMPT_RT, where
-most locks sleep, and that of the next Debian."""
+most locks sleep, one that is configured as Debian's never are, and that of the next Debian."""
 ARM64_KERNELS = (
     _arm64("6.1", "bookworm", cgroup_v1=True, hides=((
         "memory cgroup statistics",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import initrd
+from . import compiled, initrd
 from .errors import STATUS_USAGE, VmError
 from .matrix import FOREIGN_VARIANTS, SYSTEMD_VARIANTS, VARIANTS, Kernel
 
@@ -92,9 +92,13 @@ class Recipe:
         """Hash of everything that decides what the image is, the mirror aside."""
         data = [
             FORMAT, self.kernel.suite, self.packages(), EXCLUDED, REMOVED, MKE2FS, FREE_MIB, initrd.MODULES,
-            self.kernel.kernel_suite, *([] if self.kernel.arch_name == "amd64" else [self.kernel.arch_name]),
+            self.kernel.kernel_suite, *self._configuration(),
+            *([] if self.kernel.arch_name == "amd64" else [self.kernel.arch_name]),
         ]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
+
+    def _configuration(self) -> list[str]:
+        return [compiled.config(self.kernel.name).read_text()] if self.kernel.compiled else []
 
     def packages(self) -> list[str]:
         """What to install on top of a minimal system, as apt-get takes it."""
