@@ -21,6 +21,9 @@ class Adapter:
     several: bool = False  # a list, of which the beginning is known where the line is cut
 
 
+_PACKAGE = r"(?!PREEMPT|VOLUNTARY|NONE|[0-9a-f]{40}$)[A-Za-z].*"
+
+
 def _flag(word: str) -> Adapter:
     """A word that is printed if the value is True."""
     return Adapter("(?:%s)?" % re.escape(word), bool, lambda value: word if value else "", none="")
@@ -76,8 +79,10 @@ ADAPTERS: dict[str, Adapter] = {
     "version": Adapter(r"#\S*"),
     "message": Adapter(r"(?:Memory cgroup out of memory|Out of memory(?: \([\w ]+\))?)"),
     "taint": Adapter(r"(?:Not tainted|Tainted: [A-Z\- a-z]+?)"),
-    # Debian's LINUX_PACKAGE_ID; some vendors put other text behind the version token.
-    "package": Adapter(r"(?!PREEMPT|VOLUNTARY|NONE|[0-9a-f]{40}$)[A-Za-z].*"),
+    # SUSE's, and Debian's up to 5.10; some vendors put other text behind the version token.
+    "package": Adapter(_PACKAGE),
+    # Debian's LINUX_PACKAGE_ID from 6.1 on, which begins with a blank; of who compiled Debian's sources it is empty.
+    "debian_package": Adapter(rf"(?: {_PACKAGE})?", lambda text: text[1:], lambda name: f" {name}" if name else ""),
     "vz_package": Adapter(r"\d[\d.]*"),
     "preempt": Adapter(r"(?:PREEMPT\S*|VOLUNTARY|NONE|LAZY)"),
     "build_id": Adapter(r"[0-9a-f]{40}"),

@@ -40,7 +40,8 @@ def version(text: str) -> Version:
 
 @lru_cache(maxsize=64)
 def parsed(release: Optional[str], package: Optional[str] = None) -> Optional[KernelRelease]:
-    """The release of ``uname -r``, and of the package's name if the report has one ("Debian 6.1.192-2").
+    """The release of ``uname -r``, and of the package's name if the report has one ("Debian 6.1.192-2"; an empty one is
+    of Debian's sources).
 
     None if the text is no kernel's release.
     """
@@ -49,7 +50,7 @@ def parsed(release: Optional[str], package: Optional[str] = None) -> Optional[Ke
         return None
     major, minor, patch, build = (int(number or 0) for number in match.groups())
     mainline: Version = (major, minor) if (major, minor) != (2, 6) else (major, minor, patch)
-    flavour = _flavour(f"{release} {package or ''}")
+    flavour = "debian" if package == "" else _flavour(f"{release} {package or ''}")
     return KernelRelease(mainline, flavour, (major, minor, build) if flavour in _COUNTED else mainline)
 
 

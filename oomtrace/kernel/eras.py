@@ -24,6 +24,7 @@ def facts(btf: Btf, symbols: Symbols, release: str) -> Facts:
     """What the decoder needs to know of the running kernel: how it prints, and where its counters lie."""
     at = releases.mainline(release)
     return Facts(
+        package=_no_package(symbols),
         task_markers=eras.task_markers(at),
         # "page_counter: track failcnt only for legacy cgroups" (6.15): on cgroup v2 the report has the counts of
         # memory.events instead.
@@ -48,6 +49,16 @@ def _preempt_lazy(symbols: Symbols) -> Optional[bool]:
     if symbols.address("preempt_model_str") is None or "PREEMPT" not in version or "DYNAMIC" in version:
         return None
     return ksymtab.holds(_LAZY, symbols)
+
+
+# lib/dump_stack.c, dump_stack_print_info(), as debian/patches/debian/version.patch has it, up to 6.14 and from 6.15 on.
+_PACKAGE = (b" %s %.*s %s%s\n\0", b" %s %.*s %s %s %s\n\0")
+
+
+def _no_package(symbols: Symbols) -> Optional[str]:
+    """The empty name that a kernel prints, with a blank before it, which somebody made of Debian's sources."""
+    own = machine.package() is not None or not any(ksymtab.holds(text, symbols) for text in _PACKAGE)
+    return None if own else ""
 
 
 def _taint_flags(btf: Btf, symbols: Symbols, most: int) -> Optional[int]:

@@ -54,6 +54,12 @@ def online_cpus() -> list[int]:
     return cpus or list(range(os.cpu_count() or 1))
 
 
+def package() -> Optional[str]:
+    """The distribution's package that the kernel is of, where it says so: "Debian 6.1.192-2"."""
+    found = re.search(r"\b(Debian \S+) \(", _text("/proc/version"))
+    return found.group(1) if found else None
+
+
 def available_kb() -> int:
     """Memory that can be had without swapping (fs/proc/meminfo.c, MemAvailable); 0 if that is not known."""
     found = re.search(r"^MemAvailable: *(\d+) kB$", _text("/proc/meminfo"), re.MULTILINE)
@@ -119,7 +125,6 @@ def preempt_model(version: str, debugfs_mode: str, lazy: Optional[bool]) -> Opti
 def described(facts: Facts, symbols: Symbols) -> Facts:
     """The facts of a kernel's build with those of this machine as it runs."""
     uname = os.uname()
-    package = re.search(r"\b(Debian \S+) \(", _text("/proc/version"))
     preempt: Optional[str] = None
     if symbols.address("preempt_model_str"):
         preempt = preempt_model(uname.version, _text("/sys/kernel/debug/sched/preempt"), facts.preempt_lazy)
@@ -129,7 +134,7 @@ def described(facts: Facts, symbols: Symbols) -> Facts:
         facts,
         release=uname.release,
         version=uname.version.split(" ")[0],
-        package=package.group(1) if package else None,
+        package=package() or facts.package,
         preempt=preempt,
         machine=uname.machine,
         page_kb=page_bytes() // 1024,

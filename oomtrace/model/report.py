@@ -14,7 +14,7 @@ class Machine:
 
     release: Optional[str] = None  # init_utsname()->release
     version: Optional[str] = None  # init_utsname()->version up to its first blank: "#1"
-    package: Optional[str] = None  # what distributions insert: "Debian 6.1.192-2"
+    package: Optional[str] = None  # what distributions insert: "Debian 6.1.192-2"; "": it is empty
     preempt: Optional[str] = None  # 6.15+: "PREEMPT(lazy)"
     build_id: Optional[str] = None  # CONFIG_STACKTRACE_BUILD_ID
     taint: Optional[str] = None  # "Not tainted" or "Tainted: G        W " as printed

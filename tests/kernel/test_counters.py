@@ -159,3 +159,19 @@ def test_the_number_of_taint_flags() -> None:
     assert _eras("6.1.0", set(), taint_flags=24 * 21).taint_flags == 19
     assert _eras("6.1.0", set(), taint_flags=24 * 18).taint_flags == 18
     assert _eras("6.1.0", set()).taint_flags is None
+
+
+@pytest.mark.parametrize("formats, version, package", [
+    (b"%sCPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s %s%s\n\0", "Linux version 6.12.9 (me@here)", ""),
+    (b"%sCPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s %s %s %s\n\0", "Linux version 6.18.9 (me@here)", ""),
+    (b"%sCPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s%s\n\0", "Linux version 6.12.9 (me@here)", None),
+    (b"%sCPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s %s %s\n\0", "Linux version 6.18.9 (me@here)", None),
+    (b"%s %.*s %s%s\n\0", "Linux version 6.12.9 (x@debian.org) #1 SMP Debian 6.12.9-1 (2025-01-10)", None),
+])
+def test_an_empty_package_is_told_by_the_kernels_own_format(
+    monkeypatch: pytest.MonkeyPatch, formats: bytes, version: str, package: Optional[str]
+) -> None:
+    """One of Debian's sources that somebody else compiled: /proc/version names no package, and its blank is printed."""
+    monkeypatch.setattr("oomtrace.kernel.eras.ksymtab.holds", lambda text, symbols: text in formats)
+    monkeypatch.setattr("oomtrace.kernel.machine._text", {"/proc/version": version}.get)
+    assert _eras("6.12.9", set()).package == package

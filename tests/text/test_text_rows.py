@@ -47,6 +47,7 @@ def test_a_row_reads_none_but_its_own_lines(key: str) -> None:
 _ADAPTED = {
     "comm": "a) b", "comm_short": "a b", "path": "/a b", "word": "Normal", "message": "Out of memory",
     "taint": "Tainted: G        W  O    ", "package": "Debian 6.1.192-2", "preempt": "PREEMPT(lazy)",
+    "debian_package": "Debian 6.1.192-2",
     "build_id": "0123456789" * 4, "kdump": True, "unreliable": False, "unreliable_ppc": False, "yesno": True,
     "node": 1, "marker": "<TASK>", "numbers": (0, 1, -2), "kb_pairs": {"cache": 1, "rss": 2}, "onoff": True,
     "buddy": ((1, 4, "UM"), (0, 8, "")), "release": "6.1.0-56-cloud-amd64", "version": "#1", "source": "P",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from text_corpus import SEED, SEED_TEXT, events, files, kernel_logs, kernel_text
@@ -134,3 +135,23 @@ def test_a_round_trip_is_the_same_event() -> None:
 def _timeless(event: OomEvent) -> OomEvent:
     kills = tuple(replace(kill, time_ns=None) for kill in event.report.kills)
     return changed(event, lines=(), missing=(), unprinted_reason=None, kills=kills)
+
+
+@pytest.mark.parametrize("release, cpu_line, read_back", [
+    ("6.1.9-own", "CPU: 0 PID: 7 Comm: hog Not tainted 6.1.9-own #1 ", ""),
+    ("6.12.9-own", "CPU: 0 UID: 0 PID: 7 Comm: hog Not tainted 6.12.9-own #1 ", None),
+    ("6.18.9-own", "CPU: 0 UID: 0 PID: 7 Comm: hog Not tainted 6.18.9-own #1 PREEMPT(lazy)  ", ""),
+])
+def test_of_debians_sources_compiled_by_others_the_package_is_a_blank(
+    release: str, cpu_line: str, read_back: Optional[str]
+) -> None:
+    """debian/patches/debian/version.patch prints LINUX_PACKAGE_ID, an empty one too. In a log of 6.12 to 6.14 the blank
+    may as well be the one that 6.15 prints where a build id would follow, so nothing is concluded from it."""
+    machine = Machine(release=release, version="#1", package="", taint="Not tainted", kdump_loaded=False,
+                      preempt="PREEMPT(lazy)" if "6.18" in release else None)
+    task = Trigger("hog", 7, cpu=0, uid=0, gfp_mask=0xcc0, order=0, oom_score_adj=0)
+    lines = [record.text for event in [made(trigger=task, machine=machine)] for record in write(event)]
+    assert cpu_line in lines
+    header = "hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0"
+    (read,) = events("".join(f"[    1.000000] {line}\n" for line in (header, cpu_line)).encode())
+    assert read.report.machine.package == read_back and read.report.machine.preempt == machine.preempt
