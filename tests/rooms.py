@@ -10,6 +10,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -105,8 +106,13 @@ def room_of(name: str) -> str:
     return next((room for room, file in _FILES.items() if file == first), first)
 
 
-def imports() -> Iterator[Import]:
+@lru_cache(maxsize=1)
+def imports() -> tuple[Import, ...]:
     """Every import in ``oomtrace/`` and ``vm/``, wherever in its file it stands."""
+    return tuple(_imports())
+
+
+def _imports() -> Iterator[Import]:
     for top in ("oomtrace", "vm"):
         for path in sorted((REPOSITORY / top).rglob("*.py")):
             parts = path.relative_to(REPOSITORY).with_suffix("").parts
