@@ -20,12 +20,14 @@ _END_S = 0.2
 @dataclass(frozen=True)
 class Answer:
     """What it has seen, as JSON has it. ``number``: of the request, None for what nobody asked for. ``slower``: it is
-    ready now, and this machine is so many times slower than others."""
+    ready now, and this machine is so many times slower than others. ``cpu_ns``: CPU time that the process has taken
+    since its last answer."""
 
     number: Optional[int]
     look: Optional[dict[str, Any]]
     glance: Optional[dict[str, Any]]
     slower: Optional[float] = None
+    cpu_ns: int = 0
 
 
 class Looker:
@@ -49,10 +51,14 @@ class Looker:
         """Have it ready for requests."""
         self._say("warm")
 
-    def ask(self, number: int, memcg: Optional[str], pids: Iterable[int], occasion: str, glance: bool) -> bool:
-        """Have it look at a memcg, or None: at the machine; ``glance``: at its numbers alone. False: it has not taken
-        what it was asked for earlier, and this is not asked."""
-        return self._say({"number": number, "memcg": memcg, "pids": list(pids), "occasion": occasion, "glance": glance})
+    def ask(
+        self, number: int, memcg: Optional[str], pids: Iterable[int], occasion: str, glance: bool, again: bool = False,
+    ) -> bool:
+        """Have it look at a memcg, or None: at the machine; ``glance``: at its numbers alone. Unless this is ``again``,
+        glances at a memcg that is near its limit follow. False: it has not taken what it was asked for earlier, and
+        this is not asked."""
+        return self._say({"number": number, "memcg": memcg, "pids": list(pids), "occasion": occasion, "glance": glance,
+                          "again": again})
 
     def _say(self, value: object) -> bool:
         data = json.dumps(value).encode() + b"\n"

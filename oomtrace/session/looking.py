@@ -27,6 +27,7 @@ _TURN = {Occasion.OOM: 0, Occasion.FIRST_CHARGE: 1, Occasion.NEAR_LIMIT: 2, Occa
 _MOST_GLANCES = 256  # that are still to come
 _PIECE = 1 << 16
 
+
 class Looking:
     """Answers what comes through one pipe into another, until the first is closed."""
 
@@ -37,6 +38,7 @@ class Looking:
         self._readers: Optional[tuple[Reader, Glances]] = None
         self._budget = Budget()
         self._said = b""
+        self._told_ns = 0  # CPU time as of the last answer
         self._asked: list[dict[str, Any]] = []
         self._due: list[tuple[float, str, int]] = []  # glances that are to come: when, at which memcg, the how many-th
 
@@ -84,7 +86,7 @@ class Looking:
         if not request["glance"]:
             look = to_plain(reader.look(memcg, request["pids"], self._budget, occasion))
         self._answer({"number": request["number"], "look": look, "glance": to_plain(glances.at(memcg))})
-        if occasion is Occasion.NEAR_LIMIT and look is not None:
+        if occasion is Occasion.NEAR_LIMIT and look is not None and not request["again"]:
             self._plan(memcg, 0)
 
     def _plan(self, memcg: str, number: int) -> None:
@@ -100,6 +102,8 @@ class Looking:
             self._plan(memcg, number + 1)
 
     def _answer(self, value: dict[str, Any]) -> None:
+        before_ns, self._told_ns = self._told_ns, time.thread_time_ns()
+        value["cpu_ns"] = self._told_ns - before_ns
         data = memoryview(json.dumps(value, separators=(",", ":")).encode() + b"\n")
         while data:
             data = data[os.write(self._answering, data):]

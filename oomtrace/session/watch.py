@@ -3,7 +3,7 @@
 At the first charge to a memcg with a limit it is asked which container that is, and this is kept: a container may be
 gone a moment later. Other looks cost more, and there are few: at a memcg that nears its limit, and at an OOM as it
 begins; ten a second at most. One that stays near its limit is looked at again once a minute, as far as all such looks
-together take a twentieth of a percent of a CPU; else at its numbers alone.
+together take 0.04 % of a CPU; else at its numbers alone.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from oomtrace.wire.near import Near, NearCause
 from oomtrace.wire.seen import Seen, read, with_histories, with_objects
 
 _EVERY_S, _AT_ONCE = 0.1, 10.0  # looks: one each so many seconds, of which so many may come together
-_AGAIN_SHARE = 0.0005  # of a CPU, for looks at what has been looked at
-_AGAIN_MOST_S = 0.05
-_GLANCE_S = 0.0004  # what reading the numbers alone takes of that
+_AGAIN_SHARE = 0.0004  # of a CPU, for looks at what has been looked at: hearing of a hundred takes about as much again
+_AGAIN_MOST_S = 0.015  # of that CPU time there may be so much left over, or owed; more where the machine is slower
 _KEPT = 256  # memcgs
 _KEPT_LOOKS, _KEPT_GLANCES = 3, 16  # of each
 _KEPT_CONTAINERS = 2048  # memcgs of containers
@@ -77,8 +76,9 @@ class Watch:
 
     def __init__(
         self, looker: Looker, clock: Callable[[], float] = time.monotonic, below: Optional[Below] = None,
+        cpu: Callable[[], float] = time.thread_time,
     ) -> None:
-        self._looker, self._clock, self._below = looker, clock, below
+        self._looker, self._clock, self._below, self._cpu = looker, clock, below, cpu
         self._paths: dict[int, str] = {}
         self._nameless: dict[int, int] = {}  # memcgs in which an OOM has begun, whose path is not known yet
         self._kept: dict[Optional[str], _Kept] = {}
@@ -115,12 +115,15 @@ class Watch:
         occasion = Occasion.RECLAIM if bell.path is None else Occasion.NEAR_LIMIT
         self._fill()
         again = bell.cause is NearCause.STAYS_NEAR and bell.path in self._kept
-        glance = again and self._again_s <= 0
-        if again and self._again_s <= -_AGAIN_MOST_S:  # there are too many of them
+        if not again:
+            self._ask(bell.path, bell.tgid, occasion)
+        elif self._again_s <= -_AGAIN_MOST_S * self._slower:  # there are too many of them
             self.skipped += 1
-        elif self._ask(bell.path, bell.tgid, occasion, glance) and again:
-            self._again.add(self._number)
-            self._again_s -= _GLANCE_S * self._slower
+        else:
+            begin_s = self._cpu()
+            if self._ask(bell.path, bell.tgid, occasion, glance=self._again_s <= 0, again=True):
+                self._again.add(self._number)
+            self._again_s -= self._cpu() - begin_s
 
     def begins(self, memcg: int, tgid: int) -> None:
         """An OOM begins in the memcg of that address, 0: of the machine. ``tgid``: the process that triggered it."""
@@ -148,19 +151,23 @@ class Watch:
         if self._below is not None:
             self._below.read(path, self._paths)
 
-    def _ask(self, memcg: Optional[str], tgid: int, occasion: Occasion, glance: bool = False) -> bool:
+    def _ask(
+        self, memcg: Optional[str], tgid: int, occasion: Occasion, glance: bool = False, again: bool = False
+    ) -> bool:
         self._fill()
-        if self._tokens >= 1 and self._request(memcg, tgid, occasion, glance):
+        if self._tokens >= 1 and self._request(memcg, tgid, occasion, glance, again):
             self._tokens -= 1
             return True
         self.skipped += 1
         return False
 
-    def _request(self, memcg: Optional[str], tgid: int, occasion: Occasion, glance: bool = False) -> bool:
+    def _request(
+        self, memcg: Optional[str], tgid: int, occasion: Occasion, glance: bool = False, again: bool = False
+    ) -> bool:
         if (memcg, occasion) in self._asked.values():
             return False
         self._number += 1
-        if not self._looker.ask(self._number, memcg, (tgid,), occasion.value, glance):
+        if not self._looker.ask(self._number, memcg, (tgid,), occasion.value, glance, again):
             return False
         self._asked[self._number] = memcg, occasion
         self.looks[occasion] += not glance
@@ -169,13 +176,18 @@ class Watch:
     def _fill(self) -> None:
         now = self._clock()
         self._tokens = min(_AT_ONCE, self._tokens + (now - self._filled) / _EVERY_S)
-        self._again_s = min(_AGAIN_MOST_S, self._again_s + (now - self._filled) * _AGAIN_SHARE)
+        self._again_s = min(_AGAIN_MOST_S * self._slower, self._again_s + (now - self._filled) * _AGAIN_SHARE)
         self._filled = now
 
     def take(self) -> None:
         """The looks that have come back."""
-        for answer in self._looker.answers():
+        begin_s = self._cpu()
+        answers = self._looker.answers()
+        again = sum(answer.cpu_ns / 1e9 for answer in answers if answer.number in self._again)
+        for answer in answers:
             self._keep(answer)
+        if again:
+            self._again_s -= again + self._cpu() - begin_s
 
     def _keep(self, answer: Answer) -> None:
         if answer.slower is not None:
@@ -190,8 +202,6 @@ class Watch:
                 _shorten(self._contained, _KEPT_CONTAINERS)
         elif answer.look is not None:
             self._of_memcg(answer.look["memcg"]).looks.append(_Sight(Look, answer.look))
-            if answer.number in self._again:
-                self._again_s -= answer.look["cpu_ns"] / 1e9
         self._again.discard(answer.number or 0)
         if answer.glance is not None:
             self._of_memcg(answer.glance["memcg"]).glances.append(_Sight(Glance, answer.glance))

@@ -6,6 +6,7 @@ import io
 import os
 import time
 from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from struct import pack
 from types import SimpleNamespace
@@ -43,10 +44,14 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, Optional[str], str, bool]] = []
+        self.again: list[bool] = []  # of those that are asked
         self.come: list[Answer] = []
 
-    def ask(self, number: int, memcg: Optional[str], pids: Iterable[int], occasion: str, glance: bool) -> bool:
+    def ask(
+        self, number: int, memcg: Optional[str], pids: Iterable[int], occasion: str, glance: bool, again: bool = False
+    ) -> bool:
         self.asked.append((number, memcg, occasion, glance))
+        self.again.append(again)
         return True
 
     def answers(self) -> list[Answer]:
@@ -59,7 +64,7 @@ class Elsewhere:
         number, memcg, occasion, glance = self.asked[at]
         look = None if glance else to_plain(
             Look(Occasion(occasion), time_ns, memcg, cpu_ns=cpu_ns, containers=containers))
-        self.come.append(Answer(number, look, to_plain(Glance(time_ns, memcg))))
+        self.come.append(Answer(number, look, to_plain(Glance(time_ns, memcg)), cpu_ns=cpu_ns))
 
 
 @pytest.fixture
@@ -197,22 +202,47 @@ def test_ten_looks_a_second(watch: Watch, looker: Elsewhere, clock: Clock) -> No
     assert len(looker.asked) == 15
 
 
-def test_a_hundred_that_stay_near_take_a_two_thousandth_of_a_cpu(
-    watch: Watch, looker: Elsewhere, clock: Clock
-) -> None:
+def a_hundred_stay_near(watch: Watch, looker: Elsewhere, clock: Clock) -> int:
+    """For nine minutes; returns the CPU time that the process that looks has taken in them."""
+    cpu_ns = 0
     for minute in range(10):
         for number in range(100):
             clock.now += 0.6
             cause = NearCause.STAYS_NEAR if minute else NearCause.NEARS
             watch.near(bell(f"/box{number}", cause, memcg=MEMCG + 4096 * number))
             if looker.asked[-1][1] == f"/box{number}":
-                looker.answer(cpu_ns=5_000_000)
+                took_ns = 400_000 if looker.asked[-1][3] else 6_000_000
+                looker.answer(cpu_ns=took_ns)
+                cpu_ns += took_ns if minute else 0
             watch.take()
-    assert len(looker.asked) + watch.skipped == 1000 and watch.skipped < 200
-    again = [glance for _, _, _, glance in looker.asked[100:]]
-    cpu_ns = sum(400_000 if glance else 5_400_000 for glance in again)
-    assert cpu_ns / 1e9 / (9 * 60) < 0.0007
-    assert not all(again)
+    assert len(looker.asked) + watch.skipped == 1000
+    return cpu_ns
+
+
+def test_a_hundred_that_stay_near_take_four_ten_thousandths_of_a_cpu(looker: Elsewhere, clock: Clock) -> None:
+    watch = Watch(looker, clock, cpu=lambda: 0.0)  # type: ignore[arg-type]
+    cpu_ns = a_hundred_stay_near(watch, looker, clock)
+    assert 0.9 < cpu_ns / 1e9 / (0.0004 * 9 * 60) < 1.2
+    assert looker.again == [False] * 100 + [True] * (len(looker.asked) - 100)
+    assert len(looker.asked) > 600
+
+
+def test_what_the_trace_itself_takes_for_them_counts(looker: Elsewhere, clock: Clock) -> None:
+    ticks = count(0, 0.001)
+    watch = Watch(looker, clock, cpu=ticks.__next__)  # type: ignore[arg-type]
+    assert a_hundred_stay_near(watch, looker, clock) / 1e9 < 0.0004 * 9 * 60 / 2
+    assert 150 < len(looker.asked) < 400
+
+
+def test_one_that_stays_near_is_looked_at_again_each_minute(watch: Watch, looker: Elsewhere, clock: Clock) -> None:
+    watch.near(bell())
+    for _ in range(5):
+        looker.answer(cpu_ns=6_000_000)
+        watch.take()
+        clock.now += 60
+        watch.near(bell(cause=NearCause.STAYS_NEAR))
+    assert [glance for _, _, _, glance in looker.asked] == [False] * 6
+    assert looker.again == [False] + [True] * 5
 
 
 def test_an_oom_where_nothing_had_been_near_is_looked_at_when_its_path_is_known(
