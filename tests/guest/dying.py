@@ -134,7 +134,9 @@ def start(name: str) -> Optional[int]:
     Path(f"/root/seen-{name}").write_text("x")
     status = ended(process)
     if name == "stuck":
-        Path("/root/stuck-for").write_text(str(reported(path_of(name))))
+        told_after = reported(path_of(name))
+        print(f"stuck: told {told_after} s after the kill", file=sys.stderr)
+        Path("/root/stuck-for").write_text(str(told_after))
         os.kill(int(Path("/root/stuck-server").read_text()), signal.SIGKILL)
     return status
 
