@@ -11,7 +11,7 @@ from oomtrace.model import UsageHistory
 from oomtrace.wire import history
 
 _LARGEST = 5
-_ASKED = 64  # memcgs, at one OOM
+_ASKED = 256  # memcgs, at one OOM: each is a file of a line to read
 _KEPT = 64  # OOMs
 
 
