@@ -92,7 +92,9 @@ def popen(name: str) -> subprocess.Popen[bytes]:
         _, *slices, unit = path_of(name).split("/")
         how = [f"--unit={unit}", f"--slice={slices[-1]}", "-p", f"MemoryMax={LIMIT}", "-p", "MemorySwapMax=0"]
         if name == "unit":
-            return subprocess.Popen(["systemd-run", "--quiet", "--wait", "-p", "OOMScoreAdjust=0", *how, *command])
+            wait = f'"$@" && while systemctl --quiet is-active {unit}; do sleep 0.3; done'  # --wait needs D-Bus
+            return subprocess.Popen(["sh", "-c", wait, "sh", "systemd-run", "--quiet", "-p", "OOMScoreAdjust=0", *how,
+                                     *command])
         Path("/proc/self/oom_score_adj").write_text("0")
         logged_in = ["sh", "-c", 'echo 0 >/proc/self/loginuid; "$@"; exit $?', "sh", *command]
         process = subprocess.Popen(["systemd-run", "--quiet", "--scope", *how, *logged_in])
