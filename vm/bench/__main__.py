@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from .. import matrix
-from . import charges, live, logs, path, signals, stacks, start
+from . import charges, live, logs, near, path, signals, stacks, start
 
 TARGET = Path("BENCHMARKS.md")
 HEAD = """\
@@ -23,6 +23,7 @@ IN_GUESTS: dict[str, tuple[str, str, Callable[[str], str]]] = {
     "charges": ("Cost of a charge", charges.ABOUT, charges.section),
     "stacks": ("Cost of stacks", stacks.ABOUT, stacks.section),
     "signals": ("Cost of watching kills", signals.ABOUT, signals.section),
+    "near": ("Memcgs that stay at their limit", near.ABOUT, near.section),
     "path": ("Cost inside the OOM path; many tasks", path.ABOUT, path.section),
     "live": ("Latency, storms, idle", live.ABOUT, live.section),
 }
