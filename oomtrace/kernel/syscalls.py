@@ -6,9 +6,11 @@ Knowledge: the system call tables of arch/x86/entry/syscalls and include/uapi/as
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 _NUMBERS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
+_ENOTSUPP = 524  # include/linux/errno.h: the kernel's own, that bpf(2) gives all the same, and that no C library knows
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -31,5 +33,5 @@ def _call(which: int, *arguments: object) -> int:
     result: int = _libc.syscall(_NUMBERS[os.uname().machine][which], *arguments)
     if result < 0:
         error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+        raise OSError(error, os.strerror(errno.EOPNOTSUPP if error == _ENOTSUPP else error))
     return result
