@@ -35,11 +35,12 @@ _COUNTERS = (
 
 
 class Contents:
-    """Of one look. ``counters``: the memcg's memory.stat, None of the whole machine, whose part ``kernel`` reads;
-    ``host_ns``: the mount namespace of this machine itself."""
+    """Of one look. ``counters``: the memcg's memory.stat, None of the whole machine, whose part ``kernel`` reads,
+    with that share of the budget; ``host_ns``: the mount namespace of this machine itself."""
 
     def __init__(self, root: str, meter: Meter, wanted: frozenset[Aspect], counters: Optional[Mapping[str, int]],
-                 host: Mounts, host_ns: Optional[str], clock: Callable[[], int], kernel: Kernel) -> None:
+                 host: Mounts, host_ns: Optional[str], clock: Callable[[], int], kernel: Kernel,
+                 kernel_share: float) -> None:
         self._root, self._meter, self._clock = root, meter, clock
         self._counters = counters
         self._wanted = wanted
@@ -48,7 +49,7 @@ class Contents:
         self._cache = Cache(host, meter) if self._is_wanted(Aspect.CACHE, _FILE) else None
         self._buffers = Buffers(meter) if Aspect.KERNEL in wanted else None
         whole = counters is None and Aspect.KERNEL in wanted
-        self._machine = kernel.memory(meter, clock()) if whole else None
+        self._machine = kernel.memory(meter, clock(), kernel_share) if whole else None
         self._added = 0
         self._whole = True
 

@@ -22,6 +22,7 @@ from .tree import plain
 
 _LARGEST = 10  # tasks that are told of, besides those asked for
 _COUNTED = 512  # processes whose size is asked for, to find the largest
+_KERNEL_AT_OOM, _KERNEL_BEFORE = 0.5, 0.75  # of the budget, for the kernel's part of the machine
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 ALL = frozenset(Aspect)
@@ -68,7 +69,7 @@ class Reader:
         # Of the machine, this reads the kernel's part, before there may be hundreds of processes to count.
         counters = self._memcgs.stat(memcg) if memcg is not None else None
         contents = Contents(self._root, meter, wanted, counters, self._mounts, self._people.host_ns, self._clock,
-                            self._kernel)
+                            self._kernel, _KERNEL_AT_OOM if occasion is Occasion.OOM else _KERNEL_BEFORE)
         by_size = self._by_size(memcg, meter) if wanted - {Aspect.CONTAINER} else []
         largest = by_size[:_LARGEST]
         # First what matters most: all of the largest process. Who is cut short then knows at least that. At an OOM it

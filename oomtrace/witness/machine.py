@@ -32,11 +32,12 @@ class Kernel:
         self._root = root.rstrip("/")
         self._left_out: set[str] = set()
 
-    def memory(self, meter: Meter, now_ns: int) -> KernelMemory:
-        """Each kind within the budget, of which half is left for processes. First what takes next to no time."""
+    def memory(self, meter: Meter, now_ns: int, share: float = 0.5) -> KernelMemory:
+        """Each kind within the budget, of which it takes about that share: the rest is for processes. First what takes
+        next to no time."""
         info = meminfo(text(plain(f"{self._root}/proc/meminfo") or b""))
         items: list[KernelItem] = []
-        left_ns, last = meter.left_ns // 2, self._left_out
+        left_ns, last = int(meter.left_ns * (1 - share)), self._left_out
         self._left_out = set()
         for ask in (*_QUICK, *sorted(_SLOW, key=lambda ask: ask.__name__ not in last)):
             if meter.left_ns > left_ns:
@@ -97,7 +98,7 @@ def _hugetlb(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[Kerne
 
 
 def _huge_page_users(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[KernelItem]:
-    """The same of pools, with who uses them; of none if nobody does."""
+    """The same, with who uses them; of none if nobody does."""
     pools = list(_hugetlb(root, info, meter))
     users = _users(root, meter) if pools else ()
     yield from (replace(pool, holders=users) for pool in pools if users)

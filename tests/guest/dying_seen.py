@@ -37,8 +37,9 @@ class Seen:
         return [row for each in self.memory[:1] for row in each["mappings"] if row["area"] == area]
 
     def kb(self, *areas: str) -> int:
-        """What of them is resident."""
-        return sum(row["rss_kb"] or 0 for area in areas for row in self.rows(area))
+        """What of them is resident or in swap, by the look that saw most of it."""
+        return max((sum(size_kb(row) for row in each["mappings"] if row["area"] in areas) for each in self.memory),
+                   default=0)
 
     @property
     def files(self) -> dict[str, Json]:
@@ -59,6 +60,11 @@ class Seen:
     def held_by_victim(self, found: Json) -> bool:
         """And by nobody else."""
         return [one["pid"] for one in found.get("holders", [])] == [self.pid]
+
+
+def size_kb(row: Json) -> int:
+    """Of mappings of a kind: what is resident, or in swap."""
+    return int((row["rss_kb"] or 0) + (row["swap_kb"] or 0))
 
 
 def missing(seen: Seen) -> list[str]:
@@ -133,14 +139,13 @@ def heap(seen: Seen) -> Checks:
 def mapped(seen: Seen) -> Checks:
     """What the kernel could not give is not asked for."""
     lacking = json.loads(Path("/root/lacking-mapped").read_text())
-    memory = seen.memory[0] if seen.memory else {}
-    names = {row["name"]: row for row in memory.get("mappings", [])}
+    rows = [row for each in seen.memory for row in each["mappings"]]
     found = {
-        "named": names.get("order cache", {}).get("area") == "named",
-        "memfd": (names.get("memfd:frames", {}).get("rss_kb") or 0) >= 3 << 10,
-        "locked": (memory.get("locked_kb") or 0) >= 2 << 10,
-        "huge": (memory.get("huge_kb") or 0) >= 2 << 10,
-        "swapped": (memory.get("swap_kb") or 0) >= 1 << 10,
+        "named": any(row["name"] == "order cache" and row["area"] == "named" for row in rows),
+        "memfd": any(row["name"] == "memfd:frames" and size_kb(row) >= 3 << 10 for row in rows),
+        "locked": any((each["locked_kb"] or 0) >= 2 << 10 for each in seen.memory),
+        "huge": any((each["huge_kb"] or 0) >= 2 << 10 for each in seen.memory),
+        "swapped": any((each["swap_kb"] or 0) >= 1 << 10 for each in seen.memory),
         "malloc": seen.kb("malloc arenas") >= 3 << 10,
         "shared": seen.kb("shared anonymous") >= 2 << 10,
     }
