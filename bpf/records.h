@@ -22,7 +22,7 @@
 #define INDEX_BYTES 768
 #define MAX_NODE_STAT 96
 #define MAX_ZONE_STAT 24
-#define AREAS_BYTES 1408
+#define AREAS_BYTES 1536
 #define MAX_ZONES 8
 #define MAX_HSTATES 4
 #define FORMAT_LEN 768

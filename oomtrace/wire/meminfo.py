@@ -155,6 +155,9 @@ def held(records: OomRecords, decision: RecReport) -> Optional[MemInfo]:
     memory, facts = records.first(RecordKind.MEMORY, RecMemory), records.facts.meminfo
     if memory is None or facts is None or facts.free_area is None:
         return None
+    area, zone = facts.free_area, records.first(RecordKind.ZONE, RecZone)
+    if zone is not None and area.orders * area.bytes > len(zone.areas):  # the largest orders were cut off
+        return None
     nodemask = decision.nodemask if decision.has_nodemask else None
     return HeldMeminfo(records, memory, facts, facts.free_area).meminfo(nodemask, decision.gfp_mask)
 

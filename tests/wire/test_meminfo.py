@@ -39,8 +39,8 @@ GFP_HIGHUSER_MOVABLE, GFP_DMA32, GFP_KERNEL = 0x100CCA, 0xCC4, 0xCC0
 LIST = 0xFFFF888000001000
 
 
-def _records(**changes: Any) -> list[TraceRecord]:
-    """Two nodes: DMA and NORMAL on the first, NORMAL on the second."""
+def _records(areas: Optional[bytes] = None, **changes: Any) -> list[TraceRecord]:
+    """Two nodes: DMA and NORMAL on the first, NORMAL on the second. ``areas``: other free lists."""
     other = LIST + 0x500
     first = pack("<5Q", LIST, LIST, other, other, 3)  # order 0: none unmovable, three movable
     second = pack("<5Q", LIST + 40, 0, LIST + 56, 0, 0)
@@ -48,7 +48,7 @@ def _records(**changes: Any) -> list[TraceRecord]:
         "watermark": [10, 20, 30],
         "boost": 1,
         "free_area": LIST,
-        "areas": first + second,
+        "areas": areas or first + second,
         "reserves": 2,
         "lowmem_reserve": [0, 5],
         "present": 100,
@@ -118,6 +118,28 @@ def test_free_lists() -> None:
     zone = _made().zones[0]
     assert zone.buddy == ((3, 4, "M"), (0, 8, ""))
     assert zone.buddy_total_kb == 12
+
+
+def _lists(orders: int) -> tuple[MeminfoFacts, bytes]:
+    """So many orders of six migrate types, with as many blocks free as each order's number says."""
+    facts = replace(FACTS, letters="UMEHCI", free_area=FreeArea(orders=orders, bytes=104, nr_free=96))
+    heads = (LIST + 104 * order + 16 * at for order in range(orders) for at in range(6))
+    lists = b"".join(pack("<QQ", head, head) for head in heads)
+    return facts, b"".join(lists[96 * order:96 * order + 96] + pack("<Q", order) for order in range(orders))
+
+
+def test_pages_of_64_kb_have_14_orders() -> None:
+    """Up to 512 MiB (arch/arm64/Kconfig, ARCH_FORCE_MAX_ORDER)."""
+    facts, areas = _lists(14)
+    zone = _made(facts=facts, areas=areas).zones[0]
+    assert [n for n, _, _ in zone.buddy] == list(range(14))
+    assert zone.buddy_total_kb == 4 * sum(order << order for order in range(14))
+
+
+def test_free_lists_that_are_cut_off_are_not_guessed() -> None:
+    facts, _ = _lists(32)
+    decided = record(RecordKind.CHOSEN, gfp_mask=GFP_KERNEL).read(RecReport)
+    assert meminfo.held(oom_records(*_records(), facts=Facts(meminfo=facts)), decided) is None
 
 
 def test_nodes_that_the_task_may_not_use_are_left_out() -> None:
