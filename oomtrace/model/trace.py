@@ -127,7 +127,8 @@ class Trace:
     times_ns: Mapping[str, int] = field(default_factory=dict)  # sampling time by part: "header", "stack", "tasks", …
     records_lost: Optional[int] = None
     growth: tuple[Growth, ...] = ()
-    history: tuple[UsageHistory, ...] = ()  # of the memcgs with a limit: the full one, those above it, the victim's
+    # Of memcgs with a limit: the full one, those above it, the victim's; then of the largest below the full one.
+    history: tuple[UsageHistory, ...] = ()
     reclaim: Optional[Reclaim] = None
     releases: tuple[Release, ...] = ()
     followed_ns: Optional[int] = None  # from this OOM to the next in the same memcg, if it came while this was in hand
