@@ -85,12 +85,16 @@ def _pipe(fd: int, name: str) -> _Buffer:
 
 
 def _socket(fd: int, target: str) -> Optional[_Buffer]:
-    with socket.socket(fileno=os.dup(fd)) as one:
+    """None of one with little in it: then it is not asked what it is, which takes longer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, os.dup(fd)) as one:  # of whatever kind
         data = one.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
-        numbers = struct.unpack(f"{len(data) // 4}I", data[: len(data) // 4 * 4])
-        if len(numbers) <= _BACKLOG:
-            return None
-        held = numbers[_RMEM] + max(numbers[_WMEM], numbers[_WMEM_QUEUED]) + numbers[_BACKLOG]
+    numbers = struct.unpack(f"{len(data) // 4}I", data[: len(data) // 4 * 4])
+    if len(numbers) <= _BACKLOG:
+        return None
+    held = numbers[_RMEM] + max(numbers[_WMEM], numbers[_WMEM_QUEUED]) + numbers[_BACKLOG]
+    if held < _LEAST_BYTES:
+        return None
+    with socket.socket(fileno=os.dup(fd)) as one:
         return _Buffer(KernelUse.SOCKET, _described(one, target), held, "SO_MEMINFO")
 
 

@@ -59,13 +59,7 @@ def mount_of(process: Process, number: int) -> Optional[Mount]:
 @contextmanager
 def duplicate(process: Process, number: int) -> Iterator[int]:
     """A descriptor of the same open file. Raises OSError, also if the process has gone meanwhile."""
-    pidfd = syscalls.pidfd_open(process.pid)
-    try:
-        if process.read("comm", 64) is None:
-            raise ProcessLookupError(3, "it has gone")
-        fd = syscalls.pidfd_getfd(pidfd, number)
-    finally:
-        os.close(pidfd)
+    fd = syscalls.pidfd_getfd(process.pidfd, number)
     try:
         yield fd
     finally:

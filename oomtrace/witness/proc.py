@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Optional
 
+from . import syscalls
 from .mounts import Mounts, is_safe
 from .tree import Foreign, Tree, plain, text
 
@@ -24,10 +25,24 @@ class Process:
         self.folder = f"{root.rstrip('/')}/proc/{pid}"
         self._fd = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._mounts: Optional[Mounts] = None
+        self._pidfd: Optional[int] = None
 
     def close(self) -> None:
         """Close its folder."""
         os.close(self._fd)
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+
+    @property
+    def pidfd(self) -> int:
+        """A pidfd of it. Raises OSError, also if it has gone meanwhile."""
+        if self._pidfd is None:
+            pidfd = syscalls.pidfd_open(self.pid)
+            if self.read("comm", 64) is None:  # else it could be another's by now
+                os.close(pidfd)
+                raise ProcessLookupError(3, "it has gone")
+            self._pidfd = pidfd
+        return self._pidfd
 
     def __enter__(self) -> Process:
         return self
