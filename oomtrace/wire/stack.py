@@ -126,14 +126,18 @@ def _located(words: Mapping[int, int], frames: Sequence[int]) -> set[int]:
     """Where the frames' return addresses lie, judged by their values alone.
 
     From the last one down, as of two equal words the higher is the frame: the lower is a copy that a function called
-    from it keeps for tracing.
+    from it keeps for tracing. But where frame pointers lead from one of them to the frame above, it is that one: a
+    return address has its caller's frame pointer below it, which points to the next such pair (unwind_next_frame,
+    arch/x86/kernel/unwind_frame.c).
     """
     found: set[int] = set()
-    below = sorted(words, reverse=True)
+    below, above = sorted(words, reverse=True), 0
     for value in reversed(frames):
-        at = next((i for i, address in enumerate(below) if words[address] == value), None)
-        if at is not None:
-            found.add(below[at])
+        equal = [i for i, address in enumerate(below) if words[address] == value]
+        if equal:
+            at = next((i for i in equal if above and words.get(below[i] - 8) == above - 8), equal[0])
+            above = below[at]
+            found.add(above)
             below = below[at + 1 :]
     return found
 

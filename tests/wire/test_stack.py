@@ -54,6 +54,11 @@ def test_without_orc_the_caller_of_the_probed_function_has_no_frame_yet() -> Non
     assert _shown(_trace(TWICE, (0x2010, 0x3010))) == ["callee", "? caller", "caller", "? stale", "entry"]
 
 
+def test_without_orc_frame_pointers_lead_to_the_frame_of_two_equal_words() -> None:
+    chained = (0x1010, SP + 32, 0x2010, 0x2010, SP + 48, 0x3010)
+    assert _shown(_trace(chained, (0x2010, 0x3010))) == ["callee", "caller", "? caller", "entry"]
+
+
 def test_a_frame_that_is_not_on_the_stack_does_not_spoil_the_others() -> None:
     assert _shown(_trace(TWICE, (0x1010, 0x7777, 0x3010))) == ["callee", "? caller", "? caller", "? stale", "entry"]
 
