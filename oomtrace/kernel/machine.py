@@ -92,8 +92,8 @@ def _number(path: str) -> Optional[int]:
     return int(found) if found.isdigit() else None
 
 
-def _flag(path: str) -> Optional[bool]:
-    """Without the file (no CONFIG_KEXEC_CORE) it is not set."""
+def _flag(path: str) -> bool:
+    """Without the file (no CONFIG_KEXEC_CORE, no CONFIG_MEM_ALLOC_PROFILING) it is not set."""
     return _number(path) == 1
 
 
@@ -136,6 +136,7 @@ def described(facts: Facts, symbols: Symbols) -> Facts:
         version=uname.version.split(" ")[0],
         package=package() or facts.package,
         preempt=preempt,
+        allocations=_flag("/proc/sys/vm/mem_profiling"),
         machine=uname.machine,
         page_kb=page_bytes() // 1024,
         host=os.environ.get("OOMTRACE_HOST") or uname.nodename or None,  # a container has a name of its own

@@ -21,6 +21,7 @@ class Part(Word):
     PART_OF_MEMCG_STATS = "part of the memory cgroup statistics"
     MEMINFO = "Mem-Info"
     PART_OF_MEMINFO = "part of Mem-Info"
+    ALLOCATIONS = "memory allocations"
     SLAB = "unreclaimable slab"
     TASKS = "task table"
     PART_OF_TASKS = "part of the task table"

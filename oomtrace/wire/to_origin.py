@@ -37,6 +37,8 @@ def _missing(records: OomRecords, report: Report) -> Iterator[Part]:
             yield Part.MEMCG_STATS
     elif decided and not records.has(RecordKind.MEMORY, RecordKind.PRINT):
         yield Part.MEMINFO
+    elif decided and records.facts.allocations:  # which places in the source hold most is not among the records
+        yield Part.ALLOCATIONS
     over = records.has(RecordKind.KILLED, RecordKind.NO_VICTIM, RecordKind.DONE) or report.exiting is not None
     if not over and records.has(RecordKind.CHOSEN, RecordKind.HEADER):
         yield Part.KILL

@@ -61,3 +61,11 @@ def test_what_a_kernel_without_data_symbols_does_not_show_is_asked_elsewhere_and
     assert (machine.current(found).taint, machine.current(found).kdump) == (0, False)
     shown = Symbols(b"ffffffff81000000 T _stext\nffffffff82000000 D tainted_mask\n")
     assert machine.current(machine.described(Facts(), shown)).taint is None, "the records tell it"
+
+
+def test_whether_allocations_are_profiled_is_asked_at_each_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    symbols = Symbols(b"ffffffff81000000 T _stext\n")
+    for files, expected in (({"/proc/sys/vm/mem_profiling": "1\n"}, True),
+                            ({"/proc/sys/vm/mem_profiling": "0\n"}, False), ({}, False)):
+        _files(monkeypatch, files)
+        assert machine.described(Facts(), symbols).allocations is expected

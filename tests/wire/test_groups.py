@@ -109,3 +109,12 @@ def test_whose_it_was() -> None:
 ])
 def test_what_is_missing(records: "tuple[TraceRecord, ...]", missing: "set[Part]") -> None:
     assert set(_origin(*records).missing) == missing
+
+
+def test_a_kernel_that_says_where_memory_was_allocated_prints_more_than_the_records_hold() -> None:
+    """CONFIG_MEM_ALLOC_PROFILING, and it is on: ten lines at the end of Mem-Info, and none in a memcg's report."""
+    records = (CHOSEN, KILLED, record(RecordKind.STACK), record(RecordKind.MEMORY))
+    facts = Facts(allocations=True)
+    missing = origin(oom_records(GLOBAL, *records, facts=facts), Report(), "live").missing
+    assert missing == (Part.ALLOCATIONS,)
+    assert Part.ALLOCATIONS not in origin(oom_records(OF_MEMCG, *records, facts=facts), Report(), "live").missing
