@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
-from oomtrace.model import Aspect, Holder, KernelItem, KernelUse
+from oomtrace.model import Aspect, Holder, KernelItem, KernelUse, Missed
 
 from .descriptors import Opened, duplicate, holder
 from .meter import Meter
@@ -44,13 +44,14 @@ class Buffers:
         self._known: dict[str, Optional[_Buffer]] = {}
         self._comms: dict[int, Optional[str]] = {}
 
-    def add(self, process: Process, descriptors: list[Opened]) -> None:
-        """Those of a process."""
+    def add(self, process: Process, descriptors: list[Opened], leave_ns: int = 0) -> None:
+        """Those of a process, while more than ``leave_ns`` of the budget are left."""
         for one in descriptors:
             if not one.target.startswith(("socket:[", "pipe:[")):
                 continue
             if one.target not in self._known:
-                if self._meter.over(Aspect.KERNEL, f"further buffers of {process.pid}"):
+                if self._meter.left_ns <= leave_ns:
+                    self._meter.cut(Aspect.KERNEL, Missed.BUDGET, f"further buffers of {process.pid}")
                     return
                 self._known[one.target] = self._asked(process, one)
             found = self._known[one.target]

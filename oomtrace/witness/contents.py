@@ -35,14 +35,14 @@ _COUNTERS = (
 
 
 class Contents:
-    """Of one look. ``counters``: the memcg's memory.stat, None of the whole machine, whose part ``kernel`` reads,
-    with that share of the budget; ``host_ns``: the mount namespace of this machine itself."""
+    """Of one look. ``counters``: the memcg's memory.stat, and ``usage`` in bytes; None of the whole machine, whose part
+    ``kernel`` reads, with that share of the budget. ``host_ns``: the mount namespace of this machine itself."""
 
     def __init__(self, root: str, meter: Meter, wanted: frozenset[Aspect], counters: Optional[Mapping[str, int]],
-                 host: Mounts, host_ns: Optional[str], clock: Callable[[], int], kernel: Kernel,
+                 usage: Optional[int], host: Mounts, host_ns: Optional[str], clock: Callable[[], int], kernel: Kernel,
                  kernel_share: float) -> None:
         self._root, self._meter, self._clock = root, meter, clock
-        self._counters = counters
+        self._counters, self._usage = counters, usage
         self._wanted = wanted
         self._tasks: list[TaskMemory] = []
         self._shared = Shared(root, meter, host_ns) if self._is_wanted(Aspect.SHARED, _SHMEM) else None
@@ -114,6 +114,13 @@ class Contents:
         known = self._counter(names)
         return known is None or known >= _LEAST_BYTES
 
+    @property
+    def _much_is_kernels(self) -> bool:
+        """An eighth of the memcg's usage, or more, is neither of processes nor page cache: it may be in buffers."""
+        known = self._counter(_ANON), self._counter(_FILE)
+        others = (self._usage or 0) - sum(each or 0 for each in known)
+        return None not in known and self._usage is not None and others * 8 >= self._usage
+
     def _counter(self, names: Sequence[str]) -> Optional[int]:
         known = [self._counters[name] for name in names if name in self._counters] if self._counters else []
         return known[0] if known else None
@@ -127,12 +134,14 @@ class Contents:
             descriptors: list[Opened] = []
             if (self._shared, self._cache, self._buffers) != (None, None, None):
                 descriptors = opened(process, self._meter, Aspect.SHARED)
+            if self._buffers is not None and self._much_is_kernels:
+                self._buffers.add(process, descriptors, leave_ns=self._meter.left_ns // 2)
             if (self._counter(_FILE) or 0) <= (self._counter(_ANON) or 0):
                 self._add_files(process, self._add_mappings(process, in_full), descriptors)
             else:  # first what there is most of: smaps takes most of the time
                 self._add_files(process, regions(process.read("maps", _MAPS) or b""), descriptors)
                 self._add_mappings(process, in_full)
-            if self._buffers is not None:
+            if self._buffers is not None and not self._much_is_kernels:
                 self._buffers.add(process, descriptors)
 
     def _add_mappings(self, process: Process, in_full: bool) -> list[Region]:

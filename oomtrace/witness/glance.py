@@ -60,7 +60,8 @@ class Glances:
 
     def usage_kb(self, memcg: str) -> Optional[int]:
         """Of a memcg by its path; None if there is none."""
-        return self._kb(memcg, "memory.usage_in_bytes" if self._memcgs.version == 1 else "memory.current")
+        usage = self._memcgs.usage(memcg)
+        return usage // 1024 if usage is not None else None
 
     def _kb(self, memcg: str, name: str) -> Optional[int]:
         said = (self._memcgs.value(memcg, name) or "").strip()

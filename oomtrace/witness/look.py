@@ -68,7 +68,8 @@ class Reader:
             self._contain(memcg, None, meter, containers)
         # Of the machine, this reads the kernel's part, before there may be hundreds of processes to count.
         counters = self._memcgs.stat(memcg) if memcg is not None else None
-        contents = Contents(self._root, meter, wanted, counters, self._mounts, self._people.host_ns, self._clock,
+        usage = self._memcgs.usage(memcg) if memcg is not None else None
+        contents = Contents(self._root, meter, wanted, counters, usage, self._mounts, self._people.host_ns, self._clock,
                             self._kernel, _KERNEL_AT_OOM if occasion is Occasion.OOM else _KERNEL_BEFORE)
         by_size = self._by_size(memcg, meter) if wanted - {Aspect.CONTAINER} else []
         largest = by_size[:_LARGEST]

@@ -63,6 +63,11 @@ class Memcgs:
                 found[name] = int(value)
         return found
 
+    def usage(self, path: str) -> Optional[int]:
+        """In bytes; None if it cannot be read."""
+        said = self.value(path, "memory.usage_in_bytes" if self.version == 1 else "memory.current") or ""
+        return int(said) if said.strip().isdigit() else None
+
     def processes(self, path: str) -> Iterator[int]:
         """The processes of a memcg and of all below it, as the folders are found; those with most are not first."""
         folder = self.folder(path)

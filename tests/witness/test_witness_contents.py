@@ -144,6 +144,31 @@ def test_what_is_little_is_not_looked_into(tmp_path: Path) -> None:
     assert (found.shared, found.cache) == (None, None)
 
 
+@pytest.mark.parametrize(("anon", "first"), [(47_000_000, "mappings"), (30_000_000, "buffers")])
+def test_buffers_come_first_where_much_is_the_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anon: int, first: str
+) -> None:
+    """And leave half of the budget: smaps takes as long as a process is large."""
+    machine, asked = Machine(tmp_path), list[tuple[str, bool]]()
+    machine.process(158, cgroup="/etl")
+    machine.file("sys/fs/cgroup/etl/cgroup.procs", "158\n")
+    machine.file("sys/fs/cgroup/etl/memory.stat", f"anon {anon}\nfile 8192\n")
+    machine.file("sys/fs/cgroup/etl/memory.current", "50000000\n")
+
+    def buffers(self: object, process: object, descriptors: object, leave_ns: int = 0) -> None:
+        asked.append(("buffers", leave_ns > 10**11))
+
+    def mappings(*_: object) -> tuple[None, list[object]]:
+        asked.append(("mappings", False))
+        return None, []
+
+    monkeypatch.setattr("oomtrace.witness.contents.Buffers.add", buffers)
+    monkeypatch.setattr("oomtrace.witness.contents.anonymous.memory", mappings)
+    Reader(str(tmp_path)).look("/etl", budget=MUCH)
+    assert (asked[0][0], len(asked)) == (first, 2)
+    assert ("buffers", first == "buffers") in asked
+
+
 def test_a_tmpfs_within_which_something_may_hang(tmp_path: Path) -> None:
     """What is mounted there is not asked."""
     mounts = ("22 1 254:0 / / rw - ext4 /dev/root rw\n40 22 0:25 / /run rw - tmpfs tmpfs rw\n"
