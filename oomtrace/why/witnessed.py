@@ -10,6 +10,7 @@ from oomtrace.model import (
     Container,
     Identity,
     KernelMemory,
+    KernelUse,
     Look,
     Occasion,
     OomEvent,
@@ -149,4 +150,8 @@ def kernel(event: OomEvent) -> Optional[KernelMemory]:
     for earlier in seen[1:]:
         known = {(item.use, item.source) for item in items}
         items += [item for item in earlier.items if (item.use, item.source) not in known]
+        # Pools are read by each look, and their users by one that has the time.
+        users = {item.source: item.holders for item in earlier.items if item.use is KernelUse.HUGETLB}
+        items = [replace(item, holders=item.holders or users.get(item.source, ()))
+                 if item.use is KernelUse.HUGETLB else item for item in items]
     return replace(seen[0], items=tuple(items))

@@ -230,6 +230,7 @@ def machine(seen: Seen) -> Checks:
     for use in ("percpu", "page tables", "kernel stacks"):
         yield use, (use, "/proc/meminfo") in uses
     pools = [item for item in seen.items if item["use"] == "hugetlb"]
+    pools.sort(key=lambda item: not item["holders"])  # the look that had time to ask who uses them is enough
     yield "hugetlb", pools and pools[0]["count"] >= 2 and "in use" in pools[0]["name"]
     yield "who uses it", pools and [one["comm"] for one in pools[0]["holders"]] == ["huge-user"]
     if os.path.exists("/sys/block/zram0"):

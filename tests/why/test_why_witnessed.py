@@ -205,15 +205,18 @@ def test_whose_the_kernels_memory_was() -> None:
 
 def test_what_the_last_look_came_too_late_for_an_earlier_one_saw() -> None:
     pipe = KernelItem(KernelUse.PIPE, 8 << 10, "pipe:[7]", 1, (Holder(158, "python3"),), "fdinfo")
+    pool = KernelItem(KernelUse.HUGETLB, 8 << 10, "pages of 2048 kB", 4, (), "hugepages-2048kB")
+    used = replace(pool, holders=(Holder(300, "postgres"),))
     slab = KernelItem(KernelUse.SLAB, 20 << 10, source="memory.stat")
-    early, late = KernelMemory((pipe, replace(slab, kb=5))), KernelMemory((slab,))
+    early, late = KernelMemory((pipe, replace(slab, kb=5), used)), KernelMemory((slab, pool))
     one = seen(full_of(anon=2, kernel=44))
     assert one.witness is not None
     looks = tuple(replace(one.witness.looks[0], kernel=kernel) for kernel in (early, late))
     one = replace(one, witness=replace(one.witness, looks=looks))
-    assert shown(one, "kernel_users") == "Pipe pipe:[7] of python3 (158) 8.0 MiB."
+    assert shown(one, "kernel_users") == (
+        "Hugetlb pages of 2048 kB of postgres (300) 8.0 MiB, pipe pipe:[7] of python3 (158) 8.0 MiB.")
     found = witnessed.kernel(one)
-    assert found is not None and found.items == (slab, pipe)
+    assert found is not None and found.items == (slab, used, pipe)
 
 
 def test_what_no_counter_has_of_the_machine() -> None:
