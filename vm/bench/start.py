@@ -30,7 +30,11 @@ click and oomtrace's own modules; a third into the kernel's verifier; a quarter 
 which the kernel goes through all its functions that can be traced. What enters `oom_badness` without a kprobe then
 waits for the kernel's RCU, as long as all of the attaching takes. With two CPUs these go on beside each other: programs
 are loaded while Python loads its modules, and while others are attached. A first start also reads the kernel's symbols
-and types, which takes longer than all the rest; a process of its own does so while Python loads its modules.
+and types, which takes longer than all the rest; a process of its own does so while Python loads its modules. On 6.12
+the verifier takes two fifths.
+
+What is resident, on 6.12 with 2 CPUs: 16 MB are the CPUs' buffers for records, 8 MB programs and libraries, 30 MB
+Python's own memory: its modules (Python 3.13 there, 3.11 on 6.1), and the names of the kernel's symbols.
 """
 
 
