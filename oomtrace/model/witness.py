@@ -44,6 +44,7 @@ class Missed(Word):
     FOREIGN = "foreign"  # on a file system that may hang: FUSE, NFS and the like are not touched
     ABSENT = "absent"  # this kernel has none, or the file is not there
     DAMAGED = "damaged"  # the file is not as it should be
+    SPARED = "spared"  # to read it takes memory, of which there is none, and holds the process's own meanwhile
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ class Reader:
         ``pids``: processes that matter most: who asks, who may be killed. They come first, and need not be in the
         memcg; the ten largest follow. What cannot be had is left out, and ``Look.cut`` says so; nothing is raised.
         """
-        begin_ns, meter, wanted = self._clock(), Meter(budget), frozenset(aspects)
+        begin_ns, wanted = self._clock(), frozenset(aspects)
+        meter = Meter(budget, spare=memcg is None and occasion is Occasion.OOM)
         self._mounts.refresh()
         tasks: list[Identity] = []
         containers: dict[str, Container] = {}

@@ -18,10 +18,17 @@ class Budget:
 
 
 class Meter:
-    """Counts what a look uses, and keeps what it left out. It stops nobody: readers ask, and end early."""
+    """Counts what a look uses, and keeps what it left out. It stops nobody: readers ask, and end early.
 
-    def __init__(self, budget: Budget, clock: Callable[[], int] = time.thread_time_ns) -> None:
-        self.budget = budget
+    ``spare``: the machine is out of memory. The kernel takes a page for a command line while it holds on to the memory
+    of that process (get_mm_cmdline, fs/proc/base.c). So the looking process would wait for the victim's memory, which
+    it keeps from being freed itself, until the oom_reaper comes two seconds later.
+    """
+
+    def __init__(
+        self, budget: Budget, clock: Callable[[], int] = time.thread_time_ns, spare: bool = False
+    ) -> None:
+        self.budget, self.spare = budget, spare
         self.bytes = 0
         self.cuts: list[Cut] = []
         self._clock = clock

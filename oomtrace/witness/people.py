@@ -46,7 +46,7 @@ class People:
             meter.cut(Aspect.WHO, Missed.GONE, f"process {process.pid}")
             return None
         status = proc.status(process)
-        cmdline, hidden = self._arguments(process)
+        cmdline, hidden = self._arguments(process, meter)
         uid = _second(status.get("Uid"))
         user, source = self._user(process, uid, meter)
         cgroup = self._memcgs.path_of(process.text("cgroup") or "")
@@ -65,8 +65,10 @@ class People:
             source=f"/proc/{process.pid}", time_ns=now_ns,
         )
 
-    def _arguments(self, process: Process) -> tuple[Optional[tuple[str, ...]], Optional[int]]:
-        data = process.read("cmdline", _CMDLINE) if self._cmdline else None
+    def _arguments(self, process: Process, meter: Meter) -> tuple[Optional[tuple[str, ...]], Optional[int]]:
+        if self._cmdline and meter.spare:
+            meter.cut(Aspect.WHO, Missed.SPARED, "command lines")
+        data = process.read("cmdline", _CMDLINE) if self._cmdline and not meter.spare else None
         if not data:
             return None, None
         return masked([text(each) for each in data.rstrip(b"\0").split(b"\0")])

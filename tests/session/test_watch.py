@@ -352,7 +352,7 @@ def test_the_process_that_looks(tmp_path: Path) -> None:
         looker.warm()
         (ready,) = _waited(looker)
         assert ready.slower is not None and ready.slower >= 1
-        assert looker.ask(1, None, [os.getpid()], "oom", False)
+        assert looker.ask(1, None, [os.getpid()], Occasion.RECLAIM.value, False)
         (answer,) = _waited(looker)
         assert answer.number == 1 and answer.look is not None and answer.glance is not None
         event, senseless = with_seen(OomEvent(), Seen([answer.look], [answer.glance]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from oomtrace.model import Aspect, Cut, Identity, Look, Missed
+from oomtrace.model import Aspect, Cut, Identity, Look, Missed, Occasion
 from oomtrace.witness import Budget, Reader
 from oomtrace.witness.mounts import OwnMounts
 from oomtrace.witness.people import mapped, units
@@ -118,6 +118,18 @@ def test_without_command_lines(machine: Machine) -> None:
     machine.process(158, cmdline=["python3", "x"])
     found = Reader(str(machine.root), cmdline=False).look("/none", [158]).tasks[0]
     assert (found.cmdline, found.masked) == (None, None)
+
+
+def test_a_machine_out_of_memory_is_not_made_to_wait_for_command_lines(machine: Machine) -> None:
+    """To read one takes a page, while the process's own memory cannot be freed (get_mm_cmdline, fs/proc/base.c)."""
+    machine.process(158, cgroup="/etl", cmdline=["python3", "x"])
+    spared = Cut(Aspect.WHO, Missed.SPARED, "command lines")
+    for memcg, occasion, cmdline in ((None, Occasion.OOM, None), (None, Occasion.RECLAIM, ("python3", "x")),
+                                     ("/etl", Occasion.OOM, ("python3", "x"))):
+        found = Reader(str(machine.root)).look(memcg, [158], occasion=occasion)
+        assert found.tasks[0].cmdline == cmdline and (spared in found.cut) == (cmdline is None)
+    unasked = Reader(str(machine.root), cmdline=False).look(None, [158], occasion=Occasion.OOM)
+    assert spared not in unasked.cut
 
 
 def test_the_largest_of_a_memcg_follow_those_asked_for(machine: Machine) -> None:
