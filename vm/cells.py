@@ -19,6 +19,7 @@ FOLDER = Path(__file__).resolve().parent / "scenarios"
 REPOSITORY = FOLDER.parent.parent
 MEMORY = 1 << 30
 LOG = "log_buf_len=2M"
+_LONG_S = 600
 NOT_RUN = "not run"
 
 
@@ -135,14 +136,16 @@ def of(scenarios: Iterable[Scenario], kernels: Sequence[str]) -> Iterator[tuple[
 
 
 def third(everything: Sequence[tuple[Scenario, Cell]]) -> list[tuple[Scenario, Cell]]:
-    """A representative third: each scenario somewhere, each kernel with scenarios of every kind."""
+    """A representative third: each scenario somewhere, each kernel with scenarios of every kind. One that takes many
+    minutes is there once."""
     chosen = []
     by_scenario: dict[str, list[tuple[Scenario, Cell]]] = {}
     for scenario, cell in everything:
         if cell.state == "run":
             by_scenario.setdefault(scenario.name, []).append((scenario, cell))
     for row, pairs in enumerate(by_scenario.values()):
-        places = {(row + 3 * step) % len(pairs) for step in range(-(-len(pairs) // 3))}
+        times = 1 if pairs[0][0].timeout > _LONG_S else -(-len(pairs) // 3)
+        places = {(row + 3 * step) % len(pairs) for step in range(times)}
         chosen += [pairs[place] for place in sorted(places)]
     return chosen
 
