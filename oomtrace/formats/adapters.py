@@ -81,7 +81,7 @@ ADAPTERS: dict[str, Adapter] = {
     "taint": Adapter(r"(?:Not tainted|Tainted: [A-Z\- a-z]+?)"),
     # SUSE's, and Debian's up to 5.10; some vendors put other text behind the version token.
     "package": Adapter(_PACKAGE),
-    # Debian's LINUX_PACKAGE_ID from 6.1 on, which begins with a blank; of who compiled Debian's sources it is empty.
+    # Debian's LINUX_PACKAGE_ID from 6.1 on. It begins with a blank, or is empty if others compiled Debian's sources.
     "debian_package": Adapter(rf"(?: {_PACKAGE})?", lambda text: text[1:], lambda name: f" {name}" if name else ""),
     "vz_package": Adapter(r"\d[\d.]*"),
     "preempt": Adapter(r"(?:PREEMPT\S*|VOLUNTARY|NONE|LAZY)"),

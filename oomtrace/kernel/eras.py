@@ -52,13 +52,16 @@ def _preempt_lazy(symbols: Symbols) -> Optional[bool]:
 
 
 # lib/dump_stack.c, dump_stack_print_info(), as debian/patches/debian/version.patch has it, up to 6.14 and from 6.15 on.
-_PACKAGE = (b" %s %.*s %s%s\n\0", b" %s %.*s %s %s %s\n\0")
+_PACKAGE = (b"Comm: %.20s %s%s %s %.*s %s%s\n\0", b"Comm: %.20s %s%s %s %.*s %s %s %s\n\0")
 
 
 def _no_package(symbols: Symbols) -> Optional[str]:
-    """The empty name that a kernel prints, with a blank before it, which somebody made of Debian's sources."""
-    own = machine.package() is not None or not any(ksymtab.holds(text, symbols) for text in _PACKAGE)
-    return None if own else ""
+    """"": somebody else than Debian has compiled Debian's sources. That kernel prints a blank, and an empty name.
+
+    SUSE's kernels have the same format, and a name in it. So only one is asked that Debian's compiler has made.
+    """
+    debians = machine.package() is None and machine.compiled_by_debians()
+    return "" if debians and any(ksymtab.holds(text, symbols) for text in _PACKAGE) else None
 
 
 def _taint_flags(btf: Btf, symbols: Symbols, most: int) -> Optional[int]:

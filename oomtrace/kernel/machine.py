@@ -60,6 +60,11 @@ def package() -> Optional[str]:
     return found.group(1) if found else None
 
 
+def compiled_by_debians() -> bool:
+    """Whether the compiler that made the kernel is Debian's: "gcc (Debian 12.2.0-14) 12.2.0"."""
+    return "Debian" in _text("/proc/version")
+
+
 def available_kb() -> int:
     """Memory that can be had without swapping (fs/proc/meminfo.c, MemAvailable); 0 if that is not known."""
     found = re.search(r"^MemAvailable: *(\d+) kB$", _text("/proc/meminfo"), re.MULTILINE)

@@ -161,17 +161,23 @@ def test_the_number_of_taint_flags() -> None:
     assert _eras("6.1.0", set()).taint_flags is None
 
 
-@pytest.mark.parametrize("formats, version, package", [
-    (b"%sCPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s %s%s\n\0", "Linux version 6.12.9 (me@here)", ""),
-    (b"%sCPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s %s %s %s\n\0", "Linux version 6.18.9 (me@here)", ""),
-    (b"%sCPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s%s\n\0", "Linux version 6.12.9 (me@here)", None),
-    (b"%sCPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s %s %s\n\0", "Linux version 6.18.9 (me@here)", None),
-    (b"%s %.*s %s%s\n\0", "Linux version 6.12.9 (x@debian.org) #1 SMP Debian 6.12.9-1 (2025-01-10)", None),
+CPU_LINE = b"%sCPU: %d UID: %u PID: %d Comm: %.20s %s%s %s %.*s"
+DEBIANS_COMPILER = "Linux version 6.12.9 (me@here) (gcc (Debian 12.2.0-14) 12.2.0, GNU ld (GNU Binutils for Debian))"
+
+
+@pytest.mark.parametrize("rest, version, package", [
+    (b" %s%s", DEBIANS_COMPILER, ""),
+    (b" %s %s %s", DEBIANS_COMPILER, ""),
+    (b"%s", DEBIANS_COMPILER, None),
+    (b" %s %s", DEBIANS_COMPILER, None),
+    (b" %s%s", "Linux version 6.4.0-default (geeko@buildhost) (gcc (SUSE Linux) 7.5.0)", None),
+    (b" %s%s", "Linux version 6.12.9 (x@debian.org) #1 SMP Debian 6.12.9-1 (2025-01-10)", None),
 ])
 def test_an_empty_package_is_told_by_the_kernels_own_format(
-    monkeypatch: pytest.MonkeyPatch, formats: bytes, version: str, package: Optional[str]
+    monkeypatch: pytest.MonkeyPatch, rest: bytes, version: str, package: Optional[str]
 ) -> None:
-    """One of Debian's sources that somebody else compiled: /proc/version names no package, and its blank is printed."""
-    monkeypatch.setattr("oomtrace.kernel.eras.ksymtab.holds", lambda text, symbols: text in formats)
+    """Somebody else has compiled Debian's sources: /proc/version names no package, and the blank before it is printed.
+    SUSE's format is the same."""
+    monkeypatch.setattr("oomtrace.kernel.eras.ksymtab.holds", lambda text, symbols: text in CPU_LINE + rest + b"\n\0")
     monkeypatch.setattr("oomtrace.kernel.machine._text", {"/proc/version": version}.get)
     assert _eras("6.12.9", set()).package == package
