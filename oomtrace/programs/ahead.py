@@ -15,7 +15,7 @@ class Ahead:
         self._fd, given = os.pipe()
         self._pid = os.fork()
         if not self._pid:
-            os.close(self._fd)  # or the pipe would have a reader when the other one is gone, and would be filled for ever
+            os.close(self._fd)  # or it would wait for ever to fill the pipe when the other one is gone
             _give(given, make)
         os.close(given)
 
