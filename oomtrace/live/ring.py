@@ -19,10 +19,12 @@ PAGE_BYTES = mmap.PAGESIZE
 _DATA_HEAD, _DATA_TAIL = 1024, 1032
 _WORD = Struct("@Q")  # the machine's own: read and written at once, by one instruction
 _EVENT = Struct("<IHH")  # struct perf_event_header
+_LENGTH = Struct("<I")
 _BELL = Struct("<QQQ")  # struct bell (bpf/common.h)
 _SAMPLE, _LOST = 9, 2
 LOOK_ONLY = (1 << 64) - 1  # bpf/sample.h: a bell's memcg where there is no OOM
 HOLD_S = 0.3  # records are left in the buffers for so long at most
+_ASIDE_BYTES = 32 << 20  # of records that have left the buffers, and nobody has asked for yet
 
 
 _turnstile = allocate_lock()
@@ -75,22 +77,38 @@ class Ring:
         (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
         return bool(self.head - tail > self._size // 4 * 3)
 
+    @property
+    def roomy(self) -> bool:
+        """Whether it need not be read yet: less than an eighth is full."""
+        (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
+        return bool(self.head - tail < self._size // 8)
+
     def drain(self) -> list[bytes]:
         """The records since the last call."""
+        return self.records(self.take())
+
+    def take(self) -> bytes:
+        """What has been written since the last call, as it lies there: to copy it is a small part of the work."""
         head = self.head
         fence()  # the kernel has written the data before the head: they are not to be read before it
         (tail,) = _WORD.unpack_from(self._map, _DATA_TAIL)
-        records: list[bytes] = []
-        while tail < head:
-            kind, _, size = _EVENT.unpack(self._bytes(tail, 8))
-            if kind == _SAMPLE:
-                length = int.from_bytes(self._bytes(tail + 8, 4), "little")
-                records.append(self._bytes(tail + 12, length))
-            elif kind == _LOST:
-                self._lost += int.from_bytes(self._bytes(tail + 16, 8), "little")
-            tail += size
+        taken = self._bytes(tail, head - tail)
         fence()  # the kernel may write over all before the tail: it must have been read by then
-        _WORD.pack_into(self._map, _DATA_TAIL, tail)
+        _WORD.pack_into(self._map, _DATA_TAIL, head)
+        return taken
+
+    def records(self, taken: bytes) -> list[bytes]:
+        """Those in what was taken."""
+        records: list[bytes] = []
+        at = 0
+        while at < len(taken):
+            kind, _, size = _EVENT.unpack_from(taken, at)
+            if kind == _SAMPLE:
+                (length,) = _LENGTH.unpack_from(taken, at + _EVENT.size)
+                records.append(taken[at + 12 : at + 12 + length])
+            elif kind == _LOST:
+                self._lost += int.from_bytes(taken[at + 16 : at + 24], "little")
+            at += size
         return records
 
     def _bytes(self, position: int, length: int) -> bytes:
@@ -113,6 +131,7 @@ class Rings:
         self._rings: dict[int, Ring] = {}
         self._bells: dict[int, Ring] = {}
         self._heads: list[int] = []
+        self._aside: list[tuple[Ring, bytes]] = []
         self._since = 0.0  # when the records came that are left
         self._over = self._heard_already = False  # by ``hear``
         self.filling = False  # records are left in the buffers, as more are coming
@@ -168,16 +187,33 @@ class Rings:
         While more are coming they are left where they are, unless the time is 0 or an OOM is over: to take them out is
         work, for which an OOM on the same CPU would have to wait.
         """
-        records: list[bytes] = []
-        if any(fd == self._hotplug.fd for fd, _ in self._poll.poll(0 if self._heard_already else timeout_ms)):
+        records = self._from_aside()
+        at_once = bool(records) or self._heard_already
+        if any(fd == self._hotplug.fd for fd, _ in self._poll.poll(0 if at_once else timeout_ms)):
             records += self._follow()
         self.hear()
         over, self._over, self._heard_already = self._over, False, False
-        self.filling = self._more_are_coming() and timeout_ms != 0 and not over
+        self.filling = self._more_are_coming() and timeout_ms != 0 and not over and not records
         if not self.filling:
             for ring in self._rings.values():
                 records += ring.drain()
         return records
+
+    def set_aside(self) -> None:
+        """Make room in the buffers; the next ``wait`` returns what was in them. For whoever has no time for more than
+        that, and little time it takes: nothing is done while there is room."""
+        for ring in self._rings.values():
+            if not ring.roomy and sum(len(taken) for _, taken in self._aside) < _ASIDE_BYTES:
+                self._aside.append((ring, ring.take()))
+
+    def _from_aside(self) -> list[bytes]:
+        aside, self._aside = self._aside, []
+        return [record for ring, taken in aside for record in ring.records(taken)]
+
+    @property
+    def fds(self) -> list[int]:
+        """One of each buffer of records: can be read when a further quarter of it has been filled."""
+        return [ring.fd for ring in self._rings.values()]
 
     def hear(self) -> None:
         """Take what has been named, and leave the records where they are: for who has no time for more."""

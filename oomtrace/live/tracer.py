@@ -17,6 +17,7 @@ from oomtrace.errors import EXIT_LOCKDOWN, EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel import machine, privileges, surroundings
 from oomtrace.kernel.probes import Target
 from oomtrace.live import bpf, recent
+from oomtrace.live.aside import Meanwhile
 from oomtrace.live.recent import Recent
 from oomtrace.live.ring import LOOK_ONLY, PAGE_BYTES, Rings
 from oomtrace.live.steps import Alongside, Step, take_all
@@ -59,6 +60,7 @@ class Tracer:
         self._loaded: dict[str, int] = {}  # ahead, by the program's name
         self._rings: Optional[Rings] = None
         self._recent: Optional[Recent] = None
+        self._meanwhile: Optional[Meanwhile] = None
         self.direct: list[Target] = []  # entered by a trampoline, not by a kprobe
         self.not_direct: list[tuple[Target, str]] = []  # by a kprobe, as the trampoline was refused; why
         self.refused: list[tuple[str, str]] = []  # parts that the kernel refuses, of those in OPTIONAL_PARTS; why
@@ -99,7 +101,10 @@ class Tracer:
         """Load every program that has a function to enter, and enter it, the last when all else is in place.
 
         ``skipped`` hears of each probe that the report can do without. Raises OomtraceError for one that it cannot.
+        From now on no record is lost that there is memory for, whether or not anybody can take them yet.
         """
+        if self._rings:
+            self._meanwhile = Meanwhile(self._rings)
         for target, reason in zip(targets, self._enter_all(targets)):
             if reason is None or (target.probe.optional and target.symbol is None):
                 continue
@@ -288,6 +293,7 @@ class Tracer:
 
     def wait(self, timeout_ms: int) -> list[bytes]:
         """The records that have come; waits for some up to the time (-1: until some come, or a wake)."""
+        self._take_over()
         return self._rings.wait(timeout_ms) if self._rings else []
 
     def hear(self) -> None:
@@ -295,8 +301,20 @@ class Tracer:
         if self._rings:
             self._rings.hear()
 
+    def set_aside(self) -> None:
+        """Keep the buffers from filling up, between two calls of ``wait``."""
+        if self._rings:
+            self._rings.set_aside()
+
+    def _take_over(self) -> None:
+        """From now on this thread looks after the buffers."""
+        if self._meanwhile:
+            self._meanwhile.end()
+            self._meanwhile = None
+
     def close(self) -> None:
         """Detach everything. Each probe waits for grace periods of the kernel's RCU; a few threads share them."""
+        self._take_over()
         threads = [threading.Thread(target=_close_all, args=(self._fds,)) for _ in range(_CLOSERS)]
         for thread in threads:
             thread.start()

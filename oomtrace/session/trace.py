@@ -39,6 +39,7 @@ _MOST_ASKING_S = 3.0
 _PENDING_MS = 10  # while an OOM is in hand
 _LEISURELY_MS = 500  # while it is only a process that is slowed down
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
+_AT_A_TIME = 64  # records, between which there is a look at how full the buffers are
 _SAMPLED, _CGROUP = {"near": 1, "on": 2}, 3  # enum sample_mode (bpf/sample.h)
 _ABLE_S = 30.0  # until it can look at processes, at most; where all is emulated on a busy machine it takes some seconds
 _LAST_S = 1.0  # for what is in hand at the end
@@ -253,7 +254,9 @@ class LiveTrace:
 
     def _ripe(self) -> Iterator[Traced]:
         """Those that have waited for a look, and need to no more."""
-        return self._watch.ripe() if self._watch else iter(())
+        for traced in self._watch.ripe() if self._watch else ():
+            yield traced
+            self._tracer.set_aside()  # there may be many
 
     def _before_panic(self, receiver: Receiver) -> None:
         """The kernel prints its report first, and that may take long enough."""
@@ -283,7 +286,9 @@ class LiveTrace:
         self.received += len(taken)
         if self._tracer.modules_changed():
             receiver.expire_names()
-        for data in taken:
+        for number, data in enumerate(taken):
+            if number % _AT_A_TIME == 0:
+                self._tracer.set_aside()
             try:
                 receiver.add(data, time.monotonic_ns())
             except ValueError as error:  # the event will say that a record is missing; the trace goes on
@@ -294,6 +299,7 @@ class LiveTrace:
 
     def _hear(self) -> None:
         """While frames are made, others may be about to go."""
+        self._tracer.set_aside()
         self._tracer.hear()
         self._look()
 

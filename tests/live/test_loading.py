@@ -60,6 +60,7 @@ class Rings:
     """Buffers in which nothing comes."""
 
     lost = 0
+    fds: list[int] = []
 
     def __init__(self, *_: Any) -> None: ...
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
+import threading
 from struct import pack
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
 
 from oomtrace.live import bpf
 from oomtrace.live import ring as ring_module
+from oomtrace.live.aside import Meanwhile
 from oomtrace.live.hotplug import Changes
 from oomtrace.live.ring import PAGE_BYTES, Ring, Rings
 
@@ -72,7 +76,7 @@ def test_data_are_read_between_two_fences(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(ring, "_bytes", lambda *where: [seen.append("data"), read(*where)][1])
     kernel.write(sample(b"x"))
     assert ring.drain() == [b"x"]
-    assert seen == ["head", "fence", "tail", "data", "data", "data", "fence", "moved"]
+    assert seen == ["head", "fence", "tail", "data", "fence", "moved"]
     ring.close()
 
 
@@ -111,7 +115,7 @@ class Filling:
     """A ring that goes on filling up until it is told to stop."""
 
     def __init__(self, cpu: int, _pages: int, quiet: bool = False) -> None:
-        self.cpu, self.quiet, self.lost, self.head, self.crowded = cpu, quiet, 0, 0, False
+        self.cpu, self.quiet, self.lost, self.head, self.crowded, self.roomy = cpu, quiet, 0, 0, False, True
         self.rung: list[bytes] = []
         self.fd, self._other = os.pipe()
 
@@ -120,6 +124,13 @@ class Filling:
             return [b"record"] if self.head else []
         rung, self.rung = self.rung, []
         return rung
+
+    def take(self) -> bytes:
+        self.roomy = True
+        return b"taken"
+
+    def records(self, taken: bytes) -> list[bytes]:
+        return [taken]
 
     def close(self) -> None:
         os.close(self.fd)
@@ -169,6 +180,60 @@ def test_what_was_heard_amid_other_work_ends_the_next_wait(monkeypatch: pytest.M
     assert rings.named == [(0xFFFF888000000000, 158)], "and no record is taken"
     assert rings.wait(-1) == [b"record"], "nothing else would wake it"
     rings.close()
+
+
+def test_what_was_set_aside_is_the_first_that_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Filling] = []
+    monkeypatch.setattr(ring_module, "Ring", lambda *given, **named: made.append(Filling(*given, **named)) or made[-1])
+    monkeypatch.setattr(bpf, "update_map", lambda *_: None)
+    monkeypatch.setattr(ring_module, "_ASIDE_BYTES", 10)
+    rings = Rings(-1, -1, [0], 1)
+    records = next(each for each in made if each.quiet)
+    records.head = 8
+    rings.set_aside()
+    for _ in range(3):
+        records.roomy = False
+        rings.set_aside()
+    assert not records.roomy, "there is a bound to it"
+    assert rings.wait(-1) == [b"taken", b"taken", b"record"], "nothing else would wake it"
+    assert rings.wait(1) == [b"record"]
+    rings.close()
+
+
+def test_what_is_taken_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel(monkeypatch, None)
+    ring = Ring(0, 1)
+    kernel.write(*(sample(bytes([number]) * 84) for number in range(5)))
+    assert ring.roomy
+    kernel.write(lost(7), sample(b"twelve bytes"))
+    assert not ring.roomy
+    taken = ring.take()
+    assert ring.roomy and ring.take() == b""
+    assert len(ring.records(taken)) == 6 and ring.lost == 7
+    ring.close()
+
+
+def test_they_are_set_aside_while_nobody_reads() -> None:
+    """A pipe that can be read, as a buffer of which a quarter is full."""
+    fd, other = os.pipe()
+    lost_fd, of_lost = os.pipe()
+    os.close(of_lost)  # its CPU is gone: it must not keep the thread awake
+    filled = threading.Event()
+    times: list[int] = []
+
+    def set_aside() -> None:
+        times.append(len(os.read(fd, 1)) if select.select([fd], [], [], 0)[0] else 0)
+        filled.set()
+
+    meanwhile = Meanwhile(SimpleNamespace(fds=[fd, lost_fd], set_aside=set_aside))  # type: ignore[arg-type]
+    for _ in range(3):
+        os.write(other, b".")
+        assert filled.wait(10)
+        filled.clear()
+    meanwhile.end()
+    assert sum(times) == 3 and len(times) <= 5
+    for each in (fd, other, lost_fd):
+        os.close(each)
 
 
 class Told:

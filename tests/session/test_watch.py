@@ -155,7 +155,7 @@ def test_in_a_storm_none_waits_for_the_end_of_it(watch: Watch, looker: Elsewhere
     trace: Any = LiveTrace.__new__(LiveTrace)
     trace._watch, trace._whose, trace._told, trace._panic, trace.received = watch, None, set(), None, 0
     trace._tracer = SimpleNamespace(
-        wait=lambda timeout_ms: [], named=list, modules_changed=lambda: False, filling=False)
+        wait=lambda timeout_ms: [], named=list, modules_changed=lambda: False, filling=False, set_aside=lambda: None)
     storm = [traced(), *(traced("/other") for _ in range(9))]
     dealt_with: list[Traced] = []
 

@@ -114,3 +114,14 @@ def test_200_ooms_in_containers_that_are_removed_at_once(kernel: str, runtime: s
     assert found["named"] >= found["ooms"] * 0.99, found
     if runtime != "ctr":  # ctr's image is in containerd's database alone
         assert found["image"] >= found["ooms"] * 0.99, found
+
+
+@pytest.mark.vm
+@pytest.mark.long
+@pytest.mark.parametrize("kernel", ["5.10", "6.1", "7.3"])
+def test_a_storm_loses_nothing(kernel: str) -> None:
+    """It begins as soon as the trace is ready: before it can read its records, more of them than its buffers hold."""
+    (found,) = _lines(kernel, "python3 tests/guest/storm.py", 900, memory=1 << 30)
+    assert found["events"] == found["kills"] >= 1024 and found["said"] == f"oomtrace: {found['kills']} OOMs", found
+    assert found["lacking"] == [] and found["lost"] == 0, found
+    assert found["whose"] == found["history"] == found["events"], found
