@@ -264,7 +264,7 @@ TAIL = (
 ALLOCATIONS = kind(
     "allocations", "meminfo", 5,
     line("6.10", "Memory allocations:", sets={"meminfo.allocations": PART}),
-    line("6.15", "Memory allocations (profiling is currently turned %s):", "meminfo.profiling:onoff",
+    line("6.18", "Memory allocations (profiling is currently turned %s):", "meminfo.profiling:onoff",
          sets={"meminfo.allocations": PART}),
 )
 ALLOCATION = kind(
