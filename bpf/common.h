@@ -176,6 +176,7 @@ union scratch {
 	struct rec_zone zone;
 	struct rec_format format;
 	struct rec_print print;
+	struct rec_allocation allocation;
 	struct rec_effort effort;
 	struct rec_near near;
 	struct rec_history history;

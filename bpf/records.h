@@ -90,6 +90,7 @@ enum record_kind {
 	REC_USER_PIECE = 51, /* … and what lies on its stack, in pieces */
 	REC_SAMPLE = 52,     /* of no OOM: who charges, and where in its code (--stacks) */
 	REC_PYTHON = 53,     /* the functions of Python that the process of the sample of that time runs */
+	REC_ALLOCATION = 54, /* a line under "Memory allocations:", as printk gets it */
 	REC_SENDER = 60,     /* a signal that ends processes is sent: by whom, and how the machine is */
 	REC_SIGNAL = 61,     /* … and to whom */
 	REC_THROTTLED = 62,  /* schedule_timeout_killable returns: above memory.high a process has slept for long, so far */
@@ -361,6 +362,17 @@ struct rec_print {
 	u64 count; /* of the arguments that could be had */
 	u64 args[PRINT_ARGS];
 	char string[64]; /* what the first argument points at, if it is a string */
+};
+
+struct rec_allocation {
+	struct rec_header header;
+	u64 calls;
+	u32 line;
+	u32 unused;
+	char size[16]; /* as it is printed */
+	char module[64];
+	char function[128];
+	char file[256];
 };
 
 struct rec_badness {

@@ -90,7 +90,7 @@ class Facts:
     opcode_error: str = "Unable to access opcode bytes at 0x%x."
     taint_flags: Optional[int] = None  # how many print_tainted() knows
     taint_names: bool = False  # each of them is named in a line of its own
-    allocations: bool = False  # Mem-Info ends with the places in the source that hold most (vm.mem_profiling, 6.10+)
+    allocations: bool = False  # the kernel counts what each place in its source allocates (vm.mem_profiling, 6.10+)
     preempt_lazy: Optional[bool] = None  # CONFIG_PREEMPT_LAZY, where nothing else tells; None: not known
     # What only a kernel that lists no data (CONFIG_KALLSYMS_ALL=n) has to be asked for in another way.
     taint: Optional[int] = None

@@ -23,6 +23,7 @@ class Probe:
     sampled: bool = False  # attached with --stacks alone, in the place of that of the same mode of --charges
     direct: Optional[str] = None  # the same for BPF's own trampoline (fentry, fexit), a fraction of a kprobe's cost
     kills: bool = False  # attached unless --kills is off
+    needs: Optional[str] = None  # another function that the kernel must have for this one to be of use
     replaces: Optional[str] = None  # a program that does a part of what this one does, and is not attached beside it
 
 
@@ -63,6 +64,9 @@ PROBES: tuple[Probe, ...] = (
     Probe("mem_cgroup_get_oom_group", ("mem_cgroup_get_oom_group",), "reports that the kernel does not print"),
     Probe("mem_cgroup_print_oom_context", ("mem_cgroup_print_oom_context",), "the oom-kill: line"),
     Probe("dump_task", ("dump_task",), "the task table"),
+    # 6.10+, CONFIG_MEM_ALLOC_PROFILING. Of lib/alloc_tag.c itself nothing can be probed, as below.
+    Probe("allocation_print", ("_printk", "printk"), "where in the kernel's source most memory was allocated", True,
+          needs="alloc_tag_top_users"),
     # 6.19+ (mm: memcg: dump memcg protection info on oom or alloc failures)
     Probe("mem_cgroup_show_protected_memory", ("mem_cgroup_show_protected_memory",), "the protection line", True),
     # seq_buf_do_printk (6.5+) would be nearer, but lib/ is built without ftrace and cannot be probed.
@@ -131,12 +135,14 @@ def chosen(targets: Iterable[Target], charges: str, kills: str = "off", sampled:
 
 
 def symbol_names() -> Iterator[str]:
-    """The functions that may be entered."""
-    return (name for probe in PROBES for name in probe.functions)
+    """The functions that may be entered, and those that say whether it is of use."""
+    return (name for probe in PROBES for name in (*probe.functions, *filter(None, (probe.needs,))))
 
 
 def find(probe: Probe, symbols: Symbols) -> Optional[str]:
     """The symbol that the probe is to enter on this kernel, compiler clones included."""
+    if probe.needs is not None and symbols.function(probe.needs) is None:
+        return None
     return next(filter(None, map(symbols.function, probe.functions)), None)
 
 

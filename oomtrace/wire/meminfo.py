@@ -212,6 +212,8 @@ def overlaid(under: Optional[MemInfo], printed: PrintedMeminfo) -> Optional[MemI
         zones=tuple(zones.values()),
         hugepages=tuple(printed.hugepages) or under.hugepages,
         tail=_newer(under.tail, printed.tail),
+        allocations=None if printed.allocations is None else tuple(printed.allocations),
+        profiling=printed.profiling,
     )
 
 

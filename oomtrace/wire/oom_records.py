@@ -51,6 +51,12 @@ class OomRecords:
         found = self._by_kind.get(kind)
         return found[-1].read(struct) if found else None
 
+    @cached_property
+    def incomplete(self) -> bool:
+        """Whether records are lost before the last that came."""
+        numbers = {record.seq for record in self.in_order if record.seq is not None}
+        return bool(numbers) and len(numbers) <= max(numbers)
+
     def tracked(self, value: int) -> Optional[int]:
         """An unsigned 64-bit number; None where the kernel has no such counter."""
         return None if value == self.constants["NOT_TRACKED"] else value

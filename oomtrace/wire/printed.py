@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 from typing import Optional
 
-from oomtrace.model import HugePages, SlabCache
+from oomtrace.model import Allocation, HugePages, SlabCache
 from oomtrace.wire.layout import TraceRecord, text_of
-from oomtrace.wire.records import RecFormat, RecordKind, RecPrint
+from oomtrace.wire.records import RecAllocation, RecFormat, RecordKind, RecPrint
 
 _LABEL = re.compile(r"([A-Za-z_]+)(?:\((\w+)\))?[:=] ?%l?[ud]([kK]B)?")
 _CONVERSION = re.compile(r"%[-0-9]*(?P<long>l{0,2})(?P<kind>[dus])")
@@ -30,7 +30,8 @@ _TAIL = (
     ("pages hwpoisoned", ("hwpoisoned_pages",)),
 )
 
-_OF_PRINTS = frozenset((RecordKind.FORMAT, RecordKind.PRINT))
+_OF_PRINTS = frozenset((RecordKind.FORMAT, RecordKind.PRINT, RecordKind.ALLOCATION))
+_ON_OFF = {"on": True, "off": False}
 
 ZoneKey = tuple[Optional[int], str]  # node, None without NUMA; name
 
@@ -54,6 +55,8 @@ class PrintedMeminfo:
         self.zones: dict[ZoneKey, ZoneLines] = {}
         self.hugepages: list[HugePages] = []
         self.tail: dict[str, int] = {}
+        self.allocations: Optional[list[Allocation]] = None  # None: there was no such list
+        self.profiling: Optional[bool] = None
         self.slab: list[SlabCache] = []
         self.slab_busy = False
         self._node: Optional[int] = None  # of the zone line that has begun
@@ -61,9 +64,13 @@ class PrintedMeminfo:
         kept = [record for record in records if record.kind in _OF_PRINTS]
         formats = (record.read(RecFormat) for record in kept if record.kind is RecordKind.FORMAT)
         texts = {record.format: _plain(text_of(record.text)) for record in formats}
-        for record in (record.read(RecPrint) for record in kept if record.kind is RecordKind.PRINT):
-            if record.format in texts:
-                self._take(texts[record.format], record)
+        for body in (record.read(RecPrint) for record in kept if record.kind is RecordKind.PRINT):
+            if body.format in texts:
+                self._take(texts[body.format], body)
+        allocations = [_allocation(record.read(RecAllocation)) for record in kept
+                       if record.kind is RecordKind.ALLOCATION]
+        if allocations:
+            self.allocations = allocations
 
     def _take(self, text: str, body: RecPrint) -> None:
         values = _values(text, body)
@@ -77,6 +84,8 @@ class PrintedMeminfo:
             self.hugepages.append(HugePages(*values[:5]))
         elif text.startswith("%-17s"):
             self.slab.append(SlabCache(text_of(body.string), values[1], values[2]))
+        elif text.startswith("Memory allocations"):
+            self.allocations, self.profiling = [], _ON_OFF.get(text_of(body.string)) if values else None
         elif text.startswith("excessive unreclaimable slab"):
             self.slab_busy = True
         elif not self._zone_piece(text, values, text_of(body.string)):
@@ -114,6 +123,17 @@ class PrintedMeminfo:
 def _plain(text: str) -> str:
     """Without KERN_SOH and the level."""
     return text[2:] if text.startswith("\x01") else text
+
+
+def _allocation(record: RecAllocation) -> Allocation:
+    return Allocation(
+        size=text_of(record.size),
+        calls=record.calls,
+        file=text_of(record.file),
+        line=record.line,
+        function=text_of(record.function),
+        module=text_of(record.module) or None,
+    )
 
 
 def _values(text: str, body: RecPrint) -> Optional[list[int]]:

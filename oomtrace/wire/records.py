@@ -62,6 +62,7 @@ class RecordKind(IntEnum):
     USER_PIECE = 51
     SAMPLE = 52
     PYTHON = 53
+    ALLOCATION = 54
     SENDER = 60
     SIGNAL = 61
     THROTTLED = 62
@@ -322,6 +323,16 @@ class RecPrint(Struct):
     count: int
     args: Sequence[int]
     string: Chars
+
+
+class RecAllocation(Struct):
+    header: RecHeader
+    calls: int
+    line: int
+    size: Chars
+    module: Chars
+    function: Chars
+    file: Chars
 
 
 class RecBadness(Struct):

@@ -24,6 +24,19 @@ def origin(records: OomRecords, report: Report, source: str, oom_id: int = 0) ->
     )
 
 
+_TOP_USERS = 10  # mm/show_mem.c, __show_mem: tags[10]
+
+
+def _lacks_allocations(records: OomRecords, report: Report) -> bool:
+    """Whether not all places in the source that hold most memory are known. They can only be had where the kernel
+    prints them: and it does not while modules are loaded, or (6.18+) while another CPU prints them, as mm/show_mem.c
+    tries locks and does not wait for one."""
+    known = report.meminfo.allocations if report.meminfo is not None else None
+    if known is None:
+        return records.facts.allocations and (records.header is None or records.incomplete)
+    return len(known) < _TOP_USERS
+
+
 def _missing(records: OomRecords, report: Report) -> Iterator[Part]:
     begin, decided = records.begin, records.has(RecordKind.CHOSEN)
     if begin is None and not records.has(RecordKind.SIGNAL, RecordKind.THROTTLED):
@@ -37,7 +50,7 @@ def _missing(records: OomRecords, report: Report) -> Iterator[Part]:
             yield Part.MEMCG_STATS
     elif decided and not records.has(RecordKind.MEMORY, RecordKind.PRINT):
         yield Part.MEMINFO
-    elif decided and records.facts.allocations:  # which places in the source hold most is not among the records
+    elif decided and _lacks_allocations(records, report):
         yield Part.ALLOCATIONS
     over = records.has(RecordKind.KILLED, RecordKind.NO_VICTIM, RecordKind.DONE) or report.exiting is not None
     if not over and records.has(RecordKind.CHOSEN, RecordKind.HEADER):

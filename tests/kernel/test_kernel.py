@@ -87,6 +87,14 @@ def test_missing_indispensable_function_is_named() -> None:
     assert caught.value.hint and caught.value.status == 13
 
 
+def test_a_probe_may_be_of_no_use_to_a_kernel_that_has_its_function() -> None:
+    probe = next(probe for probe in probes.PROBES if probe.needs == "alloc_tag_top_users")
+    listed = KALLSYMS + b"ffffffff81000480 T _printk\n"
+    assert probes.find(probe, Symbols(listed)) is None
+    assert probes.find(probe, Symbols(listed + b"ffffffff81000490 T alloc_tag_top_users\n")) == "_printk"
+    assert {"_printk", "alloc_tag_top_users"} <= set(probes.symbol_names())
+
+
 def test_questions_are_read_from_the_source() -> None:
     asked = questions(
         textwrap.dedent("""

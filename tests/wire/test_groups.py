@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional
 
 import pytest
 
 from oomtrace.facts import Facts
-from oomtrace.model import Origin, Part, Report, Trace, Unprinted
+from oomtrace.model import Allocation, MemInfo, Origin, Part, Report, Trace, Unprinted
 from oomtrace.wire.layout import TraceRecord
 from oomtrace.wire.memcgs import Memcgs
 from oomtrace.wire.records import RecordKind
@@ -111,10 +112,20 @@ def test_what_is_missing(records: "tuple[TraceRecord, ...]", missing: "set[Part]
     assert set(_origin(*records).missing) == missing
 
 
-def test_a_kernel_that_says_where_memory_was_allocated_prints_more_than_the_records_hold() -> None:
-    """CONFIG_MEM_ALLOC_PROFILING, and it is on: ten lines at the end of Mem-Info, and none in a memcg's report."""
-    records = (CHOSEN, KILLED, record(RecordKind.STACK), record(RecordKind.MEMORY))
-    facts = Facts(allocations=True)
-    missing = origin(oom_records(GLOBAL, *records, facts=facts), Report(), "live").missing
-    assert missing == (Part.ALLOCATIONS,)
-    assert Part.ALLOCATIONS not in origin(oom_records(OF_MEMCG, *records, facts=facts), Report(), "live").missing
+def test_places_in_the_source_that_could_not_be_had() -> None:
+    """CONFIG_MEM_ALLOC_PROFILING: ten lines at the end of Mem-Info. None is in a memcg's report."""
+    whole = MemInfo(allocations=10 * (Allocation("4 KiB", 1, "f", 2, "g"),))
+    part, title = replace(whole, allocations=(whole.allocations or ())[:9]), replace(whole, allocations=())
+    assert not _lacks_allocations(GLOBAL, whole) and not _lacks_allocations(GLOBAL, MemInfo(), allocations=False)
+    assert _lacks_allocations(GLOBAL, part) and _lacks_allocations(GLOBAL, title, allocations=False)
+    assert _lacks_allocations(GLOBAL, MemInfo()), "the kernel has printed nothing"
+    assert not _lacks_allocations(GLOBAL, MemInfo(), HEADER), "it has, but not these: it could not have a lock"
+    assert _lacks_allocations(GLOBAL, MemInfo(), HEADER, record(RecordKind.DONE, 12)), "records before it are lost"
+    assert not _lacks_allocations(OF_MEMCG, MemInfo())
+
+
+def _lacks_allocations(begin: TraceRecord, known: MemInfo, *more: TraceRecord, allocations: bool = True) -> bool:
+    kinds = (RecordKind.STACK, RecordKind.MEMORY, RecordKind.KILLED)
+    records = (CHOSEN, *(record(kind, 3 + at) for at, kind in enumerate(kinds)), *more)
+    found = oom_records(begin, *records, facts=Facts(allocations=allocations))
+    return Part.ALLOCATIONS in origin(found, Report(meminfo=known), "live").missing

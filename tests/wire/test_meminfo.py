@@ -13,7 +13,7 @@ import pytest
 
 from oomtrace import text
 from oomtrace.facts import CounterAt, Facts, FreeArea, MeminfoFacts
-from oomtrace.model import MemInfo, OomEvent
+from oomtrace.model import Allocation, MemInfo, OomEvent, Part
 from oomtrace.wire import capture, meminfo
 from oomtrace.wire.layout import TraceRecord
 from oomtrace.wire.printed import PrintedMeminfo
@@ -177,6 +177,15 @@ def test_what_was_printed_wins() -> None:
     assert found.counters["active_anon_pages"] == 7
 
 
+def test_what_can_only_be_had_from_what_was_printed() -> None:
+    title = printks(("\x015Memory allocations (profiling is currently turned %s):\n", b"on"))
+    row = record(RecordKind.ALLOCATION, 2, size=b"4 KiB", calls=1, file=b"a.c", line=2, function=b"f")
+    found = meminfo.overlaid(_made(), PrintedMeminfo([*title, row]))
+    assert found is not None and found.profiling is True
+    assert found.allocations == (Allocation("4 KiB", 1, "a.c", 2, "f"),)
+    assert _made().allocations is None
+
+
 def test_when_the_kernel_lists_its_slab_caches() -> None:
     assert not meminfo.slab_outweighs(_made())
     facts = replace(FACTS, node={**FACTS.node, "slab_unreclaimable": CounterAt(2, 1)})
@@ -216,3 +225,19 @@ def test_the_structures_alone_make_the_same_lines(path: Path) -> None:
     silent = tuple(r for r in held.records if held.layout.decode(r).kind not in (RecordKind.PRINT, RecordKind.FORMAT))
     (event,) = capture.events(replace(held, records=silent))
     assert _lines(event) == _kernel_lines(path)
+
+
+def test_lines_whose_records_are_lost_are_named() -> None:
+    """CONFIG_MEM_ALLOC_PROFILING: ten places in the source, one of them in a module. No structure has them."""
+    held = _capture(next(path for path in CAPTURES if path.name.startswith("6.12-unusual-")))
+    (event,) = capture.events(held)
+    assert event.report.meminfo is not None and event.report.meminfo.allocations is not None
+    assert [place.module for place in event.report.meminfo.allocations] == [None, "hoard", *8 * [None]]
+    assert event.origin.missing == ()
+    places = [at for at, r in enumerate(held.records) if held.layout.decode(r).kind is RecordKind.ALLOCATION]
+    for lost in (places[:1], places):
+        (event,) = capture.events(replace(held, records=tuple(
+            r for at, r in enumerate(held.records) if at not in lost)))
+        assert event.report.meminfo is not None
+        assert len(event.report.meminfo.allocations or ()) == 10 - len(lost)
+        assert event.origin.missing == (Part.ALLOCATIONS,) and event.trace.records_lost == len(lost)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from oomtrace.model import HugePages, SlabCache
+from typing import Any, Optional
+
+import pytest
+
+from oomtrace.model import Allocation, HugePages, SlabCache
+from oomtrace.wire.layout import TraceRecord
 from oomtrace.wire.printed import PrintedMeminfo
 from oomtrace.wire.records import RecFormat, RecordKind
 from tests.wire.made import printks, record
@@ -107,6 +112,28 @@ def test_slab() -> None:
     assert found.slab == [SlabCache("kmalloc-8k", 10, 20)]
     assert not found.slab_busy
     assert PrintedMeminfo(printks(("\x014excessive unreclaimable slab but cannot dump stats\n",))).slab_busy
+
+
+def _allocation(seq: int, **changes: Any) -> TraceRecord:
+    fields = {"size": b"1.50 MiB", "calls": 7, "file": b"mm/memory.c", "line": 9, "function": b"f", **changes}
+    return record(RecordKind.ALLOCATION, seq, **fields)
+
+
+@pytest.mark.parametrize("title, profiling", [
+    (("\x015Memory allocations:\n",), None),
+    (("\x015Memory allocations (profiling is currently turned %s):\n", b"on"), True),
+    (("\x015Memory allocations (profiling is currently turned %s):\n", b"off"), False),
+])
+def test_where_in_the_source_memory_was_allocated(title: tuple[Any, ...], profiling: Optional[bool]) -> None:
+    row = ("\x015%12s %8llu %s:%u func:%s\n", b"1.50 MiB", 7, 0, 9, 0)
+    titles = printks(title, row)
+    found = PrintedMeminfo([*titles, _allocation(4), _allocation(5, module=b"m", size=b"0 B", calls=1 << 40)])
+    assert found.allocations == [
+        Allocation("1.50 MiB", 7, "mm/memory.c", 9, "f"), Allocation("0 B", 1 << 40, "mm/memory.c", 9, "f", "m")]
+    assert found.profiling is profiling
+    assert PrintedMeminfo(titles).allocations == [], "the list was there, and nothing of it is known"
+    assert PrintedMeminfo(printks(("Mem-Info:\n",))).allocations is None
+    assert PrintedMeminfo([_allocation(0)]).allocations == [Allocation("1.50 MiB", 7, "mm/memory.c", 9, "f")]
 
 
 def test_other_lines_and_other_tasks_messages_are_passed_over() -> None:
