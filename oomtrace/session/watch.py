@@ -149,7 +149,7 @@ class Watch:
 
     def _read_below(self, path: Optional[str]) -> None:
         if self._below is not None:
-            self._below.read(path, self._paths)
+            self._below.read(path, self._paths, self._slower)
 
     def _ask(
         self, memcg: Optional[str], tgid: int, occasion: Occasion, glance: bool = False, again: bool = False

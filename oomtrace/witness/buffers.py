@@ -72,7 +72,8 @@ class Buffers:
         return items
 
     def _asked(self, process: Process, one: Opened) -> Optional[_Buffer]:
-        with suppress(OSError), duplicate(process, one.number) as fd:
+        with self._meter.trying(Aspect.KERNEL, f"sockets and pipes of {process.pid}"), duplicate(
+                process, one.number) as fd:
             found = _pipe(fd, one.target) if one.target.startswith("pipe:") else _socket(fd, one.target)
             return found if found is not None and found.bytes >= _LEAST_BYTES else None
         return None

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Optional
 
 from oomtrace.model import Aspect, CachedFile, Holder, Missed, PageCache
@@ -21,8 +22,8 @@ from .areas import Region
 from .descriptors import Opened, duplicate, holder, mount_of
 from .meter import Meter
 from .mounts import MEMORY, Mount, Mounts, by_device, is_safe
-from .proc import Process
-from .tree import text
+from .proc import Process, pairs
+from .tree import plain, text
 
 _LISTED = 10
 _LEAST_BYTES = 256 << 10
@@ -30,6 +31,7 @@ _MOST_FILES = 256
 _NS_A_PAGE = 60  # of mincore, and of cachestat at most
 _WINDOW = 1 << 20  # of samples
 _WINDOWS = 64
+_CAP_FOWNER = 3
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Cache:
                 if not is_safe(mount, self._host):
                     self._meter.cut(Aspect.CACHE, Missed.FOREIGN, one.name)
                     continue
-                with suppress(OSError), duplicate(process, one.number) as fd:
+                with self._meter.trying(Aspect.CACHE, one.name), duplicate(process, one.number) as fd:
                     self._measure(process, fd, one.target, mount)
         devices = by_device(process.mounts)
         for region in {(region.device, region.inode): region for region in mapped if region.inode}.values():
@@ -97,7 +99,7 @@ class Cache:
         """A file that is mapped and need not be open: by its path, which must still be that file."""
         if region.name.endswith(" (deleted)"):
             return
-        try:
+        with self._meter.trying(Aspect.CACHE, region.name):
             with process.tree(self._host) as tree:
                 at = tree.walk(region.name)
                 try:
@@ -107,14 +109,10 @@ class Cache:
                     fd = os.open(f"/proc/self/fd/{at}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
                 finally:
                     os.close(at)
-        except OSError:
-            return
-        try:
-            self._measure(process, fd, region.name, mount)
-        except OSError:
-            pass
-        finally:
-            os.close(fd)
+            try:
+                self._measure(process, fd, region.name, mount)
+            finally:
+                os.close(fd)
 
     def _measure(self, process: Process, fd: int, path: str, mount: Mount) -> None:
         found = os.fstat(fd)
@@ -122,18 +120,23 @@ class Cache:
         if not stat.S_ISREG(found.st_mode):
             return
         if key not in self._files:
-            large = found.st_size >= _LEAST_BYTES
-            self._files[key] = self._asked(fd, found.st_size, text(os.fsencode(path)), mount) if large else None
+            large, name = found.st_size >= _LEAST_BYTES, text(os.fsencode(path))
+            self._files[key] = self._asked(fd, found, name, mount) if large else None
         file = self._files[key]
         if file is not None:
             file.holders[process.pid] = holder(process, self._comms)
 
-    def _asked(self, fd: int, size: int, path: str, mount: Mount) -> _File:
+    def _asked(self, fd: int, found: os.stat_result, path: str, mount: Mount) -> Optional[_File]:
+        size = found.st_size
         if mount.fs_type != "overlay":
-            stat = syscalls.cachestat(fd)
-            if stat is not None:
-                return _File(path, size, stat.cached * self._page, stat.dirty * self._page,
-                             stat.writeback * self._page, stat.evicted * self._page, "cachestat")
+            with suppress(PermissionError):  # as _is_told says; or a filter of system calls that does not know it
+                counted = syscalls.cachestat(fd)
+                if counted is not None:
+                    return _File(path, size, counted.cached * self._page, counted.dirty * self._page,
+                                 counted.writeback * self._page, counted.evicted * self._page, "cachestat")
+        if not _is_told(fd, found.st_uid):
+            self._meter.cut(Aspect.CACHE, Missed.DENIED, path)
+            return None
         pages = (size + self._page - 1) // self._page
         if pages * _NS_A_PAGE < self._meter.left_ns:
             return _File(path, size, syscalls.mincore(fd, 0, size) * self._page, None, None, None, "mincore")
@@ -142,6 +145,20 @@ class Cache:
         cached = sum(syscalls.mincore(fd, start, _WINDOW) for start in starts)
         part = cached * self._page / (len(starts) * _WINDOW)
         return _File(path, size, int(part * size), None, None, None, "mincore of a sample")
+
+
+def _is_told(fd: int, owner: int) -> bool:
+    """Whether mincore tells this process about a file of that owner. Of one that it neither owns nor may write, mincore
+    says that all of it is cached, without a look (mm/mincore.c, can_do_mincore, since 5.2), and cachestat fails
+    (mm/filemap.c, can_do_cachestat, since 6.14)."""
+    return owner == os.geteuid() or _has_fowner() or os.access(f"/proc/self/fd/{fd}", os.W_OK, effective_ids=True)
+
+
+@cache
+def _has_fowner() -> bool:
+    """CAP_FOWNER: it counts as the owner of all files."""
+    held = pairs(text(plain("/proc/self/status") or b"")).get("CapEff", "0")
+    return bool(int(held, 16) >> _CAP_FOWNER & 1)
 
 
 def _kb(value: Optional[int]) -> Optional[int]:

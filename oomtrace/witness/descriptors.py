@@ -37,8 +37,10 @@ class Opened:
 
 def opened(process: Process, meter: Meter, aspect: Aspect) -> list[Opened]:
     """What a process has open, as far as the budget goes."""
-    found = []
-    for at, number in enumerate(process.numbers("fd")):
+    found, numbers = [], list[int]()
+    with meter.trying(aspect, f"what {process.pid} has open"):
+        numbers = process.numbers("fd")
+    for at, number in enumerate(numbers):
         if at >= _MOST or (at % 32 == 31 and meter.over(aspect, f"further descriptors of {process.pid}")):
             break
         target = process.link(f"fd/{number}")

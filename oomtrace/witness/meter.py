@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable, Optional
 
@@ -52,6 +54,16 @@ class Meter:
             return False
         self.cut(aspect, Missed.BUDGET, what)
         return True
+
+    @contextmanager
+    def trying(self, aspect: Aspect, what: str) -> Iterator[None]:
+        """For what may fail: the rest of it is left out then. Noted is what is not permitted; what is gone is not."""
+        try:
+            yield
+        except PermissionError:
+            self.cut(aspect, Missed.DENIED, what)
+        except OSError:
+            pass
 
     def cut(self, aspect: Aspect, why: Missed, what: Optional[str] = None) -> None:
         """Note what is left out. The same is noted once."""

@@ -70,15 +70,10 @@ class Process:
         return None
 
     def numbers(self, name: str) -> list[int]:
-        """The numbers that are names in one of its folders (``fd``, ``task``), in order."""
-        try:
-            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
-        except OSError:
-            return []
+        """The numbers that are names in one of its folders (``fd``, ``task``), in order. Raises OSError."""
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
         try:
             return sorted(int(each) for each in os.listdir(fd) if each.isdigit())
-        except OSError:
-            return []
         finally:
             os.close(fd)
 

@@ -63,6 +63,21 @@ def test_five_and_what_is_older_than_a_minute_and_an_hour_not_at_all() -> None:
     assert them.of("/shop", OOM)[0].seconds == ()  # its last minute ended before; the hour has it
 
 
+def test_there_is_little_time_and_those_heard_of_last_come_first() -> None:
+    spent: list[float] = []
+    paths = {number: f"/shop/{number}" for number in range(10)}
+
+    def usage_kb(path: str) -> int:
+        spent.append(0.004)
+        return 10
+
+    them = Below(lambda memcg: kept((2000, 10)), usage_kb, 4, cpu=lambda: sum(spent))
+    them.read("/shop", paths)
+    assert [each.memcg for each in them.of("/shop", OOM)] == ["/shop/9", "/shop/8"]
+    them.read("/shop", paths, slower=2.5)
+    assert len(them.of("/shop", OOM)) == 4
+
+
 def test_an_event_and_its_capture_have_them_once() -> None:
     own = UsageHistory("/shop", (UsageMoment(0, 400),))
     more = [UsageHistory("/shop/two", (UsageMoment(0, 200),)), own]

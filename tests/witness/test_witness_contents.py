@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from oomtrace.model import Aspect, Cut, KernelUse, Look, Missed
-from oomtrace.witness import Budget, Reader
+from oomtrace.witness import Budget, Reader, cache, syscalls
+from oomtrace.witness.cache import Cache
 from oomtrace.witness.machine import Kernel, meminfo, slabs, unexplained_kb
 from oomtrace.witness.meter import Meter
 from oomtrace.witness.mounts import Mounts
+from oomtrace.witness.proc import Process
 
 from .machine import Machine
 
@@ -192,6 +194,52 @@ def test_a_cached_file_that_may_hang_is_not_touched(tmp_path: Path) -> None:
     found = Reader(str(tmp_path)).look("/etl", budget=MUCH)
     assert found.cache is not None and found.cache.files == ()
     assert Cut(Aspect.CACHE, Missed.FOREIGN, "/net/large") in found.cut
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_of_a_file_of_others_nothing_is_made_up(
+    is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel says of it that all is cached (can_do_mincore), or nothing (can_do_cachestat)."""
+    with open(tmp_path / "log", "wb+") as file:
+        file.write(b"x" * MIB)
+        file.flush()
+        meter = Meter(MUCH)
+        found = Cache(Mounts(""), meter)
+
+        file_uid = os.fstat(file.fileno()).st_uid
+
+        def refused(_fd: int) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(syscalls, "cachestat", refused)
+        monkeypatch.setattr(syscalls, "mincore", lambda _fd, _offset, length: length // mmap.PAGESIZE)
+        monkeypatch.setattr(os, "geteuid", lambda: file_uid + 1)
+        monkeypatch.setattr(os, "access", lambda *_, **__: is_told)
+        monkeypatch.setattr(cache, "_has_fowner", lambda: False)
+        mount = Mounts("22 1 254:0 / / rw - ext4 /dev/root rw\n").at("/")
+        assert mount is not None
+        with Process("/", os.getpid()) as process:
+            found._measure(process, file.fileno(), str(tmp_path / "log"), mount)
+    files = found.found({}, 0).files
+    if is_told:
+        assert [(one.cached_kb, one.source) for one in files] == [(1024, "mincore")] and meter.cuts == []
+    else:
+        assert files == () and meter.cuts == [Cut(Aspect.CACHE, Missed.DENIED, str(tmp_path / "log"))]
+
+
+def test_what_is_not_permitted_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter of system calls, as the service has one, may refuse pidfd_getfd(2)."""
+    def refused(*_: object) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(syscalls, "pidfd_getfd", refused)
+    one, two = socket.socketpair()
+    with one, two:
+        found = look().cut
+    assert Cut(Aspect.KERNEL, Missed.DENIED, f"sockets and pipes of {os.getpid()}") in found
+    monkeypatch.setattr(Process, "numbers", refused)
+    assert Cut(Aspect.SHARED, Missed.DENIED, f"what {os.getpid()} has open") in look().cut
 
 
 MEMINFO = """MemTotal:        1000000 kB
