@@ -148,34 +148,46 @@ int send_print(struct pt_regs *ctx)
 	return 0;
 }
 
-#define ALLOCATION_FORMAT WORD('%', '1', '2', 's', ' ', '%', '8', 'l')
-#define AFTER_THE_LINE 17 /* in the format behind its level: what comes after "%12s %8llu %s:%u " */
+#define SIZE_FORMAT WORD('%', '1', '2', 's', ' ', '%', '8', 'l')
+#define BYTES_FORMAT WORD('%', '1', '2', 'l', 'l', 'i', ' ', '%')
+#define BEFORE_MODULE 19 /* of KERN_SOH and the level, and "%12s %8llu %s:%u " */
 
 /*
  * "%12s %8llu %s:%u func:%s\n", or "%12s %8llu %s:%u [%s] func:%s\n" (mm/show_mem.c, __show_mem): a place in the source
- * and what is allocated there. The kernel adds up its counters anew for each of these lines. So what it prints can only
- * be had from printk's arguments, and the strings have to be read here, as a REC_PRINT holds where they lie.
+ * and what is allocated there. Up to 6.11 they begin with "%12lli". The kernel adds up its counters anew for each of
+ * these lines. So what it prints can only be had from printk's arguments, and the strings have to be read here, as a
+ * REC_PRINT holds where they lie.
  */
 int allocation_print(struct pt_regs *ctx)
 {
-	u64 format = PT_REGS_PARM1(ctx), function = PT_REGS_PARM6(ctx), words[3] = {};
+	u64 format = PT_REGS_PARM1(ctx), size = PT_REGS_PARM2(ctx), function = PT_REGS_PARM6(ctx), words[3] = {};
 	struct oom_state *oom = get_oom();
 	union scratch *s = get_scratch();
+	u64 head, module = format + BEFORE_MODULE;
 
-	if (!s || !oom || !(oom->stage & MEMINFO) || AFTER_LEVEL(format) != ALLOCATION_FORMAT)
+	if (!s || !oom || !(oom->stage & MEMINFO))
 		return 0;
+	head = AFTER_LEVEL(format);
+	s->allocation.size[0] = 0;
+	s->allocation.bytes = 0;
+	if (head == SIZE_FORMAT) {
+		bpf_probe_read_kernel_str(s->allocation.size, sizeof(s->allocation.size), (void *)size);
+	} else if (head == BYTES_FORMAT) {
+		s->allocation.bytes = size;
+		module += 2;
+	} else {
+		return 0;
+	}
 	s->allocation.module[0] = 0;
-	if (PEEK(char, format + 2 + AFTER_THE_LINE) == '[') {
+	if (PEEK(char, module) == '[') {
 		bpf_probe_read_kernel_str(s->allocation.module, sizeof(s->allocation.module), (void *)function);
 		copy_arguments(ctx, words, sizeof(words));
 		function = words[0];
 	}
 	s->allocation.calls = PT_REGS_PARM3(ctx);
 	s->allocation.line = PT_REGS_PARM5(ctx);
-	s->allocation.size[0] = 0;
 	s->allocation.file[0] = 0;
 	s->allocation.function[0] = 0;
-	bpf_probe_read_kernel_str(s->allocation.size, sizeof(s->allocation.size), (void *)PT_REGS_PARM2(ctx));
 	bpf_probe_read_kernel_str(s->allocation.file, sizeof(s->allocation.file), (void *)PT_REGS_PARM4(ctx));
 	bpf_probe_read_kernel_str(s->allocation.function, sizeof(s->allocation.function), (void *)function);
 	stamp(&s->allocation.header, oom, REC_ALLOCATION);

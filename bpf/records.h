@@ -369,10 +369,11 @@ struct rec_allocation {
 	u64 calls;
 	u32 line;
 	u32 unused;
-	char size[16]; /* as it is printed */
+	char size[16]; /* as it is printed; empty up to 6.11 */
 	char module[64];
 	char function[128];
 	char file[256];
+	s64 bytes; /* what is printed as the size up to 6.11 */
 };
 
 struct rec_badness {

@@ -127,7 +127,7 @@ def _plain(text: str) -> str:
 
 def _allocation(record: RecAllocation) -> Allocation:
     return Allocation(
-        size=text_of(record.size),
+        size=text_of(record.size) or str(record.bytes),
         calls=record.calls,
         file=text_of(record.file),
         line=record.line,

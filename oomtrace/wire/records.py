@@ -333,6 +333,7 @@ class RecAllocation(Struct):
     module: Chars
     function: Chars
     file: Chars
+    bytes: int = 0
 
 
 class RecBadness(Struct):

@@ -131,6 +131,8 @@ def test_where_in_the_source_memory_was_allocated(title: tuple[Any, ...], profil
     assert found.allocations == [
         Allocation("1.50 MiB", 7, "mm/memory.c", 9, "f"), Allocation("0 B", 1 << 40, "mm/memory.c", 9, "f", "m")]
     assert found.profiling is profiling
+    (earlier,) = PrintedMeminfo([_allocation(0, size=b"", bytes=-4096)]).allocations or ()
+    assert earlier.size == "-4096", "up to 6.11"
     assert PrintedMeminfo(titles).allocations == [], "the list was there, and nothing of it is known"
     assert PrintedMeminfo(printks(("Mem-Info:\n",))).allocations is None
     assert PrintedMeminfo([_allocation(0)]).allocations == [Allocation("1.50 MiB", 7, "mm/memory.c", 9, "f")]
