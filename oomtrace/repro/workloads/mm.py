@@ -7,8 +7,8 @@ import mmap
 import os
 import platform
 import signal
-import threading
 import time
+from _thread import stack_size, start_new_thread  # threading's own threads rename themselves (Python 3.14)
 
 from . import FOR_EVER, Bytes, Self, workload
 from .anon import anon
@@ -41,7 +41,7 @@ def share_mm(me: Self, count: int = 1) -> None:
 @workload
 def vfork(me: Self) -> None:
     """Make a child by vfork, which borrows this one's memory and keeps it: such a child is no candidate for a kill."""
-    threading.Thread(target=_clone_pausing, args=(me, _CLONE_VFORK), daemon=True).start()
+    start_new_thread(_clone_pausing, (me, _CLONE_VFORK))
     time.sleep(0.1)  # nothing tells that the thread is inside clone(2): it returns when the child is gone
 
 
@@ -69,15 +69,15 @@ def exits_slowly(me: Self, size: Bytes) -> None:
 @workload
 def threads(me: Self, count: int) -> None:
     """Threads that sleep."""
-    threading.stack_size(max(1 << 16, os.sysconf("SC_THREAD_STACK_MIN")))  # arm64: 128 KiB
+    stack_size(max(1 << 16, os.sysconf("SC_THREAD_STACK_MIN")))  # arm64: 128 KiB
     for _ in range(count):
-        threading.Thread(target=time.sleep, args=(FOR_EVER,), daemon=True).start()
+        start_new_thread(time.sleep, (FOR_EVER,))
 
 
 @workload
 def leader_exits(me: Self) -> None:
     """End the first thread of the process alone. The steps that follow run in another: the process has memory, the task
     by whose number it goes has none."""
-    threading.Thread(target=me.run).start()
+    start_new_thread(me.run, ())
     # The system call and not the C library's function, which would unwind Python's frames.
     ctypes.CDLL(None).syscall(_SYS_EXIT[platform.machine()], 0)
