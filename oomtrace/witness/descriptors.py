@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Optional
 
-from oomtrace.model import Aspect, Holder
+from oomtrace.model import Aspect, Holder, Missed
 
 from . import syscalls
 from .meter import Meter
@@ -35,18 +35,23 @@ class Opened:
         return self.target[: -len(" (deleted)")] if self.is_deleted else self.target
 
 
-def opened(process: Process, meter: Meter, aspect: Aspect) -> list[Opened]:
-    """What a process has open, as far as the budget goes."""
-    found, numbers = [], list[int]()
-    with meter.trying(aspect, f"what {process.pid} has open"):
+def opened(process: Process, meter: Meter, aspect: Aspect) -> tuple[list[Opened], bool]:
+    """What a process has open, as far as the budget goes; and whether this is all of it."""
+    found: list[Opened] = []
+    try:
         numbers = process.numbers("fd")
+    except PermissionError:
+        meter.cut(aspect, Missed.DENIED, f"what {process.pid} has open")
+        return found, False
+    except OSError:  # it has ended, and has nothing open
+        return found, True
     for at, number in enumerate(numbers):
         if at >= _MOST or (at % 32 == 31 and meter.over(aspect, f"further descriptors of {process.pid}")):
-            break
+            return found, False
         target = process.link(f"fd/{number}")
         if target is not None:
             found.append(Opened(number, target))
-    return found
+    return found, True
 
 
 def mount_of(process: Process, number: int) -> Optional[Mount]:

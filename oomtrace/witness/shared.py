@@ -19,7 +19,7 @@ from oomtrace.model import Aspect, Holder, Missed, SharedFile, SharedMemory, Tmp
 from .areas import Region, regions
 from .descriptors import Opened, holder, mount_of, opened
 from .meter import Meter
-from .mounts import MEMORY, Mounts
+from .mounts import MEMORY, Mount, Mounts
 from .proc import Process
 from .tree import Foreign, plain, text
 
@@ -59,6 +59,7 @@ class Shared:
         self._comms: dict[int, Optional[str]] = {}
         self._left = _ENTRIES
         self._whole = True
+        self._machine: Optional[Mounts] = None  # what process 1 sees
 
     def add(self, process: Process, everything: Optional[list[Region]] = None,
             descriptors: Optional[list[Opened]] = None) -> None:
@@ -70,13 +71,22 @@ class Shared:
                     and mount.device not in self._devices):
                 self._devices[mount.device] = mount.point
                 self._look_into(process, mount.point, mount.device, mount.fs_type,
-                                own_ns is not None and own_ns != self._host_ns)
+                                own_ns not in (None, self._host_ns) and not self._is_machines(mount))
         if descriptors is None:
-            descriptors = opened(process, self._meter, Aspect.SHARED)
+            descriptors, all = opened(process, self._meter, Aspect.SHARED)
+            self._whole = self._whole and all
         for one in descriptors:
             self._opened(process, one)
         mapped = everything if everything is not None else regions(process.read("maps", 1 << 18) or b"")
         self._mapped(process, mapped)
+
+    def _is_machines(self, mount: Mount) -> bool:
+        """Whether it is the machine's own, at the place where the machine has it: a service may have a mount namespace
+        of its own, as the one that looks has, and the machine's /dev/shm in it."""
+        if self._machine is None:
+            self._machine = Mounts(text(plain(f"{self._root}/proc/1/mountinfo", 1 << 18) or b""))
+        there = self._machine.at(mount.point)
+        return there is not None and there.device == mount.device
 
     def incomplete(self) -> None:
         """Not all processes that could have something open were added."""

@@ -196,6 +196,32 @@ def test_a_cached_file_that_may_hang_is_not_touched(tmp_path: Path) -> None:
     assert Cut(Aspect.CACHE, Missed.FOREIGN, "/net/large") in found.cut
 
 
+@pytest.mark.parametrize("machines, denied, known", [
+    ("/dev/shm", False, False),  # a service's own mount namespace, with the machine's tmpfs in it
+    ("/var/lib/box/shm", False, True),  # a container's, which the machine sees elsewhere
+    ("/var/lib/box/shm", True, False),
+])
+def test_open_in_no_process_is_said_only_where_it_is_known(
+    machines: str, denied: bool, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_root = "22 1 254:0 / / rw - ext4 /dev/root rw\n"
+    machine = Machine(tmp_path, at_root + "30 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    machine.process(1, mounts=f"{at_root}40 22 0:25 / {machines} rw - tmpfs shm rw\n")
+    machine.process(158, cgroup="/etl", rootfs=tmp_path, ns="mnt:[4026532300]",
+                    mounts=f"{at_root}40 22 0:25 / /dev/shm rw - tmpfs shm rw\n")
+    (tmp_path / "proc/158/fd").mkdir()
+    machine.file("dev/shm/ring", "x" * MIB)
+
+    def refused(*_: object) -> list[int]:
+        raise PermissionError(13, "Permission denied")
+
+    if denied:
+        monkeypatch.setattr(Process, "numbers", refused)
+    shared = Reader(str(tmp_path)).look("/etl", budget=MUCH).shared
+    assert shared is not None
+    assert [(file.name, file.holders_known) for file in shared.files] == [("/dev/shm/ring", known)]
+
+
 @pytest.mark.parametrize("is_told", [True, False])
 def test_of_a_file_of_others_nothing_is_made_up(
     is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
