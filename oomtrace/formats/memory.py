@@ -260,7 +260,7 @@ TAIL = (
     _tail("hwpoisoned", "3.16", "%lu pages hwpoisoned", "hwpoisoned_pages", closes=True),
 )
 
-# lib/alloc_tag.c and mm/show_mem.c, CONFIG_MEM_ALLOC_PROFILING
+# lib/alloc_tag.c and mm/show_mem.c, CONFIG_MEM_ALLOC_PROFILING. Up to 6.11 the size is a number: %12lli.
 ALLOCATIONS = kind(
     "allocations", "meminfo", 5,
     line("6.10", "Memory allocations:", sets={"meminfo.allocations": PART}),
