@@ -58,6 +58,19 @@ def test_memcg_oom_is_identical_with_programs_compiled_there(kernel: str) -> Non
 
 
 @pytest.mark.vm
+@pytest.mark.long
+def test_the_places_in_the_source_that_hold_most_memory_are_identical() -> None:
+    """CONFIG_MEM_ALLOC_PROFILING, which only this kernel has. The process itself asks the kernel for the OOM killer."""
+    hog = 'x = bytearray(64 << 20); open("/proc/sysrq-trigger", "w").write("f"); import time; time.sleep(60)'
+    traced = trace("6.12-unusual", "v2", f"choom -n 500 -- python3 -c '{hog}' || true")  # it is killed
+    theirs, ours = kernel_lines(traced.kmsg), traced.ours.splitlines()
+    assert ours == [b"sysrq: Manual OOM execution", *theirs]
+    assert sum(b" func:" in line for line in theirs) == 10 and b"Memory allocations:" in theirs
+    (event,) = capture.events(capture.load(io.BytesIO(traced.captures[0])))
+    assert not event.origin.missing
+
+
+@pytest.mark.vm
 def test_first_start_learns_from_btf_and_later_ones_from_what_was_kept() -> None:
     from vm import boot
     from vm.spec import RunSpec
