@@ -31,7 +31,7 @@ _MOST_FILES = 256
 _NS_A_PAGE = 60  # of mincore, and of cachestat at most
 _WINDOW = 1 << 20  # of samples
 _WINDOWS = 64
-_CAP_FOWNER = 3
+_CAP_DAC_OVERRIDE, _CAP_FOWNER = 1, 3
 
 
 @dataclass
@@ -151,14 +151,16 @@ def _is_told(fd: int, owner: int) -> bool:
     """Whether mincore tells this process about a file of that owner. Of one that it neither owns nor may write, mincore
     says that all of it is cached, without a look (mm/mincore.c, can_do_mincore, since 5.2), and cachestat fails
     (mm/filemap.c, can_do_cachestat, since 6.14)."""
-    return owner == os.geteuid() or _has_fowner() or os.access(f"/proc/self/fd/{fd}", os.W_OK, effective_ids=True)
+    if owner == os.geteuid() or tells_of_others():
+        return True
+    return os.access(f"/proc/self/fd/{fd}", os.W_OK, effective_ids=True)
 
 
 @cache
-def _has_fowner() -> bool:
-    """CAP_FOWNER: it counts as the owner of all files."""
-    held = pairs(text(plain("/proc/self/status") or b"")).get("CapEff", "0")
-    return bool(int(held, 16) >> _CAP_FOWNER & 1)
+def tells_of_others() -> bool:
+    """Whether this process counts as the owner of all files, or may write them."""
+    held = int(pairs(text(plain("/proc/self/status") or b"")).get("CapEff", "0"), 16)
+    return bool(held >> _CAP_FOWNER & 1 or held >> _CAP_DAC_OVERRIDE & 1)
 
 
 def _kb(value: Optional[int]) -> Optional[int]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Optional
 
-from oomtrace.model import Aspect, Holder, Missed
+from oomtrace.model import Aspect, Holder
 
 from . import syscalls
 from .meter import Meter
@@ -38,20 +38,13 @@ class Opened:
 def opened(process: Process, meter: Meter, aspect: Aspect) -> tuple[list[Opened], bool]:
     """What a process has open, as far as the budget goes; and whether this is all of it."""
     found: list[Opened] = []
-    try:
-        numbers = process.numbers("fd")
-    except PermissionError:
-        meter.cut(aspect, Missed.DENIED, f"what {process.pid} has open")
-        return found, False
-    except OSError:  # it has ended, and has nothing open
-        return found, True
-    for at, number in enumerate(numbers):
-        if at >= _MOST or (at % 32 == 31 and meter.over(aspect, f"further descriptors of {process.pid}")):
-            return found, False
-        target = process.link(f"fd/{number}")
-        if target is not None:
-            found.append(Opened(number, target))
-    return found, True
+    with meter.trying(aspect, f"what {process.pid} has open"):
+        for at, number in enumerate(process.numbers("fd")):
+            if at >= _MOST or (at % 32 == 31 and meter.over(aspect, f"further descriptors of {process.pid}")):
+                return found, False
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found.append(Opened(number, process.leads_to(f"fd/{number}")))
+    return found, not meter.is_denied(aspect)
 
 
 def mount_of(process: Process, number: int) -> Optional[Mount]:

@@ -23,6 +23,10 @@ _SLAB_LINE = re.compile(r"^(\S+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) : .*: slabda
 _LISTS = ("Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable")
 _KERNEL = ("Slab", "KernelStack", "PageTables", "SecPageTables", "VmallocUsed", "Percpu", "Zswap", "Hugetlb")
 
+# Where in the source pages are taken for processes and for files. What else is taken there is little.
+_OF_PROCESSES = tuple(f"mm/{name}.c:" for name in (
+    "memory", "huge_memory", "shmem", "filemap", "readahead", "swap_state", "mempolicy", "migrate", "hugetlb"))
+
 
 class Kernel:
     """Reads it, look by look: what one had no time for is read first by the next. ``root``: the folder that has /proc,
@@ -206,16 +210,23 @@ def _vmalloc(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[Kerne
 
 
 def _allocations(root: str, info: Mapping[str, int], meter: Meter) -> Iterator[KernelItem]:
-    """/proc/allocinfo: bytes, calls, and the place in the source (6.10, CONFIG_MEM_ALLOC_PROFILING)."""
-    data = plain(f"{root}/proc/allocinfo", min(1 << 20, max(0, meter.budget.bytes - meter.bytes)))
+    """/proc/allocinfo: bytes, calls, and the place in the source (6.10, CONFIG_MEM_ALLOC_PROFILING). It has all pages:
+    those of processes and of files are left out, which no part of the kernel's are."""
+    most = min(1 << 20, max(0, meter.budget.bytes - meter.bytes))
+    data = plain(f"{root}/proc/allocinfo", most)
     if data is None:
+        if os.path.exists(f"{root}/proc/allocinfo"):
+            meter.cut(Aspect.KERNEL, Missed.DENIED, "/proc/allocinfo")
         return
     meter.bytes += len(data)
+    if len(data) >= most:
+        meter.cut(Aspect.KERNEL, Missed.BUDGET, "the rest of /proc/allocinfo")
     rows = []
     for line in data.splitlines():
         fields = line.split(None, 2)
         if len(fields) == 3 and fields[0].isdigit() and len(fields[0]) > 5:
-            rows.append((int(fields[0]), int(fields[1]), text(fields[2])))
+            rows.append((int(fields[0]), int(fields[1]), text(fields[2].strip())))
+    rows = [row for row in rows if not row[2].startswith(_OF_PROCESSES)]
     for size, calls, place in sorted(rows, reverse=True)[:_LISTED]:
         yield KernelItem(KernelUse.ALLOCATION, size >> 10, place, calls, source="/proc/allocinfo", counted=False)
 

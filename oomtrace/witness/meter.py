@@ -65,6 +65,10 @@ class Meter:
         except OSError:
             pass
 
+    def is_denied(self, aspect: Aspect) -> bool:
+        """Whether something was not permitted."""
+        return any(cut.aspect is aspect and cut.why is Missed.DENIED for cut in self.cuts)
+
     def cut(self, aspect: Aspect, why: Missed, what: Optional[str] = None) -> None:
         """Note what is left out. The same is noted once."""
         note = Cut(aspect, why, what)

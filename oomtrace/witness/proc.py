@@ -66,8 +66,12 @@ class Process:
     def link(self, name: str) -> Optional[str]:
         """Where a link of its folder leads; the kernel makes the text without asking any file system."""
         with suppress(OSError):
-            return text(os.fsencode(os.readlink(name, dir_fd=self._fd)))
+            return self.leads_to(name)
         return None
+
+    def leads_to(self, name: str) -> str:
+        """The same. Raises OSError."""
+        return text(os.fsencode(os.readlink(name, dir_fd=self._fd)))
 
     def numbers(self, name: str) -> list[int]:
         """The numbers that are names in one of its folders (``fd``, ``task``), in order. Raises OSError."""

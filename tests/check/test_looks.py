@@ -10,6 +10,7 @@ import pytest
 
 from oomtrace.diagnosis import looks
 from oomtrace.diagnosis.rows import INFO, OK
+from oomtrace.witness import syscalls
 
 
 @pytest.fixture
@@ -25,11 +26,13 @@ def machine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_all_can_be_seen(machine: Path) -> None:
+def test_all_can_be_seen(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "tells_of_others", lambda: True)
     facts: dict[str, Any] = {}
     row = looks.look(facts, machine)
     assert (row.state, row.hint) == (OK, None)
     assert "executables, mappings" in row.found and "Docker" in row.found
+    assert "mappings, open files, sockets and pipes, files of a process's root" in row.found
     assert "slab caches and page cache by " in row.found and "vmalloc" not in row.found
     assert facts["witness"]["lacking"] == []
 
@@ -39,6 +42,42 @@ def test_what_is_denied_is_named(machine: Path) -> None:
     row = looks.look({}, machine)
     assert row.state == INFO and "not: executables" in row.found
     assert row.hint is not None and "CAP_SYS_PTRACE" in row.hint
+
+
+def test_a_filter_of_system_calls(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the service has one: it refuses what it does not know."""
+    def refused(*_: object) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    (machine / "proc/1/fd/0").symlink_to("/dev/null")
+    for name in ("cachestat", "mincore", "pidfd_getfd"):
+        monkeypatch.setattr(syscalls, name, refused)
+    row = looks.look({}, machine)
+    assert "not: sockets and pipes and page cache" in row.found
+    assert row.hint is not None and "pidfd_getfd" in row.hint
+
+
+def test_files_of_others(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "tells_of_others", lambda: False)
+    assert "not: page cache of files of other users" in looks.look({}, machine).found
+
+
+def test_what_others_have_open(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of what a process has open is its user's alone."""
+    listed, asked = os.listdir, list[Path]()
+
+    def of_own_first(folder: Path) -> list[str]:
+        asked.append(folder)
+        if asked.count(folder) > 1:
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(os, "listdir", of_own_first)
+    assert "open files, " in looks.look({}, machine).found
+    asked.clear()
+    here = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: here + 1)
+    assert "not: open files" in looks.look({}, machine).found
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")

@@ -242,7 +242,7 @@ def test_of_a_file_of_others_nothing_is_made_up(
         monkeypatch.setattr(syscalls, "mincore", lambda _fd, _offset, length: length // mmap.PAGESIZE)
         monkeypatch.setattr(os, "geteuid", lambda: file_uid + 1)
         monkeypatch.setattr(os, "access", lambda *_, **__: is_told)
-        monkeypatch.setattr(cache, "_has_fowner", lambda: False)
+        monkeypatch.setattr(cache, "tells_of_others", lambda: False)
         mount = Mounts("22 1 254:0 / / rw - ext4 /dev/root rw\n").at("/")
         assert mount is not None
         with Process("/", os.getpid()) as process:
@@ -301,7 +301,9 @@ def test_the_kernels_part_of_the_machine(tmp_path: Path) -> None:
                                      "0xffffc90000010000-0xffffc90000211000 2101248 htab_map_alloc+0x9/0x20 pages=512\n"
                                      "0xffffc90000300000-0xffffc90000302000    8192 pci_iomap+0x1/0x2 ioremap\n")
     machine.file("proc/allocinfo", "allocinfo - version: 1.0\n#     <size>  <calls> <tag info>\n"
-                                   "  209715200     51200 mm/slub.c:2500 func:alloc_slab_page\n       8  1 x.c:1 f:g\n")
+                                   "  209715200     51200 mm/slub.c:2500 func:alloc_slab_page \n"
+                                   "  403351961     98474 mm/memory.c:1063 func:folio_prealloc \n"
+                                   "       8  1 x.c:1 f:g\n")
     machine.file("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "40\n")
     machine.file("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "30\n")
     machine.file("sys/block/zram0/mm_stat", "104857600 20971520 25165824 0 25165824 0 0 0 0\n")
@@ -319,6 +321,7 @@ def test_the_kernels_part_of_the_machine(tmp_path: Path) -> None:
     assert (items[KernelUse.VMALLOC, "fork_idle"].kb, items[KernelUse.VMALLOC, "fork_idle"].count) == (32, 2)
     assert (KernelUse.VMALLOC, "pci_iomap") not in items
     assert items[KernelUse.ALLOCATION, "mm/slub.c:2500 func:alloc_slab_page"].kb == 204800
+    assert sum(use is KernelUse.ALLOCATION for use, _ in items) == 1, "no pages of processes"
     pool = items[KernelUse.HUGETLB, "pages of 2048 kB, 20480 kB of it in use"]
     assert (pool.kb, [holder.comm for holder in pool.holders]) == (81920, ["postgres"])
     assert items[KernelUse.ZRAM, "zram0, 102400 kB before compression"].kb == 24576
