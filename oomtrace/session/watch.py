@@ -27,7 +27,7 @@ _EVERY_S, _AT_ONCE = 0.1, 10.0  # looks: one each so many seconds, of which so m
 _AGAIN_SHARE = 0.0004  # of a CPU, for looks at what has been looked at: hearing of a hundred takes about as much again
 _AGAIN_MOST_S = 0.015  # of that CPU time there may be so much left over, or owed; more where the machine is slower
 _KEPT = 256  # memcgs
-_KEPT_LOOKS, _KEPT_GLANCES = 3, 16  # of each
+_KEPT_LOOKS, _KEPT_GLANCES = 3, 16  # of each; so many looks at OOMs, and so many others
 _KEPT_CONTAINERS = 2048  # memcgs of containers
 _KNOWN = 4096  # memcgs whose paths are remembered by their addresses
 _AT_MOST_NAMELESS = 16
@@ -58,8 +58,14 @@ class _Sight:
 class _Kept:
     """What has been seen of a memcg."""
 
-    looks: deque[_Sight]
+    before: deque[_Sight]  # looks when it came near its limit
+    at_ooms: deque[_Sight]  # an OOM may begin again and again until the memory is free
     glances: deque[_Sight]
+
+    @property
+    def looks(self) -> list[_Sight]:
+        """All of them, by time."""
+        return sorted((*self.before, *self.at_ooms), key=lambda look: look.time_ns)
 
 
 @dataclass
@@ -201,14 +207,16 @@ class Watch:
                 self._contained[answer.look["memcg"]] = _Sight(Look, answer.look)
                 _shorten(self._contained, _KEPT_CONTAINERS)
         elif answer.look is not None:
-            self._of_memcg(answer.look["memcg"]).looks.append(_Sight(Look, answer.look))
+            kept = self._of_memcg(answer.look["memcg"])
+            (kept.at_ooms if answer.look["occasion"] == Occasion.OOM else kept.before).append(_Sight(Look, answer.look))
         self._again.discard(answer.number or 0)
         if answer.glance is not None:
             self._of_memcg(answer.glance["memcg"]).glances.append(_Sight(Glance, answer.glance))
 
     def _of_memcg(self, memcg: Optional[str]) -> _Kept:
         """Where it is kept; it is the last to be forgotten now."""
-        kept = self._kept.pop(memcg, None) or _Kept(deque(maxlen=_KEPT_LOOKS), deque(maxlen=_KEPT_GLANCES))
+        kept = self._kept.pop(memcg, None) or _Kept(
+            deque(maxlen=_KEPT_LOOKS), deque(maxlen=_KEPT_LOOKS), deque(maxlen=_KEPT_GLANCES))
         self._kept[memcg] = kept
         _shorten(self._kept, _KEPT)
         return kept
@@ -276,8 +284,9 @@ class Watch:
         if kept is None or begin_ns is None:
             return first, []
         boot_ns = begin_ns + time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        before = [look for look in kept.looks if look.time_ns < boot_ns]
-        after = [look for look in kept.looks if boot_ns <= look.time_ns < boot_ns + _LATE_NS]
+        all_looks = kept.looks
+        before = [look for look in all_looks if look.time_ns < boot_ns]
+        after = [look for look in all_looks if boot_ns <= look.time_ns < boot_ns + _LATE_NS]
         looks = before[-1:] + after[:1]
         named = {one["id"] for look in looks for one in look.plain["containers"] if one["name"] is not None}
         first = [look for look in first if any(one["id"] not in named for one in look.plain["containers"])]

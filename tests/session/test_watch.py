@@ -118,6 +118,23 @@ def test_one_look_as_it_nears_its_limit_and_one_as_the_oom_begins(watch: Watch, 
     assert done.event.witness is not None and len(done.event.witness.glances) == 2
 
 
+def test_an_oom_that_begins_again_and_again_lets_none_forget_the_look_before(
+    watch: Watch, looker: Elsewhere, clock: Clock,
+) -> None:
+    """The OOM killer goes round until the victim's memory is free, and each time there may be a look."""
+    watch.near(bell())
+    looker.answer(time_ns=boot_now() - 10**9)
+    event = traced()
+    for _ in range(5):
+        clock.now += 0.3
+        watch.begins(MEMCG, 7)
+        looker.answer(time_ns=boot_now())
+        watch.take()
+    assert len(looker.asked) == 6
+    (done,) = watch.hold(event)
+    assert occasions(done.event) == ["near limit", "oom"]
+
+
 def test_a_look_that_hangs_holds_an_event_up_for_a_moment_and_later_ones_not_at_all(
     watch: Watch, looker: Elsewhere, clock: Clock
 ) -> None:
