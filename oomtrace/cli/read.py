@@ -28,7 +28,7 @@ from oomtrace.output.progress import watched
 from oomtrace.output.terminal import escaped
 from oomtrace.text.archive import members
 from oomtrace.text.copies import Events
-from oomtrace.text.source import chunks
+from oomtrace.text.source import chunks, opened
 from oomtrace.text.survey import Tally, table, tally
 from oomtrace.why import outline, pattern
 from oomtrace.wire import capture
@@ -220,7 +220,7 @@ def _plain_file(path: Optional[str]) -> Optional[str]:
 
 def _opened(name: str) -> BinaryIO:
     if name != "-":
-        return text.opened(name)
+        return opened(name)
     try:
         return open(0, "rb", buffering=0, closefd=False)
     except OSError as error:

@@ -7,8 +7,8 @@ end, which goes; those of today begin with _R (RFC 2603), and c++filt knows them
 from __future__ import annotations
 
 import ctypes
+import os
 import re
-import shutil
 import subprocess
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
@@ -98,13 +98,12 @@ def _by_library(name: str) -> Optional[str]:
 
 
 def _by_program(names: list[str]) -> Mapping[str, str]:
-    program = shutil.which("c++filt")
-    if not names or program is None or any("\n" in name for name in names):
+    if not names or any("\n" in name for name in names):
         return {}
     try:
         run = subprocess.run(
-            [program], input="\n".join(names) + "\n", capture_output=True, text=True, timeout=_SECONDS, check=True,
-            errors="surrogateescape", env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+            ["c++filt"], input="\n".join(names) + "\n", capture_output=True, text=True, timeout=_SECONDS, check=True,
+            errors="surrogateescape", env={"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)},
         )
     except (OSError, subprocess.SubprocessError):
         return {}

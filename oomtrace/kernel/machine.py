@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Optional
 from oomtrace import arch as archs
 from oomtrace.arch import Arch
 from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
-from oomtrace.kernel.symbols import Symbols
 
 if TYPE_CHECKING:
     from oomtrace.facts import Facts
+    from oomtrace.kernel.addresses import Resolver
 
 
 def _text(path: str) -> str:
@@ -127,13 +127,13 @@ def preempt_model(version: str, debugfs_mode: str, lazy: Optional[bool]) -> Opti
     return "PREEMPT_RT" if realtime else "PREEMPT"
 
 
-def described(facts: Facts, symbols: Symbols) -> Facts:
+def described(facts: Facts, names: Resolver) -> Facts:
     """The facts of a kernel's build with those of this machine as it runs."""
     uname = os.uname()
     preempt: Optional[str] = None
-    if symbols.address("preempt_model_str"):
+    if names.has_function("preempt_model_str"):
         preempt = preempt_model(uname.version, _text("/sys/kernel/debug/sched/preempt"), facts.preempt_lazy)
-    if not symbols.lists_data:
+    if not names.lists_data:
         facts = _asked(replace(facts, hardware=hardware(), cma_pages=_cma_pages()))
     return replace(
         facts,

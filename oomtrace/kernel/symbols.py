@@ -1,16 +1,10 @@
-"""The kernel's symbols: names to addresses for the probes, addresses to names for call traces (/proc/kallsyms)."""
+"""The kernel's symbols: names to addresses, for the probes (/proc/kallsyms). The other direction: ``addresses.py``."""
 
 from __future__ import annotations
 
-import mmap
 import re
-import sys
-from array import array
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from io import BytesIO
-from itertools import accumulate, islice
-from operator import le
 from pathlib import Path
 from typing import Any, BinaryIO, Optional
 
@@ -19,20 +13,10 @@ SYMBOLS = ("_stext", "tainted_mask")
 """Those that are asked for here."""
 
 # What GCC appends to the name of a clone of a function (kernel-side: oom_badness.part.0 on 5.10).
-_CLONE = rb"(?:\.(?:constprop|isra|part)\.\d+)*"
+CLONE = rb"(?:\.(?:constprop|isra|part)\.\d+)*"
 
-
-# Pages of code made at run time: text to the kernel, and in the list, but not looked up there for a name.
-_LISTED_ONLY = frozenset(("__builtin__ftrace", "__builtin__kprobes"))
-_LINE = re.compile(rb"^([0-9a-f]+) (.) ([^\t\n]+)(\t[^\n]*)?$", re.MULTILINE)
-# BPF's trampolines have a page each, which counts as their size, up to 6.8 (26ef208c209a); later ones are packed.
-_TRAMPOLINE, _PAGE_BYTES = b"bpf_trampoline_", mmap.PAGESIZE
 _BLOCK_BYTES = 1 << 18
 _ADDRESS_LEN, _NAME_AT = 16, 19  # in a line such as "ffffffff81000000 T _stext"
-# Marks of assemblers, such as arm64's $x and $d: listed for modules, and passed over (is_mapping_symbol,
-# include/linux/module_symbol.h).
-_MAPPING = (b"$", b".L", b"L0")
-_BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_lookup, include/linux/filter.h)
 
 
 class Symbols:
@@ -121,20 +105,12 @@ class Symbols:
             if not at:
                 return None
             full = self._text[at : self._text.find(b"\n", at)]
-            if self._text[at - 2 : at - 1] in b"tTwW" and re.fullmatch(re.escape(name.encode()) + _CLONE, full):
+            if self._text[at - 2 : at - 1] in b"tTwW" and re.fullmatch(re.escape(name.encode()) + CLONE, full):
                 return full.decode()
 
     def base(self) -> Optional[int]:
         """Address of ``_stext``: by how much it differs between boots, all symbols of the core kernel do."""
         return self.address("_stext")
-
-    def resolver(self) -> "Resolver":
-        """Names for addresses. Takes some tenths of a second to make; keep it."""
-        from oomtrace.kernel import jited  # late: a start needs nothing of it
-
-        # 5.18 (d00c6473b1ee): a BPF program's size is that of its code, no more that of the pages that it lies in
-        sized = self.function("bpf_prog_pack_alloc") is not None
-        return Resolver(self._text, jited.lengths() if sized else None)
 
 
 def _blocks(file: BinaryIO) -> Iterator[list[bytes]]:
@@ -181,145 +157,3 @@ def base_address(path: Path = KALLSYMS) -> Optional[int]:
             if not more:
                 return None
             text += more
-
-
-class Resolver:
-    """Names for code addresses, as the kernel's ``%pS`` prints them (kernel/kallsyms.c, __sprint_symbol)."""
-
-    def __init__(self, text: bytes, bpf_bytes: Optional[Mapping[int, int]] = None) -> None:
-        """``bpf_bytes``: the size of each BPF function, by its address; else each reaches to the next symbol."""
-        self._bpf_bytes = bpf_bytes or {}
-        core, modules, all_modules = _Table(), _Table(), _Table()
-        core_bytes = text.rfind(b"\n", 0, text.find(b"\t")) + 1 if b"\t" in text else len(text)
-        core.add_all(text, core_bytes)  # what modules have comes after it
-        for line in _LINE.finditer(text, core_bytes):
-            address, name = int(line.group(1), 16), line[0][line.start(3) - line.start() :]
-            if line.group(4) is None:
-                core.add(address, name)
-                continue
-            if name.startswith(_MAPPING):
-                continue
-            all_modules.add(address, name)
-            if line.group(2) in b"tTwW":
-                modules.add(address, name)
-        for table in (core, modules, all_modules):
-            table.sort()
-        self._core, self._modules = core, modules
-        self._module_ends = _ends(all_modules)
-        self._stext = _address_of(text, b"_stext")
-        self._etext = _address_of(text, b"_etext")
-
-    def is_text(self, address: int) -> bool:
-        """Whether the kernel would take the word for a return address (kernel/extable.c, __kernel_text_address)."""
-        if self._stext <= address < self._etext:
-            return True
-        return self._module_name(address) is not None
-
-    def _module_name(self, address: int) -> Optional[tuple[int, int, str, str]]:
-        found = self._modules.find(address)
-        if found is None:
-            return None
-        start, name, end = found
-        symbol, _, module = name.partition(b"\t")
-        end = end or self._module_ends.get(module, start)
-        limit = self._module_ends.get(module, end)
-        if symbol.startswith(_TRAMPOLINE) and start % _PAGE_BYTES == 0:
-            limit = min(limit, start + _PAGE_BYTES)
-        limit = min(limit, start + self._bpf_bytes.get(start, limit))
-        if address >= min(end, limit) and address >= limit:
-            return None
-        return start, (end if end <= limit else limit) - start, symbol.decode(), module.decode().strip("[]")
-
-    def name(self, address: int) -> Optional[str]:
-        """``symbol+0x1/0x2`` or ``symbol+0x1/0x2 [module]`` for the instruction before a return address (``%pB``)."""
-        before = address - 1
-        if self._stext <= before < self._etext or self._modules.find(before) is None:
-            found = self._core.find(before)
-            if found is None or found[0] < self._stext:
-                return None
-            start, raw, end = found
-            return f"{raw.decode()}+0x{address - start:x}/0x{(end or start) - start:x}"
-        module = self._module_name(before)
-        if module is None or module[3] in _LISTED_ONLY:
-            return None
-        start, size, symbol, module_name = module
-        said = f"{symbol}+0x{address - start:x}/0x{size:x}"
-        return said if module_name == _BPF else f"{said} [{module_name}]"
-
-    def plain(self, address: int) -> Optional[str]:
-        """The symbol alone (``%ps``)."""
-        found = self.name(address + 1)
-        return found.split("+0x")[0] if found else None
-
-
-class _Table:
-    """Sorted addresses, and where their names begin in a text of all names; of several names at one address the first
-    in kallsyms counts. A quarter of a million names as objects would be 100 MB, and the list itself has 20 characters
-    for each beside the name."""
-
-    def __init__(self) -> None:
-        self._names = bytearray()
-        self._addresses, self._starts = array("Q"), array("I")
-
-    def add(self, address: int, name: bytes) -> None:
-        self._addresses.append(address)
-        self._starts.append(len(self._names))
-        self._names += name + b"\n"
-
-    def add_all(self, text: bytes, end: int) -> None:
-        """The symbols in the text up to there, none of them a module's, in lines such as "ffffffff81000000 T _stext".
-
-        There are a quarter of a million, so this is done by blocks and with what Python has in C.
-        """
-        at = text.find(b"\n", 0, 1) + 1
-        while at < end:
-            stop = text.rfind(b"\n", at, min(at + _BLOCK_BYTES, end)) + 1 or end
-            lines = text[at:stop].splitlines(keepends=True)
-            names = [line[_NAME_AT:] for line in lines]
-            self._addresses.frombytes(bytes.fromhex(b"".join([line[:16] for line in lines]).decode()))
-            self._starts.extend(islice(accumulate(map(len, names), initial=len(self._names)), len(names)))
-            self._names += b"".join(names)
-            at = stop
-        if sys.byteorder == "little":
-            self._addresses.byteswap()
-
-    def sort(self) -> None:
-        """As kallsyms lists them they nearly are, those of all but per-CPU variables and modules."""
-        addresses, starts = self._addresses, self._starts
-        if all(map(le, addresses, islice(addresses, 1, None))):
-            return
-        order = sorted(range(len(addresses)), key=addresses.__getitem__)
-        self._addresses = array("Q", (addresses[i] for i in order))
-        self._starts = array("I", (starts[i] for i in order))
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        return zip(self._addresses, map(self._name, self._starts))
-
-    def _name(self, at: int) -> bytes:
-        end = self._names.find(b"\n", at)
-        return bytes(self._names[at:] if end < 0 else self._names[at:end])
-
-    def find(self, address: int) -> Optional[tuple[int, bytes, Optional[int]]]:
-        """(start, name, start of the next) of the symbol that holds the address."""
-        at = bisect_right(self._addresses, address) - 1
-        if at < 0:
-            return None
-        start, after = self._addresses[at], at + 1
-        while at > 0 and self._addresses[at - 1] == start:
-            at -= 1
-        following = self._addresses[after] if after < len(self._addresses) else None
-        return start, self._name(self._starts[at]), following
-
-
-def _address_of(text: bytes, name: bytes) -> int:
-    at = text.find(b" " + name + b"\n") + 1
-    return int(text[text.rindex(b"\n", 0, at) + 1 : at].split()[0], 16) if at else 0
-
-
-def _ends(modules: _Table) -> dict[bytes, int]:
-    """An upper bound of each module's text: the page after its last symbol."""
-    ends: dict[bytes, int] = {}
-    for address, name in modules:
-        module = name.partition(b"\t")[2]
-        ends[module] = max(ends.get(module, 0), (address | _PAGE_BYTES - 1) + 1)
-    return ends

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, TextIO, Union
 
-from oomtrace.text import pieces
+from oomtrace.text.source import pieces
 
 from .terminal import is_terminal
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from oomtrace.facts import Facts
 from oomtrace.kernel import machine
-from oomtrace.kernel.symbols import Resolver
+from oomtrace.kernel.addresses import Resolver
 from oomtrace.model import Code, OomEvent
 from oomtrace.programs import source
 from oomtrace.session.cleaned import cleaned, cleaned_sender

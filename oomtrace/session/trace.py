@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
 from oomtrace.kernel import machine, privileges, probes, surroundings
-from oomtrace.kernel.symbols import Symbols
 from oomtrace.live import tracer
 from oomtrace.programs import keep
 from oomtrace.programs.plan import SHIPPED
@@ -200,13 +199,14 @@ class LiveTrace:
     def _receiver(self) -> Receiver:
         """What decoding needs and being ready does not. Locks the process in memory once all of it is in use."""
         from oomtrace.facts import Facts
+        from oomtrace.kernel.addresses import Resolver
         from oomtrace.session.receive import Names, Receiver
         from oomtrace.session.whose import Whose
 
-        symbols = Symbols.load()
+        resolver = Resolver.load()
         known, _ = Facts.from_plain(self._plan.facts)
-        facts = replace(machine.described(known, symbols), charges=self._options.charges)
-        names = Names(symbols.resolver(), lambda: Symbols.load().resolver(), machine.arch().bpf_text)
+        facts = replace(machine.described(known, resolver), charges=self._options.charges)
+        names = Names(resolver, Resolver.load, machine.arch().bpf_text)
         self._whose = Whose(self._options.stack_memory, self._tracer.watch_python, self._tracer.python_code, self._hear)
         if self._looker:
             from oomtrace.session.watch import Watch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 # ESC as it is, and as cat -v, rsyslog, JSON, printf, python and others write it.
@@ -61,8 +60,10 @@ def _shown(match: "re.Match[str]") -> str:
 
 
 def _unescaped(text: str) -> str:
+    from html import unescape  # late: it knows 2,000 names, and logs alone have any
+
     for _ in range(2):  # a page that shows a page
         if _ENTITY.search(text) is None:
             break
-        text = _ENTITY.sub(lambda match: " " if match.group() == "&nbsp;" else html.unescape(match.group()), text)
+        text = _ENTITY.sub(lambda match: " " if match.group() == "&nbsp;" else unescape(match.group()), text)
     return text

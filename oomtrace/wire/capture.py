@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from ctypes import sizeof
@@ -83,7 +82,9 @@ def save(path: Path, data: bytes) -> None:
     if path.exists() and not path.is_file():  # a pipe, a device: root must not put a file in the place of /dev/null
         path.write_bytes(data)
         return
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    from tempfile import mkstemp  # late: a trace without captures needs nothing of it
+
+    descriptor, temporary = mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

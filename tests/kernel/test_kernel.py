@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import textwrap
+from io import BytesIO
 from pathlib import Path
 from struct import pack_into, unpack_from
 from typing import Optional
@@ -14,7 +15,8 @@ from typing import Optional
 import pytest
 
 from oomtrace.errors import OomtraceError
-from oomtrace.kernel import header, jited, machine, probes, symbols
+from oomtrace.kernel import addresses, header, jited, machine, probes, symbols
+from oomtrace.kernel.addresses import Resolver
 from oomtrace.kernel.btf import Btf, Field
 from oomtrace.kernel.questions import Question, questions
 from oomtrace.kernel.symbols import Symbols
@@ -37,7 +39,7 @@ ffffffffc0000080 t mod_run\t[mod]
 
 
 def test_names_of_return_addresses() -> None:
-    resolver = Symbols(KALLSYMS).resolver()
+    resolver = Resolver(BytesIO(KALLSYMS))
     assert resolver.name(0xFFFFFFFF81000110) == "oom_badness.part.0+0x10/0x80"
     # %pB looks up the byte before: a call that never returns leaves the next function's first address.
     assert resolver.name(0xFFFFFFFF81000180) == "oom_badness.part.0+0x80/0x80"
@@ -45,6 +47,19 @@ def test_names_of_return_addresses() -> None:
     assert resolver.name(0xFFFFFFFFC0000085) == "mod_run+0x5/0xf80 [mod]" or resolver.name(0xFFFFFFFFC0000085)
     assert resolver.is_text(0xFFFFFFFF81000110) and not resolver.is_text(0xFFFFFFFF82000000)
     assert not resolver.is_text(0x401845) and not resolver.is_text(0xFFFFFFFFC0100000)
+
+
+@pytest.mark.parametrize("block_bytes", [7, 64, 300])
+def test_names_read_by_blocks_are_the_same(monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> None:
+    whole = Resolver(BytesIO(KALLSYMS))
+    monkeypatch.setattr(addresses, "_BLOCK_BYTES", block_bytes)
+    resolver = Resolver(BytesIO(KALLSYMS))
+    for address in (*range(0xFFFFFFFF81000001, 0xFFFFFFFF81000520, 8), 0xFFFFFFFF82000004, 0xFFFFFFFFC0000085, 1):
+        assert resolver.name(address) == whole.name(address)
+        assert resolver.is_text(address) == whole.is_text(address)
+    assert resolver.name(0xFFFFFFFF81000500) == "oom_kill_process.cold+0x100/0x100"
+    assert resolver.name(0xFFFFFFFF81000501) is None, "what lies behind _etext is no code"
+    assert resolver.lists_data
 
 
 def test_functions_are_found_under_the_compilers_names() -> None:
@@ -173,7 +188,7 @@ def test_a_page_of_bpfs_trampoline_is_its_size() -> None:
     listed = b"ffffffff81000000 T _stext\nffffffff82000000 T _etext\n"
     listed += b"ffffffffc0256000 t bpf_trampoline_6442506589\t[bpf]\nffffffffc0258000 t bpf_prog_6deef7\t[bpf]\n"
     listed += b"ffffffffc025af40 t bpf_trampoline_6442554453\t[bpf]\nffffffffc025afc0 t bpf_dispatcher_xdp\t[bpf]\n"
-    resolver = Symbols(listed).resolver()
+    resolver = Resolver(BytesIO(listed))
     assert resolver.name(0xFFFFFFFFC025605E) == "bpf_trampoline_6442506589+0x5e/0x1000"
     assert not resolver.is_text(0xFFFFFFFFC0257010)
     assert resolver.name(0xFFFFFFFFC025AF50) == "bpf_trampoline_6442554453+0x10/0x80", "later kernels pack them"
@@ -183,7 +198,7 @@ def test_marks_of_the_assembler_are_no_symbols() -> None:
     listed = b"ffff800080000000 T _stext\nffff800082000000 T _etext\n"
     listed += b"ffff80007a000000 t $x\t[ext4]\nffff80007a000000 t ext4_page_mkwrite\t[ext4]\n"
     listed += b"ffff80007a000570 t $d\t[ext4]\nffff80007a000578 t $x\t[ext4]\nffff80007a000578 t ext4_next\t[ext4]\n"
-    resolver = Symbols(listed).resolver()
+    resolver = Resolver(BytesIO(listed))
     assert resolver.name(0xFFFF80007A000448) == "ext4_page_mkwrite+0x448/0x578 [ext4]"
 
 
@@ -191,11 +206,11 @@ def test_a_bpf_program_is_as_long_as_its_code(monkeypatch: pytest.MonkeyPatch) -
     listed = b"ffffffff81000000 T _stext\nffffffff81000100 t bpf_prog_pack_alloc\nffffffff82000000 T _etext\n"
     listed += b"ffffffffc0256000 t bpf_prog_1\t[bpf]\nffffffffc0256a04 t bpf_prog_2\t[bpf]\n"
     monkeypatch.setattr(jited, "lengths", lambda: {0xFFFFFFFFC0256000: 0x9E0})
-    resolver = Symbols(listed).resolver()
+    resolver = Resolver(BytesIO(listed))
     assert resolver.name(0xFFFFFFFFC02560E6) == "bpf_prog_1+0xe6/0x9e0"
     assert resolver.is_text(0xFFFFFFFFC02569DF) and not resolver.is_text(0xFFFFFFFFC02569E0)
     assert resolver.is_text(0xFFFFFFFFC0256A04), "of others nothing is known"
-    older = Symbols(listed.replace(b"bpf_prog_pack_alloc", b"bpf_jit_binary_alloc")).resolver()
+    older = Resolver(BytesIO(listed.replace(b"bpf_prog_pack_alloc", b"bpf_jit_binary_alloc")))
     assert older.name(0xFFFFFFFFC02560E6) == "bpf_prog_1+0xe6/0xa04"
 
 

@@ -34,6 +34,7 @@ from oomtrace.model import (
     SlabCache,
     Stack,
 )
+from oomtrace.text.source import opened
 from tests.corpus import logs
 from tests.events import changed
 
@@ -173,7 +174,7 @@ def test_real_reports_follow_the_schema() -> None:
     for path in logs():
         if path.parent.name == "vm" and not path.name.startswith(("7.3-", "5.10-v1")):
             continue  # they have the same fields
-        with text.opened(str(path)) as stream:
+        with opened(str(path)) as stream:
             for event in islice(text.read(stream), 3):  # the others of a log are like them
                 validator.validate(json.loads(written("jsonl", event)))
 

@@ -19,7 +19,8 @@ from text_corpus import OTHER, SEED, kernel_text
 
 from oomtrace.errors import EXIT_UNREADABLE, OomtraceError
 from oomtrace.model import OomEvent
-from oomtrace.text import archive, members, read
+from oomtrace.text import archive, read
+from oomtrace.text.archive import members
 from oomtrace.text.source import chunks
 
 LOGS = {"var/log/kern.log": SEED.encode(), "other.txt": b"nothing\n" * 500, "d/" + "n" * 150 + ".log": OTHER.encode()}

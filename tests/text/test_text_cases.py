@@ -10,8 +10,9 @@ import yaml
 from text_corpus import kernel_text
 
 from oomtrace.model import OomEvent
-from oomtrace.text import members, opened, read
-from oomtrace.text.source import chunks
+from oomtrace.text import read
+from oomtrace.text.archive import members
+from oomtrace.text.source import chunks, opened
 
 CASES = Path(__file__).with_name("cases")
 RIGHT: dict[str, list[Any]] = yaml.safe_load((CASES / "right.yaml").read_text())

@@ -34,7 +34,8 @@ from text_tools import TOOLS
 
 from oomtrace.errors import OomtraceError
 from oomtrace.model import Frame, Kill, OomEvent, PageCounter, Task, Verdict
-from oomtrace.text import opened, read
+from oomtrace.text import read
+from oomtrace.text.source import opened
 from oomtrace.text.survey import Tally, table, tally
 
 

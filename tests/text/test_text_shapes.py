@@ -13,7 +13,8 @@ from text_corpus import SEED, SEED_TEXT, events, kernel_text
 from oomtrace import why
 from oomtrace.errors import OomtraceError
 from oomtrace.model import Frame
-from oomtrace.text import opened, read
+from oomtrace.text import read
+from oomtrace.text.source import opened
 
 ARM = """\
 daemon_a invoked oom-killer: gfp_mask=0x200da, order=0, oom_adj=-17, oom_score_adj=-1000

@@ -13,7 +13,8 @@ with atheris.instrument_imports(include=["oomtrace.text"]):
     from oomtrace import why
     from oomtrace.errors import OomtraceError
     from oomtrace.formats import DIALECTS, ROWS
-    from oomtrace.text import members, read, replay, text, write
+    from oomtrace.text import read, replay, text, write
+    from oomtrace.text.archive import members
     from oomtrace.text.source import chunks
 
 _NUMBER = re.compile(rb"\d+")

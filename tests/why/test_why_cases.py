@@ -15,6 +15,7 @@ import pytest
 from oomtrace import text, why
 from oomtrace.model import OomEvent
 from oomtrace.output.base import with_names
+from oomtrace.text.source import opened
 from oomtrace.why import Kind, Process
 
 CASES = Path(__file__).parent / "cases"
@@ -79,7 +80,7 @@ ROWS = (
 
 
 def read(name: str) -> list[OomEvent]:
-    with text.opened(str(CASES / f"{name}.txt")) as stream:
+    with opened(str(CASES / f"{name}.txt")) as stream:
         return [with_names(event) for event in text.read(stream)]
 
 

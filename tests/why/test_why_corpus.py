@@ -10,6 +10,7 @@ import pytest
 from oomtrace import text, why
 from oomtrace.model import OomEvent
 from oomtrace.output.base import with_names
+from oomtrace.text.source import opened
 from oomtrace.why import CERTAIN, UNKNOWN, Kind
 from oomtrace.why.callsite import Site
 from oomtrace.why.causes.pick import Pick
@@ -26,7 +27,7 @@ OPEN = {
 
 
 def events(path: Path) -> list[OomEvent]:
-    with text.opened(str(path)) as stream:
+    with opened(str(path)) as stream:
         return [with_names(event) for event in text.read(stream)]
 
 
