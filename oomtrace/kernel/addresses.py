@@ -26,6 +26,9 @@ _TRAMPOLINE, _PAGE_BYTES = b"bpf_trampoline_", mmap.PAGESIZE
 _MAPPING = (b"$", b".L", b"L0")
 _BPF = "bpf"  # listed as a module's, and printed without one (bpf_address_lookup, include/linux/filter.h)
 _DATA = b" tainted_mask\n"
+# A symbol for the padding before each function (6.2, CONFIG_PREFIX_SYMBOLS): half of all names, which say nothing that
+# the next name does not say.
+_PADDING = b"__pfx_"
 _BLOCK_BYTES = 1 << 18
 _NAME_AT = 19  # in a line such as "ffffffff81000000 T _stext"
 
@@ -97,8 +100,8 @@ class Resolver:
         """``symbol+0x1/0x2`` or ``symbol+0x1/0x2 [module]`` for the instruction before a return address (``%pB``)."""
         before = address - 1
         if self._stext <= before < self._etext or self._modules.find(before) is None:
-            found = self._core.find(before)
-            if found is None or before >= self._etext:
+            found = self._core.find(before) if before < self._etext else None
+            if found is None:
                 return None
             start, raw, end = found
             return f"{raw.decode()}+0x{address - start:x}/0x{(end or start) - start:x}"
@@ -131,6 +134,7 @@ class _Table:
         """
         lines = text.splitlines(keepends=True)
         names = [line[_NAME_AT:] for line in lines]
+        names = [b"\n" if name == _PADDING + after else name for name, after in zip(names, [*names[1:], b""])]
         addresses = array("Q", bytes.fromhex(b"".join([line[:16] for line in lines]).decode()))
         if sys.byteorder == "little":
             addresses.byteswap()
@@ -156,7 +160,7 @@ class _Table:
         self._starts = array("I", [start - low for start in starts])
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        return zip(self._addresses, map(self._name, self._starts))
+        return zip(self._addresses, map(self._name_of, range(len(self._starts))))
 
     def address(self, name: bytes) -> int:
         """Of the first of that name; 0 if there is none."""
@@ -166,6 +170,9 @@ class _Table:
     def matches(self, pattern: bytes) -> bool:
         """Whether a whole name does."""
         return re.search(rb"^(?:" + pattern + rb")$", self._names, re.MULTILINE) is not None
+
+    def _name_of(self, index: int) -> bytes:
+        return self._name(self._starts[index]) or _PADDING + self._name(self._starts[index + 1])
 
     def _name(self, at: int) -> bytes:
         end = self._names.find(b"\n", at)
@@ -180,7 +187,7 @@ class _Table:
         while at > 0 and self._addresses[at - 1] == start:
             at -= 1
         following = self._addresses[after] if after < len(self._addresses) else None
-        return start, self._name(self._starts[at]), following
+        return start, self._name_of(at), following
 
 
 def _ends(modules: _Table) -> dict[bytes, int]:

@@ -62,6 +62,16 @@ def test_names_read_by_blocks_are_the_same(monkeypatch: pytest.MonkeyPatch, bloc
     assert resolver.lists_data
 
 
+def test_the_padding_of_a_function_has_its_name_and_takes_no_memory_for_it() -> None:
+    listed = b"ffffffff81000000 T _stext\nffffffff81000010 t __pfx_load\nffffffff81000020 t load\n"
+    listed += b"ffffffff81000080 t __pfx_other\nffffffff81000090 t save\nffffffff81000100 T _etext\n"
+    resolver = Resolver(BytesIO(listed))
+    assert resolver.name(0xFFFFFFFF81000014) == "__pfx_load+0x4/0x10"
+    assert resolver.name(0xFFFFFFFF81000024) == "load+0x4/0x60"
+    assert resolver.name(0xFFFFFFFF81000084) == "__pfx_other+0x4/0x10", "that is no padding of save"
+    assert resolver.name(0xFFFFFFFF810000A0) == "save+0x10/0x70"
+
+
 def test_functions_are_found_under_the_compilers_names() -> None:
     symbols = Symbols(KALLSYMS)
     assert symbols.function("memcg_stat_format") == "memcg_stat_format.constprop.0"
