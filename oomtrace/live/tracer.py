@@ -103,9 +103,10 @@ class Tracer:
         ``skipped`` hears of each probe that the report can do without. Raises OomtraceError for one that it cannot.
         From now on no record is lost that there is memory for, whether or not anybody can take them yet.
         """
-        if self._rings:
+        reasons = self._enter_all(targets)
+        if self._rings:  # no sooner: so it gets the stack of a thread that has ended, and no more memory is locked
             self._meanwhile = Meanwhile(self._rings)
-        for target, reason in zip(targets, self._enter_all(targets)):
+        for target, reason in zip(targets, reasons):
             if reason is None or (target.probe.optional and target.symbol is None):
                 continue
             if target.probe.loses is None:
