@@ -125,3 +125,17 @@ def test_a_storm_loses_nothing(kernel: str) -> None:
     assert found["events"] == found["kills"] >= 1024 and found["said"] == f"oomtrace: {found['kills']} OOMs", found
     assert found["lacking"] == [] and found["lost"] == 0, found
     assert found["whose"] == found["history"] == found["events"], found
+
+
+@pytest.mark.vm
+@pytest.mark.long
+def test_what_the_service_may_see() -> None:
+    """Under its hardening, and with the drop-in that docs/witness.md names."""
+    unit, drop_in = _lines("6.1", "python3 tests/guest/hardened.py", 600, variant="systemd", memory=1 << 30)
+    everyone = ["command line", "user", "unit"]
+    assert (unit["seen"], unit["claimed"]) == (everyone, []), unit
+    assert unit["denied"] == ["anonymous", "shared", "who"], unit
+    assert unit["check"] == ["executables", "mappings", "open files", "sockets and pipes",
+                             "files of a process's root", "page cache"]
+    assert drop_in["seen"] == [*everyone, "executable", "mappings", "tmpfs", "memfd", "sockets", "page cache"], drop_in
+    assert (drop_in["denied"], drop_in["claimed"], drop_in["check"]) == ([], [], []), drop_in
