@@ -133,8 +133,8 @@ class Contents:
         with process:
             descriptors: list[Opened] = []
             if (self._shared, self._cache, self._buffers) != (None, None, None):
-                descriptors, all = opened(process, self._meter, Aspect.SHARED)
-                self._whole = self._whole and all
+                descriptors, whole = opened(process, self._meter, Aspect.SHARED)
+                self._whole = self._whole and whole
             if self._buffers is not None and self._much_is_kernels:
                 self._buffers.add(process, descriptors, leave_ns=self._meter.left_ns // 2)
             if (self._counter(_FILE) or 0) <= (self._counter(_ANON) or 0):

@@ -73,8 +73,8 @@ class Shared:
                 self._look_into(process, mount.point, mount.device, mount.fs_type,
                                 own_ns not in (None, self._host_ns) and not self._is_machines(mount))
         if descriptors is None:
-            descriptors, all = opened(process, self._meter, Aspect.SHARED)
-            self._whole = self._whole and all
+            descriptors, whole = opened(process, self._meter, Aspect.SHARED)
+            self._whole = self._whole and whole
         for one in descriptors:
             self._opened(process, one)
         mapped = everything if everything is not None else regions(process.read("maps", 1 << 18) or b"")
