@@ -18,6 +18,8 @@ RUNTIMES = {
     "LXC": "var/lib/lxc",
     "systemd-nspawn": "run/systemd/nspawn",
 }
+
+
 def _opened(folder: Path) -> None:
     for number in os.listdir(folder)[:1]:
         os.readlink(folder / number)
