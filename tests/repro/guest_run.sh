@@ -73,15 +73,7 @@ until_true populated $mount/crashed
 kill -KILL $!
 until_true gone $mount/crashed
 is crash-leaves-no-cgroup $? 0
-# 40 MiB that are written, and what Python needs besides; without swap 30 MiB can never do.
-echo 'b = bytearray(40 << 20); b[::4096] = bytes(len(b[::4096]))' >/tmp/needs.py
-fit="adj0 oomtrace run --swap-max 0"; [ -d /sys/fs/cgroup/memory ] && fit="adj0 oomtrace run"
-check fit 0 $fit --fit 36M..64M --format json -- python3 /tmp/needs.py
-found=$(sed -n 's/.*"smallest_bytes": \([0-9]*\).*/\1/p' /tmp/out)
-is fit-is-what-it-needs "$([ "$found" -gt $((40 << 20)) ] && [ "$found" -lt $((56 << 20)) ] && echo yes)" yes
-check fit-none-is-enough 5 ${fit#adj0 } --fit 8M..16M -- python3 /tmp/needs.py
-check fit-fails-anyway 1 $fit --fit 8M..16M -- false
-check fit-no-such-command 127 $fit --fit 8M..16M -- /nonexistent
+. tests/repro/fit.sh
 check fit-usage 2 $fit --fit 16M..8M -- true
 
 ls -d $mount/*/ >/tmp/after

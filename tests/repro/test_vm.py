@@ -53,3 +53,10 @@ def test_the_third_has_every_scenario_and_kernel() -> None:
 @pytest.mark.parametrize("cgroup", ["v2", pytest.param("v1", marks=pytest.mark.long)])
 def test_run_as_scripts_use_it(cgroup: str) -> None:
     promises.kept(RunSpec(cgroup=cgroup, cpus=1, timeout=1500), "sh tests/repro/guest_run.sh")
+
+
+@pytest.mark.vm
+@pytest.mark.long
+@pytest.mark.parametrize("cgroup", ["v2", "v1"])
+def test_where_no_limit_fits(cgroup: str) -> None:
+    promises.kept(RunSpec(cgroup=cgroup, cpus=1, timeout=900), "sh tests/repro/guest_fit.sh")

@@ -33,8 +33,8 @@ are loaded while Python loads its modules, and while others are attached. A firs
 and types, which takes longer than all the rest; a process of its own does so while Python loads its modules. On 6.12
 the verifier takes two fifths.
 
-What is resident, on 6.12 with 2 CPUs: 16 MB are the CPUs' buffers for records, 8 MB programs and libraries, 30 MB
-Python's own memory: its modules (Python 3.13 there, 3.11 on 6.1), and the names of the kernel's symbols.
+What is resident, on 6.12 with 2 CPUs: 16 MB are the CPUs' buffers for records, 8 MB programs and libraries, 26 MB
+Python's own memory: its modules (Python 3.13 there, 3.11 on 6.1), and the names of the kernel's functions.
 """
 
 
