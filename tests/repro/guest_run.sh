@@ -48,8 +48,8 @@ shares() {
 oomtrace run -q -o /tmp/code.oom --memory-max 128M -- adj0 python3 tests/live/code/fill.py 2>/dev/null
 is code "$(oomtrace read --format folded /tmp/code.oom | shares)" yes
 is no-stack-memory "$(grep -ac RAWC /tmp/code.oom)" 0
-oomtrace run --stacks -o /tmp/peak.folded -- python3 tests/live/code/fill.py 100
-is code-without-oom "$(shares /tmp/peak.folded) $(stat -c %a /tmp/peak.folded)" "yes 600"
+check code-without-oom 0 oomtrace run --stacks -o /tmp/peak.folded -- python3 tests/live/code/fill.py 0.5 100
+is code-of-the-peak "$(shares /tmp/peak.folded) $(stat -c %a /tmp/peak.folded)" "yes 600"
 
 oomtrace run -q --cgroup forwarded -- sh -c 'trap "exit 33" TERM; while :; do sleep 0.1; done' &
 until_true populated $mount/forwarded

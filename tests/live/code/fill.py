@@ -17,13 +17,14 @@ def cache():
     return "x" * 30000
 
 
-def main(rest_s):
+def main(rest_s, megabytes):
     kept = []
-    for turn in itertools.count():
+    for turn in range((megabytes << 20) // 120000) if megabytes else itertools.count():
         kept += load(3)
         kept.append(cache())
         if turn in ((8 << 20) // 120000, (48 << 20) // 120000):
             time.sleep(rest_s)
 
 
-main(float(sys.argv[1]) if sys.argv[1:] else 0.5)  # how many seconds it rests
+# How many seconds it rests, and how many MiB it takes; none: until there is no more.
+main(float(sys.argv[1]) if sys.argv[1:] else 0.5, int(sys.argv[2]) if sys.argv[2:] else 0)
