@@ -83,20 +83,25 @@ def gusts(path, times):
         os.waitpid(pid, 0)
 
 
+def side_by_side(paths, times):
+    """In each of the cgroups one OOM after another."""
+    workers = []
+    for path in paths:
+        pid = os.fork()
+        if not pid:
+            gusts(path, times)
+            os._exit(0)
+        workers.append(pid)
+    for pid in workers:
+        os.waitpid(pid, 0)
+
+
 def storm(width, kills, traced=True):
     """As many cgroups side by side, each with one OOM after another."""
     trace = Trace("-q") if traced else None
     paths = [cgroup(f"storm{number}", 3 << 20) for number in range(width)]
     before, begin = kernel_kills(), time.monotonic()
-    workers = []
-    for path in paths:
-        pid = os.fork()
-        if not pid:
-            gusts(path, kills // width)
-            os._exit(0)
-        workers.append(pid)
-    for pid in workers:
-        os.waitpid(pid, 0)
+    side_by_side(paths, kills // width)
     found = {"width": width, "seconds": time.monotonic() - begin, "kills": kernel_kills() - before}
     if trace:
         time.sleep(4)

@@ -5,11 +5,10 @@ there is an event, a whole one, with whose process it was.
 """
 
 import json
-import os
 import time
 
 from bench_common import Trace, cgroup, kernel_kills
-from bench_live import gusts
+from bench_live import side_by_side
 
 CGROUPS, KILLS = 64, 1024
 
@@ -18,15 +17,7 @@ def main():
     paths = [cgroup(f"storm{number}", 3 << 20) for number in range(CGROUPS)]
     trace = Trace()
     before, began_s = kernel_kills(), time.monotonic()
-    workers = []
-    for path in paths:
-        pid = os.fork()
-        if not pid:
-            gusts(path, KILLS // CGROUPS)
-            os._exit(0)
-        workers.append(pid)
-    for pid in workers:
-        os.waitpid(pid, 0)
+    side_by_side(paths, KILLS // CGROUPS)
     took_s = time.monotonic() - began_s
     time.sleep(4)
     peak_kb = trace.status("VmHWM")
