@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterator
 
@@ -23,8 +24,8 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "CLOSING_S", 0.2)
+def bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "CLOSING_S", 60.0)  # the thread may be late for a CPU
     monkeypatch.setattr(relay, "MOST_BYTES", 1 << 20)
 
 
@@ -49,7 +50,7 @@ def test_nobody_reads(pipe: tuple[int, int]) -> None:
     begin = time.monotonic()
     for _ in range(100):
         _put(to, bytes(100_000))
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10, "one is waited for, not a hundred"
     assert to._waiting_bytes <= relay.MOST_BYTES and to.dropped == 90
     assert said == ["oomtrace: standard output is not read: reports are dropped until it is"]
     os.set_blocking(pipe[0], False)
@@ -58,12 +59,15 @@ def test_nobody_reads(pipe: tuple[int, int]) -> None:
             os.read(pipe[0], 1 << 20)
     os.set_blocking(pipe[0], True)
     _put(to, b"again")
-    assert os.read(pipe[0], 1 << 20).endswith(b"again")
+    got = b""
+    while not got.endswith(b"again"):
+        got += os.read(pipe[0], 1 << 20)
     to.close()
     assert said[1:] == ["oomtrace: 90 reports not written"]
 
 
-def test_what_is_left_at_the_end_is_counted(pipe: tuple[int, int]) -> None:
+def test_what_is_left_at_the_end_is_counted(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "CLOSING_S", 0.2)
     said: list[str] = []
     to = Relay(pipe[1], False, said.append)
     _put(to, bytes(100_000))
@@ -76,6 +80,7 @@ def test_reader_that_left(pipe: tuple[int, int]) -> None:
     to = Relay(pipe[1], False, lambda _: None)
     os.close(pipe[0])
     _put(to, b"lost")
+    assert to._drained(60)
     with pytest.raises(BrokenPipeError):
         _put(to, b"more")
 
@@ -100,12 +105,22 @@ def test_a_stream_of_python_alone_stays() -> None:
 
 def test_who_hears_of_it_may_be_stuck_as_well(pipe: tuple[int, int]) -> None:
     """`oomtrace 2>&1 | less`: what is said must not hold up what the writing thread waits for."""
-    to = Relay(pipe[1], False, lambda _: locked.append(to._changed.acquire(blocking=False)))
-    locked: list[bool] = []
+    free: list[bool] = []
+
+    def writes() -> None:  # in a thread of its own: the one that holds this lock may take it again
+        free.append(to._changed.acquire(timeout=20))
+        if free[-1]:
+            to._changed.release()
+
+    def warn(_: str) -> None:
+        writing = threading.Thread(target=writes)
+        writing.start()
+        writing.join()
+
+    to = Relay(pipe[1], False, warn)
     for _ in range(100):
         _put(to, bytes(100_000))
-    assert locked == [True]
-    to._changed.release()
+    assert free == [True]
 
 
 def test_an_end_that_does_not_wait(pipe: tuple[int, int]) -> None:
@@ -117,4 +132,4 @@ def test_an_end_that_does_not_wait(pipe: tuple[int, int]) -> None:
     got = 0
     while got < 500_000:
         got += len(os.read(pipe[0], 1 << 20))
-    assert to._drained(10) and not said and not to.dropped
+    assert to._drained(60) and not said and not to.dropped
