@@ -105,7 +105,7 @@ def test_a_journal_that_does_not_read_is_waited_for_once(
                 journal.send({"MESSAGE": "x"})
             except OSError:
                 failures += 1
-        assert failures > 100 and 0.2 <= time.monotonic() - begin < 2
+        assert failures > 100 and 0.2 <= time.monotonic() - begin < 60
         stuck.recv(100)
         journal.send({"MESSAGE": "again"})
 

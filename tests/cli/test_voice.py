@@ -42,7 +42,7 @@ def test_a_pipe_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
         begin = time.monotonic()
         for _ in range(10_000):
             voice.say("x" * 100)
-        assert 0.1 <= time.monotonic() - begin < 5
+        assert 0.1 <= time.monotonic() - begin < 60
         while len(os.read(read, 65536)) == 65536:
             pass
         voice.say("again")
