@@ -12,6 +12,8 @@ from typing import Optional
 
 from oomtrace.errors import OomtraceError
 
+_PATIENCE_S = 5.0
+
 
 class Ready:
     """Announces readiness, and removes at the end what was written. Use as a context manager.
@@ -23,6 +25,7 @@ class Ready:
     def __init__(self, pid_file: Optional[str], ready_file: Optional[str]) -> None:
         self._paths = [Path(name) for name in (pid_file, ready_file) if name is not None]
         self._written: list[Path] = []
+        self._writing: dict[Path, threading.Thread] = {}  # fifos
         self._announced = False
 
     def announce(self) -> None:
@@ -30,7 +33,8 @@ class Ready:
         self._announced = True
         for path in self._paths:
             if _is_fifo(path):
-                threading.Thread(target=_write_fifo, args=[path], daemon=True).start()
+                self._writing[path] = threading.Thread(target=_write_fifo, args=[path], daemon=True)
+                self._writing[path].start()
                 self._written.append(path)
                 continue
             try:
@@ -51,7 +55,7 @@ class Ready:
         for path in self._written:
             with suppress(OSError):
                 if _is_fifo(path):
-                    _release(path, os.O_RDONLY if self._announced else os.O_WRONLY)
+                    _release(path, self._writing.get(path))
                 path.unlink()
 
 
@@ -67,13 +71,21 @@ def _write(path: Path) -> None:
 
 def _write_fifo(path: Path) -> None:
     with suppress(OSError):  # nobody read it, and it is gone
-        _write(path)
+        fifo = os.open(path, os.O_WRONLY)  # which makes no file in its place
+        try:
+            os.write(fifo, f"{os.getpid()}\n".encode())
+        finally:
+            os.close(fifo)
 
 
-def _release(fifo: Path, end: int) -> None:
-    """Whoever waits for this end of a fifo, be it a thread of ours, waits no more."""
-    with suppress(OSError):  # nobody does
-        os.close(os.open(fifo, end | os.O_NONBLOCK))
+def _release(fifo: Path, writing: Optional[threading.Thread]) -> None:
+    """Whoever waits at a fifo waits no more: its reader or, if the line was to be written, the thread that writes it,
+    which may not have come to it yet."""
+    with suppress(OSError):  # there is no reader
+        end = os.open(fifo, (os.O_WRONLY if writing is None else os.O_RDONLY) | os.O_NONBLOCK)
+        if writing is not None:
+            writing.join(_PATIENCE_S)
+        os.close(end)
 
 
 def _is_fifo(path: Path) -> bool:
