@@ -53,11 +53,20 @@ def running(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
             child.kill()
 
 
+def work(pid: int, seconds: float = 0.05) -> None:
+    """Until the process has had a CPU for so long: one that is kept waiting stays where it is."""
+    clock = ~pid << 3 | 2  # include/linux/posix-timers.h: MAKE_PROCESS_CPUCLOCK, with CPUCLOCK_SCHED
+    until, deadline = time.clock_gettime(clock) + seconds, time.monotonic() + 60
+    while (left := until - time.clock_gettime(clock)) > 0:
+        assert time.monotonic() < deadline, "it does not run"
+        time.sleep(max(left, 0.0005))
+
+
 def samples(tgid: int, count: int, most: int = 32768) -> tuple[code.RawSample, ...]:
     """Stacks of its first thread, at moments that follow no rhythm."""
     found = []
     for _ in range(count):
-        time.sleep(random.uniform(0.001, 0.02))
+        work(tgid, random.uniform(0.001, 0.02))
         found.append(code.RawSample(tgid, tgid, "catalog", raw_stack(tgid, most), 65536))
     return tuple(found)
 
@@ -69,7 +78,7 @@ def of_command(
     files = code.Files()
     try:
         with running(command) as child:
-            time.sleep(0.05)
+            work(child.pid)
             process = code.look(child.pid, files)
             assert process is not None
             taken = samples(child.pid, count, most)

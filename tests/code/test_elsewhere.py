@@ -6,7 +6,6 @@ import ctypes
 import json
 import shutil
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from oomtrace import code
 from oomtrace.code import libdw
 from oomtrace.model import Ending
 from oomtrace.plain import from_plain, to_plain
-from tests.code.programs import built, own, running, samples
+from tests.code.programs import built, own, running, samples, work
 from tests.code.stopped import MACHINE
 
 pytestmark = pytest.mark.skipif(libdw.libdw() is None, reason="there is no libdw (Debian: libdw1)")
@@ -28,7 +27,7 @@ def captured(program: Path) -> code.RawCode:
     """What a capture has of a program that ran."""
     files = code.Files()
     with running([str(program)]) as child:
-        time.sleep(0.05)
+        work(child.pid)
         process = code.look(child.pid, files)
         taken = samples(child.pid, 3)
     files.close()

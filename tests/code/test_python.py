@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import struct
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from oomtrace import code
 from oomtrace.code import interpreted, libdw, python
 from oomtrace.model import Code, CodeFrame, Moment
 from oomtrace.programs import prebuilt
-from tests.code.programs import SOURCES, running, stacks
+from tests.code.programs import SOURCES, running, stacks, work
 from tests.code.stopped import MACHINE, raw_stack
 
 PROGRAM = SOURCES / "catalog.py"
@@ -38,7 +37,7 @@ def of_program(interpreter: str, count: int, walked: bool = True, most: int = 32
     """Its code. ``walked``: the interpreter's frames are read at the moment of the sample."""
     files = code.Files()
     with running([interpreter, str(PROGRAM)]) as child:
-        time.sleep(0.2)
+        work(child.pid, 0.2)
         process = code.look(child.pid, files)
         assert process is not None
         memory = python.Memory(child.pid)
@@ -46,7 +45,7 @@ def of_program(interpreter: str, count: int, walked: bool = True, most: int = 32
         assert layout is not None
         taken, frames = [], []
         for _ in range(count):
-            time.sleep(0.013)
+            work(child.pid, 0.013)
             raw = raw_stack(child.pid, most, lambda: frames.append(python.frames(memory, layout, child.pid)))
             raw = replace(raw, interpreter=frames[-1] if walked else None)
             taken.append(code.RawSample(child.pid, child.pid, "python3", raw, 65536))
@@ -93,7 +92,7 @@ def test_what_was_known_of_a_process_stays_when_it_goes(monkeypatch: pytest.Monk
     """While it is looked at once more, as the victim of an OOM: its maps are still there, its memory is not."""
     interpreter, files = next(iter(interpreters().values())), code.Files()
     with running([interpreter, str(PROGRAM)]) as child:
-        time.sleep(0.2)
+        work(child.pid, 0.2)
         before = code.look(child.pid, files)
         assert before is not None and before.python_layout and before.python and before.python_threads
         before = replace(before, perf_map="1000 10 made\n")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from oomtrace import code
-from tests.code.programs import built, running, samples
+from tests.code.programs import built, running, samples, work
 from tests.code.stopped import MACHINE
 
 
@@ -19,7 +19,7 @@ def seconds(folder: Path) -> float:
     that is done."""
     files = code.Files()
     with running([str(built(folder, "deep.c"))]) as child:
-        time.sleep(0.05)
+        work(child.pid)
         process = code.look(child.pid, files)
         taken = samples(child.pid, 20)
     assert process is not None

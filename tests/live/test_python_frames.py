@@ -22,7 +22,7 @@ from oomtrace.kernel import machine
 from oomtrace.live import bpf
 from oomtrace.programs import keep, source
 from oomtrace.programs.image import MapSpec
-from tests.code.programs import SOURCES, running
+from tests.code.programs import SOURCES, running, work
 from tests.code.test_python import interpreters
 
 _SOFTWARE, _PAGE_FAULTS = 1, 2  # enum perf_type_id, enum perf_sw_ids
@@ -85,12 +85,12 @@ def test_functions_and_lines(
     program, maps, specs = loaded
     files = code.Files()
     with running([interpreter, str(SOURCES / "fill.py")]) as child:
-        time.sleep(0.2)
+        work(child.pid, 0.2)
         process = code.look(child.pid, files)
         assert process is not None
         bpf.put(maps["pythons"], child.pid, process.python_layout)
         with at_page_faults(program, child.pid):
-            deadline, found = time.monotonic() + 20, []
+            deadline, found = time.monotonic() + 60, []
             while not found and time.monotonic() < deadline:
                 time.sleep(0.1)
                 found = list(records(maps, specs, child.pid))

@@ -13,8 +13,8 @@ public:
     }
 };
 __attribute__((noinline)) void load(const Catalog<long> &catalog, const std::string &) {
-    std::vector<long> rows(1 << 13);
-    for (int at = 0; at < 1000; at++)
+    std::vector<long> rows(1 << 15);
+    for (int at = 0; at < 1000000; at++)
         catalog.fill(rows);
 }
 }
