@@ -136,16 +136,34 @@ def _end_with_blank() -> tuple[Row, ...]:
 @lru_cache(maxsize=256)
 def is_read(text: str) -> bool:
     """Does any row that leaves no doubt read it as it is?"""
+    return is_read_by(_clear_rows(), text)
+
+
+def is_read_by(rows: Sequence[tuple[str, tuple[Row, ...]]], text: str) -> bool:
+    """Does one of these rows? They stand by the text that each line of theirs has, as ``rows_within`` gives them."""
     if len(text) > MAX_TEXT:
         return False
-    for literal, rows in _by_literal().items():
+    for literal, those in rows:
         if literal not in text:
             continue
-        for _, row in rows:
-            values = row.format.read(text) if not KINDS[row.kind].loose else None
+        for row in those:
+            values = row.format.read(text)
             if values is not None and _exact(row, values):
                 return True
     return False
+
+
+def rows_within(squeezed: str) -> Sequence[tuple[str, tuple[Row, ...]]]:
+    """The rows that leave no doubt and may read a part of this text, with blanks put back into it anywhere."""
+    return [(literal, rows) for literal, rows in _clear_rows() if literal.replace(" ", "") in squeezed]
+
+
+@lru_cache(maxsize=1)
+def _clear_rows() -> tuple[tuple[str, tuple[Row, ...]], ...]:
+    """Rows that leave no doubt, by the text that each line of theirs has."""
+    clear = ((literal, tuple(row for _, row in rows if not KINDS[row.kind].loose))
+             for literal, rows in _by_literal().items())
+    return tuple((literal, rows) for literal, rows in clear if rows)
 
 
 def loose(text: str) -> Optional[LineReading]:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional
 
 from oomtrace.formats import KINDS, Row
 
-from .match import companion, cut, is_read, known, loose, of_table, readings
+from .match import companion, cut, is_read_by, known, loose, of_table, readings, rows_within
 
 _LETTERS = 16384  # of one line: the kernel's have 1024, and those of many tasks in one have a few thousand
 _PIECES = 16  # of one line
@@ -26,6 +26,21 @@ class Piece(NamedTuple):
     text: str
     width: int  # of the whole line in the log
     read: bool  # a row reads it as it is
+
+
+class _Possible(NamedTuple):
+    """What pieces can be, told from all of them at once: few rows need to be tried on each joining of some."""
+
+    rows: Sequence[tuple[str, tuple[Row, ...]]]  # see match.rows_within
+    names_first: bool  # a row that begins with a name
+
+
+_NOTHING = _Possible((), False)
+
+
+def _possible(pieces: Sequence[Piece]) -> _Possible:
+    squeezed = "".join(piece.text for piece in pieces).replace(" ", "")
+    return _Possible(rows_within(squeezed), "invokedoom-killer:" in squeezed or "mems_allowed=" in squeezed)
 
 
 class Wrapping:
@@ -59,8 +74,9 @@ class Wrapping:
             if letters > _LETTERS:
                 break
             end += 1
+        possible = _possible(pieces[at:end]) if end > at + 1 else _NOTHING
         for stop in range(end, at + 1, -1):
-            text = self._certain(pieces[at:stop])
+            text = self._certain(pieces[at:stop], possible)
             if text is not None:
                 return text, stop - at
         texts = [piece.text for piece in pieces[at:end]]
@@ -70,14 +86,14 @@ class Wrapping:
                 return joined, end - at
         return pieces[at].text, 1
 
-    def _certain(self, pieces: Sequence[Piece]) -> Optional[str]:
+    def _certain(self, pieces: Sequence[Piece], possible: _Possible) -> Optional[str]:
         """The one line that the pieces can be, if there is one."""
         texts = [piece.text for piece in pieces]
-        if _needless(texts):
+        if possible.names_first and _needless(texts, possible):
             return None
         ways = {}
-        for way in (_MAIL, _CUT):
-            whole = _whole(_joined(texts, way))
+        for way in (_MAIL, _CUT) if possible.rows else ():
+            whole = _whole(_joined(texts, way), possible)
             if whole is not None:
                 ways[way] = whole
         if not ways:
@@ -155,7 +171,7 @@ def paragraph(texts: Sequence[str]) -> str:
     return _joined(texts, _MAIL)
 
 
-def _whole(text: str) -> Optional[str]:
+def _whole(text: str, possible: _Possible) -> Optional[str]:
     """The text as a row reads it. Lost where lines are broken: the blank at the end of the CPU line (6.15+), and that
     in front of Mem-Info's counters."""
     guesses = [text]
@@ -163,7 +179,7 @@ def _whole(text: str) -> Optional[str]:
         guesses.append(text + " ")
     elif _COUNTER.match(text):
         guesses.append(" " + text)
-    return next((guess for guess in guesses if is_read(guess)), None)
+    return next((guess for guess in guesses if is_read_by(possible.rows, guess)), None)
 
 
 _COUNTER = re.compile(r"[a-z_]+:\d+")
@@ -176,10 +192,10 @@ def _begins_later(texts: Sequence[str]) -> bool:
     return _NAMES_FIRST.search(texts[0]) is None and any(map(_NAMES_FIRST.search, texts[1:]))
 
 
-def _needless(texts: Sequence[str]) -> bool:
+def _needless(texts: Sequence[str], possible: _Possible) -> bool:
     """Does the line begin with the second piece, and the first is what somebody wrote before it?"""
     return _NAMES_FIRST.search(texts[0]) is None and any(
-        _NAMES_FIRST.search(_joined(texts[1:], way)) and _whole(_joined(texts[1:], way)) is not None
+        _NAMES_FIRST.search(_joined(texts[1:], way)) and _whole(_joined(texts[1:], way), possible) is not None
         for way in (_MAIL, _CUT))
 
 
