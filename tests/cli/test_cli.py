@@ -14,6 +14,8 @@ from oomtrace import cli, output, tell
 from oomtrace.kernel import privileges
 from oomtrace.output.base import Writer
 
+pytestmark = pytest.mark.first
+
 ROOT = Path(__file__).resolve().parents[2]
 SEED_LIKE = ROOT / "tests" / "fixtures" / "data" / "6.1-memcg-v2.kmsg"
 CAPTURE = SEED_LIKE.with_suffix(".oom")

@@ -15,6 +15,8 @@ import pytest
 from oomtrace import output
 from tests.cli.test_cli import CAPTURE, SEED_LIKE, assert_complaint, run
 
+pytestmark = pytest.mark.first
+
 jsonschema = pytest.importorskip("jsonschema")
 
 OTHER = CAPTURE.with_name("5.10-memcg-v1.oom")

@@ -16,7 +16,10 @@ from tests.code import thousand
 from tests.code.programs import built, of_command, own, stacks
 from tests.code.stopped import MACHINE
 
-pytestmark = pytest.mark.skipif(libdw.libdw() is None, reason="there is no libdw (Debian: libdw1)")
+pytestmark = [
+    pytest.mark.first,
+    pytest.mark.skipif(libdw.libdw() is None, reason="there is no libdw (Debian: libdw1)"),
+]
 
 C = ["parse_row", "load_catalog", "main"]
 CPP = ["shop::Catalog<long>::fill", "shop::load", "main"]

@@ -17,6 +17,8 @@ import pytest
 
 from oomtrace import errors, service
 
+pytestmark = pytest.mark.first
+
 ROOT = Path(__file__).resolve().parents[2]
 START = ROOT / "packaging" / "start.py"
 CAPTURE = ROOT / "tests" / "fixtures" / "data" / "6.1-memcg-v2.oom"

@@ -59,8 +59,9 @@ def events() -> dict[str, list[OomEvent]]:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    made = {name: folder / f"{name}.html" for name in events()}
+    made = {}
     for name, found in events().items():
+        made[name] = folder / f"{name}.html"
         made[name].write_text(scenes.page(*found))
     return made
 

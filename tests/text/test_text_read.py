@@ -38,6 +38,8 @@ from oomtrace.text import read
 from oomtrace.text.source import opened
 from oomtrace.text.survey import Tally, table, tally
 
+pytestmark = pytest.mark.first
+
 
 def test_each_value_of_the_seed() -> None:
     event, = events(SEED)

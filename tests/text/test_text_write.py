@@ -15,6 +15,8 @@ from oomtrace.model import Kill, Machine, Memcg, MemcgStats, OomEvent, PageCount
 from oomtrace.text import dialect_of, text, write
 from tests.events import changed, made
 
+pytestmark = pytest.mark.first
+
 
 def _kernel_records(path: Path) -> list[str]:
     """What the kernel printed of reports in a VM's log, by looking at nothing but their first and last lines."""
