@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from oomtrace import errors, output, text
 from oomtrace.model import OomEvent
 from oomtrace.repro import cgroups, workloads
@@ -22,7 +24,7 @@ from oomtrace.why import registry
 from oomtrace.wire import capture
 from tests import pages, rooms
 from tests.live.guest import kernel_lines
-from vm import matrix
+from vm import fidelity, matrix
 
 RECORDED = pages.REPOSITORY / "tests" / "fixtures" / "data" / "6.1-memcg-v2.oom"
 WITH_STACKS = RECORDED.with_name("7.3-code.oom")
@@ -108,6 +110,15 @@ def kernels() -> str:
     return _table(("kernel", "architecture", "from", "cgroup versions"), rows)
 
 
+def kinds() -> str:
+    """The kinds of OOM, and the scenarios of each."""
+    found: dict[int, list[str]] = {}
+    for path in sorted((pages.REPOSITORY / "vm" / "scenarios").glob("*.yaml")):
+        found.setdefault(yaml.safe_load(path.read_text())["item"], []).append(f"`{path.stem}`")
+    rows = [(str(item), about, ", ".join(found[item])) for item, about in fidelity.KINDS.items()]
+    return _table(("item", "kind of OOM", "scenarios"), rows)
+
+
 def workload_table() -> str:
     """What a process of a reproduction can do."""
     rows = []
@@ -142,6 +153,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "statuses": statuses,
     "formats": formats,
     "kernels": kernels,
+    "kinds": kinds,
     "workloads": workload_table,
     "knobs": knobs,
     "findings": findings,

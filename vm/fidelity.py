@@ -28,12 +28,30 @@ oomtrace made of the same OOM, line by line, with nothing masked. Written by `ma
 
 *Shipped* programs are those that oomtrace comes with; the others were *compiled* in the VM (`--compile`).
 
-The first column is the number of the kind of OOM, the second the scenario's name (`vm/scenarios/`). A cell is
-*identical lines* / *lines that the kernel printed*; `0/0`: the kernel prints no report of it. `+n` are lines of ours
-that the kernel was kept from printing (its rate limit, `vm.oom_dump_tasks=0`); **bold** is a cell that is not perfect,
-explained below. –: the kernel cannot have it. *not run*: no guest has run it so far. Empty: only the other version of
-cgroups has this kind of OOM.{older}
+The first column is the number of the kind of OOM ([what each is](docs/contributing.md#kinds-of-oom)), the second the
+scenario's name (`vm/scenarios/`). A cell is *identical lines* / *lines that the kernel printed*; `0/0`: the kernel
+prints no report of it. `+n` are lines of ours that the kernel was kept from printing (its rate limit,
+`vm.oom_dump_tasks=0`); **bold** is a cell that is not perfect, explained below. –: the kernel cannot have it. *not
+run*: no guest has run it so far. Empty: only the other version of cgroups has this kind of OOM.{older}
 """
+KINDS = {
+    1: "a process fills a memory cgroup with its own (anonymous) memory, with swap or without",
+    2: "nobody may be killed for a cgroup (`memory.oom_control`, cgroup v1): the task waits",
+    3: "a limit further up is full, not that of the task's own cgroup",
+    4: "all processes of a cgroup are killed together (`memory.oom.group`)",
+    5: "files fill a memory cgroup: page cache, tmpfs",
+    6: "memory of the kernel fills it",
+    7: "the whole machine is out of memory",
+    8: "the kill is asked for in another way: SysRq, a request of several pages, `vm.oom_kill_allocating_task`",
+    9: "a part of the machine is full: a cpuset, a memory policy",
+    10: "a limit is set below what is used, or no process may be killed",
+    11: "the choice of the victim: `oom_score_adj`, exiting tasks, threads, shared memory, vfork",
+    12: "a task table of thousands of rows",
+    13: "more OOMs than the kernel prints",
+    14: "the kernel prints no task table (`vm.oom_dump_tasks=0`)",
+    15: "a charge fails and nobody is killed",
+}
+"""``item`` of a scenario: its kind of OOM."""
 OLDER = """ †: run on an earlier day, with the programs of that day: {days}."""
 
 

@@ -9,6 +9,7 @@ import pytest
 from oomtrace.repro import parse
 from oomtrace.repro.reader import Invalid
 from oomtrace.repro.spec import Cgroup, Forked, Scenario, WorkStep
+from vm import fidelity
 
 SCENARIOS = sorted((Path(__file__).resolve().parents[2] / "vm" / "scenarios").glob("*.yaml"))
 
@@ -169,4 +170,7 @@ def test_nothing_is_constructed() -> None:
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: str(path.stem))
 def test_shipped(path: Path) -> None:
     scenario = parse.load(path)
-    assert scenario.name == path.stem and scenario.item is not None
+    assert scenario.name == path.stem and scenario.item in fidelity.KINDS
+    why = set(scenario.expect.why)
+    assert "full" in why and why & {"charging", "filled"}
+    assert why & {"pick", "killed"} or scenario.expect.events == 0
