@@ -25,6 +25,7 @@ from oomtrace.wire import capture
 from tests import pages, rooms
 from tests.live.guest import kernel_lines
 from vm import fidelity, matrix
+from vm.bench import results
 
 RECORDED = pages.REPOSITORY / "tests" / "fixtures" / "data" / "6.1-memcg-v2.oom"
 WITH_STACKS = RECORDED.with_name("7.3-code.oom")
@@ -119,6 +120,59 @@ def kinds() -> str:
     return _table(("item", "kind of OOM", "scenarios"), rows)
 
 
+def costs() -> str:
+    """What oomtrace costs, from BENCHMARKS.md."""
+    found = _measured()
+    charge, signals, path, live, start = (found.rows(section, "6.1") for section in (
+        "Cost of a charge", "Cost of watching kills", "Cost inside the OOM path; many tasks", "Latency, storms, idle",
+        "Start to attached, resident memory"))
+    faults, sigterm = charge["page faults, 4 KiB"], signals["1,000 SIGTERM"]
+    (latency,) = re.findall(r"oomtrace (\d+ ms), `dmesg -w` (\d+ ms)", found.part("Latency, storms, idle", "6.1"))
+    (told,) = re.findall(r"\|64\|(\d+)\|\d+\|`oomtrace: \1 OOMs`", found.part("Latency, storms, idle", "6.1"))
+    starts = {name: tuple(f"{row[when]} s, {row[memory]} MB" for when, memory in (
+        ("first start, s", "peak, MB"), ("later, s", "resident, MB"))) for name, row in start.items()}
+    peer, stock = starts["bpftrace oomkill.bt"], starts["oomkill-bpfcc"]
+    theirs = "the kernel's report costs"
+    rows = [
+        ("charging a page, by default", f"{_percent(faults['batch'])} instructions", "no trace"),
+        ("charging a page, `--charges every`", f"{_percent(faults['every'])} instructions", "no trace"),
+        ("1,000 SIGTERM a second that end no process",
+         sigterm["near at 1,000 a second"].partition(" (")[0], "`--kills off`"),
+        *((f"an OOM with {tasks} tasks", f"{path[tasks].number('tracing adds') / 1000:.1f} ms longer",
+           f"the kernel's report takes {path[tasks].number(theirs) / 1000:.1f} ms") for tasks in ("100", "10,000")),
+        (f"{int(told):,} kills in 64 memcgs, as fast as they come", "none lost", ""),
+        ("a minute without an OOM", f"{live['oomtrace']['wake-ups']} wake-ups", ""),
+        ("from the kernel's first line to our report, `--format kernel`", latency[0], f"`dmesg -w`: {latency[1]}"),
+        ("first start on a kernel", f"{starts['oomtrace'][0]} at most",
+         f"`bpftrace oomkill.bt`: {peer[0]}; `oomkill-bpfcc`: {stock[0]}"),
+        ("later starts, with what was kept", starts["oomtrace"][1],
+         f"`bpftrace oomkill.bt`: {peer[1]}; `oomkill-bpfcc`: {stock[1]}"),
+    ]
+    return _table(("", "cost", "compared with"), rows)
+
+
+def stack_costs() -> str:
+    """What stacks cost, from BENCHMARKS.md."""
+    found = _measured()
+    rows, text = found.rows("Cost of stacks", "6.1"), found.part("Cost of stacks", "6.1")
+    memory, seconds = re.findall(r"Memory: ([\d.]+ MiB).* 1,000 stacks: ([\d.]+ s)", text)[0]
+    program, python = rows["a program"], rows["Python"]
+    return _table(("", "cost"), [
+        ("tracing without `--stacks`", _percent(program["off"])),
+        ("`--stacks on`", f"{_percent(program['on'])}, of Python {_percent(python['on'])}"),
+        ("memory of the kernel that `--stacks` needs, and none without", f"{memory} on one CPU, at most about 10"),
+        ("the frames of 1,000 stacks, once an OOM is over", seconds),
+    ])
+
+
+def _measured() -> results.Measured:
+    return results.Measured((pages.REPOSITORY / "BENCHMARKS.md").read_text())
+
+
+def _percent(field: str) -> str:
+    return field.partition(" ±")[0]
+
+
 def workload_table() -> str:
     """What a process of a reproduction can do."""
     rows = []
@@ -154,6 +208,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "formats": formats,
     "kernels": kernels,
     "kinds": kinds,
+    "costs": costs,
+    "stack-costs": stack_costs,
     "workloads": workload_table,
     "knobs": knobs,
     "findings": findings,

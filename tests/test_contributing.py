@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
 
@@ -42,7 +42,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path, line = copy / into[1], into[3] + "\n"
         before = path.read_text()
         assert before.count("\n" + line) == 1, f"{label}: there is no such line"
-        new = "".join(re.match(" *", line)[0] + row if row.strip() else row for row in text.splitlines(keepends=True))
+        new = indent(text, " " * (len(line) - len(line.lstrip())))
         path.write_text(before.replace("\n" + line, "\n" + _WHERE[into[2]].format(line=line, new=new)))
     return copy
 

@@ -42,7 +42,7 @@ KINDS = {
     5: "files fill a memory cgroup: page cache, tmpfs",
     6: "memory of the kernel fills it",
     7: "the whole machine is out of memory",
-    8: "the kill is asked for in another way: SysRq, a request of several pages, `vm.oom_kill_allocating_task`",
+    8: "a request of another kind: SysRq, several pages at once; or `vm.oom_kill_allocating_task`",
     9: "a part of the machine is full: a cpuset, a memory policy",
     10: "a limit is set below what is used, or no process may be killed",
     11: "the choice of the victim: `oom_score_adj`, exiting tasks, threads, shared memory, vfork",

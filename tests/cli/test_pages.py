@@ -10,6 +10,7 @@ import pytest
 from oomtrace.session import verify
 from tests import made, pages
 from tests.live.guest import kernel_lines
+from vm.bench import results
 
 LONGEST_README = 120
 
@@ -20,6 +21,19 @@ def test_what_a_page_shows_is_what_is_made(page: Path) -> None:
     for name, shown in made.parts(text):
         assert shown == made.PARTS[name](), f"{name}: make readme"
     assert text.count("<!-- ") == 2 * len(made.parts(text)), "a mark without its pair"
+
+
+def test_targets_are_judged_by_what_was_measured() -> None:
+    text = (pages.REPOSITORY / "BENCHMARKS.md").read_text()
+    assert results.section(text) in text, "python3 -m vm.bench --only targets"
+
+
+@pytest.mark.parametrize("value, limit, scatter, at_least, met", [
+    (0.3, 0.3, 0.0, False, "yes"), (0.31, 0.3, 0.0, False, "**no**"), (0.31, 0.3, 0.02, False, "scatter"),
+    (40, 40, 0.0, True, "yes"), (39, 40, 0.0, True, "**no**"),
+])
+def test_a_target_is_met(value: float, limit: float, scatter: float, at_least: bool, met: str) -> None:
+    assert results.Target("", "", "", "", value, limit, scatter, at_least).met == met
 
 
 def test_the_report_of_the_readme_is_the_kernels() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from .. import matrix
-from . import charges, live, logs, near, path, signals, stacks, start
+from . import charges, live, logs, near, path, results, signals, stacks, start
 
 TARGET = Path("BENCHMARKS.md")
 HEAD = """\
@@ -28,6 +28,7 @@ IN_GUESTS: dict[str, tuple[str, str, Callable[[str], str]]] = {
     "live": ("Latency, storms, idle", live.ABOUT, live.section),
 }
 LOGS = "logs"
+TARGETS = "targets"
 
 
 def sections(text: str) -> dict[str, str]:
@@ -57,18 +58,26 @@ def main() -> None:
     """Measure, and write what was measured into the file."""
     parser = argparse.ArgumentParser(prog="python3 -m vm.bench")
     parser.add_argument("--kernel", action="append", choices=matrix.names(), help="default: 6.1 and 6.12")
-    parser.add_argument("--only", action="append", choices=[*IN_GUESTS, LOGS], help="default: all")
+    parser.add_argument("--only", action="append", choices=[*IN_GUESTS, LOGS, TARGETS],
+                        help=f"default: all; {TARGETS}: measure nothing, make the table of targets anew")
     parser.add_argument("--oomanalyser", type=Path, metavar="OOMAnalyser.py", help="measure its parser, too")
     arguments = parser.parse_args()
     titles = {name: title for name, (title, _, _) in IN_GUESTS.items()}
     titles[LOGS] = "Reading logs"
     for name in arguments.only or titles:
+        if name == TARGETS:
+            _write(_written())
+            continue
         title = titles[name]
         made = _measured(name, arguments.kernel or ["6.1", "6.12"], _written().get(title, ""), arguments.oomanalyser)
         print(made)
-        written = {**_written(), title: made}  # anew: another section may have been written meanwhile
-        body = "".join(f"\n## {title}\n{written[title].rstrip()}\n" for title in titles.values() if title in written)
-        TARGET.write_text(HEAD + body)
+        _write({**_written(), title: made})  # anew: another section may have been written meanwhile
+
+
+def _write(written: dict[str, str]) -> None:
+    titles = [*(title for title, _, _ in IN_GUESTS.values()), "Reading logs"]
+    body = "".join(f"\n## {title}\n{written[title].rstrip()}\n" for title in titles if title in written)
+    TARGET.write_text(HEAD + results.section(body) + body)
 
 
 def _written() -> dict[str, str]:
