@@ -29,7 +29,7 @@ from vm.bench import results
 
 RECORDED = pages.REPOSITORY / "tests" / "fixtures" / "data" / "6.1-memcg-v2.oom"
 WITH_STACKS = RECORDED.with_name("7.3-code.oom")
-_LESS = re.compile(r"  swap | +=> Together |  totalpages|  without adj")
+_LESS = re.compile(r"  swap |  totalpages|  without adj")
 _STACKS = 2
 _PART = "<!-- {0}: begin -->\n{1}\n<!-- {0}: end -->"
 _MARKS = re.compile(r"<!-- ([\w-]+): begin -->\n(.*?)\n?<!-- \1: end -->", re.DOTALL)

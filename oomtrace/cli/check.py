@@ -28,7 +28,7 @@ def command(form: str) -> int:
     """Check what works on this machine: privileges, settings, probes.
 
     Each probe is attached and detached again. Put the output into bug reports. LOST: reports will lack something. FAIL:
-    tracing does not work. -: for your information.
+    tracing does not work. -: for your information; it does not count for the exit status.
 
     Exit status: 0 if everything works; 1 if reports will lack something; 2 if tracing does not work.
     """

@@ -109,6 +109,21 @@ class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic 
             self.fail(f"{error}, not {value!r}", param, ctx)
 
 
+class Count(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in click 8.2+ alone
+    """How many: 1 or more. click's own range adds ``[x>=1]`` to the help."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            self.fail(f"expected a number, 1 or more, not {value!r}", param, ctx)
+        return number
+
+
 class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in click 8.2+ alone
     """A time to wait, as long as poll(2) can at most."""
 

@@ -27,7 +27,7 @@ from oomtrace.repro.spec import Scenario
 from oomtrace.why.units import plural
 
 
-@click.command("repro", short_help="Make OOMs that YAML files describe, and compare.")
+@click.command("repro", short_help="Make OOMs that YAML files describe, and check that they come as expected.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE.yaml…", type=click.Path())
 @click.option("--check", is_flag=True, help="Run nothing. Check the files, and print what is wrong and where.")
 @click.option("--i-mean-it", "mean_it", is_flag=True, help="Also run files that say that they endanger this machine.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import click
 
-from oomtrace.cli.options import Size, compile_option, format_option, gather, witness_options
+from oomtrace.cli.options import Count, Size, compile_option, format_option, gather, witness_options
 from oomtrace.cli.target import OutputTarget, target
 from oomtrace.cli.voice import nothing, say
 from oomtrace.errors import EXIT_UNEXPECTED, EXIT_USAGE, OomtraceError
@@ -49,7 +49,7 @@ _SURPLUS_SECONDS = 0.3
 @click.option("--cgroup", metavar="NAME|/PATH",
               help="Name of the new memcg. It is made under the root, or with systemd and cgroup v2, in a scope that "
                    "systemd delegates. A /PATH is used as it is.  [default: oomtrace-run-PID]")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="Report only the first N OOMs.")
+@click.option("--count", type=Count(), metavar="N", help="Report only the first N OOMs: 1 or more.")
 @click.option("-o", "--output", metavar="FILE|DIR/",
               help="Write a capture of each OOM to FILE, or to a new file in DIR/. Or write one file of all: a page to "
                    "FILE.html, stacks to FILE.folded or, for pprof, to FILE.pb.gz. Reports are not printed then.")
@@ -57,8 +57,8 @@ _SURPLUS_SECONDS = 0.3
 @format_option()
 @click.option("--stacks/--no-stacks", "sample", default=None,
               help="Sample by which code the command charges memory, so that a report can name it; with --stacks also "
-                   "tell so at the end if there was no OOM. It reads the command's stacks.  [default: sample, and "
-                   "tell if there was an OOM]")
+                   "tell so at the end if there was no OOM. It reads the command's stacks.  [default: sample; report "
+                   "only after an OOM]")
 @click.option("--stack-memory/--no-stack-memory", default=False,
               help="Also keep in captures the copies of processes' stacks and registers: functions can then be found "
                    "later, where more is known of the programs.  [default: no]")

@@ -13,6 +13,7 @@ import click
 from oomtrace import tell
 from oomtrace.cli import notify, shelf
 from oomtrace.cli.options import (
+    Count,
     Seconds,
     Size,
     channel_options,
@@ -108,7 +109,7 @@ class _Tally:
 
 @click.command("trace", short_help="Trace the OOM killer, and print a report of each OOM.")
 @click.option("--once", is_flag=True, help="Stop after the first OOM.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N OOMs.")
+@click.option("--count", type=Count(), metavar="N", help="Stop after N OOMs: 1 or more.")
 @click.option("--timeout", type=Seconds(), metavar="S",
               help=f"Stop after S seconds. Exit with {EXIT_TIMEOUT} if no OOM came.")
 @click.option("--cgroup", metavar="PATTERN",
@@ -137,13 +138,14 @@ class _Tally:
               help="Also keep in captures the copies of processes' stacks and registers: functions can then be found "
                    "later, where more is known of the programs.  [default: no]")
 @click.option("--buffer", "buffer_bytes", type=Size(), metavar="SIZE",
-              help="Size of the buffer for the records of each CPU.  [default: 8M, and at most 64M for all CPUs]")
+              help="Size of the buffer for the records of each CPU.  [default: 8M for each CPU; less if all "
+                   "together would exceed 64M]")
 @witness_options()
 @click.option("-o", "--output", metavar="FILE|DIR/",
               help="Write a capture of each OOM to FILE, or to a new file in DIR/. Or write one file of all: a page to "
                    "FILE.html, stacks to FILE.folded or, for pprof, to FILE.pb.gz. "
                    "`oomtrace read` reads captures.")
-@click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep only the N newest captures in DIR/.")
+@click.option("--keep", type=Count(), metavar="N", help="Keep only the N newest captures in DIR/: 1 or more.")
 @click.option("--keep-size", "keep_bytes", type=Size(), metavar="SIZE",
               help="Keep only the newest captures in DIR/, at most SIZE in total, such as 256M.")
 @channel_options()
