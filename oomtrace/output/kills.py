@@ -105,7 +105,7 @@ class Run:
 
     def ended(self) -> str:
         """What there is to write of them: the table, or the explanation of the only one. The run begins anew."""
-        title = "Of these kills the log has no tables:"
+        title = "Of these kills the log has no task tables:"
         if self._one_line:
             limited = _limited(self._events[0])
             title = ("Of these kills the kernel's rate limit left one line each:" if limited

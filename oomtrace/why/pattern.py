@@ -28,6 +28,7 @@ class Group:
     growing: bool  # each victim held more than the one before
     shortest_gap_ns: Optional[int] = None  # between two OOMs of it
     without_victim: int = 0  # OOMs that killed nobody, or of which that is not known
+    panics: int = 0  # of them
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ def _group(name: str, events: list[OomEvent]) -> Group:
     victims = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     gaps = [after - before for before, after in zip(sorted(times), sorted(times)[1:])]
     return Group(name, len(events), sum(counts.values()), victims, min(times, default=None), max(times, default=None),
-                 known, rising, min(gaps, default=None), sum(not event.report.kills for event in events))
+                 known, rising, min(gaps, default=None), sum(not event.report.kills for event in events),
+                 sum(not event.report.kills and event.report.panic is not None for event in events))
 
 
 def _statements(found: Pattern) -> Iterator[Statement]:
@@ -161,7 +163,8 @@ def _of_group(group: Group) -> tuple[Fact, ...]:
         victims = same if times == group.kills else Victims.DIFFERENT if different else Victims.MOSTLY
     return facts(
         place=group.place, events=group.events, kills=group.kills, span_ns=span, victims=victims, comm=comm,
-        times=times or None, without_victim=group.without_victim or None,
+        times=times or None, without_victim=(group.without_victim - group.panics) or None,
+        panics=group.panics or None,
         shortest_gap_ns=group.shortest_gap_ns if span is not None and group.events > 2 else None,
         first_held_kb=group.held_kb[0] if group.growing else None,
         last_held_kb=group.held_kb[-1] if group.growing else None,

@@ -114,7 +114,7 @@ def test_three_lines_a_kill_are_a_row_as_well() -> None:
             f"Memory cgroup out of memory: Killed process {70 + number} (php) {SIZES}, shmem-rss:0kB, UID:33 "
             "pgtables:40kB oom_score_adj:0"))
     lines = written("why", events(three.encode())).splitlines()
-    assert lines[0] == "Of these kills the log has no tables:"
+    assert lines[0] == "Of these kills the log has no task tables:"
     assert [line.split()[-2:] for line in lines[3:6]] == [["php", "(70)"], ["php", "(71)"], ["php", "(72)"]]
     assert all("container 4f2d8e9a1b3c (docker)" in line for line in lines[3:6])
     assert len({line.index("php (") for line in lines[3:6]}) == 1

@@ -36,7 +36,7 @@ def test_the_steps_are_in_the_order_of_the_seed() -> None:
 def test_1_which_memcg_was_full() -> None:
     finding = found(why.explain(seed()), "full")
     assert finding.sentence == (
-        "/foo was at its memory limit of 1.0 GiB (1048576 kB). A charge had met this limit 677 times (failcnt)."
+        "/foo was at its memory limit of 1.0 GiB (1048576 kB). Requests had met this limit 677 times (failcnt)."
     )
     assert values(finding)["memory.usage_kb"] == values(finding)["memory.limit_kb"] == 1048576
     assert values(finding)["memsw.limit_kb"] == "max"

@@ -9,7 +9,7 @@ from oomtrace.model import OomEvent
 from .. import look, witnessed
 from ..account import Kind, account
 from ..causes.earlier import Earlier
-from ..causes.full import declared_by_bpf, lost_context
+from ..causes.full import Full, declared_by_bpf, lost_context
 from ..finding import Reason, Statement, facts
 from ..registry import Cases, advice
 from ..shortage import Shortage, short
@@ -55,7 +55,15 @@ def raise_limit(event: OomEvent, cases: Cases) -> Optional[Statement]:
     return Statement(Limits.RAISE_FOR_ONE if one is not None else Limits.RAISE_FOR_ALL, facts(
         memcg__path=path, need_kb=found.total_kb + swap, task=one, tasks=len(rows) or None,
         swap_kb=swap if swap * 20 >= found.total_kb else None, container=witnessed.name_of(event, path),
+        memsw__limit_kb=_other_limit_kb(event, cases),
     ))
+
+
+def _other_limit_kb(event: OomEvent, cases: Cases) -> Optional[int]:
+    """That of memory+swap, if it was almost reached too (cgroup v1)."""
+    memcg = event.report.memcg
+    also = memcg is not None and "full" in cases and cases["full"].has(Full.OTHER_LIMIT_TOO)
+    return look.limit_kb(memcg.memsw) if memcg is not None and also else None
 
 
 @advice("full", 71)

@@ -7,7 +7,7 @@ from typing import Optional
 
 from oomtrace.model import Growth, OomEvent, Task
 
-from .. import look
+from .. import look, witnessed
 from ..account import account
 from ..callsite import CallSite, Site, call_site
 from ..case import Case
@@ -73,16 +73,23 @@ def _filler_differs(event: OomEvent, case: Case) -> None:
     size, top = look.page_kb(event), _grown_most(event)
     held = look.who(holder, size) if holder is not None else None
     if top is not None:
-        charged = replace(look.who(top), kb=top.charged_pages * size)
+        charged, window_ns = replace(look.who(top), kb=top.charged_pages * size), _window_ns(event, top)
         if top.pid not in (trigger.pid, trigger.tgid):
-            case.remarks(Charging.OTHER_CHARGED_MOST, LIKELY, charged=charged, window_ns=top.window_ns)
+            case.remarks(Charging.OTHER_CHARGED_MOST, LIKELY, charged=charged, window_ns=window_ns)
         else:
-            case.remarks(Charging.CHARGED_MOST, LIKELY, charged=charged, window_ns=top.window_ns)
+            case.remarks(Charging.CHARGED_MOST, LIKELY, charged=charged, window_ns=window_ns)
             if held is not None:
                 case.remarks(Charging.OTHER_HOLDS_MOST_FROM_BEFORE, LIKELY, holder=held)
     elif held is not None:
         own = next(task for task in event.report.tasks or () if trigger.pid in (task.pid, task.tgid))
         case.remarks(Charging.OTHER_HOLDS_MOST, LIKELY, holder=held, own_kb=look.rss_kb(event, own))
+
+
+def _window_ns(event: OomEvent, grown: Growth) -> Optional[int]:
+    """How long it was counted: since the counting began, or since the process did."""
+    one = witnessed.identity(event, grown.pid, grown.comm)
+    age_ns = witnessed.age_ns(event, one) if one is not None else None
+    return min((ns for ns in (grown.window_ns, age_ns) if ns is not None), default=None)
 
 
 def _grown_most(event: OomEvent) -> Optional[Growth]:

@@ -70,6 +70,12 @@ def _size(part: Part, whole: Optional[int]) -> Size:
     return Size(part.kind, part.kb, percent(part.kb, whole))
 
 
+def _swapcache_kb(found: Account, top: Part) -> Optional[int]:
+    """The swap cache, if it is much and has a row of its own beside anonymous memory."""
+    cached = found.part(Kind.SWAPCACHE)
+    return cached if top.kind == Kind.ANON and cached * 10 >= (found.total_kb or 0) else None
+
+
 def _verdict(event: OomEvent, found: Account, case: Case) -> None:
     top, whole, left = found.biggest, found.total_kb, found.left_kb or 0
     if not whole:
@@ -87,7 +93,8 @@ def _verdict(event: OomEvent, found: Account, case: Case) -> None:
         case.means(Filled.NO_HALF, largest=top.kind)
     else:
         case.means(Filled.BY, CERTAIN if abs(left) * 10 < whole else LIKELY, filler=top.kind,
-                   kernel_parts=_kernel_parts(found) if top.kind == Kind.KERNEL else None)
+                   kernel_parts=_kernel_parts(found) if top.kind == Kind.KERNEL else None,
+                   swapcache_kb=_swapcache_kb(found, top))
 
 
 _KERNEL_PARTS: Mapping[KernelPart, tuple[str, ...]] = {

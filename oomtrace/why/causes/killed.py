@@ -113,10 +113,18 @@ def _where(event: OomEvent, case: Case) -> None:
     if trigger is None:
         case.says(Killed.TRIGGER_MEMCG_UNKNOWN)
     elif trigger == victim:
-        case.says(Killed.TRIGGER_IN_SAME)
+        case.says(Killed.TRIGGER_IN_SAME, asked_by=_asked_by(event))
     else:
         below = names.levels_between(full, trigger)
         case.says(Killed.TRIGGER_ELSEWHERE, trigger__memcg=trigger, trigger_levels_below=below)
+
+
+def _asked_by(event: OomEvent) -> Optional[str]:
+    """Whether the victim itself had asked: "victim", or "thread" of it. None: somebody else, or not known."""
+    trigger, victim = event.report.trigger, event.report.kills[0].pid
+    if victim is None or victim not in (trigger.pid, trigger.tgid):
+        return None
+    return "victim" if victim == trigger.pid else "thread"
 
 
 def _more(event: OomEvent, victim: Kill, case: Case) -> None:

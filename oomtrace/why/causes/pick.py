@@ -156,8 +156,8 @@ def _points(event: OomEvent, ranking: Ranking, weighed: Weighed, chosen: Process
               verdict__score=verdict.score if verdict is not None else None,
               totalpages_low=fitted[0] if fitted else None, totalpages_high=fitted[1] if fitted else None)
     others = [w for w in ranking.candidates if w is not weighed]
-    if not others:
-        case.says(Pick.ONLY_CANDIDATE)
+    if not others:  # then there is no table of candidates, which would show it
+        case.says(Pick.ONLY_CANDIDATE, chosen_adj=weighed.task.oom_score_adj or None)
         return
     best = next((w for w in others if ranking.known(w)), None)
     candidates = len(ranking.candidates)

@@ -52,9 +52,18 @@ def tasks(event: OomEvent, case: Case) -> None:
         case.says(Tasks.PAGETABLES, pgtables_kb=tables)
     swapped = sum(task.swapents_pages or 0 for task in rows) * look.page_kb(event)
     if swapped:
-        case.says(Tasks.SWAPPED_OUT, swapents_kb=swapped)
+        used = _swap_kb(event)
+        case.says(Tasks.SWAPPED_OUT, swapents_kb=swapped,
+                  swap_used_kb=used if used is not None and used < swapped else None)
     if whole:
         _explains(event, rows, held, whole, found, case)
+
+
+def _swap_kb(event: OomEvent) -> Optional[int]:
+    """All that is in swap, by the machine's own count."""
+    tail = event.report.meminfo.tail if event.report.meminfo is not None else {}
+    total, free = tail.get("total_swap_kb"), tail.get("free_swap_kb")
+    return total - free if total is not None and free is not None else None
 
 
 def _none(event: OomEvent, case: Case) -> None:

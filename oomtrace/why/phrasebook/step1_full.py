@@ -43,7 +43,7 @@ def _at_limit(facts: Facts) -> str:
     said = named + " was at its " + LIMITS[facts["counter"]] + " of {limit_kb:exact}"
     said += "[, with {usage_kb:exact} in use]"
     if facts.get("failcnt"):
-        said += ". A charge had met this limit {failcnt:plural time} (failcnt)"
+        said += ". Requests had met this limit {failcnt:plural time} (failcnt)"
     return fill(said + ".", facts)
 
 
@@ -138,11 +138,11 @@ PHRASES = {
     Full.LIMIT_OF_POD: "It is the pod's limit, not the container's.",
     Full.FULL_ABOVE: "Above it, these are at their limits too: {full_above}.",
     Full.CONTEXT_LOST: "A page fault had failed, and the report does not tell what it could not get: memory of the "
-                       "machine[ ({managed_kb:exact} RAM)], or room below a cgroup's limit, which on these kernels "
-                       "can end here as well.",
+                       "machine[ ({managed_kb:exact} RAM)], or room below a cgroup's limit: "
+                       "on these kernels, a full cgroup can lead to this report, too.",
     Full.CONTEXT_LOST_WHILE_FREE: "A page fault had failed, and the report does not tell what it could not get. The "
                                   "machine itself had {free_kb:size} of {managed_kb:size} free. More likely a cgroup "
-                                  "was at its limit, which on these kernels can end here as well.",
+                                  "was at its limit: on these kernels, a full cgroup can lead to this report, too.",
     Full.DECLARED_BY_BPF: "A BPF program declared the OOM in {memcg.path:place|a cgroup}, by a policy of its own such "
                           "as memory pressure. No limit was hit[; {usage_kb:exact} was in use].",
     Full.CONTRADICTORY: "The log contradicts itself: it says {ram_pages} pages RAM, but its zones, which are complete, "

@@ -36,6 +36,11 @@ def _trigger_elsewhere(facts: Facts) -> str:
     return f"The task that triggered the OOM is in {where}, {how}."
 
 
+def _trigger_in_same(facts: Facts) -> str:
+    said = {"victim": "It had asked for memory itself.", "thread": "One of its threads had asked for memory."}
+    return said.get(facts.get("asked_by", ""), "The task that triggered the OOM is in the same cgroup.")
+
+
 def _below(facts: Facts) -> str:
     where, levels = names.described(facts["victim_memcg"]), facts["victim_levels_below"]
     return f"It was in {where}, {_levels(levels)} below the full cgroup."
@@ -66,7 +71,7 @@ PHRASES = {
     Killed.IN_FULL_MEMCG: "It was in the full cgroup itself.",
     Killed.BELOW_FULL_MEMCG: _below,
     Killed.NOT_BELOW_FULL_MEMCG: "It was in {victim_memcg:place}, not below the full cgroup.",
-    Killed.TRIGGER_IN_SAME: "The task that triggered the OOM is in the same cgroup.",
+    Killed.TRIGGER_IN_SAME: _trigger_in_same,
     Killed.TRIGGER_ELSEWHERE: _trigger_elsewhere,
     Killed.TRIGGER_MEMCG_UNKNOWN: "The source does not say in which cgroup the task was that triggered the OOM.",
     Killed.CHILD_OF_CHOSEN: "The kernel had chosen {chosen} and killed this child of it instead.",

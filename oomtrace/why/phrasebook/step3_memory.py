@@ -94,7 +94,8 @@ def _kernel_parts(sizes: tuple[Size, ...]) -> str:
 def _by(facts: Facts) -> str:
     kind, parts = facts["filler"], facts.get("kernel_parts")
     what: Optional[str] = _kernel_parts(parts) if parts else _MEANS.get(kind)
-    return f"Filled by {in_words(kind)}" + (f" ({what})." if what else ".")
+    swapped = " The swap cache is such memory on its way to swap or back." if "swapcache_kb" in facts else ""
+    return f"Filled by {in_words(kind)}" + (f" ({what})." if what else ".") + swapped
 
 
 def _mostly_free(facts: Facts) -> str:
@@ -182,7 +183,7 @@ PHRASES = {
     Swap.NO_MORE_WENT: "The source does not tell why no more went to swap (it was full, or slow).",
     Swap.NOT_SHOWN: "The source does not tell whether there is any swap.",
     Swap.NONE: "There is no swap: anonymous and tmpfs pages could not be reclaimed.",
-    Swap.NOT_NEEDED: "There is no swap. Next to nothing could have gone there.",
+    Swap.NOT_NEEDED: "There is no swap. It would not have helped: next to nothing could have gone there.",
     Swap.FREE: "Free: {free_swap_kb:exact} of {total_swap_kb:exact}.",
     Swap.FULL: "Swap was full.",
     Swap.NOT_FULL: "Swap was not full. The source does not tell why no more went there.",

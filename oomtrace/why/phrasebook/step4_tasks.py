@@ -39,7 +39,8 @@ def _in_no_task(facts: Facts) -> str:
         return fill("{outside_kb:exact} is in no listed task: file cache, tmpfs, kernel memory, or tasks that are not "
                     "listed.", facts)
     named = ", ".join(f"{in_words(size.kind)} {human(size.kb)}" for size in kinds)
-    return fill("{outside_kb:exact} belongs to no task: " + named + ".", facts)
+    part = "a part of " if sum(size.kb for size in kinds) * 10 > facts["outside_kb"] * 11 else ""
+    return fill("{outside_kb:exact} belongs to no task: " + part + named + ".", facts)
 
 
 def _commands(facts: Facts) -> str:
@@ -62,7 +63,8 @@ PHRASES = {
                                      + (". The largest: {largest:list}." if facts["tasks"] > 1 else
                                         ": {largest:and}."), facts),
     Tasks.PAGETABLES: "Page tables take {pgtables_kb:exact}.",
-    Tasks.SWAPPED_OUT: "Besides, {swapents_kb:exact} are in swap.",
+    Tasks.SWAPPED_OUT: "Besides, {swapents_kb:exact} are in swap[: more than the {swap_used_kb:size} that are used "
+                       "there, since a page that tasks share is counted once for each].",
     Tasks.NOT_COMPLETE: "The table is not complete.",
     Tasks.MORE_THAN_ALL: _more_than_all,
     Tasks.ANON_MORE_THAN_ALL: _anon_more_than_all,

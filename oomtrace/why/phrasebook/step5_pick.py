@@ -36,8 +36,8 @@ def _points(facts: Facts) -> str:
                 f"compares with, is {low} to {facts['totalpages_high']} pages.")
     if score is None:
         return f"{said}. The kernel printed score {printed}."
-    return f"{said}, score {score}" + (", as the kernel printed." if score == printed
-                                        else f". The kernel printed {printed}.")
+    return said + (f". The kernel printed the score of that, {score}." if score == printed
+                   else f", score {score}. The kernel printed {printed}.")
 
 
 def _disagrees(facts: Facts) -> str:
@@ -95,7 +95,8 @@ PHRASES = {
     Pick.COLUMNS_MISSING: _cannot("its row lacks columns that count"),
     Pick.LIMIT_UNKNOWN: _cannot("oom_score_adj counts in parts of all memory, whose size is not in the source"),
     Pick.POINTS: _points,
-    Pick.ONLY_CANDIDATE: "No other task is listed that could be chosen.",
+    Pick.ONLY_CANDIDATE: "[Its oom_score_adj of {chosen_adj} counts in that. ]No other task is listed that could be "
+                         "chosen.",
     Pick.TIE: "{rival} has as many. Both have the most of {candidates:plural listed_candidate}.",
     Pick.MOST_POINTS: "That is the most of {candidates:plural listed_candidate}. Next is {rival} with "
                       "{rival:points}.",

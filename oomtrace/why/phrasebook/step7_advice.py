@@ -13,7 +13,8 @@ from .template import Facts, fill
 
 def _raise(facts: Facts) -> str:
     whose = "{container}" if "container" in facts else "{memcg.path:short}"
-    return "Raise the limit of " + whose + " above {need_kb:size}[, of which {swap_kb:size} are in swap now], or "
+    return ("Raise the limit of " + whose + " above {need_kb:size}[, of which {swap_kb:size} are in swap now]"
+            "[, and that of memory+swap above {memsw.limit_kb:size}], or ")
 
 
 def _tmpfs(facts: Facts) -> str:
@@ -57,9 +58,9 @@ PHRASES = {
                           "memory.oom_control, so that the kernel kills.",
     Fillers.SHARED_BUFFERS: "{shmem_kb:size} are shared memory of {comm}, counted in full for each of its processes. "
                             "Lower the size of its shared buffers, or what each process holds beside them.",
-    Fillers.SLAB_DEBUG: "Kernel slabs hold {slab_kb:size}. {cache} only records what else is allocated (a debug "
-                        "facility); the next cache, {next_cache} with {next_kb:size}, is the clue: find what "
-                        "allocates from it.",
+    Fillers.SLAB_DEBUG: "Kernel slabs hold {slab_kb:size}. The largest cache, {cache}, belongs to a debug facility and "
+                        "only records what else is allocated. The next, {next_cache} with {next_kb:size}, is the "
+                        "clue: find what allocates from it.",
     Limits.RAISE_FOR_ONE: lambda facts: fill(_raise(facts) + "make {task} use less.", facts),
     Limits.RAISE_FOR_ALL: lambda facts: fill(_raise(facts) + "make its {tasks:plural task} use less.", facts),
     Limits.CONFINE: "{task} alone holds {held_kb:size} of {total_kb:size}. Make it use less, or give it a limit of "

@@ -83,7 +83,7 @@ def plain(value: Value) -> str:
 
 def _held(process: Process) -> str:
     said = f"{who(process)} {units.human(process.kb or 0)}"
-    return said if process.percent is None else f"{said} ({process.percent:.1f} %)"
+    return said if process.percent is None else f"{said} ({units.some_percent(process.percent)})"
 
 
 def _listed(processes: tuple[Process, ...]) -> str:
@@ -117,7 +117,7 @@ FORMS: dict[str, Callable[[Any, str], str]] = {
     "": lambda value, _: plain(value),
     "size": lambda kb, _: units.human(kb),
     "exact": lambda kb, _: units.exact(kb),
-    "percent": lambda value, _: f"{value:.1f} %" if value else "under 0.1 %",
+    "percent": lambda value, _: units.some_percent(value),
     "seconds": lambda ns, _: units.seconds(ns),
     "age": lambda ns, _: units.age(ns),
     "plural": _plural,
