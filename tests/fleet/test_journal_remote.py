@@ -18,9 +18,10 @@ from oomtrace.model import Kill, Memcg, Trigger
 from oomtrace.tell import journald
 from tests import pages
 from tests.events import made
+from tests.ports import free_port
 
 REMOTE, UPLOAD = "/lib/systemd/systemd-journal-remote", "/lib/systemd/systemd-journal-upload"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,7 +64,7 @@ def running(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
 def wait_for(port: int, deadline: float) -> None:
     """Until somebody listens there."""
     while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 60):
             return
         time.sleep(0.05)
 
@@ -81,10 +82,7 @@ def test_an_entry_arrives_with_its_fields(tmp_path: Path) -> None:
     kept.parent.mkdir()
     subprocess.run([REMOTE, f"--output={sent}", "-"], input=exported([other, journald.fields(event)]), check=True,
                    capture_output=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    deadline = time.monotonic() + PATIENCE_S
+    port, deadline = free_port(), time.monotonic() + PATIENCE_S
     with ExitStack() as both:
         both.enter_context(running(REMOTE, f"--listen-http=127.0.0.1:{port}", f"--output={kept}", "--split-mode=none"))
         wait_for(port, deadline)  # who uploads does not try again

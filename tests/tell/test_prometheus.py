@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -22,16 +21,11 @@ import yaml
 from oomtrace.model import Kill, Killed, Memcg, Sender, Sent, Signalled
 from oomtrace.tell import textfile
 from tests.events import made
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 PACKAGES = ("prometheus", "prometheus-node-exporter")
-_SECONDS = 60
-
-
-def _port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+_SECONDS = 120
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,7 +51,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[int, tex
     channel.tell(made(kind="memcg", memcg=Memcg(path="/system.slice/web.service"), kills=(Kill(7, "hog"),)), None)
     victim = Signalled(8, "hog", 9, True, 1, memcg="/system.slice/web.service")
     channel.tell(made(kind="killed", killed=Killed(Sent.PROCESS, Sender(300, "earlyoom"), (victim,))), None)
-    exporter, prometheus = _port(), _port()
+    exporter, prometheus = free_port(), free_port()
     (folder / "prometheus.yml").write_text(json.dumps({  # JSON is YAML
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(DEPLOY / "prometheus" / "alerts.yml")],
@@ -79,7 +73,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[int, tex
 
 def _asked(port: int, path: str, **query: str) -> Any:
     address = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-    with urllib.request.urlopen(address, timeout=5) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         return json.load(answer)["data"]
 
 
