@@ -128,14 +128,16 @@ def costs() -> str:
         "Start to attached, resident memory"))
     faults, sigterm = charge["page faults, 4 KiB"], signals["1,000 SIGTERM"]
     (latency,) = re.findall(r"oomtrace (\d+ ms), `dmesg -w` (\d+ ms)", found.part("Latency, storms, idle", "6.1"))
+    (summed,) = re.findall(r"A batch thus costs \d+: ([\d.]+ %)", found.part("Cost of a charge", "6.1"))
     (told,) = re.findall(r"\|64\|(\d+)\|\d+\|`oomtrace: \1 OOMs`", found.part("Latency, storms, idle", "6.1"))
     starts = {name: tuple(f"{row[when]} s, {row[memory]} MB" for when, memory in (
         ("first start, s", "peak, MB"), ("later, s", "resident, MB"))) for name, row in start.items()}
     peer, stock = starts["bpftrace oomkill.bt"], starts["oomkill-bpfcc"]
     theirs = "the kernel's report costs"
     rows = [
-        ("charging a page, by default", f"{_percent(faults['batch'])} instructions", "no trace"),
-        ("charging a page, `--charges every`", f"{_percent(faults['every'])} instructions", "no trace"),
+        ("charging a page, by default",
+         f"{faults['batch']} of the instructions; {summed} if what is run is added up", "no trace"),
+        ("charging a page, `--charges every`", f"{faults['every']} of the instructions", "no trace"),
         ("1,000 SIGTERM a second that end no process",
          sigterm["near at 1,000 a second"].partition(" (")[0], "`--kills off`"),
         *((f"an OOM with {tasks} tasks", f"{path[tasks].number('tracing adds') / 1000:.1f} ms longer",
