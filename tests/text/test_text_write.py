@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from text_corpus import SEED, SEED_TEXT, events, files, kernel_logs, kernel_text
+from text_corpus import SEED, SEED_TEXT, events, events_of, files, kernel_logs, kernel_text
 from text_forms import records
 
 from oomtrace.formats import DIALECTS
@@ -37,7 +37,7 @@ def _kernel_records(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", kernel_logs(), ids=lambda path: path.stem)
 def test_the_dialect_prints_what_the_kernel_printed(path: Path) -> None:
     """Read, and written again from the values alone, without the memory of how the log looked."""
-    written = [record.text for event in events(path.read_bytes()) for record in write(changed(event, lines=()))]
+    written = [record.text for event in events_of(path) for record in write(changed(event, lines=()))]
     assert written == _kernel_records(path)
 
 
@@ -45,7 +45,7 @@ def test_the_dialect_prints_what_the_kernel_printed(path: Path) -> None:
                                   pytest.param("5.10-debian", marks=pytest.mark.long), "7.3"])
 def test_every_report_in_other_dialects(name: str) -> None:
     for path in files("real") + kernel_logs():
-        for event in events(path.read_bytes()):
+        for event in events_of(path):
             for record in write(event, DIALECTS[name]):
                 assert "None" not in record.text
 
@@ -128,7 +128,7 @@ def test_an_empty_event_prints_nothing() -> None:
 def test_a_round_trip_is_the_same_event() -> None:
     """What is printed without prefixes reads back to the same values."""
     for path in kernel_logs():
-        for event in events(path.read_bytes()):
+        for event in events_of(path):
             again = events(kernel_text(event))
             assert len(again) == 1
             assert _timeless(again[0]) == _timeless(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 
 from oomtrace.model import OomEvent
@@ -10,7 +11,7 @@ from oomtrace.text import read, replay, text
 from tests.corpus import FOLDER as CORPUS
 from tests.corpus import files, kernel_logs, needs_corpus
 
-__all__ = ["CORPUS", "ROOT", "SEED", "events", "files", "kernel_logs", "kernel_text", "needs_corpus"]
+__all__ = ["CORPUS", "ROOT", "SEED", "events", "events_of", "files", "kernel_logs", "kernel_text", "needs_corpus"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,6 +20,12 @@ def events(data: object) -> list[OomEvent]:
     """The events in a text."""
     raw = data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogateescape")
     return list(read(io.BytesIO(raw)))
+
+
+@cache
+def events_of(path: Path) -> tuple[OomEvent, ...]:
+    """The events in a file, which several tests ask for."""
+    return tuple(events(path.read_bytes()))
 
 
 def kernel_text(event: OomEvent) -> str:

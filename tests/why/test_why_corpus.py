@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Optional
 
@@ -26,9 +27,12 @@ OPEN = {
 }
 
 
-def events(path: Path) -> list[OomEvent]:
+@cache
+def explained(path: Path) -> list[tuple[OomEvent, why.Explanation]]:
+    """A log's OOMs with what is said of each; every test asks for them."""
     with opened(str(path)) as stream:
-        return [with_names(event) for event in text.read(stream)]
+        found = [with_names(event) for event in text.read(stream)]
+    return [(event, why.explain(event)) for event in found]
 
 
 def ids(path: Path) -> str:
@@ -37,8 +41,7 @@ def ids(path: Path) -> str:
 
 @pytest.mark.parametrize("path", logs(), ids=ids)
 def test_every_report_is_explained(path: Path) -> None:
-    for event in events(path):
-        explanation = why.explain(event)
+    for _, explanation in explained(path):
         assert explanation.headline.endswith(".")
         steps = [finding.step for finding in explanation.findings]
         assert steps == sorted(steps)
@@ -51,8 +54,8 @@ def test_every_report_is_explained(path: Path) -> None:
 @needs_corpus
 @pytest.mark.parametrize("path", FILES, ids=ids)
 def test_the_ranking_agrees(path: Path) -> None:
-    for event in events(path):
-        pick = why.explain(event).finding("pick")
+    for event, explanation in explained(path):
+        pick = explanation.finding("pick")
         table = event.report.tasks and not any("task table" in part for part in event.origin.missing)
         if pick is None or not table:
             continue
@@ -64,8 +67,7 @@ def test_the_ranking_agrees(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=ids)
 def test_shares_are_no_more_than_all(path: Path) -> None:
-    for event in events(path):
-        explanation = why.explain(event)
+    for _, explanation in explained(path):
         for amount in explanation.amounts:
             assert amount.kb >= 0
             assert amount.percent is None or amount.percent <= 105  # statistics lag
@@ -93,8 +95,8 @@ SCENARIOS = [path for path in FILES if path.suffix == ".kmsg" and path.stem.spli
 @pytest.mark.parametrize("path", SCENARIOS, ids=ids)
 def test_a_scenario_has_its_verdicts(path: Path) -> None:
     full, filler, sites, victim = VERDICTS[path.stem.split("-", 1)[1]]
-    explained = [(event, {finding.id: finding for finding in why.explain(event).findings}) for event in events(path)]
-    event, found = next(pair for pair in explained if not sites or pair[1]["charging"].value("site") in sites)
+    pairs = [(event, {finding.id: finding for finding in each.findings}) for event, each in explained(path)]
+    event, found = next(pair for pair in pairs if not sites or pair[1]["charging"].value("site") in sites)
     assert full in (found["full"].value("memcg.path"), found["full"].reason.value)
     assert filler is None or found["filled"].value("filler") is filler
     assert event.report.victim is not None
