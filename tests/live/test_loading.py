@@ -69,7 +69,7 @@ class Rings:
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
-    made, before = Kernel(), len(os.listdir("/proc/self/fd"))
+    made, before = Kernel(), set(os.listdir("/proc/self/fd"))
     tracers: list[tracer.Tracer] = []
     monkeypatch.setattr(tracer, "bpf", made)
     monkeypatch.setattr(tracer, "Rings", Rings)
@@ -83,7 +83,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     yield made
     for each in tracers:
         each.close()
-    assert len(os.listdir("/proc/self/fd")) == before, "descriptors are left"
+    # Fewer may be left: of other tests' some have been collected meanwhile.
+    assert set(os.listdir("/proc/self/fd")) <= before, "descriptors are left"
 
 
 def _tracer() -> tracer.Tracer:

@@ -86,7 +86,7 @@ def test_pprof_by_go(tmp_path: Path) -> None:
         pytest.skip("there is no go (Debian: golang-go)")
     path = tmp_path / "oom.pb.gz"
     path.write_bytes(written("pprof", EVENT))
-    done = subprocess.run(["go", "tool", "pprof", "-top", str(path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["go", "tool", "pprof", "-top", str(path)], capture_output=True, text=True, timeout=300)
     assert "Type: charged" in done.stdout, done.stderr
     assert any(line.split()[:2] == ["36MB", "59.02%"] and line.endswith("parse_row")
                for line in done.stdout.splitlines()), done.stdout

@@ -8,7 +8,7 @@ import select
 from oomtrace.programs.ahead import Ahead
 
 _LARGE = 1 << 20  # more than a pipe holds
-_LONG_S = 20.0
+_LONG_S = 60.0
 
 
 def test_text() -> None:
@@ -30,8 +30,10 @@ def test_ends_with_its_parent() -> None:
     alive, held = os.pipe()  # closed for good when all who hold it are gone
     pid = os.fork()
     if not pid:
-        Ahead(lambda: "x" * _LARGE)
-        os._exit(0)
+        try:
+            Ahead(lambda: "x" * _LARGE)
+        finally:
+            os._exit(0)
     os.close(held)
     os.waitpid(pid, 0)
     try:

@@ -87,7 +87,7 @@ def test_cpuset_v1_inherits(tmp_path: Path) -> None:
 
 def test_remove_kills_then_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a real hierarchy rmdir fails while processes are there, and takes the files with it when none are."""
-    process = subprocess.Popen(["sleep", "100"])
+    process = subprocess.Popen(["sleep", "600"])
     inner = tmp_path / "a/b"
     inner.mkdir(parents=True)
     (inner / "cgroup.procs").write_text(f"{process.pid}\n")
@@ -101,7 +101,7 @@ def test_remove_kills_then_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     before = os.rmdir
     monkeypatch.setattr(os, "rmdir", rmdir)
-    assert cgroups.remove(tmp_path / "a", 5)
+    assert cgroups.remove(tmp_path / "a", 60)
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "a").exists()
 

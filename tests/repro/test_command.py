@@ -92,7 +92,7 @@ def test_signals_are_forwarded(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", FORWARD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 33
+        assert process.wait(timeout=60) == 33
 
 
 KILLED = FORWARD.replace("sys.exit(", 'journal.note("restore", str(folder / "setting"), "before")\n    sys.exit(')
@@ -104,7 +104,7 @@ def test_killed_run_is_cleaned_up(tmp_path: Path) -> None:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.kill()
         os.kill(int((tmp_path / "x/cgroup.procs").read_text()), signal.SIGKILL)  # no real cgroup that does it
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while (tmp_path / "setting").read_text() != "before" and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (tmp_path / "setting").read_text() == "before"

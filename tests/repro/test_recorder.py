@@ -11,11 +11,19 @@ from typing import Any
 
 import pytest
 
+from oomtrace.repro import recorder as recorder_module
 from oomtrace.repro.recorder import Recorder
 from oomtrace.session import trace
 from oomtrace.session.options import TraceOptions
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trace's process may have to wait for a CPU."""
+    for name in ("STOP_SECONDS", "ANSWER_SECONDS", "SAMPLE_SECONDS"):
+        monkeypatch.setattr(recorder_module, name, 60.0)
 
 
 class FakeTrace:

@@ -33,7 +33,7 @@ USAGE_KB = {"/shop": 90, "/shop/one": 10, "/shop/two": 50, "/shopping": 99, "/ba
 
 
 def below(found: dict[int, bytes], usage_kb: Optional[dict[str, int]] = None) -> Below:
-    return Below(found.get, (usage_kb or USAGE_KB).get, 4)
+    return Below(found.get, (usage_kb or USAGE_KB).get, 4, cpu=lambda: 0.0)
 
 
 def test_the_largest_below_come_first_and_no_others() -> None:

@@ -18,17 +18,17 @@ def test_a_signal_is_heard_and_wakes_a_wait(number: signal.Signals) -> None:
     try:
         assert not stop.asked and not select.select([stop.fd], [], [], 0)[0]
         os.kill(os.getpid(), number)
-        assert select.select([stop.fd], [], [], 5)[0] and stop.asked
+        assert select.select([stop.fd], [], [], 60)[0] and stop.asked
     finally:
         stop.close()
     assert signal.getsignal(number) is before
 
 
 def test_afterwards_nothing_is_left() -> None:
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = set(os.listdir("/proc/self/fd"))
     stop = StopSignals()
     stop.ask()
     assert stop.asked
     stop.close()
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert set(os.listdir("/proc/self/fd")) <= descriptors  # of other tests, some may have been collected
     assert signal.set_wakeup_fd(-1) == -1

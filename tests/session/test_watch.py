@@ -79,7 +79,7 @@ def looker() -> Elsewhere:
 
 @pytest.fixture
 def watch(looker: Elsewhere, clock: Clock) -> Watch:
-    watch = Watch(looker, clock)  # type: ignore[arg-type]
+    watch = Watch(looker, clock, cpu=lambda: 0.0)  # type: ignore[arg-type]
     looker.come.append(Answer(None, None, None, slower=1.0))
     watch.take()
     return watch
@@ -277,7 +277,7 @@ def test_an_oom_where_nothing_had_been_near_is_looked_at_when_its_path_is_known(
 
 def test_usage_below_the_full_memcg_is_read_as_the_oom_begins(looker: Elsewhere, clock: Clock) -> None:
     kept = pack("=QQIIII", 7, 0, 0, 0, 1, 0) + pack("=II", (time.monotonic_ns() >> 30), 300) + bytes(127 * 8)
-    watch = Watch(looker, clock, Below({MEMCG + 4096: kept}.get, {"/box/in": 5}.get, 4))  # type: ignore[arg-type]
+    watch = Watch(looker, clock, Below({MEMCG + 4096: kept}.get, {"/box/in": 5}.get, 4, lambda: 0.0))  # type: ignore[arg-type]
     watch.near(bell("/box/in", NearCause.FIRST_CHARGED, memcg=MEMCG + 4096))
     watch.near(bell())
     looker.answer()
@@ -385,7 +385,7 @@ def test_the_process_that_looks(tmp_path: Path) -> None:
 
 
 def _waited(looker: Looker) -> list[Answer]:
-    patience = time.monotonic() + 20
+    patience = time.monotonic() + 60
     while time.monotonic() < patience:
         found = looker.answers()
         if found:
@@ -395,7 +395,7 @@ def _waited(looker: Looker) -> list[Answer]:
 
 
 def test_a_process_that_hangs_is_asked_no_more_and_ends_with_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oomtrace.session.looking.Looking.serve", lambda self: time.sleep(60))
+    monkeypatch.setattr("oomtrace.session.looking.Looking.serve", lambda self: time.sleep(600))
     looker = Looker(cmdline=False)
     asked = 0
     while looker.ask(1, "/box" * 50, [], "oom", False) and asked < 10_000:
@@ -403,4 +403,4 @@ def test_a_process_that_hangs_is_asked_no_more_and_ends_with_the_trace(monkeypat
     assert 0 < asked < 10_000
     begin = time.monotonic()
     looker.close()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60

@@ -109,6 +109,7 @@ def test_samples_of_the_full_memcg_before_the_oom(asked: Asked) -> None:
 
 def test_the_decision_does_not_lose_what_the_beginning_has_read(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     one, now = whose.Whose(), time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     keep(one, [sample(BEGAN - 2, [FULL])])
     with monkeypatch.context() as patch:
         patch.setattr(whose.Allowance, "used_up", property(lambda _: True))

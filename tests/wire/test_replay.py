@@ -93,7 +93,7 @@ def test_a_device_or_pipe_stays_what_it_is(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE) as reader:
         capture.save(tmp_path / "pipe", b"x")
-        assert reader.communicate(timeout=10)[0] == b"x"
+        assert reader.communicate(timeout=60)[0] == b"x"
     assert (tmp_path / "pipe").is_fifo()
     capture.save(tmp_path / "file", b"x")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600

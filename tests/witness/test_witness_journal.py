@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from oomtrace.witness import journal, marks
 from tests.events import made
 
 NS = 1_000_000_000
+RUN = subprocess.run
 OOMD = [
     "No swap; memory pressure usage will be degraded",
     "Killed /system.slice/press.service due to memory pressure for /system.slice/press.service being 41.00% > 5.00% "
@@ -54,6 +56,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                        f'cat {lines}\n')
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    # A shell may take long to start on a busy machine.
+    monkeypatch.setattr(journal.subprocess, "run", lambda words, **how: RUN(words, **{**how, "timeout": 60}))
+    monkeypatch.setattr(journal, "_PATIENCE_S", 0.5)
     return lines
 
 
@@ -133,7 +138,7 @@ def test_others_are_not_asked_about(written: Path) -> None:
 
 
 def test_a_journal_that_takes_long_is_not_waited_for(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(journal.subprocess, "run", RUN)
     (written.parent / "slow").touch()
     assert said("earlyoom") == ()
 
@@ -145,6 +150,7 @@ def test_no_journal(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_journal_that_lags_is_asked_again(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_AGAIN_S", 0.123)
+    monkeypatch.setattr(journal, "_PATIENCE_S", 600.0)
     written.write_text("\n".join(EARLYOOM[:2]) + "\n")
     slept: list[float] = []
 
