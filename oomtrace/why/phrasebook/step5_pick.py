@@ -36,8 +36,7 @@ def _points(facts: Facts) -> str:
                 f"compares with, is {low} to {facts['totalpages_high']} pages.")
     if score is None:
         return f"{said}. The kernel printed score {printed}."
-    return said + (f". The kernel printed the score of that, {score}." if score == printed
-                   else f", score {score}. The kernel printed {printed}.")
+    return f"{said}, score {score}. The kernel printed " + ("the same score." if score == printed else f"{printed}.")
 
 
 def _disagrees(facts: Facts) -> str:
