@@ -93,7 +93,7 @@ def test_here(block: pages.Block, tmp_path: Path) -> None:
     command.chmod(0o755)
     environment = {**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["sh", "-ec", block.text], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        ["sh", "-ec", block.text], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert HERE[block.name] in done.stdout

@@ -245,13 +245,17 @@ def test_a_thousand_events_are_there_at_once(chromium: Browser, tmp_path: Path) 
     page = tmp_path / "page.html"
     page.write_text(scenes.repeated([scenes.captured(name) for name in names], 250))
     assert page.stat().st_size <= 25 << 20
+    chromium.command("Performance.enable", timeDomain="threadTicks")
     chromium.driver.get("about:blank")
     start = time.monotonic()
     chromium.driver.get(page.as_uri())
     ready = chromium.run("return performance.getEntriesByType('navigation')[0].domInteractive")
     assert chromium.run("return document.querySelectorAll('#table-events tbody tr').length") == 1000
     print(f"interactive after {ready:.0f} ms, loaded after {time.monotonic() - start:.2f} s, {page.stat().st_size} B")
-    assert ready <= 6000  # 1 s on an idle machine
+    spent = {each["name"]: each["value"] for each in chromium.command("Performance.getMetrics")["metrics"]}
+    chromium.command("Performance.disable")
+    # Of CPU; it passes in 1 s on an idle machine, and in six where four other programs work.
+    assert spent["TaskDuration"] <= 2, f"{spent['TaskDuration']:.2f} s"
     opened = chromium.wait("const start = performance.now(); location.hash = 'event-777';"
                            "while (!document.querySelector('#opened h1')) await new Promise(requestAnimationFrame);"
                            "return performance.now() - start;")
