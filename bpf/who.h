@@ -20,7 +20,7 @@ static inline void fill_exe(struct rec_who *to, u64 task, u64 mm)
 	int i;
 
 	to->exe_deleted = to->exe_cut = to->exe_len = to->masked = 0;
-	if (!file || !dentry)
+	if (!file || !dentry || !HAVE(mount, mnt)) /* fs/ keeps it private: no header has it */
 		return;
 	to->exe_deleted = !GET(AT(dentry, dentry, d_hash), hlist_bl_node, pprev);
 #pragma nounroll

@@ -31,9 +31,11 @@ _ERROR = re.compile(r"^(?P<file>[^\n:]+):(?P<line>\d+):\d+: (?:fatal )?error: (?
 _PRIVATE = {"memcg_vmstats": "struct memcg_vmstats { long state[MEMCG_NR_STAT]; };"}
 
 # What is lost without a struct that headers do not define; one that is not named here is said by its own name.
-_LOSSES = dict.fromkeys(
-    ("kthread", "worker", "pool_workqueue", "workqueue_struct"), "the workqueue that a kernel worker serves"
-)
+_LOSSES = {
+    **dict.fromkeys(("kthread", "worker", "pool_workqueue", "workqueue_struct"),
+                    "the workqueue that a kernel worker serves"),
+    "mount": "the executable of a process that is gone before it is looked at",
+}
 
 
 class Asked(Btf):

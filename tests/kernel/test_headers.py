@@ -123,6 +123,7 @@ def test_losses_are_said_once_and_by_their_meaning(tmp_path: Path) -> None:
     assert [text for text in headers.losses(headers.HeaderTypes(blob("x", 1)), probe) if "task_struct" not in text] == [
         "what struct hidden holds",
         "the workqueue that a kernel worker serves",
+        "the executable of a process that is gone before it is looked at",
     ]
 
 

@@ -21,6 +21,7 @@ def test_memcg_oom_is_identical_with_headers_in_place_of_btf() -> None:
     assert traced.ours.splitlines() == theirs
     assert "kernel structures from the kernel's headers" in traced.stderr
     assert "without the kernel's BTF: the workqueue that a kernel worker serves" in traced.stderr
+    assert "without the kernel's BTF: the executable of a process that is gone" in traced.stderr
 
 
 @pytest.mark.vm
