@@ -50,7 +50,9 @@ vm-test: $(VENV)/ready
 	$(PYTHON) -m vm build 5.10 6.1 6.12 7.3 6.12-arm64
 	$(VENV)/bin/pytest -m "vm and not long" -n 2 --dist loadgroup --no-loadscope-reorder
 
+# The reader of logs also gets inputs of chance there, which no other run has had.
 test-long: $(VENV)/ready
+	OOMTRACE_FUZZ_SECONDS=120 $(VENV)/bin/pytest -m "not long" tests/text/test_text_fuzz.py
 	$(VENV)/bin/pytest -m "long"
 
 # oomtrace amid trouble, in full on every kernel (a shortened form is in vm-test).
