@@ -19,6 +19,7 @@ from tests.code.stopped import MACHINE, raw_stack
 
 PROGRAM = SOURCES / "catalog.py"
 NAMES = ["Catalog.fill", "load.<locals>.<lambda>", "load", "shelves", "main", "<module>"]
+_STOPS = 20  # of which one may fall between two calls of the innermost function, or into one as it begins
 LINES = {"load.<locals>.<lambda>": 15, "load": 15, "shelves": 21, "main": 27, "<module>": 31}
 
 
@@ -59,7 +60,7 @@ def of_program(interpreter: str, count: int, walked: bool = True, most: int = 32
 @pytest.mark.skipif(libdw.libdw() is None, reason="there is no libdw (Debian: libdw1)")
 @pytest.mark.parametrize("interpreter", interpreters().values(), ids=interpreters().keys())
 def test_functions_and_lines(interpreter: str) -> None:
-    found = of_program(interpreter, 12)
+    found = of_program(interpreter, _STOPS)
     right = 0
     for stack in stacks(found):
         own = [frame for frame in stack if not frame.library and frame.language == "python"]
@@ -67,15 +68,15 @@ def test_functions_and_lines(interpreter: str) -> None:
         assert {frame.name: frame.line for frame in own if frame.name in LINES}.items() <= LINES.items()
         assert all(frame.source == str(PROGRAM) for frame in own)
         assert not interpreted.is_running(stack), "an interpreter's own frame is left"
-    assert right >= 0.95 * 12
+    assert right >= 0.95 * _STOPS
     assert {stack.interpreted for stack in found.stacks} == {Moment.SAME}
 
 
 @pytest.mark.skipif(not interpreters(), reason="there is no CPython 3.11 to 3.14")
 def test_a_copy_that_is_cut_has_all_functions_of_python() -> None:
-    found = of_program(next(iter(interpreters().values())), 2, most=256)
-    for stack in stacks(found):
-        assert [frame.name for frame in stack if frame.language == "python"] == NAMES
+    found = of_program(next(iter(interpreters().values())), 3, most=256)
+    whole = [[frame.name for frame in stack if frame.language == "python"] == NAMES for stack in stacks(found)]
+    assert sum(whole) >= 2
 
 
 @pytest.mark.skipif(not interpreters(), reason="there is no CPython 3.11 to 3.14")
