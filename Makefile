@@ -29,10 +29,10 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy oomtrace vm packaging/*.py
 
-# Four at a time: some wait for other programs. Long files begin first, so that no core is idle at the end. A test that
+# Three at a time: some wait for other programs. Long files begin first, so that no core is idle at the end. A test that
 # hangs says where, and does not take an hour.
 unit: $(VENV)/ready browser
-	$(VENV)/bin/pytest -m "not vm and not long" -n 4 --dist loadfile --no-loadscope-reorder \
+	$(VENV)/bin/pytest -m "not vm and not long" -n 3 --dist loadfile --no-loadscope-reorder \
 		-o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 # Chromium and its driver, for the tests of pages, where they can be had; npm, which has the accessibility checker.

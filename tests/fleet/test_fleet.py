@@ -65,14 +65,13 @@ def moment(number: int) -> datetime:
 
 def line(template: dict[str, Any], number: int) -> str:
     """The number-th event: as the writer has it, on another machine at another time."""
-    entry: dict[str, Any] = json.loads(json.dumps(template))
-    machine = number * 7 % MACHINES
-    origin = entry["event"]["origin"]
-    origin.update(host=f"node{machine}", machine_id=f"{machine:032x}", boot_id=f"{machine}-{number * 2 // EVENTS}",
-                  unix_ns=int(moment(number).timestamp()) * 10**9, source="live")
+    machine, event = number * 7 % MACHINES, template["event"]
+    event["origin"].update(
+        host=f"node{machine}", machine_id=f"{machine:032x}", boot_id=f"{machine}-{number * 2 // EVENTS}",
+        unix_ns=int(moment(number).timestamp()) * 10**9, source="live")
     if KINDS[number % 10] == LEAKING:  # it holds more each time
-        entry["event"]["report"]["kills"][0]["anon_rss_kb"] = 52 * MIB + number % 8000
-    return json.dumps(entry)
+        event["report"]["kills"][0]["anon_rss_kb"] = 52 * MIB + number % 8000
+    return json.dumps(template)
 
 
 @pytest.fixture(scope="module")
