@@ -13,10 +13,9 @@ import pytest
 _CHECKOUT = Path(__file__).resolve().parent
 sys.path.insert(0, str(_CHECKOUT))
 
-# Hundreds of tests start oomtrace as a person does. What Python compiles for one of them serves the next, and does not
-# lie about in the checkout.
+# Hundreds of tests start oomtrace as a person does. What Python compiles for one of them serves the next. It stands in
+# the usual place: in one of ours, the bytecode of all libraries would be missing.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(_CHECKOUT / ".pytest_cache" / "bytecode")
 sys.dont_write_bytecode = False
 
 with suppress(ImportError):
