@@ -131,7 +131,6 @@ def _fuzzed(tmp_path: Path, seconds: int, forms: bool = True, **more: str) -> "s
         (start / f"archive {name.replace(' ', '')}").write_bytes(pack({"a": SEED.encode()[-300:]}))
     return subprocess.run(
         [sys.executable, str(Path(__file__).with_name("text_fuzz.py")), f"-max_total_time={seconds}", "-max_len=2000",
-         f"-seed={0 if 'OOMTRACE_FUZZ_SECONDS' in os.environ else 1}",  # 0: by chance
          "-timeout=20", "-rss_limit_mb=1024", f"-artifact_prefix={tmp_path}/", str(start)],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **more}, capture_output=True, text=True,
         timeout=seconds + 170, check=False)
@@ -141,8 +140,9 @@ _NEEDS_ATHERIS = pytest.mark.skipif(importlib.util.find_spec("atheris") is None,
 
 
 @_NEEDS_ATHERIS
+@pytest.mark.long  # not for its time, but because it looks for what no commit has to do with
 def test_coverage_guided(tmp_path: Path) -> None:
-    """For OOMTRACE_FUZZ_SECONDS, with inputs of chance then."""
+    """For OOMTRACE_FUZZ_SECONDS."""
     done = _fuzzed(tmp_path, int(os.environ.get("OOMTRACE_FUZZ_SECONDS", "2")))
     assert done.returncode == 0, done.stderr[-4000:]
     assert int(re.findall(r"Done (\d+) runs", done.stderr)[-1]) > 100
