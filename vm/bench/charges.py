@@ -15,12 +15,11 @@ Instructions that a process in a memory cgroup takes for the same work (its CPU 
 instructions, `--icount`, one CPU), traced in each mode of `--charges`, relative to untraced. One process does all the
 work. Each mode is measured between two measurements without a trace, and compared with their mean. That is done in four
 passes of one boot. Each measurement is the least of five rounds; a round that lacked huge pages does not count. Shown:
-the median of the passes, ± how far they typically lie from it. Target: `batch` (the default) at most
-+0.3 %, `every` at most +5 %, `off` not measurable. "(trampoline)" and "(kprobe)" are a program that does nothing, where
-that of `every` is: what the kernel takes to call any program at each charge. `every` goes by a trampoline; `batch` by a
-kprobe, for 64 pages at a time, or for a huge page. Where a program that does nothing seems to save instructions, the
-work scatters by more than what there is to measure (huge pages: by which ones there are); the sum below each table has
-no such scatter.
+the median of the passes, ± how far they typically lie from it. "(trampoline)" and "(kprobe)" are a program that does
+nothing, where that of `every` is: what the kernel takes to call any program at each charge. `every` goes by a
+trampoline; `batch` by a kprobe, for 64 pages at a time, or for a huge page. Where a program that does nothing seems to
+save instructions, the work scatters by more than what there is to measure (huge pages: by which ones there are); the
+sum below each table has no such scatter.
 """
 _WORK, _COLUMNS = "page faults, 4 KiB", ("off", "batch", "every", "trampoline", "kprobe")
 _PAGES = (32 << 20) // 4096  # of that work, each charged

@@ -24,8 +24,7 @@ REPORTS, TASKS = 1000, 1000
 ABOUT = f"""\
 A log of 1 GiB without an OOM, and one of {REPORTS:,} reports of {TASKS:,} tasks each, read by `oomtrace read` on one
 core of the machine that made this file, in seconds of CPU; `grep -c oom-killer` is the floor. `kernel` writes the
-reports, `why` explains them, `jsonl` explains and writes all that was read. Target: 400 MB/s, and 50, 45 and 40
-reports a second.
+reports, `why` explains them, `jsonl` explains and writes all that was read.
 """
 
 # OOMAnalyser is a web page whose analysis is Python (made into JavaScript). With `--oomanalyser OOMAnalyser.py` its

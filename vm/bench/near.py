@@ -10,8 +10,8 @@ A hundred memory cgroups with a limit of 8 MiB, each full of page cache, whose p
 reclaims some of it all the time. CPU time of the trace and of the process that looks, in a guest whose clock counts
 instructions (`--icount`, 10^9 a second, one CPU), over two minutes, after the first looks at each; wake-ups are
 voluntary context switches. "On a real CPU" is that by how many times slower oomtrace finds this one than machines of
-these years (`session/slowness.py`). Target: at most 0.1 % of it. "Locked" is the memory of the maps that usage by the
-second and the bells are kept in (`memlock` in fdinfo); the process that looks locks none. Target: at most 4 MiB.
+these years (`session/slowness.py`). "Locked" is the memory of the maps that usage by the second and the bells are kept
+in (`memlock` in fdinfo); the process that looks locks none.
 """
 
 

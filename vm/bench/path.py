@@ -8,8 +8,8 @@ from .guest import measure, table
 ABOUT = """\
 From `mem_cgroup_out_of_memory` to the SIGKILL, by the kernel's own tracing (kprobe events), in a guest whose clock
 counts instructions (`--icount`: 1 µs is 1,000 instructions; one CPU, 2 GiB). "printed": the kernel prints its report,
-to no console; "silent": its rate limit holds the report back, and ours is made all the same. Target: tracing adds no
-more than what the kernel's own report costs (printed − silent, untraced), and grows with the tasks, not faster.
+to no console; "silent": its rate limit holds the report back, and ours is made all the same. What the kernel's own
+report costs is printed − silent, untraced.
 
 The reader leaves records in the buffers while an OOM goes on. When they fill three quarters of a CPU's buffer (of 8
 MiB: some 15,000 tasks) or after 0.3 s it must take them out; on one CPU, as here, the OOM waits for that. Below that a

@@ -15,8 +15,7 @@ charge, in two passes. A signal goes from the process to itself, which takes it 
 1 ms. SIGUSR1 ends many programs, but no mode of `trace` looks at it; SIGTERM is looked at, by `near` (the default) once
 in 17 ms for each process. `near` finds that memory is not short; `all` makes events of 64 a second. Every trace has a
 probe of signals, as the OOM killer sends some: `off` is the cost of that. With `near` and `all` another one has its
-place. "At 1,000 a second" is what `near` adds to `off`, of a CPU with 10^9 instructions a second. Target: below
-0.1 %, and not measurable on page faults.
+place. "At 1,000 a second" is what `near` adds to `off`, of a CPU with 10^9 instructions a second.
 """
 _COLUMNS = ("off", "near", "all")
 _SIGNALS = 1000

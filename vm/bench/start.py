@@ -19,11 +19,10 @@ From starting the command to the kernel listing its kprobe on `oom_kill_process`
 (`/sys/kernel/debug/kprobes/list`, asked every 20 ms), and resident memory once it stays the same for 2 s; the least of
 {ROUNDS} starts in turns (two of oomkill-bpfcc), all in one boot of a guest with 2 CPUs and 1 GiB. "First" is the first
 start of the boot, with nothing in the page cache; for oomtrace also with nothing kept for this kernel yet, so that it
-asks the kernel's BTF and symbols. Its modules are byte-compiled, as in an installation; oomtrace.pyz is the one file
-of `make dist`, as it was copied there: Python compiles its modules at every start. "Peak" is the most memory that the
+asks the kernel's BTF and symbols. Its modules are byte-compiled, as in an installation; oomtrace.pyz is the one file of
+`make dist`, as it was copied there: Python compiles its modules at every start. "Peak" is the most memory that the
 first start had resident at any time, or a process of its own. oomkill-bpfcc compiles against the kernel's headers at
-every start; oomtrace needs neither headers nor a compiler. Target: first start at most 1.0 × bpftrace's first, later
-0.8 ×, at most 1/8 of oomkill-bpfcc, peak 60 MB, resident 50; of oomtrace.pyz, first start at most 1.1 ×.
+every start; oomtrace needs neither headers nor a compiler.
 
 Where a later start's time goes (6.1, counted in instructions, with 34 probes, all in one line): a third into Python,
 click and oomtrace's own modules; a third into the kernel's verifier; a quarter into attaching the probes, for each of
