@@ -52,8 +52,8 @@ vm-test: $(VENV)/ready
 
 # The reader of logs also gets inputs of chance there, which no other run has had.
 test-long: $(VENV)/ready
-	OOMTRACE_FUZZ_SECONDS=120 $(VENV)/bin/pytest tests/text/test_text_fuzz.py
-	$(VENV)/bin/pytest -m "long"
+	OOMTRACE_FUZZ_SECONDS=120 $(VENV)/bin/pytest -m "not long" tests/text/test_text_fuzz.py
+	OOMTRACE_FUZZ_SECONDS=120 $(VENV)/bin/pytest -m "long"
 
 # oomtrace amid trouble, in full on every kernel (a shortened form is in vm-test).
 staying-alive: $(VENV)/ready
