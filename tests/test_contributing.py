@@ -48,7 +48,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _python(checkout: Path, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, *arguments], cwd=checkout, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, *arguments], cwd=checkout, capture_output=True, text=True, check=False,
+                          timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -12,7 +12,7 @@ from typing import Optional
 
 from oomtrace.errors import OomtraceError
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 5.0  # at the end, for a thread that has not come to its fifo yet
 
 
 class Ready:

@@ -40,7 +40,7 @@ _NOTHING = _Possible((), False)
 
 def _possible(pieces: Sequence[Piece]) -> _Possible:
     squeezed = "".join(piece.text for piece in pieces).replace(" ", "")
-    return _Possible(rows_within(squeezed), "invokedoom-killer:" in squeezed or "mems_allowed=" in squeezed)
+    return _Possible(rows_within(squeezed), _NAMES_FIRST_SQUEEZED.search(squeezed) is not None)
 
 
 class Wrapping:
@@ -185,6 +185,7 @@ def _whole(text: str, possible: _Possible) -> Optional[str]:
 _COUNTER = re.compile(r"[a-z_]+:\d+")
 # These rows begin with a name, before which anything may stand that is no part of it.
 _NAMES_FIRST = re.compile(r" invoked oom-killer: | cpuset=\S* mems_allowed=")
+_NAMES_FIRST_SQUEEZED = re.compile(_NAMES_FIRST.pattern.replace(" ", ""))
 
 
 def _begins_later(texts: Sequence[str]) -> bool:
