@@ -13,6 +13,7 @@ from .account import Kind, account, managed_kb
 from .causes.full import beyond, declared_by_bpf, hit, lost_context
 from .finding import Reason, Statement, facts
 from .shortage import Short, Shortage, short
+from .units import whole_percent
 from .zones import highest_zone, none_usable, verdicts
 
 
@@ -120,7 +121,8 @@ def _short(event: OomEvent, shortage: Short) -> Statement:
     total, parts = shortage.managed_kb, shortage.parts()
     most = parts[0] if total and parts and parts[0][1] * 2 >= total else None
     known = facts(free_elsewhere_kb=shortage.free_elsewhere_kb, short_managed_kb=total,
-                  filler=most[0] if most else None, filler_percent=_percent(most[1], total) if most and total else None)
+                  filler=most[0] if most else None,
+                  filler_percent=whole_percent(most[1], total) if most and total else None)
     if shortage.kind == Shortage.NODE:
         others = {verdict.zone.node for verdict in shortage.others}
         return Statement(Headline.NODE_FULL, known + facts(
@@ -129,11 +131,6 @@ def _short(event: OomEvent, shortage: Short) -> Statement:
         nearly=shortage.nearly or None,
         highest_zone=highest_zone(event.report.trigger.gfp_flags),
         zones_elsewhere=tuple(dict.fromkeys(verdict.zone.name for verdict in shortage.others))))
-
-
-def _percent(part: int, whole: int) -> int:
-    """A whole number, as people say it."""
-    return round(100 * part / whole)
 
 
 def _listed(nodes: Iterable[int]) -> str:
@@ -148,7 +145,7 @@ def _of(event: OomEvent) -> tuple[Statement, ...]:
     if look.scope(event) == "sysrq" or lost_context(event) or found is None or not found.total_kb:
         return ()
     top, left = found.biggest, found.left_kb or 0
-    unknown = Statement(Headline.NOT_ACCOUNTED, facts(left_kb=left, left_percent=_percent(left, found.total_kb)))
+    unknown = Statement(Headline.NOT_ACCOUNTED, facts(left_kb=left, left_percent=whole_percent(left, found.total_kb)))
     also = (unknown,) if left * 10 >= found.total_kb else ()
     if top is None or left > top.kb or top.kb * 2 < found.total_kb:
         return also
@@ -158,8 +155,8 @@ def _of(event: OomEvent) -> tuple[Statement, ...]:
     elif top.kb == found.part(Kind.ANON):  # not counted in
         top = replace(top, kb=top.kb + cached)
     filled = Statement(Headline.FILLED_BY, facts(
-        filler=top.kind, filler_percent=_percent(top.kb, found.total_kb),
-        swapcache_percent=_percent(cached, found.total_kb) if cached else None))
+        filler=top.kind, filler_percent=whole_percent(top.kb, found.total_kb),
+        swapcache_percent=whole_percent(cached, found.total_kb) if cached else None))
     return (filled, *also)
 
 

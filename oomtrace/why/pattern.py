@@ -163,7 +163,7 @@ def _of_group(group: Group) -> tuple[Fact, ...]:
         victims = same if times == group.kills else Victims.DIFFERENT if different else Victims.MOSTLY
     return facts(
         place=group.place, events=group.events, kills=group.kills, span_ns=span, victims=victims, comm=comm,
-        times=times or None, without_victim=(group.without_victim - group.panics) or None,
+        times=times or None, nobody_known=(group.without_victim - group.panics) or None,
         panics=group.panics or None,
         shortest_gap_ns=group.shortest_gap_ns if span is not None and group.events > 2 else None,
         first_held_kb=group.held_kb[0] if group.growing else None,

@@ -27,6 +27,11 @@ def percent(part: int, whole: Optional[int]) -> Optional[float]:
     return round(100 * part / whole, 1) if whole else None
 
 
+def whole_percent(part: int, whole: int) -> int:
+    """Per cent as people say it, without decimals."""
+    return round(100 * part / whole)
+
+
 def some_percent(value: float) -> str:
     """Per cent of what is there: "99.7 %", "under 0.1 %"."""
     return f"{value:.1f} %" if value >= 0.05 else "under 0.1 %"

@@ -48,7 +48,7 @@ def test_nobody_took_memory_before_it_began() -> None:
 def test_a_part_of_the_swap_cache_is_in_tasks() -> None:
     event = logged("why/cases/swap-cache-not-accounted.txt")
     assert "3.2 MiB (3300 kB) belongs to no task: a part of swap cache 4.9 MiB." in said(event, "tasks")
-    assert "The swap cache is such memory on its way to swap or back." in said(event, "filled")
+    assert "The swap cache is mostly such memory, on its way to swap or back." in said(event, "filled")
 
 
 def test_both_limits_are_to_be_raised() -> None:
@@ -70,7 +70,7 @@ def test_a_small_share_is_not_none() -> None:
 def test_who_asked_is_said_to_be_the_victim() -> None:
     event = captured("fixtures/data/6.1-memcg-v2.oom")
     victim = event.report.kills[0].pid
-    assert "It had asked for memory itself." in said(event, "killed")
+    assert "It itself had asked for memory." in said(event, "killed")
     thread = replace(event.report.trigger, pid=9999, tgid=victim)
     assert "One of its threads had asked for memory." in said(changed(event, trigger=thread), "killed")
     another = replace(event.report.trigger, pid=9999, tgid=9999)

@@ -13,11 +13,12 @@ from oomtrace.why import account, callsite, causes, headline, phrasebook, regist
 from oomtrace.why.badness import Exempt
 from oomtrace.why.case import Case
 from oomtrace.why.causes.filled import KernelPart
+from oomtrace.why.causes.killed import AskedBy
 from oomtrace.why.finding import Fact, Reason, Statement
 from oomtrace.why.pattern import Victims
 
 # What stands within sentences, has a word; Victims are words of one phrase.
-WORDS = (account.Kind, callsite.Site, KernelPart, Exempt)
+WORDS = (account.Kind, callsite.Site, AskedBy, KernelPart, Exempt)
 
 
 def kinds(base: type[Reason] = Reason) -> list[type[Reason]]:

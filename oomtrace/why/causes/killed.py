@@ -42,6 +42,13 @@ class Killed(Reason):
     NOT_SHOWN = "not_shown"
 
 
+class AskedBy(Reason):
+    """Who of the victim's process had asked for the memory."""
+
+    VICTIM = "victim"
+    THREAD = "thread"
+
+
 @cause("killed", step=2, place=1, reasons=Killed)
 def killed(event: OomEvent, case: Case) -> None:
     """The victim, or why there is none."""
@@ -119,12 +126,12 @@ def _where(event: OomEvent, case: Case) -> None:
         case.says(Killed.TRIGGER_ELSEWHERE, trigger__memcg=trigger, trigger_levels_below=below)
 
 
-def _asked_by(event: OomEvent) -> Optional[str]:
-    """Whether the victim itself had asked: "victim", or "thread" of it. None: somebody else, or not known."""
+def _asked_by(event: OomEvent) -> Optional[AskedBy]:
+    """Whether the victim itself had asked, or a thread of it. None: somebody else, or not known."""
     trigger, victim = event.report.trigger, event.report.kills[0].pid
     if victim is None or victim not in (trigger.pid, trigger.tgid):
         return None
-    return "victim" if victim == trigger.pid else "thread"
+    return AskedBy.VICTIM if victim == trigger.pid else AskedBy.THREAD
 
 
 def _more(event: OomEvent, victim: Kill, case: Case) -> None:

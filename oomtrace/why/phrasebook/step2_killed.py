@@ -5,9 +5,10 @@ from __future__ import annotations
 from .. import names
 from ..causes.code_of_threads import WasIn
 from ..causes.failed import Failed
-from ..causes.killed import Killed
-from .template import Facts, fill, who
+from ..causes.killed import AskedBy, Killed
+from .template import Facts, fill, who, word
 
+WORDS = {AskedBy.VICTIM: "It itself", AskedBy.THREAD: "One of its threads"}
 TITLES = {"killed": "killed", "failed": "failed", "was_in": "was in"}
 
 
@@ -37,8 +38,9 @@ def _trigger_elsewhere(facts: Facts) -> str:
 
 
 def _trigger_in_same(facts: Facts) -> str:
-    said = {"victim": "It had asked for memory itself.", "thread": "One of its threads had asked for memory."}
-    return said.get(facts.get("asked_by", ""), "The task that triggered the OOM is in the same cgroup.")
+    if "asked_by" not in facts:
+        return "The task that triggered the OOM is in the same cgroup."
+    return f"{word(facts['asked_by'])} had asked for memory."
 
 
 def _below(facts: Facts) -> str:

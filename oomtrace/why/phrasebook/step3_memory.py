@@ -94,7 +94,7 @@ def _kernel_parts(sizes: tuple[Size, ...]) -> str:
 def _by(facts: Facts) -> str:
     kind, parts = facts["filler"], facts.get("kernel_parts")
     what: Optional[str] = _kernel_parts(parts) if parts else _MEANS.get(kind)
-    swapped = " The swap cache is such memory on its way to swap or back." if "swapcache_kb" in facts else ""
+    swapped = " The swap cache is mostly such memory, on its way to swap or back." if "swapcache_kb" in facts else ""
     return f"Filled by {in_words(kind)}" + (f" ({what})." if what else ".") + swapped
 
 

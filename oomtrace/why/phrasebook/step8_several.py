@@ -9,7 +9,7 @@ _VICTIMS = {
     Victims.SAME: ", the victim was {comm} each time",
     Victims.MOSTLY: ", most often {comm} ({times} of {kills})",
     Victims.SOMETIMES: ", the victim was {comm} {times:times}[; in {panics} the kernel panicked]"
-                       "[; in {without_victim} nobody was killed, or the source does not tell who]",
+                       "[; in {nobody_known} nobody was killed, or the source does not tell who]",
     Victims.DIFFERENT: ", a different victim each time",
 }
 
