@@ -47,7 +47,7 @@ def test_nobody_took_memory_before_it_began() -> None:
 
 def test_a_part_of_the_swap_cache_is_in_tasks() -> None:
     event = logged("why/cases/swap-cache-not-accounted.txt")
-    assert "3.2 MiB (3300 kB) belongs to no task: a part of swap cache 4.9 MiB." in said(event, "tasks")
+    assert "3.2 MiB (3300 kB) belongs to no task. It is a part of: swap cache 4.9 MiB." in said(event, "tasks")
     assert "The swap cache is mostly such memory, on its way to swap or back." in said(event, "filled")
 
 
@@ -58,7 +58,7 @@ def test_both_limits_are_to_be_raised() -> None:
 
 
 def test_points_of_the_only_candidate_hold_its_oom_score_adj() -> None:
-    assert ("python3 (107) has 148601 points, score 588. Its oom_score_adj of 500 counts in that. No other task is "
+    assert ("python3 (107) has 148601 points, score 588. Its oom_score_adj of 500 is counted in. No other task is "
             "listed") in said(logged("wire/data/6.12-unusual-sysrq.log.gz"), "pick")
 
 

@@ -39,8 +39,9 @@ def _in_no_task(facts: Facts) -> str:
         return fill("{outside_kb:exact} is in no listed task: file cache, tmpfs, kernel memory, or tasks that are not "
                     "listed.", facts)
     named = ", ".join(f"{in_words(size.kind)} {human(size.kb)}" for size in kinds)
-    part = "a part of " if sum(size.kb for size in kinds) * 10 > facts["outside_kb"] * 11 else ""
-    return fill("{outside_kb:exact} belongs to no task: " + part + named + ".", facts)
+    more = sum(size.kb for size in kinds) * 10 > facts["outside_kb"] * 11  # some of it is in tasks
+    begin = "{outside_kb:exact} belongs to no task" + (". It is a part of: " if more else ": ")
+    return fill(begin + named + ".", facts)
 
 
 def _commands(facts: Facts) -> str:

@@ -94,7 +94,7 @@ PHRASES = {
     Pick.COLUMNS_MISSING: _cannot("its row lacks columns that count"),
     Pick.LIMIT_UNKNOWN: _cannot("oom_score_adj counts in parts of all memory, whose size is not in the source"),
     Pick.POINTS: _points,
-    Pick.ONLY_CANDIDATE: "[Its oom_score_adj of {chosen_adj} counts in that. ]No other task is listed that could be "
+    Pick.ONLY_CANDIDATE: "[Its oom_score_adj of {chosen_adj} is counted in. ]No other task is listed that could be "
                          "chosen.",
     Pick.TIE: "{rival} has as many. Both have the most of {candidates:plural listed_candidate}.",
     Pick.MOST_POINTS: "That is the most of {candidates:plural listed_candidate}. Next is {rival} with "
