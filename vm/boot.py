@@ -30,7 +30,8 @@ CONSOLE_TAIL = 80
 CRASHES = 3
 """How often a VM is tried whose emulator fails. QEMU's threads share TLB entries without keeping them (seen:
 iotlb_to_section: Assertion `section_index < d->map.sections_nb', once in some hundred boots on a busy machine), and one
-may run the int3 of a patched instruction after it has been taken away (seen: a panic within 2 s of boot on 7.3)."""
+may run the int3 of a patched instruction after it has been taken away (seen: a panic within 2 s of boot on 7.3; and a
+boot of 7.3 that neither went on nor answered). Nothing of the command has run before the guest is ready."""
 END_TIMEOUT_S = 10.0
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -56,7 +57,7 @@ def run(
         result = _run(spec, command, built, kvm, stdout, stderr, terminal)
         if not result.crashed or terminal or (result.stdout and stdout):  # what was passed on cannot be taken back
             break
-        say(f"QEMU itself crashed ({result.lost}); once more")
+        say(f"QEMU failed ({result.lost}); once more")
     return result
 
 
@@ -205,7 +206,7 @@ def _supervise(spec: RunSpec, machine: qemu.Machine, session: _Session) -> Resul
     if not lost and (not session.complete or session.control.status is None):
         lost = _cause_of_end(console, messages.decode(errors="replace"))
     crashed = process.returncode in (-signal.SIGABRT, -signal.SIGSEGV) or (
-        not session.control.ready and "int3: 0000" in console)
+        not session.control.ready and ("int3: 0000" in console or ended >= BOOT_TIMEOUT_S))
     return Result(
         status=None if lost else session.control.status, stdout=bytes(session.stdout), stderr=bytes(session.stderr),
         console=console, lost=lost, crashed=bool(lost) and crashed,

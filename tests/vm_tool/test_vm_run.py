@@ -192,6 +192,15 @@ def test_kernel_that_trips_over_an_int3_while_it_boots(tmp_path: Path, monkeypat
     assert later.lost and not later.crashed
 
 
+def test_kernel_that_hangs_while_it_boots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot, "BOOT_TIMEOUT_S", 0.2)
+    hang = "time.sleep(60)"
+    booting = run_fake(tmp_path, monkeypatch, hang, RunSpec(), [])
+    assert booting.crashed and booting.lost == "not booted after 0.2 s"
+    later = run_fake(tmp_path, monkeypatch, f'put("control", b"ready\\n"); {hang}', RunSpec(timeout=0.5), [])
+    assert later.lost == "no end after 0.5 s" and not later.crashed
+
+
 @pytest.mark.parametrize(("crashes", "printed", "heard", "runs"), [
     (1, b"", True, 2), (9, b"", True, boot.CRASHES), (1, b"so far", False, 2), (1, b"so far", True, 1),
 ])
