@@ -23,6 +23,16 @@ def lagging_rss(at: Version) -> bool:
     return percpu_rss(at) and not summed_rss(at)
 
 
+def memcg_stats_behind(at: Version) -> bool:
+    """Can the statistics of a memcg be 2 s old, also those that a report prints, while memcgs below it are charged?
+
+    6.16, "memcg: optimize memcg_rstat_updated": a memcg that is due to be summed up ends the count of changes for those
+    above, too. If it becomes due first, those above never do, until all are summed up every 2 s (FLUSH_TIME). Seen on
+    7.3: a third of the summations that ran while a task charged left it so.
+    """
+    return at >= (6, 16)
+
+
 def thp_counts_pages(at: Version) -> bool:
     """5.12: counters of huge pages count in pages of the usual size. Before that, each counted as one.
 

@@ -12,12 +12,12 @@ from oomtrace.model import OomEvent
 
 from . import look
 from .account_machine import machine_account, managed_kb
-from .account_memcg import memcg_account
+from .account_memcg import memcg_account, tasks_anon_kb
 from .finding import Size
 from .kinds import Account, Kind, Part
 from .units import percent
 
-__all__ = ["Account", "Kind", "Part", "account", "amounts", "managed_kb"]
+__all__ = ["Account", "Kind", "Part", "account", "amounts", "managed_kb", "tasks_anon_kb"]
 
 
 @look.once

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Optional
 
+from oomtrace.history import eras
 from oomtrace.model import OomEvent
 
+from . import look
 from .kinds import Account, Kind, Part
 
 _LISTS = ("inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable")
@@ -40,7 +43,25 @@ def memcg_account(event: OomEvent) -> Optional[Account]:
     if "anon" not in listed and "file" not in listed:
         return None
     tables = sum(task.pgtables_bytes or 0 for task in event.report.tasks or ())
-    return _version2(usage, kmem, listed, memcg.version == 1 or memcg.memsw is not None, tables // 1024)
+    found = _version2(usage, kmem, listed, memcg.version == 1 or memcg.memsw is not None, tables // 1024)
+    behind_kb = _behind_kb(event, found)
+    return replace(found, parts=(*found.parts, Part(Kind.ANON_BEHIND, behind_kb))) if behind_kb else found
+
+
+def tasks_anon_kb(event: OomEvent) -> Optional[int]:
+    """The anonymous pages of all tasks, shared ones counted for each; None where rows do not tell (up to 6.7)."""
+    rows = event.report.tasks or ()
+    pages = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
+    return sum(pages) * look.page_kb(event) if rows and len(pages) == len(rows) else None
+
+
+def _behind_kb(event: OomEvent, found: Account) -> int:
+    """What nothing accounts for, as far as tasks hold more than the statistics count, where these can be old."""
+    version, held, left = look.version(event), tasks_anon_kb(event), found.left_kb
+    if version is None or not eras.memcg_stats_behind(version) or held is None or left is None:
+        return 0
+    behind = min(left, held - found.part(Kind.ANON))
+    return behind if behind * 20 >= (found.total_kb or 0) else 0
 
 
 def _version1(usage: Optional[int], kmem: Optional[int], kb: Mapping[str, int]) -> Optional[Account]:

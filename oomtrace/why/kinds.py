@@ -13,6 +13,7 @@ class Kind(Reason):
     """A kind of memory. What each is in words, the phrasebook tells."""
 
     ANON = "anon"
+    ANON_BEHIND = "anon_behind"  # that tasks hold, and the statistics do not count yet
     ANON_OR_SHMEM = "anon_or_shmem"  # together on the lists, and what is which cannot be told
     FILE = "file"
     FILE_OR_SHMEM = "file_or_shmem"  # "cache" before 4.12
@@ -61,13 +62,15 @@ class Account:
     @property
     def biggest(self) -> Optional[Part]:
         """The largest part that is in use. The halves of slab count together, and the swap cache as
-        anonymous, unless one makes up half of all."""
-        used = [part for part in self.parts if part.kind != Kind.FREE and part.kb]
+        anonymous, unless one makes up half of all. What is not counted yet is anonymous in any case."""
+        beside = (Kind.FREE, Kind.ANON, Kind.ANON_BEHIND)
+        used = [Part(Kind.ANON, self.part(*beside[1:])), *(part for part in self.parts if part.kind not in beside)]
+        used = [part for part in used if part.kb]
         top = max(used, key=lambda part: part.kb, default=None)
         if top is None or top.kb * 2 >= (self.total_kb or 0):
             return top
         slab = Part(Kind.SLAB, self.part(Kind.SLAB_RECLAIMABLE, Kind.SLAB_UNRECLAIMABLE))
-        anon = Part(Kind.ANON, self.part(Kind.ANON, Kind.SWAPCACHE))
+        anon = Part(Kind.ANON, self.part(Kind.ANON, Kind.ANON_BEHIND, Kind.SWAPCACHE))
         return max(top, slab, anon, key=lambda part: part.kb)
 
     def part(self, *kinds: Kind) -> int:

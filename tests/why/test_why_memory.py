@@ -156,6 +156,37 @@ def test_statistics_that_sum_to_more_are_said_to_lag() -> None:
     assert "statistics_exceed" in reasons(memcg2(anon=60 << 20), "filled")
 
 
+def behind(release: str, anon: int = 16 << 20) -> OomEvent:
+    """Tasks hold 39.5 MiB of anonymous memory. The statistics know of ``anon`` bytes, and of next to nothing else."""
+    rows = (task(10, "small", 100, rss_anon_pages=100), task(11, "hog", 10000, rss_anon_pages=10000))
+    event = memcg2(rows, limit_kb=41 << 10, anon=anon, file=0, shmem=0, kernel=1 << 20, active_anon=0)
+    return changed(event, machine=Machine(release=release))
+
+
+def test_statistics_that_are_two_seconds_old() -> None:
+    """Since 6.16 those of a memcg may be summed up every 2 s alone. What tasks hold tells what is not in them yet."""
+    finding = found(behind("7.3.4+deb13-cloud-amd64"), "filled")
+    assert finding.confidence == LIKELY
+    assert [str(reason) for reason in finding.reasons] == ["parts", "statistics_behind", "by"]
+    assert finding.value("filler") is Kind.ANON
+    assert Size(Kind.ANON_BEHIND, 40400 - (16 << 10), 57.2) in finding.value("parts")
+    assert amounts(behind("7.3.4"))["not accounted for"] == (24 << 10) - 24016
+    assert fact(behind("7.3.4", anon=4096), "filled", "filler") is Kind.ANON  # nearly all of it came within these 2 s
+
+
+def test_older_statistics_are_not_behind() -> None:
+    """What tasks hold beyond them is shared, or charged elsewhere."""
+    event = behind("6.12.117+deb13-cloud-amd64")
+    assert "statistics_behind" not in reasons(event, "filled")
+    assert amounts(event)["not accounted for"] == 24 << 10
+
+
+def test_tasks_that_share_much_do_not_make_statistics_old() -> None:
+    """All is accounted for: there is nothing that could be missing."""
+    event = changed(behind("7.3.4", anon=40 << 20), tasks=behind("7.3.4").report.tasks)
+    assert "statistics_behind" not in reasons(event, "filled")
+
+
 @pytest.mark.parametrize(
     ("stats", "kind"),
     [

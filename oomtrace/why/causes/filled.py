@@ -8,7 +8,7 @@ from typing import Optional
 from oomtrace.model import MemcgStats, OomEvent
 
 from .. import look
-from ..account import Account, Kind, Part, account
+from ..account import Account, Kind, Part, account, tasks_anon_kb
 from ..case import Case
 from ..finding import CERTAIN, LIKELY, UNKNOWN, Fact, Reason, Size, facts
 from ..registry import cause
@@ -21,6 +21,7 @@ class Filled(Reason):
     NOTHING = "nothing"  # all its counters are 0
     PARTS = "parts"
     STATISTICS_EXCEED = "statistics_exceed"
+    STATISTICS_BEHIND = "statistics_behind"  # they are up to 2 s old
     SHARE_UNKNOWN = "share_unknown"
     MOSTLY_FREE = "mostly_free"
     NOT_SUMMED_UP = "not_summed_up"
@@ -62,6 +63,8 @@ def filled(event: OomEvent, case: Case) -> None:
     case.says(Filled.PARTS if sizes else Filled.NOTHING, parts=sizes or None)
     if left is not None and found.total_kb and -left * 100 >= found.total_kb:
         case.says(Filled.STATISTICS_EXCEED, exceed_kb=-left)
+    if found.part(Kind.ANON_BEHIND):
+        case.says(Filled.STATISTICS_BEHIND, LIKELY, anon_kb=found.part(Kind.ANON), tasks_anon_kb=tasks_anon_kb(event))
     _verdict(event, found, case)
     case.shows(*_facts(event, found))
 

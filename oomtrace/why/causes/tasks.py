@@ -9,7 +9,7 @@ from oomtrace.history import eras
 from oomtrace.model import OomEvent, Part, Task
 
 from .. import look
-from ..account import Account, Kind, account
+from ..account import Account, Kind, account, tasks_anon_kb
 from ..case import Case
 from ..finding import CERTAIN, LIKELY, UNKNOWN, Process, Reason, Size
 from ..registry import cause
@@ -120,10 +120,8 @@ def _explains(event: OomEvent, rows: tuple[Task, ...], held: int, whole: int, fo
     if held * 4 < whole <= outside * 2:
         case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(event, found, outside))
         return
-    anon_rows = [task.rss_anon_pages for task in rows if task.rss_anon_pages is not None]
-    anon_kb = found.part(Kind.ANON) if found is not None else 0
-    if anon_kb and len(anon_rows) == len(rows):
-        anon = sum(anon_rows) * look.page_kb(event)
+    anon, anon_kb = tasks_anon_kb(event), found.part(Kind.ANON, Kind.ANON_BEHIND) if found is not None else 0
+    if anon_kb and anon is not None:
         beside = whole - free - anon - sum(task.pgtables_bytes or 0 for task in rows) // 1024
         if anon * 20 > anon_kb * 21:
             case.means(Tasks.ANON_MORE_THAN_ALL, scope=scope, tasks_anon_kb=anon, anon_kb=anon_kb)

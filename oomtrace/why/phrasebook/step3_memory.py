@@ -20,6 +20,7 @@ TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap", "thrashin
 
 WORDS = {
     Kind.ANON: "anonymous",
+    Kind.ANON_BEHIND: "anonymous that is not summed up yet",
     Kind.ANON_OR_SHMEM: "anonymous, tmpfs and shared",
     Kind.FILE: "file cache",
     Kind.FILE_OR_SHMEM: "file cache and tmpfs",
@@ -128,6 +129,8 @@ PHRASES = {
     Filled.PARTS: lambda facts: capitalised(_sizes(facts["parts"])) + ".",
     Filled.STATISTICS_EXCEED: "The statistics sum to {exceed_kb:exact} more than the total: they are read one after "
                               "the other, and lag.",
+    Filled.STATISTICS_BEHIND: "The tasks hold {tasks_anon_kb:size} of anonymous memory. The statistics count "
+                              "{anon_kb:size} of it: on this kernel they can be two seconds old.",
     Filled.SHARE_UNKNOWN: "The source does not tell what part of the whole that is.",
     Filled.MOSTLY_FREE: _mostly_free,
     Filled.NOT_SUMMED_UP: "What most of it is cannot be told: the kernel sums its statistics up when it prints them, "
