@@ -167,7 +167,7 @@ def test_statistics_that_are_two_seconds_old() -> None:
     """Since 6.16 those of a memcg may be summed up every 2 s alone. What tasks hold tells what is not in them yet."""
     finding = found(behind("7.3.4+deb13-cloud-amd64"), "filled")
     assert finding.confidence == LIKELY
-    assert [str(reason) for reason in finding.reasons] == ["parts", "statistics_behind", "by"]
+    assert [str(reason) for reason in finding.reasons] == ["parts", "by", "statistics_behind"]
     assert finding.value("filler") is Kind.ANON
     assert Size(Kind.ANON_BEHIND, 40400 - (16 << 10), 57.2) in finding.value("parts")
     assert amounts(behind("7.3.4"))["not accounted for"] == (24 << 10) - 24016

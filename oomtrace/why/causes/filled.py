@@ -61,11 +61,12 @@ def filled(event: OomEvent, case: Case) -> None:
     if left is not None and found.total_kb and left * 100 >= found.total_kb:
         sizes += (_size(Part(Kind.NOT_ACCOUNTED, left), found.total_kb),)
     case.says(Filled.PARTS if sizes else Filled.NOTHING, parts=sizes or None)
-    if left is not None and found.total_kb and -left * 100 >= found.total_kb:
-        case.says(Filled.STATISTICS_EXCEED, exceed_kb=-left)
-    if found.part(Kind.ANON_BEHIND):
-        case.says(Filled.STATISTICS_BEHIND, LIKELY, anon_kb=found.part(Kind.ANON), tasks_anon_kb=tasks_anon_kb(event))
     _verdict(event, found, case)
+    if left is not None and found.total_kb and -left * 100 >= found.total_kb:
+        case.remarks(Filled.STATISTICS_EXCEED, exceed_kb=-left)
+    if found.part(Kind.ANON_BEHIND):
+        case.remarks(Filled.STATISTICS_BEHIND, LIKELY, anon_kb=found.part(Kind.ANON),
+                     tasks_anon_kb=tasks_anon_kb(event))
     case.shows(*_facts(event, found))
 
 

@@ -20,7 +20,7 @@ TITLES = {"filled": "filled by", "reclaim": "reclaim", "swap": "swap", "thrashin
 
 WORDS = {
     Kind.ANON: "anonymous",
-    Kind.ANON_BEHIND: "anonymous that is not summed up yet",
+    Kind.ANON_BEHIND: "anonymous, not counted yet",
     Kind.ANON_OR_SHMEM: "anonymous, tmpfs and shared",
     Kind.FILE: "file cache",
     Kind.FILE_OR_SHMEM: "file cache and tmpfs",
