@@ -20,6 +20,7 @@ _FILES = 6
 # Each kind of memory has one colour on every page.
 _LOOKS: Mapping[Reason, str] = {
     Kind.ANON: "c-anon",
+    Kind.ANON_BEHIND: "c-anon",
     Kind.ANON_OR_SHMEM: "c-anon",
     Kind.FILE: "c-file",
     Kind.FILE_OR_SHMEM: "c-file",
