@@ -22,8 +22,8 @@ EXIT_GONE = 141
 # What each means: the manual page and the documentation print this table.
 STATUSES: dict[int, str] = {
     0: "Success.",
-    EXIT_FAILURE: "Failure. This includes output that could not be written and, with --verify, a report that differs "
-                  "from the kernel's.",
+    EXIT_FAILURE: "Failure. This includes output that could not be written, reports that a second Ctrl-C left out and, "
+                  "with --verify, a report that differs from the kernel's.",
     EXIT_USAGE: "Wrong usage, or a file for repro that is wrong.",
     EXIT_NO_REPORT: "read: the input has no OOM report.",
     EXIT_UNREADABLE: "read: an input, or a part of it, could not be read.",

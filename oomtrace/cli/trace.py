@@ -25,7 +25,7 @@ from oomtrace.cli.options import (
 )
 from oomtrace.cli.target import target
 from oomtrace.cli.voice import nothing, say
-from oomtrace.errors import EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
+from oomtrace.errors import EXIT_FAILURE, EXIT_TIMEOUT, EXIT_USAGE, OomtraceError
 from oomtrace.kernel.probes import CHARGES, KILLS, STACKS
 from oomtrace.session.options import TraceOptions
 from oomtrace.session.select import Selection
@@ -102,6 +102,8 @@ class _Tally:
         more = trace.failed_charges - self.failures
         if more > 0:
             parts.append(f"{plural(more, 'more failed charge')} not reported")
+        if trace.left_out:
+            parts.append(f"{trace.left_out} more not written, since another signal came")
         if trace.lost:
             parts.append(f"{plural(trace.lost, 'record')} lost: some reports are incomplete")
         return f"oomtrace: {', '.join(parts)}\n"
@@ -199,6 +201,8 @@ def command(
             say(f"oomtrace: {trace.received} records received")
         line = tally.closing(trace)
     sys.stderr.write(line)
+    if trace.left_out:
+        return EXIT_FAILURE
     return EXIT_TIMEOUT if until.timeout is not None and not tally.ooms else sink.status
 
 
@@ -215,13 +219,20 @@ def _follow(
         if selection.accepts(traced.event):
             sink.doomed(traced)
 
-    for traced in trace.events(deadline, killed, doomed):
+    for traced in trace.events(deadline, killed, doomed, _say_behind):
         if not selection.accepts(traced.event):
             continue
         sink.take(traced)
         tally.add(traced.event)
         if tally.ooms == until.ooms:
             break
+
+
+def _say_behind(left: int) -> None:
+    """It is to end, and that will take a while."""
+    from oomtrace.why.units import plural  # late, as most traces are never behind
+
+    say(f"oomtrace: {plural(left, 'report')} still to be written; another Ctrl-C (SIGINT or SIGTERM) leaves them out")
 
 
 def _check(options: TraceOptions, selection: Selection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -110,6 +111,7 @@ class Receiver:
         self._layout = layout or Layout(source.file("records.h"))
         self._assembler = Assembler(releases)
         self._drafts: dict[int, _Draft] = {}
+        self._over: deque[Oom] = deque()  # of which no events are made yet
         self._whose = whose
 
     @property
@@ -121,6 +123,11 @@ class Receiver:
     def leisurely(self) -> bool:
         """Whether nothing in hand can be over soon."""
         return self._assembler.leisurely
+
+    @property
+    def left(self) -> int:
+        """How many OOMs have come of which no events are made yet."""
+        return len(self._over) + self._assembler.events
 
     def add(self, data: bytes, now_ns: int) -> None:
         """Take a record. Raises ValueError if it is none."""
@@ -147,11 +154,17 @@ class Receiver:
 
     def ready(self, now_ns: int) -> Iterator[Traced]:
         """The OOMs that are over."""
-        return map(self._traced, self._assembler.ready(now_ns))
+        self._over.extend(self._assembler.ready(now_ns))
+        return self._made()
 
     def flush(self) -> Iterator[Traced]:
         """All that are left, finished or not."""
-        return map(self._traced, self._assembler.flush())
+        self._over.extend(self._assembler.flush())
+        return self._made()
+
+    def _made(self) -> Iterator[Traced]:
+        while self._over:
+            yield self._traced(self._over.popleft())
 
     def code(self, samples: list[bytes], now_ns: int) -> Optional[Code]:
         """Whose code charged what these samples stand for."""

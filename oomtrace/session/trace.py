@@ -16,7 +16,7 @@ from oomtrace.programs.plan import SHIPPED
 from oomtrace.programs.source import OPTIONAL_PARTS
 from oomtrace.session import early
 from oomtrace.session.options import TraceOptions
-from oomtrace.session.stop import StopSignals
+from oomtrace.session.stop import Ending, StopSignals
 
 if TYPE_CHECKING:
     from oomtrace.facts import Facts
@@ -47,7 +47,8 @@ _LAST_S = 1.0  # for what is in hand at the end
 class LiveTrace:
     """A running trace: made by ``LiveTrace.start``, ended by ``close``.
 
-    ``probes``: how many functions it has entered. ``received``: how many records have come.
+    ``probes``: how many functions it has entered. ``received``: how many records have come. ``left_out``: how many
+    events were not made, since a signal asked for the end at once.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class LiveTrace:
         self._without = without
         self._warn = warn
         self._stop = StopSignals()
+        self._ending = Ending(self._stop, self._left)
         self._tracer.wake_on(self._stop.fd)
         self._panic: Optional[int] = None  # vm.panic_on_oom, while an OOM is in hand
         self._doomed: Doomed = lambda traced: None
         self.probes = 0
         self.received = 0
+        self.left_out = 0
         self.busy = False  # an OOM is in hand that will be an event soon: for another thread than that of ``events``
         self._whose: Optional[Whose] = None
         self._receiving: Optional[Receiver] = None
@@ -166,14 +169,17 @@ class LiveTrace:
 
     def events(
         self, deadline: Optional[float] = None, killed: Killed = lambda event: None,
-        doomed: Doomed = lambda traced: None,
+        doomed: Doomed = lambda traced: None, behind: Optional[Callable[[int], None]] = None,
     ) -> Iterator[Traced]:
         """Events as they end, until a stop signal or the deadline (time.monotonic); then what is in hand.
 
+        ``behind`` hears, when it is to end, how many events are left that will take more than a second. Signals after
+        that leave them out. Without it, signals after the first change nothing.
         ``killed`` hears of an OOM before, when its kill is over, if the victim takes its time to give its memory back.
         ``doomed`` hears, again and again, of one at which the kernel may panic (vm.panic_on_oom).
         """
         self._doomed = doomed
+        self._ending.tell = behind
         receiver = self._receiver()
         while not self._stop.asked:
             wait_ms = _PENDING_MS if receiver.pending or self._tracer.filling else -1
@@ -184,17 +190,27 @@ class LiveTrace:
             if deadline is not None:
                 left_ms = int((deadline - time.monotonic()) * 1000) + 1
                 if left_ms <= 0:
+                    self.stop()
                     break
                 wait_ms = _sooner(wait_ms, left_ms)
             yield from self._read(receiver, killed, wait_ms)
-        yield from self._read(receiver, killed, 0)  # what came before the stop
+        yield from self._last(receiver, killed)
+
+    def _last(self, receiver: Receiver, killed: Killed) -> Iterator[Traced]:
+        """What came before the stop. What is left out is still received, so that it is known how much it is."""
+        yield from self._read(receiver, killed, 0)
         patience = time.monotonic() + _LAST_S
-        while (receiver.pending or self._tracer.filling) and time.monotonic() < patience:
+        while (receiver.pending or self._tracer.filling) and not self._ending.now and time.monotonic() < patience:
             yield from self._read(receiver, killed, _PENDING_MS)
         self._take(receiver, 0)  # what an OOM that still goes on has sent
-        for traced in receiver.flush():
+        for traced in self._ending.each(receiver.flush()):
             yield from self._witnessed(traced, killed)
-        yield from self._watch.ripe(all_of_them=True) if self._watch else ()
+        yield from self._ripe(all_of_them=True)
+        self.left_out = self._left()
+
+    def _left(self) -> int:
+        """How many events have come and are still to be given."""
+        return (self._receiving.left if self._receiving else 0) + (self._watch.held if self._watch else 0)
 
     def _receiver(self) -> Receiver:
         """What decoding needs and being ready does not. Locks the process in memory once all of it is in use."""
@@ -242,19 +258,19 @@ class LiveTrace:
         # In a storm many are ready at once, and more meanwhile: what comes while they are dealt with must not fill the
         # buffers, and those whose looks have come must not wait for the end of it.
         behind_bytes = 0
-        for traced in receiver.ready(time.monotonic_ns()):
+        for traced in self._ending.each(receiver.ready(time.monotonic_ns())):
             yield from self._witnessed(traced, killed)
             behind_bytes += self._take(receiver, 0) if behind_bytes < _BEHIND_BYTES else 0
             yield from self._ripe()
-        for event in receiver.killed():
+        for event in self._ending.each(receiver.killed()):
             self._told.add(event.trace.oom_id)
             killed(event)
             behind_bytes += self._take(receiver, 0) if behind_bytes < _BEHIND_BYTES else 0
             yield from self._ripe()
 
-    def _ripe(self) -> Iterator[Traced]:
+    def _ripe(self, all_of_them: bool = False) -> Iterator[Traced]:
         """Those that have waited for a look, and need to no more."""
-        for traced in self._watch.ripe() if self._watch else ():
+        for traced in self._ending.each(self._watch.ripe(all_of_them)) if self._watch else ():
             yield traced
             self._tracer.set_aside()  # there may be many
 

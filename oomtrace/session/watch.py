@@ -253,6 +253,11 @@ class Watch:
             del self._asked[number]
 
     @property
+    def held(self) -> int:
+        """How many events wait for a look."""
+        return len(self._held)
+
+    @property
     def wait_ms(self) -> Optional[int]:
         """How long until an event has waited for long enough; None: there is none that waits."""
         if not self._held:

@@ -277,6 +277,11 @@ class Assembler:
         return any(not oom.asks for oom in self._open.values())
 
     @property
+    def events(self) -> int:
+        """How many of those in hand will be events, as far as is known."""
+        return sum(oom.matters for oom in self._open.values())
+
+    @property
     def leisurely(self) -> bool:
         """Whether nothing in hand can be over soon."""
         return all(oom.asks or oom.throttles for oom in self._open.values())

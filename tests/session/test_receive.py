@@ -102,6 +102,16 @@ def test_a_kill_is_told_before_the_memory_is_free(path: Path) -> None:
     assert whole.capture() == at_once.capture()
 
 
+def test_how_many_are_left() -> None:
+    """Whether they are over or not; those of which an event is made are not."""
+    receiver, _ = received(PATH, RecordKind.RELEASED)
+    assert receiver.left == 1 and len(list(receiver.killed())) == 1 and receiver.left == 1
+    made = receiver.flush()
+    assert receiver.left == 1, "it is over, and no event yet"
+    next(made)
+    assert receiver.left == 0 and not list(made)
+
+
 def test_a_trace_knows_when_it_was() -> None:
     receiver, _ = received(PATH)
     (traced,) = receiver.flush()

@@ -19,6 +19,7 @@ from oomtrace.plain import to_plain
 from oomtrace.session.below import Below
 from oomtrace.session.looker import Answer, Looker
 from oomtrace.session.receive import Traced
+from oomtrace.session.stop import Ending
 from oomtrace.session.trace import LiveTrace
 from oomtrace.session.watch import Watch
 from oomtrace.wire import capture
@@ -160,7 +161,7 @@ def test_a_look_that_hangs_holds_an_event_up_for_a_moment_and_later_ones_not_at_
 def test_none_passes_one_that_waits(watch: Watch, looker: Elsewhere, clock: Clock) -> None:
     watch.near(bell())
     first, second = traced(), traced("/other")
-    assert list(watch.hold(first)) == [] and list(watch.hold(second)) == []
+    assert list(watch.hold(first)) == [] and list(watch.hold(second)) == [] and watch.held == 2
     assert list(watch.ripe()) == []
     looker.answer(time_ns=boot_now() - 10**9)
     watch.take()
@@ -171,6 +172,7 @@ def test_in_a_storm_none_waits_for_the_end_of_it(watch: Watch, looker: Elsewhere
     """On a slow machine more OOMs came than were dealt with: one that waited for its look held up all."""
     trace: Any = LiveTrace.__new__(LiveTrace)
     trace._watch, trace._whose, trace._told, trace._panic, trace.received = watch, None, set(), None, 0
+    trace._ending = Ending(SimpleNamespace(asked=False, again=False), lambda: 0)  # type: ignore[arg-type]
     trace._tracer = SimpleNamespace(
         wait=lambda timeout_ms: [], named=list, modules_changed=lambda: False, filling=False, set_aside=lambda: None)
     storm = [traced(), *(traced("/other") for _ in range(9))]
