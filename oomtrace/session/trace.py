@@ -8,28 +8,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Callable, Optional
 
-from oomtrace.errors import EXIT_NO_PROBE, OomtraceError
-from oomtrace.kernel import machine, privileges, probes, surroundings
+from oomtrace.kernel import machine, surroundings
 from oomtrace.live import tracer
-from oomtrace.programs import keep
-from oomtrace.programs.plan import SHIPPED
-from oomtrace.programs.source import OPTIONAL_PARTS
-from oomtrace.session import early
+from oomtrace.session import attach
 from oomtrace.session.options import TraceOptions
 from oomtrace.session.stop import Ending, StopSignals
 
 if TYPE_CHECKING:
     from oomtrace.facts import Facts
-    from oomtrace.live.tracer import Tracer
     from oomtrace.model import Code, OomEvent
-    from oomtrace.programs.plan import Plan
+    from oomtrace.session.attach import Attached, Say
     from oomtrace.session.below import Below
-    from oomtrace.session.looker import Looker
     from oomtrace.session.receive import Receiver, Traced
     from oomtrace.session.watch import Watch
     from oomtrace.session.whose import Whose
 
-Say = Callable[[str], None]
 Killed = Callable[["OomEvent"], None]
 Doomed = Callable[["Traced"], None]
 
@@ -39,7 +32,7 @@ _PENDING_MS = 10  # while an OOM is in hand
 _LEISURELY_MS = 500  # while it is only a process that is slowed down
 _BEHIND_BYTES = 64 << 20  # what is taken in advance at most: some thousand OOMs; the rest waits in the buffers
 _AT_A_TIME = 64  # records, between which there is a look at how full the buffers are
-_SAMPLED, _CGROUP = {"near": 1, "on": 2}, 3  # enum sample_mode (bpf/sample.h)
+_CGROUP = 3  # enum sample_mode (bpf/sample.h)
 _ABLE_S = 30.0  # until it can look at processes, at most; where all is emulated on a busy machine it takes some seconds
 _LAST_S = 1.0  # for what is in hand at the end
 
@@ -51,25 +44,21 @@ class LiveTrace:
     events were not made, since a signal asked for the end at once.
     """
 
-    def __init__(
-        self, attached: Tracer, plan: Plan, options: TraceOptions, without: frozenset[str], warn: Say,
-        looker: Optional[Looker],
-    ) -> None:
-        """``without``: the programs that could not be attached. ``looker`` None: nobody looks."""
-        self._tracer = attached
-        self._looker = looker
+    def __init__(self, attached: Attached, warn: Say) -> None:
+        self._tracer = attached.tracer
+        self._looker = attached.looker
         self._watch: Optional[Watch] = None
         self._told: set[Optional[int]] = set()  # OOMs that ``killed`` has heard of, by oom_id
-        self._plan = plan
-        self._options = options
-        self._without = without
+        self._plan = attached.plan
+        self._options = attached.options
+        self._without = attached.without
         self._warn = warn
         self._stop = StopSignals()
         self._ending = Ending(self._stop, self._left)
         self._tracer.wake_on(self._stop.fd)
         self._panic: Optional[int] = None  # vm.panic_on_oom, while an OOM is in hand
         self._doomed: Doomed = lambda traced: None
-        self.probes = 0
+        self.probes = attached.probes
         self.received = 0
         self.left_out = 0
         self.busy = False  # an OOM is in hand that will be an event soon: for another thread than that of ``events``
@@ -80,67 +69,11 @@ class LiveTrace:
 
     @classmethod
     def start(cls, say: Say, warn: Say, options: TraceOptions = _DEFAULTS) -> LiveTrace:
-        """Get the programs and attach them. Raises OomtraceError with what a person can do about it.
+        """Attach one. Raises OomtraceError with what a person can do about it.
 
         ``say`` hears details that --verbose shows, ``warn`` what is lost on this kernel.
         """
-        privileges.require()
-        begun = early.taken()
-        plan, base = (begun.plan(say) if begun else None) or keep.get(say)
-        tracer.exempt()  # the compiler, which is large, is not
-        tracer.prefer()
-        for part in plan.lost:
-            warn(f"oomtrace: without the kernel's BTF: {part}")
-        looker = _looker(options.cmdline, warn) if options.witness else None
-        try:
-            attached = begun.tracer(options) if begun else None
-            return cls._attached(plan, base, options, say, warn, looker, attached)
-        except OomtraceError as error:
-            if looker:
-                looker.close()
-            if plan.programs == SHIPPED and error.status == EXIT_NO_PROBE:
-                hint = f"{error.hint}; --compile compiles the programs on this machine, with bcc"
-                raise OomtraceError(error.message, hint, error.status) from error
-            raise
-
-    @classmethod
-    def _attached(
-        cls, plan: Plan, base: int, options: TraceOptions, say: Say, warn: Say, looker: Optional[Looker],
-        attached: Optional[Tracer],
-    ) -> LiveTrace:
-        sampled = options.stacks != "off"
-        charges = "batch" if sampled else options.charges
-        targets = probes.chosen(plan.targets_at(base), charges, options.kills, sampled)
-        if attached is None:
-            cpus, buffer_bytes = machine.online_cpus(), options.buffer_bytes
-            attached = tracer.Tracer(plan.image, plan.at(base), cpus, buffer_bytes, sampled)
-        without: set[str] = set()
-
-        def skipped(target: probes.Target, reason: str) -> None:
-            without.add(target.probe.program)
-            warn(f"oomtrace: without {target.probe.functions[0]} ({reason}): {target.probe.loses}")
-
-        try:
-            attached.settle(options.witness, options.cmdline)
-            attached.attach(targets, skipped)
-            _enter_replaced(attached, plan.targets_at(base), without)
-            attached.watch_kills(probes.kill_signals(options.kills), options.kills == "near")
-        except OomtraceError:
-            attached.close()
-            raise
-        for target in targets:
-            way = " (BPF trampoline)" if target in attached.direct else ""
-            say(f"oomtrace: probe {target.probe.program}: {target.symbol or 'none'}{way}")
-        _say_refused(attached, say, warn)
-        attached.sample(_SAMPLED.get(options.stacks, 0))
-        watched = not without.intersection(target.probe.program for target in targets if target.probe.charges)
-        if sampled and not watched:  # who charges is still told, without by which code
-            plain = [target for target in plan.targets_at(base) if target.probe.charges == charges]
-            watched = any(attached.enter(target) is None for target in plain if not target.probe.sampled)
-        options = replace(options, charges=charges if watched else "off")
-        trace = cls(attached, plan, options, frozenset(without), warn, looker)
-        trace.probes = sum(target.symbol is not None for target in targets)
-        return trace
+        return cls(attach.start(say, warn, options), warn)
 
     def stop(self) -> None:
         """End ``events`` after the event in hand."""
@@ -355,14 +288,6 @@ class LiveTrace:
             self._whose.close()
 
 
-def _enter_replaced(attached: tracer.Tracer, targets: tuple[probes.Target, ...], without: set[str]) -> None:
-    """Those that were spared for the sake of one that could not be attached."""
-    missed = {target.probe.replaces for target in targets if target.probe.program in without}
-    for target in targets:
-        if target.probe.program in missed:
-            attached.enter(target)
-
-
 class _Killers:
     """What programs that kill say of it themselves. In a storm of kills not each is asked about."""
 
@@ -379,25 +304,6 @@ class _Killers:
             with self._asking.spending():
                 said = journal.said(event)
         return said, marks.oomd_kills(event)  # it notes that before it writes into the journal, and after the kill
-
-
-def _say_refused(attached: Tracer, say: Say, warn: Say) -> None:
-    """What the kernel has refused and a trace can do without: what is lost, or costs more."""
-    for name, reason in attached.refused:
-        warn(f"oomtrace: without {name} ({reason}): {OPTIONAL_PARTS[name]}")
-    for target, reason in attached.not_direct:
-        say(f"oomtrace: probe {target.probe.program}: a kprobe, which costs more: no BPF trampoline ({reason})")
-
-
-def _looker(cmdline: bool, warn: Say) -> Optional[Looker]:
-    """The process that looks: made while little is open. A trace is worth having without it."""
-    from oomtrace.session.looker import Looker
-
-    try:
-        return Looker(cmdline)
-    except OSError as error:
-        warn(f"oomtrace: nobody looks at processes and containers: {error.strerror}")
-        return None
 
 
 def _unheard(_bell: object) -> None:
