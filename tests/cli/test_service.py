@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from oomtrace import model
+from oomtrace import errors, model
 from oomtrace.cli.shelf import Shelf, shelf
 from oomtrace.errors import OomtraceError
 from oomtrace.tell import journald
@@ -133,3 +133,9 @@ def test_service_may_lock_memory_and_is_not_killed() -> None:
     assert {"OOMScoreAdjust=-1000", "LimitMEMLOCK=infinity", "ProtectSystem=strict", "CacheDirectory=oomtrace"} <= set(
         settings
     )
+
+
+def test_service_is_not_started_again_for_what_stays_true() -> None:
+    (line,) = [line for line in UNIT.read_text().splitlines() if line.startswith("RestartPreventExitStatus=")]
+    lasting = range(errors.EXIT_NOT_ROOT, errors.EXIT_OLD_PYTHON + 1)
+    assert [int(status) for status in line.partition("=")[2].split()] == [errors.EXIT_USAGE, *lasting]
