@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Optional
 
 from oomtrace.model import OomEvent
 
@@ -26,9 +27,9 @@ class Tally:
         return self.lines - self.read
 
     @property
-    def share(self) -> float:
-        """The part that rows read, of 1."""
-        return self.read / self.lines if self.lines else 1.0
+    def share(self) -> Optional[float]:
+        """The part that rows read, of 1; None if there are no lines."""
+        return self.read / self.lines if self.lines else None
 
 
 def tally(file: str, pieces: Iterable[bytes]) -> Tally:
@@ -45,10 +46,11 @@ def table(tallies: Iterable[Tally]) -> Iterator[str]:
     for tally in tallies:
         found.append(tally)
         yield _row(tally)
-    yield _row(Tally(f"{len(found)} files", sum(tally.reports for tally in found), sum(tally.lines for tally in found),
-                     sum(tally.read for tally in found)))
+    yield _row(Tally(f"{len(found)} file{'' if len(found) == 1 else 's'}", sum(tally.reports for tally in found),
+                     sum(tally.lines for tally in found), sum(tally.read for tally in found)))
 
 
 def _row(tally: Tally) -> str:
-    return (f"{tally.reports:7} {tally.lines:7} {tally.read:7} {tally.kept:5} {tally.share:7.2%}  "
+    share = "-" if tally.share is None else f"{tally.share:.2%}"
+    return (f"{tally.reports:7} {tally.lines:7} {tally.read:7} {tally.kept:5} {share:>7}  "
             + tally.file.rpartition("/")[2])

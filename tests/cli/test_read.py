@@ -106,9 +106,12 @@ def test_captures_one_after_the_other() -> None:
 def test_survey_counts_logs_alone(tmp_path: Path) -> None:
     done = run("read", "--survey", str(CAPTURE), str(tmp_path / "none"), str(SEED_LIKE))
     assert_complaint(done, 4, f"{CAPTURE} is a capture")
-    assert done.stdout.count(b"\n") == 3 and b"1 files" in done.stdout
+    assert done.stdout.count(b"\n") == 3 and done.stdout.endswith(b"100.00%  1 file\n")
     done = run("read", "--survey", stdin=SEED_LIKE.read_bytes())
     assert done.returncode == 0 and b"standard input" in done.stdout
+    done = run("read", "--survey", "-", str(SEED_LIKE), stdin=b"no report\n")
+    (empty, _, total) = done.stdout.decode().splitlines()[1:]
+    assert empty.split() == ["0", "0", "0", "0", "-", "standard", "input"] and total.endswith("100.00%  2 files")
 
 
 def test_a_document_is_an_input_like_others(tmp_path: Path) -> None:
