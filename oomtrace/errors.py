@@ -22,13 +22,15 @@ EXIT_GONE = 141
 # What each means: the manual page and the documentation print this table.
 STATUSES: dict[int, str] = {
     0: "Success.",
-    EXIT_FAILURE: "Failure. This includes output that could not be written, reports that a second Ctrl-C left out and, "
-                  "with --verify, a report that differs from the kernel's.",
+    EXIT_FAILURE: "Failure. This includes output that could not be written, reports that a second Ctrl-C left out, a "
+                  "command of --exec that failed, with --verify a report that differs from the kernel's, and with "
+                  "--fit a command that fails under MAX for another reason than memory.",
     EXIT_USAGE: "Wrong usage, or a file for repro that is wrong.",
     EXIT_NO_REPORT: "read: the input has no OOM report.",
     EXIT_UNREADABLE: "read: an input, or a part of it, could not be read.",
-    EXIT_UNEXPECTED: "run --expect, repro: the result is not the expected one.",
-    EXIT_UNMET: "repro: this machine does not have what the file needs.",
+    EXIT_UNEXPECTED: "run --expect, repro: the result is not the expected one. run --fit: the command is OOM-killed "
+                     "even under MAX.",
+    EXIT_UNMET: "repro: this machine does not have what the file needs, or has a cgroup already that it would make.",
     EXIT_NOT_ROOT: "Tracing needs root or capabilities that are missing.",
     EXIT_NO_BCC: "Python cannot import bcc, the BPF Compiler Collection.",
     EXIT_NO_TYPES: "The kernel has no BTF, and its headers are not installed.",

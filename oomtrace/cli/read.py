@@ -57,8 +57,8 @@ def command(
     files that the option -o of other commands writes. What --format json or jsonl has written can be read, too. - is
     standard input, and the default.
 
-    Exit status: 0 if there was a report, and with --survey; 3 if there was none; 4 if an input, or a part of it, could
-    not be read.
+    Exit status: 0 if there was a report, and with --survey also if there was none; 3 if there was none; 4 if an input,
+    or a part of it, could not be read.
     """
     if list_dialects:
         for name in DIALECTS:

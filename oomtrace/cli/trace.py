@@ -173,8 +173,8 @@ def command(
 ) -> int:
     """Trace the OOM killer until Ctrl-C, and print a report of each OOM.
 
-    Each OOM is printed once the victim's memory is freed, about 3 s after the kill at most, or 10 s if the kernel is
-    slow to free it. `--format kernel` prints right after the kill, unless --once or --count is given.
+    Each OOM is printed once the victim's memory is freed: mostly within 3 s of the kill, and after 10 s in any case.
+    `--format kernel` prints right after the kill, unless --once or --count is given.
 
     A memory cgroup is called memcg below. PATTERN is a shell pattern: * stands for any text.
     """

@@ -75,7 +75,7 @@ def mlock(me: Self, size: Bytes) -> None:
 
 @workload
 def shared(me: Self, size: Bytes) -> None:
-    """Shared anonymous memory, which is shmem and outlives no one."""
+    """Shared anonymous memory (shmem), which is freed with the last process that has it."""
     area = mmap.mmap(-1, size)
     me.kept.append(area)
     touch(area, size)
