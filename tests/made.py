@@ -127,6 +127,7 @@ def costs() -> str:
         "Cost of a charge", "Cost of watching kills", "Cost inside the OOM path; many tasks", "Latency, storms, idle",
         "Start to attached, resident memory"))
     faults, sigterm = charge["page faults, 4 KiB"], signals["1,000 SIGTERM"]
+    huge = found.rows("Cost of a charge", "6.12")["page faults, THP"]
     (latency,) = re.findall(r"oomtrace (\d+ ms), `dmesg -w` (\d+ ms)", found.part("Latency, storms, idle", "6.1"))
     (summed,) = re.findall(r"A batch thus costs \d+: ([\d.]+ %)", found.part("Cost of a charge", "6.1"))
     (told,) = re.findall(r"\|64\|(\d+)\|\d+\|`oomtrace: \1 OOMs`", found.part("Latency, storms, idle", "6.1"))
@@ -137,6 +138,7 @@ def costs() -> str:
     rows = [
         ("charging a page, by default",
          f"{faults['batch']} of the instructions; {summed} if what is run is added up", "no trace"),
+        ("the same with huge pages, on 6.12", f"{huge['batch']} of the instructions", "no trace"),
         ("charging a page, `--charges every`", f"{faults['every']} of the instructions", "no trace"),
         ("1,000 SIGTERM a second that end no process",
          sigterm["near at 1,000 a second"].partition(" (")[0], "`--kills off`"),
@@ -159,8 +161,10 @@ def stack_costs() -> str:
     rows, text = found.rows("Cost of stacks", "6.1"), found.part("Cost of stacks", "6.1")
     memory, seconds = re.findall(r"Memory: ([\d.]+ MiB).* 1,000 stacks: ([\d.]+ s)", text)[0]
     program, python = rows["a program"], rows["Python"]
+    apart = found.rows("Cost of a charge", "6.1")["page faults, 4 KiB"]["batch"]
     return _table(("", "cost"), [
-        ("tracing without `--stacks`", _percent(program["off"])),
+        ("tracing without `--stacks`",
+         f"{_percent(program['off'])}; [another measurement](how-it-works.md#what-it-costs) has {apart}"),
         ("`--stacks on`", f"{_percent(program['on'])}, of Python {_percent(python['on'])}"),
         ("memory of the kernel that `--stacks` needs, and none without", f"{memory} on one CPU, at most about 10"),
         ("the frames of 1,000 stacks, once an OOM is over", seconds),

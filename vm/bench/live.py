@@ -7,16 +7,18 @@ import statistics
 from ..spec import RunSpec
 from .guest import measure, table
 
-ABOUT = """\
+LEAST_RATIO, MOST_RATIO = 1.6, 2.1  # of the latency, from run to run
+
+ABOUT = f"""\
 In a guest with 2 CPUs. **Latency**: from the kernel's first line to the `Killed process` line read from a pipe. `dmesg`
 prints each line as it comes; oomtrace, with `--format kernel`, writes a report in one piece once the kill is over. The
 other formats wait for the victim's memory, as they tell of it. Where it goes (6.1, profiled): 3 ms are the reading of
 the records, 12 their decoding, 13 the making of the text, all of it Python, which takes 0.36 and 0.49 ms for the two
-where nothing is emulated; the victim, `dmesg` and the readers of both pipes want the same two CPUs meanwhile, and from
-run to run the ratio is 1.6 to 2.1. **Storm**: cgroups side by side in which one process after another is killed, as
-fast as the guest can. The last row is the same without a trace: this is as many kills a second as the guest can make.
-**Idle**: CPU seconds and wake-ups (voluntary context switches) in a minute of memory that comes and goes in a memory
-cgroup without an OOM.
+where nothing is emulated; the victim, `dmesg` and the readers of both pipes want the same two CPUs meanwhile. From run
+to run the ratio is {LEAST_RATIO} to {MOST_RATIO}, so some runs miss the target. **Storm**: cgroups side by side in
+which one process after another is killed, as fast as the guest can. The last row is the same without a trace: this is
+as many kills a second as the guest can make. **Idle**: CPU seconds and wake-ups (voluntary context switches) in a
+minute of memory that comes and goes in a memory cgroup without an OOM.
 """
 
 

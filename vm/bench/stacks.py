@@ -15,8 +15,8 @@ from .logs import REPOSITORY
 ABOUT = """\
 Instructions that a process in a memory cgroup takes for 32 MiB of page faults of 4 KiB, relative to untraced: as for
 the cost of a charge, in four passes, each measurement the median of five rounds. `off` is a trace without `--stacks`,
-`on` one with `--stacks on`. The program and Python do the same; of Python each sample reads the functions as well, here
-fifteen deep.
+as `batch` above: another measurement of the same; `on` is one with `--stacks on`. The program and Python do the same;
+of Python each sample reads the functions as well, here fifteen deep.
 
 "Memory" is what the kernel holds for a trace that is not pageable, beside the same without `--stacks`: BPF maps, and
 the ring of the samples. "1,000 stacks" is how long the frames of 1,000 stacks of a program take, up to 60 deep, in

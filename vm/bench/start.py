@@ -16,13 +16,13 @@ PEER, STOCK = "bpftrace oomkill.bt", "oomkill-bpfcc"
 
 ABOUT = f"""\
 From starting the command to the kernel listing its kprobe on `oom_kill_process`, or oomtrace's last, `out_of_memory`
-(`/sys/kernel/debug/kprobes/list`, asked every 20 ms), and resident memory once it stays the same for 2 s; the least of
-{ROUNDS} starts in turns (two of oomkill-bpfcc), all in one boot of a guest with 2 CPUs and 1 GiB. "First" is the first
-start of the boot, with nothing in the page cache; for oomtrace also with nothing kept for this kernel yet, so that it
-asks the kernel's BTF and symbols. Its modules are byte-compiled, as in an installation; oomtrace.pyz is the one file of
-`make dist`, as it was copied there: Python compiles its modules at every start. "Peak" is the most memory that the
-first start had resident at any time, or a process of its own. oomkill-bpfcc compiles against the kernel's headers at
-every start; oomtrace needs neither headers nor a compiler.
+(`/sys/kernel/debug/kprobes/list`, asked every 20 ms), and resident memory once it stays the same for 2 s: the least
+time and the median memory of {ROUNDS} starts in turns (two of oomkill-bpfcc), all in one boot of a guest with 2 CPUs
+and 1 GiB. "First" is the first start of the boot, with nothing in the page cache; for oomtrace also with nothing kept
+for this kernel yet, so that it asks the kernel's BTF and symbols. Its modules are byte-compiled, as in an installation;
+oomtrace.pyz is the one file of `make dist`, as it was copied there: Python compiles its modules at every start. "Peak"
+is the most memory that the first start had resident at any time, or a process of its own; later starts may have more.
+oomkill-bpfcc compiles against the kernel's headers at every start; oomtrace needs neither headers nor a compiler.
 
 Where a later start's time goes (6.1, counted in instructions, with 34 probes, all in one line): a third into Python,
 click and oomtrace's own modules; a third into the kernel's verifier; a quarter into attaching the probes, for each of
@@ -32,7 +32,7 @@ are loaded while Python loads its modules, and while others are attached. A firs
 and types, which takes longer than all the rest; a process of its own does so while Python loads its modules. On 6.12
 the verifier takes two fifths.
 
-What is resident, on 6.12 with 2 CPUs: 16 MB are the CPUs' buffers for records, 8 MB programs and libraries, 26 MB
+What is resident, on 6.12 with 2 CPUs: 16 MB are the CPUs' buffers for records, 8 MB programs and libraries, the rest
 Python's own memory: its modules (Python 3.13 there, 3.11 on 6.1), and the names of the kernel's functions.
 """
 
