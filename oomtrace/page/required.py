@@ -8,4 +8,4 @@ try:
     import jinja2  # noqa: F401
 except ImportError as error:
     raise OomtraceError("a page needs Jinja2, which is not installed",
-                        "apt install python3-jinja2, or pip install 'oomtrace[html]'") from error
+                        "apt install python3-jinja2, or pip install jinja2") from error

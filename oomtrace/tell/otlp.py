@@ -71,7 +71,8 @@ def opened(value: object) -> Otlp:
     except ModuleNotFoundError:
         found = None
     if found is None:
-        raise OomtraceError("--otlp needs OpenTelemetry's SDK", "pip install 'oomtrace[otlp]'", EXIT_USAGE)
+        hint = "pip install opentelemetry-exporter-otlp-proto-http"
+        raise OomtraceError("--otlp needs OpenTelemetry's SDK", hint, EXIT_USAGE)
     return Otlp(str(value) if address.path not in ("", "/") else str(value).rstrip("/") + PATH)
 
 
