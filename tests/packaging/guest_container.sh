@@ -56,9 +56,10 @@ echo "stopped: $(podman ps -q | wc -l) left"
 add=$(sed -n '/add:/,/volumeMounts:/s/^ *- \([A-Z_]*\)\( .*\|$\)/--cap-add CAP_\1/p' daemonset.yaml)
 arguments=$(sed -n '/args:/,/env:/s/^ *- //p' daemonset.yaml | sed '/name:/d')
 before=$(captures)
+mkdir -p /var/log/pods
 podman --cgroup-manager cgroupfs run -d --name least --network none --pid host --cap-drop all $add \
 	--security-opt no-new-privileges --read-only --tmpfs /tmp --memory 256m -e OOMTRACE_HOST=node7 \
-	-v /sys/fs/cgroup:/sys/fs/cgroup:ro -v /etc/machine-id:/etc/machine-id:ro \
+	-v /sys/fs/cgroup:/sys/fs/cgroup:ro -v /etc/machine-id:/etc/machine-id:ro -v /var/log/pods:/var/log/pods:ro \
 	-v /var/cache/oomtrace:/var/cache/oomtrace -v /var/lib/oomtrace:/var/lib/oomtrace \
 	localhost/oomtrace $arguments >/dev/null
 tries=0

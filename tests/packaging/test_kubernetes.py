@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from oomtrace.cli.trace import command
+from oomtrace.witness.containers import kubernetes
 from tests.pages import REPOSITORY
 
 FOLDER = REPOSITORY / "deploy/kubernetes"
@@ -87,6 +88,16 @@ def test_the_least_privileges() -> None:
     named = {mount["name"]: mount for mount in container(daemonset)["volumeMounts"]}
     assert set(named) == {volume["name"] for volume in pod["volumes"]}
     assert {name for name, mount in named.items() if not mount.get("readOnly")} == {"captures", "programs", "tmp"}
+
+
+def test_pods_have_names() -> None:
+    """By the kubelet's folder, and without a runtime's: its socket gives the whole node away."""
+    daemonset = yaml.safe_load((FOLDER / "base/daemonset.yaml").read_text())
+    pod = daemonset["spec"]["template"]["spec"]
+    there = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume}
+    mounted = {mount["mountPath"]: there.get(mount["name"]) for mount in container(daemonset)["volumeMounts"]}
+    assert mounted[kubernetes.LOGS] == kubernetes.LOGS
+    assert not any(path.startswith("/run") for path in there.values())
 
 
 @pytest.mark.parametrize("name", ["base", "events"])

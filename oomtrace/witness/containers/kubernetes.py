@@ -11,20 +11,20 @@ from oomtrace.model import Container
 from .candidate import Candidate
 from .state import State
 
-_LOGS = "/var/log/pods"
+LOGS = "/var/log/pods"
 
 
 def completed(found: Optional[Container], candidate: Candidate, state: State) -> Optional[Container]:
     """The container with its pod's name, if the pod's uid is in the memcg's path and its name is not known yet."""
     if candidate.pod_uid is None or (found is not None and found.pod is not None):
         return found
-    for folder in state.names(_LOGS):
+    for folder in state.names(LOGS):
         fields = folder.split("_")
         if len(fields) != 3 or fields[2] != candidate.pod_uid:
             continue
-        inside = state.names(f"{_LOGS}/{folder}")
+        inside = state.names(f"{LOGS}/{folder}")
         id = candidate.id or candidate.pod_uid
-        found = found or Container(id, candidate.runtime, cgroup=candidate.cgroup, source=f"{_LOGS}/{folder}")
+        found = found or Container(id, candidate.runtime, cgroup=candidate.cgroup, source=f"{LOGS}/{folder}")
         only = inside[0] if len(inside) == 1 and candidate.id is not None else None
         return replace(found, name=found.name or only, pod=fields[1], pod_namespace=fields[0],
                        pod_uid=candidate.pod_uid)
