@@ -11,6 +11,7 @@ from typing import Optional
 from oomtrace.model import OomEvent
 
 from . import look, names
+from .causes.full import lost_context
 from .finding import Fact, Reason, Statement, facts
 
 
@@ -29,6 +30,7 @@ class Group:
     shortest_gap_ns: Optional[int] = None  # between two OOMs of it
     without_victim: int = 0  # OOMs that killed nobody, or of which that is not known
     panics: int = 0  # of them
+    probable: int = 0  # OOMs of which the source does not tell that they are of this place
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def place(event: OomEvent) -> str:
     """Where an OOM belongs: container ids and pod uids change with each restart, so they do not count."""
     scope = look.scope(event)
     path = look.full_path(event)
+    if scope == "global" and lost_context(event):
+        return NOT_NAMED[1]  # a full cgroup can be the cause, too
     if scope == "memcg":
         return _without_ids(path) if path is not None else NOT_NAMED[0]
     return {"global": "the machine", "sysrq": "SysRq-f"}.get(scope or "", scope or NOT_NAMED[1])
@@ -136,7 +140,8 @@ def _group(name: str, events: list[OomEvent]) -> Group:
     gaps = [after - before for before, after in zip(sorted(times), sorted(times)[1:])]
     return Group(name, len(events), sum(counts.values()), victims, min(times, default=None), max(times, default=None),
                  known, rising, min(gaps, default=None), sum(not event.report.kills for event in events),
-                 sum(not event.report.kills and event.report.panic is not None for event in events))
+                 sum(not event.report.kills and event.report.panic is not None for event in events),
+                 sum(place(event) != name for event in events))
 
 
 def _statements(found: Pattern) -> Iterator[Statement]:
@@ -164,7 +169,7 @@ def _of_group(group: Group) -> tuple[Fact, ...]:
     return facts(
         place=group.place, events=group.events, kills=group.kills, span_ns=span, victims=victims, comm=comm,
         times=times or None, nobody_known=(group.without_victim - group.panics) or None,
-        panics=group.panics or None,
+        panics=group.panics or None, probable=group.probable or None,
         shortest_gap_ns=group.shortest_gap_ns if span is not None and group.events > 2 else None,
         first_held_kb=group.held_kb[0] if group.growing else None,
         last_held_kb=group.held_kb[-1] if group.growing else None,

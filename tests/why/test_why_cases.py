@@ -148,7 +148,13 @@ def test_slab_of_a_debug_facility_is_not_the_culprit() -> None:
 
 def test_kill_lines_of_the_rate_limit_are_of_the_same_place() -> None:
     pattern = why.pattern(read("ratelimit-kill-only"))
-    assert [(group.place, group.events) for group in pattern.groups] == [("/a", 12)]
+    assert [(group.place, group.events, group.probable) for group in pattern.groups] == [("/a", 12, 2)]
+    assert pattern.sentences[1].startswith("/a: 12 OOMs (2 of them probably) within 1.650 s")
+
+
+def test_a_page_fault_that_failed_tells_no_place() -> None:
+    pattern = why.pattern(read("victim-asks-again"))
+    assert pattern.sentences == ("2 OOMs: 1 in 1 place, 1 where the source does not tell; 2 processes killed.",)
 
 
 def test_the_victim_each_time_only_if_known_each_time() -> None:

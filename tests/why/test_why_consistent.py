@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
+
+import pytest
+from why_events import NO_LIMIT_KB, machine_wide, seed, task
 
 from oomtrace import text, why
-from oomtrace.model import OomEvent
+from oomtrace.model import OomEvent, PageCounter
+from oomtrace.output.base import with_names
 from oomtrace.text.source import opened
+from oomtrace.why import LIKELY
 from oomtrace.wire import capture
 from tests.events import changed
 
@@ -17,7 +23,7 @@ TESTS = Path(__file__).resolve().parents[1]
 def logged(path: str) -> OomEvent:
     """The first OOM of a log in tests/."""
     with opened(str(TESTS / path)) as source:
-        return next(text.read(source))
+        return with_names(next(text.read(source)))
 
 
 def captured(path: str) -> OomEvent:
@@ -75,3 +81,85 @@ def test_who_asked_is_said_to_be_the_victim() -> None:
     assert "One of its threads had asked for memory." in said(changed(event, trigger=thread), "killed")
     another = replace(event.report.trigger, pid=9999, tgid=9999)
     assert "The task that triggered the OOM is in the same cgroup." in said(changed(event, trigger=another), "killed")
+
+
+# A case, a finding, what it says.
+WORDS = (
+    ("advice-while-free", "tasks", "There is no task table. Who holds the memory is unknown. The kernel printed none: "
+                                   "vm.oom_dump_tasks is 0."),
+    ("shared-buffers-freed", "tasks", "At least 4.1 GiB (4248324 kB) is in no listed task: file cache,"),
+    ("no-killable-but-listed", "tasks", "At least 957.1 MiB (980034 kB) is in no listed task: 874.8 MiB of that is in "
+                                        "no statistics either."),
+    ("memsw-nearly-full", "tasks", "The task alone exceeds the cgroup's usage: some pages are charged elsewhere."),
+    ("memsw-nearly-full", "pick", "The table leaves no other choice."),
+    ("pagetables-before-counter", "swap", "Swap used: 0 kB by the cgroup's counter, 220.3 MiB by its tasks."),
+    ("swap-cache-not-accounted", "swap", "Swap used: 6.0 MiB (6140 kB), 4.9 MiB of it for pages that are in RAM too "
+                                         "(swap cache)."),
+    ("lowmem-highmem-free", "zones", "free 40.1 MiB (41056 kB), min watermark 40.1 MiB (41100 kB)."),
+    ("lowmem-highmem-free", "zones", "277.5 MiB were free in zone HighMem, but this allocation may use only "
+                                     "zones up to Normal."),
+    ("lowmem-highmem-free", "filled", "Most of the memory in all zones was file cache."),
+    ("lowmem-highmem-free", "reclaim", "2.7 GiB (2869184 kB), in all zones."),
+    ("cma-block-unmovable", "filled", "Most of the memory in all zones was file cache."),
+    ("membind-node-full", "zones", "free 7.9 MiB, min watermark 8.0 MiB."),
+    ("bpf-declared-no-limit", "killed", "It was in the cgroup of the OOM itself."),
+    ("charge-contiguous-pages", "reclaim", "Fragmentation plays no part in a limit."),
+    ("group-without-marker", "killed", "the first one's line is there twice, and only such a kill prints it twice."),
+)
+
+
+@pytest.mark.parametrize("case, finding, words", WORDS)
+def test_words(case: str, finding: str, words: str) -> None:
+    assert words in said(logged(f"why/cases/{case}.txt"), finding)
+
+
+def test_a_table_that_is_not_there_is_a_fact_and_why_is_not_sure() -> None:
+    found = why.explain(logged("why/cases/charge-contiguous-pages.txt")).finding("tasks")
+    assert found is not None and (found.reason.value, found.confidence) == ("not_printed", LIKELY)
+    assert found.interpretation == "The kernel printed none: vm.oom_dump_tasks is 0."
+
+
+def test_a_little_file_cache_is_not_none() -> None:
+    assert "Hardly any file cache was left" in said(seed(), "reclaim")
+    assert "No file cache was left to drop." in said(logged("why/cases/swap-cache-not-accounted.txt"), "reclaim")
+
+
+@pytest.mark.parametrize("memsw, why_none", [
+    (PageCounter(1048576, NO_LIMIT_KB, 0), "none is on, or swappiness is 0."),
+    (PageCounter(1048576, 2097152, 0), "none is on, or swappiness is 0."),
+    (PageCounter(1048576, 1048576, 0), "its limit allows none."),
+    (None, "none is on, swappiness is 0, or its limit allows none."),
+])
+def test_why_no_swap_was_counted(memsw: Optional[PageCounter], why_none: str) -> None:
+    memcg = seed().report.memcg
+    assert memcg is not None
+    event = changed(seed(), memcg=replace(memcg, memsw=memsw))
+    assert said(event, "totalpages").endswith(f"No swap was counted: {why_none}")
+
+
+def test_what_is_shared_of_a_large_task() -> None:
+    advice = [one.sentence for one in why.explain(logged("why/cases/shared-buffers-freed.txt")).suggestions]
+    assert "postmaster (3499662) alone holds 4.1 GiB of 15.3 GiB, 3.3 GiB of it shared." in advice[1]
+    rows = (task(11, "hog", 200000, rss_shmem_pages=190000, rss_anon_pages=9000, rss_file_pages=1000),)
+    assert any("hog (11) alone holds 781.2 MiB of 976.6 MiB, 742.2 MiB of it shared." in one.sentence
+               for one in why.explain(machine_wide(tasks=rows)).suggestions)
+    assert any("alone holds 781.2 MiB of 976.6 MiB. Make" in one.sentence
+               for one in why.explain(machine_wide()).suggestions)
+
+
+def test_advice_is_no_surer_than_the_finding() -> None:
+    (advice,) = why.explain(logged("why/cases/membind-node-full.txt")).suggestions
+    assert advice.sentence.endswith("it was probably kept to node 0.")
+
+
+@pytest.mark.parametrize("case, title", [
+    ("memsw-nearly-full", "full"), ("advice-while-free", "no memory"), ("lowmem-highmem-free", "full"),
+    ("gfp0-contradiction", "page fault"), ("bpf-declared-no-limit", "declared"),
+])
+def test_what_was_not_full_is_not_called_so(case: str, title: str) -> None:
+    found = why.explain(logged(f"why/cases/{case}.txt")).finding("full")
+    assert found is not None and found.title == title
+
+
+def test_a_score_beyond_all() -> None:
+    assert "score 1024 (1000 is totalpages)." in said(captured("fixtures/data/6.1-memcg-v2.oom"), "pick")

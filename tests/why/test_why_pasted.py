@@ -176,7 +176,7 @@ def test_nobody_to_kill_without_a_table_tells_nothing_of_oom_score_adj() -> None
 def test_places_that_the_log_does_not_tell_are_not_counted() -> None:
     bare = "[   60.000000] Memory cgroup out of memory: Killed process 77 (rsync) " + KILLED.format(vm=14008, anon=256)
     said = why.pattern(events(bare + "\n" + memcg())).sentences
-    assert said[0] == "2 OOMs: 1 in 1 place, 1 where the log does not tell; 2 processes killed."
+    assert said[0] == "2 OOMs: 1 in 1 place, 1 where the source does not tell; 2 processes killed."
     assert why.pattern(events(memcg() + memcg(at=75))).sentences[0] == "2 OOMs in 1 place, 2 processes killed."
 
 

@@ -35,7 +35,8 @@ def test_findings_have_a_place_of_their_own_and_a_title() -> None:
     found = registry.causes()
     assert len({(cause.step, cause.place) for cause in found}) == len({cause.id for cause in found}) == len(found)
     assert {cause.id for cause in found} == set(phrasebook.TITLES) == set(why.IDS)
-    assert all(len(title) <= 12 for title in phrasebook.TITLES.values())
+    titles = (*phrasebook.TITLES.values(), *phrasebook.TITLES_BY_REASON.values())
+    assert all(len(title) <= 12 for title in titles)
 
 
 def test_advice_follows_from_a_finding() -> None:

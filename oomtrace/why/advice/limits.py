@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from oomtrace.model import OomEvent
+from oomtrace.model import OomEvent, Task
 
 from .. import look, witnessed
 from ..account import Kind, account
@@ -95,4 +95,12 @@ def confine(event: OomEvent, cases: Cases) -> Optional[Statement]:
         return Statement(Limits.TOO_MUCH_AT_ONCE, facts(tasks=len(event.report.tasks or ()), anon_kb=anon,
                                                         total_kb=found.total_kb))
     return Statement(Limits.CONFINE, facts(task=look.who(top), held_kb=look.rss_kb(event, top),
-                                           total_kb=found.total_kb))
+                                           total_kb=found.total_kb, shared_kb=_shared_kb(event, top)))
+
+
+def _shared_kb(event: OomEvent, task: Task) -> Optional[int]:
+    """What of it is shared memory, by its row (6.8+) or its kill line; None if that is little, or not known."""
+    kill = next((kill for kill in event.report.kills if kill.pid == task.pid), None)
+    shared = (task.rss_shmem_pages * look.page_kb(event) if task.rss_shmem_pages is not None
+              else kill.shmem_rss_kb if kill is not None else None)
+    return shared if shared is not None and shared * 4 >= look.rss_kb(event, task) else None

@@ -12,6 +12,7 @@ from ..account import Account, Kind, Part, account, tasks_anon_kb
 from ..case import Case
 from ..finding import CERTAIN, LIKELY, UNKNOWN, Fact, Reason, Size, facts
 from ..registry import cause
+from ..shortage import Shortage, short
 from ..units import percent
 
 
@@ -74,6 +75,12 @@ def _size(part: Part, whole: Optional[int]) -> Size:
     return Size(part.kind, part.kb, percent(part.kb, whole))
 
 
+def _not_full(event: OomEvent) -> bool:
+    """Was memory free in other zones, on other nodes, or in pieces? Then nothing had filled all of it."""
+    shortage = short(event)
+    return shortage is not None and shortage.kind != Shortage.ALL_LOW
+
+
 def _swapcache_kb(found: Account, top: Part) -> Optional[int]:
     """The swap cache, if it is much and has a row of its own beside anonymous memory."""
     cached = found.part(Kind.SWAPCACHE)
@@ -98,7 +105,7 @@ def _verdict(event: OomEvent, found: Account, case: Case) -> None:
     else:
         case.means(Filled.BY, CERTAIN if abs(left) * 10 < whole else LIKELY, filler=top.kind,
                    kernel_parts=_kernel_parts(found) if top.kind == Kind.KERNEL else None,
-                   swapcache_kb=_swapcache_kb(found, top))
+                   swapcache_kb=_swapcache_kb(found, top), of_all_zones=int(_not_full(event)) or None)
 
 
 _KERNEL_PARTS: Mapping[KernelPart, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ from ..finding import LIKELY, UNKNOWN, Process, Reason
 from ..ranking import rank
 from ..registry import cause
 from ..units import percent
-from .full import hit
+from .full import declared_by_bpf, hit
 
 
 class Killed(Reason):
@@ -111,19 +111,21 @@ def _where(event: OomEvent, case: Case) -> None:
         case.says(Killed.IN_MEMCG, victim_memcg=victim)
         return
     levels = names.levels_between(full, victim)
+    not_full = int(declared_by_bpf(event)) or None
     if levels == 0:
-        case.says(Killed.IN_FULL_MEMCG)
+        case.says(Killed.IN_FULL_MEMCG, not_full=not_full)
     elif levels is not None:
-        case.says(Killed.BELOW_FULL_MEMCG, victim_memcg=victim, victim_levels_below=levels)
+        case.says(Killed.BELOW_FULL_MEMCG, victim_memcg=victim, victim_levels_below=levels, not_full=not_full)
     else:
-        case.says(Killed.NOT_BELOW_FULL_MEMCG, victim_memcg=victim)
+        case.says(Killed.NOT_BELOW_FULL_MEMCG, victim_memcg=victim, not_full=not_full)
     if trigger is None:
         case.says(Killed.TRIGGER_MEMCG_UNKNOWN)
     elif trigger == victim:
         case.says(Killed.TRIGGER_IN_SAME, asked_by=_asked_by(event))
     else:
         below = names.levels_between(full, trigger)
-        case.says(Killed.TRIGGER_ELSEWHERE, trigger__memcg=trigger, trigger_levels_below=below)
+        case.says(Killed.TRIGGER_ELSEWHERE, trigger__memcg=trigger, trigger_levels_below=below,
+                  not_full=not_full)
 
 
 def _asked_by(event: OomEvent) -> Optional[AskedBy]:
@@ -144,7 +146,8 @@ def _more(event: OomEvent, victim: Kill, case: Case) -> None:
     processes = len({kill.pid for kill in report.kills})  # a group kill prints the first victim twice
     if report.oom_group is not None:
         case.remarks(Killed.GROUP, oom_group=report.oom_group, memcg__path=look.full_path(event),
-                     victim_memcg=look.victim_path(event), processes=processes)
+                     victim_memcg=look.victim_path(event), processes=processes,
+                     not_full=int(declared_by_bpf(event)) or None)
     elif processes > 1 and _first_again(event):
         case.remarks(Killed.GROUP_INFERRED, processes=processes)
     elif processes > 1:

@@ -215,7 +215,8 @@ def _beside_the_kernel(event: OomEvent, ranking: Ranking, chosen: Weighed, case:
         case.means(Pick.POINTS_DIFFER, LIKELY, differing=wrong[:3],
                    more_differing=len(wrong) - 3 if len(wrong) > 3 else None)
     else:
-        case.means(Pick.AGREES, same_points=len(pairs) or None)
+        case.means(Pick.AGREES, same_points=len(pairs) or None,
+                   only_one=1 if ranking.candidates == (chosen,) and not pairs else None)
 
 
 def _knows(ranking: Ranking, chosen: Weighed, case: Case) -> None:

@@ -21,7 +21,7 @@ class Reclaim(Reason):
     CONTIGUOUS = "contiguous"
     CHARGED_AT_ONCE = "charged_at_once"
     FILE_PAGES = "file_pages"
-    NO_FILE_CACHE = "no_file_cache"
+    NO_FILE_CACHE = "no_file_cache"  # or next to none
     LITTLE_FILE_CACHE = "little_file_cache"
     DIRTY = "dirty"
     FILE_CACHE_LEFT = "file_cache_left"
@@ -76,13 +76,14 @@ def _file_pages(found: Account, elsewhere: bool, case: Case) -> None:
     dirty = kb.get("file_dirty_kb", kb.get("dirty_kb"))
     writeback = kb.get("file_writeback_kb", kb.get("writeback_kb"))
     busy = (dirty or 0) + (writeback or 0)
-    case.says(Reclaim.FILE_PAGES, file_kb=files)
+    case.says(Reclaim.FILE_PAGES, file_kb=files, of_all_zones=int(elsewhere) or None)
     case.knows(active_file_kb=kb["active_file_kb"], inactive_file_kb=kb["inactive_file_kb"], file_dirty_kb=dirty,
                file_writeback_kb=writeback)
     if not found.total_kb or found.part(Kind.FREE) * 2 >= found.total_kb or elsewhere:
         return
     if files * _FEW <= found.total_kb:
-        case.means(Reclaim.NO_FILE_CACHE if files * 1000 <= found.total_kb else Reclaim.LITTLE_FILE_CACHE)
+        none = files * 1000 <= found.total_kb
+        case.means(Reclaim.NO_FILE_CACHE if none else Reclaim.LITTLE_FILE_CACHE, file_kb=files)
     elif busy * 2 >= files:
         case.means(Reclaim.DIRTY, LIKELY, busy_kb=busy)
     elif found.part(Kind.FREE) * 10 < found.total_kb:

@@ -79,9 +79,11 @@ def _near(used: int, limit: int) -> bool:
 
 def _unclear(event: OomEvent, used: Optional[int], case: Case) -> None:
     """Whether the machine has swap stands in no memcg report; totalpages tell where they are known."""
+    in_tasks = sum(task.swapents_pages or 0 for task in event.report.tasks or ()) * look.page_kb(event)
     if used is not None:
-        case.says(Swap.USED, swap_kb=used)
-    if any(task.swapents_pages for task in event.report.tasks or ()):
+        case.says(Swap.USED, swap_kb=used, tasks_swap_kb=in_tasks if in_tasks * 10 > used * 11 else None,
+                  swapcache_kb=_in_ram_too(event, used))
+    if in_tasks:
         case.means(Swap.NO_MORE_WENT, UNKNOWN)  # whatever the cgroup's counter says, there is some
         return
     confidence = no_swap_counted(event)
@@ -93,6 +95,14 @@ def _unclear(event: OomEvent, used: Optional[int], case: Case) -> None:
         case.means(Swap.NO_MORE_WENT, UNKNOWN)
     else:
         case.means(Swap.NOT_SHOWN, UNKNOWN)
+
+
+def _in_ram_too(event: OomEvent, used: int) -> Optional[int]:
+    """What is in the swap cache keeps its place in swap, which the counter of cgroup v2 has from then on; None if that
+    is little (mm/swap_state.c, add_to_swap)."""
+    found, memcg = account(event), event.report.memcg
+    cached = found.part(Kind.SWAPCACHE) if found is not None else 0
+    return cached if memcg is not None and memcg.swap is not None and used // 10 < cached <= used else None
 
 
 def _few(event: OomEvent) -> bool:

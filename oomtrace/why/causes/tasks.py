@@ -18,6 +18,7 @@ from ..units import percent
 
 class Tasks(Reason):
     NOT_SHOWN = "not_shown"
+    NO_TABLE = "no_table"
     NOT_PRINTED = "not_printed"  # vm.oom_dump_tasks is 0
     EMPTY = "empty"
     NO_SIZES = "no_sizes"  # rows that are cut before them
@@ -70,7 +71,8 @@ def _none(event: OomEvent, case: Case) -> None:
     if event.report.tasks is not None and not event.report.kills:
         case.says(Tasks.EMPTY, tasks=0)
     elif _switched_off(event):
-        case.says(Tasks.NOT_PRINTED, LIKELY)
+        case.says(Tasks.NO_TABLE)
+        case.means(Tasks.NOT_PRINTED, LIKELY)
     elif look.scope(event) is not None or event.report.kills:
         case.says(Tasks.NOT_SHOWN, UNKNOWN)
 
@@ -118,7 +120,7 @@ def _explains(event: OomEvent, rows: tuple[Task, ...], held: int, whole: int, fo
     free = found.part(Kind.FREE) if found is not None else 0
     outside = whole - free - held - sum(task.pgtables_bytes or 0 for task in rows) // 1024
     if held * 4 < whole <= outside * 2:
-        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(event, found, outside))
+        _in_no_task(event, found, outside, sure, case)
         return
     anon, anon_kb = tasks_anon_kb(event), found.part(Kind.ANON, Kind.ANON_BEHIND) if found is not None else 0
     if anon_kb and anon is not None:
@@ -133,7 +135,14 @@ def _explains(event: OomEvent, rows: tuple[Task, ...], held: int, whole: int, fo
     if held >= whole:
         case.means(Tasks.ALL_OF_IT, LIKELY, tasks=len(rows))
     elif outside * 4 >= whole:
-        case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(event, found, outside))
+        _in_no_task(event, found, outside, sure, case)
+
+
+def _in_no_task(event: OomEvent, found: Optional[Account], outside: int, sure: str, case: Case) -> None:
+    left = found.left_kb or 0 if found is not None else 0
+    case.means(Tasks.IN_NO_TASK, sure, outside_kb=outside, outside=_outside(event, found, outside),
+               not_accounted_kb=left if outside * 3 <= left * 4 <= outside * 4 else None,
+               tasks=len(event.report.tasks or ()))
 
 
 _IN_NO_TASK = (Kind.KERNEL, Kind.FILE, Kind.SHMEM, Kind.SLAB_RECLAIMABLE, Kind.SLAB_UNRECLAIMABLE, Kind.UNEVICTABLE,

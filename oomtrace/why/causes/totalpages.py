@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from oomtrace.model import OomEvent
+from oomtrace.model import Memcg, OomEvent
 
 from .. import look
 from ..case import Case
@@ -63,7 +63,7 @@ def swap_counted(event: OomEvent, case: Case) -> None:
         more_kb = (high - limit) * size or None
         case.says(Counted.LIMIT_ALONE if sure == CERTAIN else Counted.LIMIT_ALONE_FITS, limit_pages=limit,
                   more_kb=more_kb)
-        case.means(Counted.NO_SWAP, sure)
+        case.means(Counted.NO_SWAP, sure, swap_limit=_limit(event.report.memcg))
     elif event.trace.totalpages is not None:
         case.says(Counted.WITH_SWAP, totalpages=low, limit_pages=limit, swap_kb=(low - limit) * size)
     elif low == limit:
@@ -76,6 +76,16 @@ def swap_counted(event: OomEvent, case: Case) -> None:
         case.says(Counted.WITH_SWAP_FITS, LIKELY, totalpages_low=low, totalpages_high=high, limit_pages=limit,
                   swap_low_kb=(low - limit) * size, swap_high_kb=(high - limit) * size)
     case.knows(memory__limit_pages=limit, totalpages_low=low, totalpages_high=high)
+
+
+def _limit(memcg: Optional[Memcg]) -> Optional[str]:
+    """None if the limits leave room for swap, otherwise "none", or "unknown"."""
+    counter = (memcg.memsw or memcg.swap) if memcg is not None else None
+    limit_kb = look.limit_kb(counter)
+    if memcg is None or counter is None or limit_kb is None:
+        return None if look.unlimited(counter) else "unknown"
+    beside_kb = look.limit_kb(memcg.memory) or 0 if counter is memcg.memsw else 0
+    return None if limit_kb > beside_kb else "none"
 
 
 def _in_swap_kb(event: OomEvent) -> int:

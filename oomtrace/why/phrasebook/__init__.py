@@ -1,7 +1,8 @@
 """The phrasebook: all that is said in words, made from reasons and facts when everything is decided.
 
-A file a step of the reading, each with ``PHRASES`` (a reason's sentence), ``TITLES`` (of the findings, by id) or
-``WORDS`` (for reasons that stand within a sentence, such as kinds of memory). They are found by themselves.
+A file a step of the reading, each with ``PHRASES`` (a reason's sentence), ``TITLES`` (of the findings, by id),
+``TITLES_BY_REASON`` (of a finding that comes to that) or ``WORDS`` (for reasons that stand within a sentence, such as
+kinds of memory). They are found by themselves.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .template import Phrase, fill
 PHRASES: dict[Reason, Phrase] = {}
 WORDS: dict[Reason, str] = {}
 TITLES: dict[str, str] = {}
+TITLES_BY_REASON: dict[Reason, str] = {}
 
 
 def sentence(statement: Statement) -> str:
@@ -32,7 +34,8 @@ def sentences(statements: Iterable[Statement]) -> str:
 
 def finding(id: str, step: int, case: Case) -> Finding:
     """What a cause found, in words."""
-    return Finding(id, step, TITLES[id], case.reason, case.reasons, case.facts, sentences(case.said),
+    title = TITLES_BY_REASON.get(case.reason, TITLES[id])
+    return Finding(id, step, title, case.reason, case.reasons, case.facts, sentences(case.said),
                    sentences(case.concluded) or None, case.confidence)
 
 
@@ -61,3 +64,4 @@ for _page in _pages():
     PHRASES.update(getattr(_page, "PHRASES", {}))
     WORDS.update(getattr(_page, "WORDS", {}))
     TITLES.update(getattr(_page, "TITLES", {}))
+    TITLES_BY_REASON.update(getattr(_page, "TITLES_BY_REASON", {}))

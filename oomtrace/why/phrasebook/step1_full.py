@@ -12,6 +12,12 @@ from .template import Facts, fill, word
 from .template import who as named
 
 TITLES = {"full": "full", "charging": "asked by", "earlier": "earlier", "asked_in": "asked in"}
+# Where nothing needs to have been full.
+TITLES_BY_REASON = {
+    **dict.fromkeys((Full.MACHINE, Full.CPUSET, Full.MEMPOLICY), "no memory"),
+    **dict.fromkeys((Full.CONTEXT_LOST, Full.CONTEXT_LOST_WHILE_FREE), "page fault"),
+    Full.DECLARED_BY_BPF: "declared", Full.SYSRQ: "SysRq",
+}
 
 LIMITS = {"memory": "memory limit", "memsw": "memory+swap limit", "kmem": "kernel memory limit"}
 

@@ -13,10 +13,12 @@ TITLES = {"zones": "zones"}
 
 
 def _largest(facts: Facts) -> str:
-    said = f"Zone {facts['zone']}: free {human(facts['free_kb'])}"
+    free, least = facts["free_kb"], facts["min_kb"]
+    size = exact if free != least and human(free) == human(least) else human
+    said = f"Zone {facts['zone']}: free {size(free)}"
     if "barred_kb" in facts:
         said += f" ({human(facts['barred_kb'])} of it not for this allocation: high-atomic or CMA)"
-    said += f", min watermark {human(facts['min_kb'])}"
+    said += f", min watermark {size(least)}"
     if "lowmem_reserve_kb" in facts:
         said += f", and {human(facts['lowmem_reserve_kb'])} reserved from it (lowmem_reserve)"
     return said + "."
@@ -59,8 +61,8 @@ PHRASES = {
     Zones.ALL_LOW: "Every zone that it could use was below its min watermark or reserve.",
     Zones.FRAGMENTED: "Memory was free but in pieces: {free_in_pieces_kb:size}, and no free block of {block_kb:size} "
                       "(order {order}) that this allocation may use.",
-    Zones.FREE_ELSEWHERE: "{free_elsewhere_kb:size} were free in zone {zones_elsewhere}, above zone {highest_zone}, "
-                          "the highest that this allocation may use.",
+    Zones.FREE_ELSEWHERE: "{free_elsewhere_kb:size} were free in zone {zones_elsewhere}, but this allocation may "
+                          "use only zones up to {highest_zone}.",
     Zones.NODE_FULL: "Every zone of node {nodes_full} was below its min watermark or reserve, while "
                      "{free_elsewhere_kb:size} were free on other nodes. So a memory policy or a cpuset kept the "
                      "allocation to node {nodes_full}.",
@@ -81,13 +83,13 @@ PHRASES = {
     Unusable.LOWMEM: "A 64-bit kernel has no such limit. On this one, let the kernel use less for itself: a larger "
                      "vm.vfs_cache_pressure drops directory entries and inodes earlier, and fewer tasks and sockets "
                      "need less.",
-    Unusable.LOWMEM_FILES: "{zones_file_kb:size} of {zones_managed_kb:size} of lowmem are file cache. That of block "
-                           "devices and of file systems' own data can be nowhere else. If it waits to be written, "
-                           "lower vm.dirty_bytes. A 64-bit kernel has no such limit.",
+    Unusable.LOWMEM_FILES: "{zones_file_kb:size} of {zones_managed_kb:size} of lowmem are file cache. The cache of "
+                           "block devices and of file systems' own data can be nowhere else. If it waits to be "
+                           "written, lower vm.dirty_bytes. A 64-bit kernel has no such limit.",
     Unusable.ZONE: "Something asked for memory below zone {zones_elsewhere}, mostly a driver for a device that cannot "
                    "reach more: the call trace names it.",
     Unusable.NODE: "Look at the memory policy of {trigger} (numactl --show, /proc/{trigger_pid}/numa_maps) and at its "
-                   "cpuset.mems: it was kept to node {nodes_full}.",
+                   "cpuset.mems: it was probably kept to node {nodes_full}.",
     Unusable.COMPACT: "`echo 1 >/proc/sys/vm/compact_memory` joins free pages. A larger vm.min_free_kbytes keeps more "
                       "of them free; and whoever asks for {block_kb:size} in one piece should be able to do with less.",
     Unusable.BOOST: "`sysctl vm.watermark_boost_factor=0` turns the boost off.",

@@ -29,11 +29,16 @@ def _levels(levels: int) -> str:
     return "one level" if levels == 1 else f"{levels} levels"
 
 
+def _the_full(facts: Facts) -> str:
+    """The cgroup of the OOM; a BPF program declares one where nothing is full."""
+    return "the cgroup of the OOM" if "not_full" in facts else "the full cgroup"
+
+
 def _trigger_elsewhere(facts: Facts) -> str:
     levels, where = facts.get("trigger_levels_below"), names.described(facts["trigger.memcg"])
     if levels == 0:
-        return "The task that triggered the OOM is in the full cgroup itself."
-    how = "not below the full cgroup" if levels is None else f"{_levels(levels)} below the full cgroup"
+        return f"The task that triggered the OOM is in {_the_full(facts)} itself."
+    how = ("not" if levels is None else _levels(levels)) + f" below {_the_full(facts)}"
     return f"The task that triggered the OOM is in {where}, {how}."
 
 
@@ -45,12 +50,12 @@ def _trigger_in_same(facts: Facts) -> str:
 
 def _below(facts: Facts) -> str:
     where, levels = names.described(facts["victim_memcg"]), facts["victim_levels_below"]
-    return f"It was in {where}, {_levels(levels)} below the full cgroup."
+    return f"It was in {where}, {_levels(levels)} below {_the_full(facts)}."
 
 
 def _group(facts: Facts) -> str:
     path = facts["oom_group"]
-    where = "the full cgroup" if path == facts.get("memcg.path") else names.described(path)
+    where = _the_full(facts) if path == facts.get("memcg.path") else names.described(path)
     where = "the victim's cgroup" if path == facts.get("victim_memcg") != facts.get("memcg.path") else where
     number = facts["processes"]
     if number == 1:
@@ -70,9 +75,10 @@ PHRASES = {
     Killed.PARENT: "It was started by {parent}.",
     Killed.MEMCG_NOT_SHOWN: "Its cgroup is not in the report.",
     Killed.IN_MEMCG: "It was in {victim_memcg:place}.",
-    Killed.IN_FULL_MEMCG: "It was in the full cgroup itself.",
+    Killed.IN_FULL_MEMCG: lambda facts: f"It was in {_the_full(facts)} itself.",
     Killed.BELOW_FULL_MEMCG: _below,
-    Killed.NOT_BELOW_FULL_MEMCG: "It was in {victim_memcg:place}, not below the full cgroup.",
+    Killed.NOT_BELOW_FULL_MEMCG: lambda facts: fill(f"It was in {{victim_memcg:place}}, not below {_the_full(facts)}.",
+                                                    facts),
     Killed.TRIGGER_IN_SAME: _trigger_in_same,
     Killed.TRIGGER_ELSEWHERE: _trigger_elsewhere,
     Killed.TRIGGER_MEMCG_UNKNOWN: "The source does not say in which cgroup the task was that triggered the OOM.",
@@ -83,7 +89,8 @@ PHRASES = {
                         "finish.",
     Killed.GROUP: _group,
     Killed.GROUP_INFERRED: "memory.oom.group is set for their cgroup, so that {processes:plural process processes} "
-                           "were killed together: the first one's line comes again, which only such a kill prints.",
+                           "were killed together: the first one's line is there twice, and only such a kill prints it "
+                           "twice.",
     Killed.SEVERAL: "{processes} processes were killed. The others: {others}.",
     Killed.SHARERS: "{sharers:plural process} that shared its memory died with it.",
     Killed.NOBODY_EXITING: "Nobody: the chosen {exiting} was already exiting.",

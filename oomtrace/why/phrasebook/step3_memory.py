@@ -96,7 +96,8 @@ def _by(facts: Facts) -> str:
     kind, parts = facts["filler"], facts.get("kernel_parts")
     what: Optional[str] = _kernel_parts(parts) if parts else _MEANS.get(kind)
     swapped = " The swap cache is mostly such memory, on its way to swap or back." if "swapcache_kb" in facts else ""
-    return f"Filled by {in_words(kind)}" + (f" ({what})." if what else ".") + swapped
+    begin = "Most of the memory in all zones was" if "of_all_zones" in facts else "Filled by"
+    return f"{begin} {in_words(kind)}" + (f" ({what})." if what else ".") + swapped
 
 
 def _mostly_free(facts: Facts) -> str:
@@ -153,9 +154,10 @@ PHRASES = {
     Reclaim.NOT_SHOWN: "What could have been reclaimed is not in the source.",
     Reclaim.CONTIGUOUS: "{pages} contiguous pages were asked for (order {order}).",
     Reclaim.CHARGED_AT_ONCE: "{asked_kb:size} were to be charged at once[, and {room_kb:size} were left below the "
-                             "limit]. A limit knows no fragmentation.",
-    Reclaim.FILE_PAGES: "File pages that reclaim could look at: {file_kb:exact}.",
-    Reclaim.NO_FILE_CACHE: "No file cache was left to drop.",
+                             "limit]. Fragmentation plays no part in a limit.",
+    Reclaim.FILE_PAGES: lambda facts: (f"File pages that reclaim could look at: {exact(facts['file_kb'])}"
+                                       + (", in all zones." if "of_all_zones" in facts else ".")),
+    Reclaim.NO_FILE_CACHE: lambda facts: ("Hardly any" if facts["file_kb"] else "No") + " file cache was left to drop.",
     Reclaim.LITTLE_FILE_CACHE: "Hardly any file cache was left to drop.",
     Reclaim.DIRTY: "{busy_kb:size} of them waited to be written and could not be dropped at once.",
     Reclaim.FILE_CACHE_LEFT: "File pages were left ({file_percent:percent}). Why they were not reclaimed in time the "
@@ -180,7 +182,8 @@ PHRASES = {
     Swap.MAKES_NO_ROOM: "Swapping makes no room: the memory+swap limit is no more than the memory limit.",
     Swap.MEMSW_AT_LIMIT: "Swapping makes no room: memory+swap was at {memsw.usage_kb:exact} of its limit of "
                          "{memsw.limit_kb:exact}.",
-    Swap.USED: "Swap used: {swap_kb:exact}.",
+    Swap.USED: "Swap used: {swap_kb:exact}[ by the cgroup's counter, {tasks_swap_kb:size} by its tasks]"
+               "[, {swapcache_kb:size} of it for pages that are in RAM too (swap cache)].",
     Swap.NOT_COUNTED: "The kernel counted no swap for it: none is on, or swappiness is 0.",
     Swap.COULD_HAVE_BEEN_USED: "Swap could have been used. The source does not tell why it was not.",
     Swap.NO_MORE_WENT: "The source does not tell why no more went to swap (it was full, or slow).",

@@ -24,8 +24,10 @@ def _more(facts: Facts, what: str) -> str:
 
 def _more_than_all(facts: Facts) -> str:
     whole = "the cgroup's usage" if facts.get("scope") == "memcg" else "the memory that there is"
-    return _more(facts, f"The task alone exceeds {whole}" if facts.get("tasks") == 1
-                 else f"Together the tasks exceed {whole}")
+    if facts.get("tasks") != 1:
+        return _more(facts, f"Together the tasks exceed {whole}")
+    elsewhere = _ELSEWHERE.get(facts.get("scope", ""))
+    return f"The task alone exceeds {whole}" + (f": {elsewhere}." if elsewhere is not None else ".")
 
 
 def _anon_more_than_all(facts: Facts) -> str:
@@ -36,8 +38,10 @@ def _anon_more_than_all(facts: Facts) -> str:
 def _in_no_task(facts: Facts) -> str:
     kinds = facts.get("outside")
     if kinds is None:
-        return fill("{outside_kb:exact} is in no listed task: file cache, tmpfs, kernel memory, or tasks that are not "
-                    "listed.", facts)
+        least = "At least " if facts.get("tasks", 0) > 1 else ""  # what they share is counted for each
+        what = ("{not_accounted_kb:size} of that is in no statistics either" if "not_accounted_kb" in facts else
+                "file cache, tmpfs, kernel memory, or tasks that are not listed")
+        return fill(f"{least}{{outside_kb:exact}} is in no listed task: {what}.", facts)
     named = ", ".join(f"{in_words(size.kind)} {human(size.kb)}" for size in kinds)
     more = sum(size.kb for size in kinds) * 10 > facts["outside_kb"] * 11  # some of it is in tasks
     begin = "{outside_kb:exact} belongs to no task" + (". It is a part of: " if more else ": ")
@@ -54,7 +58,8 @@ PHRASES = {
                                 "counted for each.",
     Together.SAME_NAME: "{processes} processes named {comm} hold {same_name_kb:size} together, "
                         "{same_name_percent:percent} of it.",
-    Tasks.NOT_PRINTED: "The kernel printed no task table: vm.oom_dump_tasks is 0. Who holds the memory is unknown.",
+    Tasks.NO_TABLE: "There is no task table. Who holds the memory is unknown.",
+    Tasks.NOT_PRINTED: "The kernel printed none: vm.oom_dump_tasks is 0.",
     Tasks.NOT_SHOWN: "The task table is not in the source. Who holds the memory is unknown.",
     Tasks.EMPTY: "The task table is empty.",
     Tasks.NO_SIZES: "{tasks:plural task_is tasks_are} listed, but the rows are cut: who holds the memory is unknown.",

@@ -22,6 +22,10 @@ WORDS = {
 }
 
 
+_NO_SWAP = {None: "none is on, or swappiness is 0", "none": "its limit allows none",
+            "unknown": "none is on, swappiness is 0, or its limit allows none"}
+
+
 def _cannot(why: str) -> str:
     return f"Whether it had the most points cannot be recomputed: {why}."
 
@@ -29,6 +33,8 @@ def _cannot(why: str) -> str:
 def _points(facts: Facts) -> str:
     said = f"{who(facts['chosen'])} has {plural(facts['points'], 'point')}"
     score, printed, low = facts.get("score"), facts.get("verdict.score"), facts.get("totalpages_low")
+    if printed is None and score is not None and score > 1000:
+        return f"{said}, score {score} (1000 is totalpages)."
     if printed is None:
         return said + (f", score {score}." if score is not None else ".")
     if low is not None:
@@ -59,6 +65,8 @@ def _differ(facts: Facts) -> str:
 
 def _agrees(facts: Facts) -> str:
     same = facts.get("same_points")
+    if same is None and "only_one" in facts:
+        return "The table leaves no other choice."
     if same is None:
         return "Our ranking agrees with the kernel's choice."
     tasks = "the task" if same == 1 else f"all {same} tasks"
@@ -117,7 +125,7 @@ PHRASES = {
     Counted.LIMIT_ALONE: "The kernel scored tasks against the memory limit, {limit_pages} pages, with no swap added.",
     Counted.LIMIT_ALONE_FITS: "The printed score fits the memory limit, {limit_pages} pages, with no swap added"
                               "[ or at most {more_kb:size}].",
-    Counted.NO_SWAP: "No swap was counted: none is on, swappiness is 0, or its limit allows none.",
+    Counted.NO_SWAP: lambda facts: "No swap was counted: " + _NO_SWAP[facts.get("swap_limit")] + ".",
     Counted.WITH_SWAP: "The kernel scored tasks against {totalpages} pages: the memory limit of {limit_pages} pages, "
                        "and {swap_kb:size} of swap.",
     Counted.LITTLE_MORE_FITS: "The printed score fits {totalpages_low} to {totalpages_high} pages, under 2 % more than "

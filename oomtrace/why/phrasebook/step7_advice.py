@@ -13,7 +13,7 @@ from .template import Facts, fill
 
 def _raise(facts: Facts) -> str:
     whose = "{container}" if "container" in facts else "{memcg.path:short}"
-    return ("Raise the limit of " + whose + " above {need_kb:size}[, of which {swap_kb:size} are in swap now]"
+    return ("Raise the limit of " + whose + " above {need_kb:size}[, of which {swap_kb:size} are only in swap]"
             "[, and that of memory+swap above {memsw.limit_kb:size}], or ")
 
 
@@ -63,9 +63,9 @@ PHRASES = {
                         "clue: find what allocates from it.",
     Limits.RAISE_FOR_ONE: lambda facts: fill(_raise(facts) + "make {task} use less.", facts),
     Limits.RAISE_FOR_ALL: lambda facts: fill(_raise(facts) + "make its {tasks:plural task} use less.", facts),
-    Limits.CONFINE: "{task} alone holds {held_kb:size} of {total_kb:size}. Make it use less, or give it a limit of "
-                    "its own (MemoryMax= of its service, or systemd-run -p MemoryMax=): then the next OOM harms nobody "
-                    "else.",
+    Limits.CONFINE: "{task} alone holds {held_kb:size} of {total_kb:size}[, {shared_kb:size} of it shared]. Make it "
+                    "use less, or give it a limit of its own (MemoryMax= of its service, or systemd-run -p "
+                    "MemoryMax=): then the next OOM harms nobody else.",
     Limits.TOO_MUCH_AT_ONCE: "{tasks:plural task} hold {anon_kb:size} of {total_kb:size} together, none of them a "
                              "quarter: run fewer at once, or give the machine more memory.",
     Limits.FULL_MEMCG_ELSEWHERE: "gfp_mask is 0: look for a cgroup that was at its limit at that time "

@@ -15,16 +15,17 @@ _VICTIMS = {
 
 
 def _place(facts: Facts) -> str:
-    return fill("{place}: {events:plural OOM}[ within {span_ns:seconds}][, at least {shortest_gap_ns:seconds} apart]"
+    return fill("{place}: {events:plural OOM}[ ({probable} of them probably)][ within {span_ns:seconds}]"
+                "[, at least {shortest_gap_ns:seconds} apart]"
                 + (_VICTIMS[facts["victims"]] if "victims" in facts else "")
                 + "[; each held more than the one before ({first_held_kb:size} to {last_held_kb:size})].", facts)
 
 
 def _somewhere(facts: Facts) -> str:
-    """ "3 OOMs: 2 in 1 place, 1 where the log does not tell; 3 processes killed."."""
+    """ "3 OOMs: 2 in 1 place, 1 where the source does not tell; 3 processes killed."."""
     placed = facts["events"] - facts["nowhere"]
     where = f"{placed} in {{places:plural place}}, {facts['nowhere']}" if placed else "all"
-    return fill(f"{{events:plural OOM}}: {where} where the log does not tell; "
+    return fill(f"{{events:plural OOM}}: {where} where the source does not tell; "
                 "{kills:plural process processes} killed.", facts)
 
 
