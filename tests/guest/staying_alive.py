@@ -212,6 +212,29 @@ def two(_):
     check(pids[0] == pids[1], f"they saw different kills: {pids}")
 
 
+def behind(seconds):
+    """Asked to end after a storm for so long, it tells how much is left; asked once more, it leaves that out and
+    counts it. Two signals at once are one, as timeout(1) sends them."""
+    trace, before = Trace(), kernel_kills()
+    storm(seconds)
+    kills, begin = kernel_kills() - before, time.monotonic()
+    for _ in range(2):
+        trace.process.send_signal(signal.SIGINT)
+    until(lambda: "reports still to be written" in trace.said(), f"a word of what is left of {kills}")
+    told = time.monotonic()
+    time.sleep(2)
+    check(trace.process.poll() is None, f"two signals have ended it: {trace.said()}")
+    again = time.monotonic()
+    events, closing = trace.stop()
+    took = time.monotonic() - again
+    left = int(closing.split(" more not written")[0].split()[-1])
+    whole(event for event in events if event["report"]["kills"])
+    print(f"{kills} kills; told after {told - begin:.1f} s; then ended in {took:.1f} s with {len(events)} events, "
+          f"{left} left out\n{trace.said()}")
+    check(trace.process.returncode == 1, f"status {trace.process.returncode}")
+    check(len(events) and left and len(events) + left >= kills, f"{len(events)} events and {left} of {kills} kills")
+
+
 def modules_and_cpus(_):
     """A kernel module comes and goes, a CPU goes and comes back: reports stay whole on each CPU."""
     trace = Trace()
@@ -284,7 +307,7 @@ def attach_and_detach(times):
 
 CASES = {
     "global": global_ooms, "stopped": stopped, "blocked": blocked, "full-disk": full_disk, "two": two,
-    "modules-cpus": modules_and_cpus, "attach": attach_and_detach,
+    "modules-cpus": modules_and_cpus, "attach": attach_and_detach, "behind": behind,
 }
 
 

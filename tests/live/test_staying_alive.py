@@ -51,3 +51,9 @@ def test_a_small_machine_runs_out_of_memory() -> None:
 @pytest.mark.parametrize("kernel", matrix.names())
 def test_the_machine_runs_out_of_memory_20_times(kernel: str) -> None:
     _stay_alive(kernel, ("global=20",), 1800, 512 << 20)
+
+
+@pytest.mark.vm
+@pytest.mark.long
+def test_it_ends_soon_after_a_storm_if_it_is_asked_twice() -> None:
+    _stay_alive("6.1", ("behind=10",), 600)
