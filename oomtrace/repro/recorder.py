@@ -151,11 +151,16 @@ class Recorder:
         self.settle(SAMPLE_SECONDS, lambda: self._sampling)
 
     def stop(self) -> None:
-        """End the trace and take what it still had in hand."""
+        """End the trace and take what it still had in hand, for as long as more of it comes: there may be much."""
         if not self._pid:
             return
         os.kill(self._pid, signal.SIGTERM)
-        self.settle(STOP_SECONDS, lambda: False)
+        while select.select([self.descriptor], [], [], STOP_SECONDS)[0]:
+            if not self.receive():
+                break
+        else:
+            self._tell["warn"](f"oomtrace: the trace said nothing for {STOP_SECONDS:g} s as it was to end: "
+                               "what it had in hand is missing")
         os.close(self.descriptor)
         os.close(self._asking)
         os.kill(self._pid, signal.SIGKILL)

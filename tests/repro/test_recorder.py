@@ -100,6 +100,34 @@ def test_what_the_trace_has_in_hand_is_waited_for(monkeypatch: pytest.MonkeyPatc
     recorder.stop()
 
 
+class MuchTrace(FakeTrace):
+    """Has much in hand at its end, and then hangs if it is to."""
+
+    hangs = False
+
+    def events(self) -> Iterator[Any]:
+        yield from super().events()
+        for number in range(30):
+            time.sleep(0.1)
+            yield number
+        while self.hangs:
+            time.sleep(1)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_all_that_is_in_hand_at_the_end_is_taken(monkeypatch: pytest.MonkeyPatch, hangs: bool) -> None:
+    """Though it takes longer than a trace may be silent."""
+    monkeypatch.setattr(recorder_module, "STOP_SECONDS", 2.0)
+    monkeypatch.setattr(MuchTrace, "hangs", hangs)
+    monkeypatch.setattr(trace, "LiveTrace", MuchTrace)
+    warned: list[str] = []
+    recorder = Recorder(print, warned.append)
+    recorder.start()
+    recorder.stop()
+    assert recorder.events == ["first", "last", *range(30)]
+    assert [text.partition(" as ")[0] for text in warned] == ["oomtrace: the trace said nothing for 2 s"] * hangs
+
+
 def test_asked_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "LiveTrace", FakeTrace)
     recorder = Recorder(print, print)
