@@ -162,4 +162,4 @@ def test_what_was_not_full_is_not_called_so(case: str, title: str) -> None:
 
 
 def test_a_score_beyond_all() -> None:
-    assert "score 1024 (1000 is totalpages)." in said(captured("fixtures/data/6.1-memcg-v2.oom"), "pick")
+    assert "score 1024 (1000 is all there is)." in said(captured("fixtures/data/6.1-memcg-v2.oom"), "pick")

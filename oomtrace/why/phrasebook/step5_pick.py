@@ -34,7 +34,7 @@ def _points(facts: Facts) -> str:
     said = f"{who(facts['chosen'])} has {plural(facts['points'], 'point')}"
     score, printed, low = facts.get("score"), facts.get("verdict.score"), facts.get("totalpages_low")
     if printed is None and score is not None and score > 1000:
-        return f"{said}, score {score} (1000 is totalpages)."
+        return f"{said}, score {score} (1000 is all there is)."
     if printed is None:
         return said + (f", score {score}." if score is not None else ".")
     if low is not None:
