@@ -60,7 +60,7 @@ class Thing:
     deleted: bool = False
 
 
-Single = Union[int, float, str, Reason, Process, Size, Thing]
+Single = Union[bool, int, float, str, Reason, Process, Size, Thing]
 Value = Union[Single, tuple[Process, ...], tuple[Size, ...], tuple[Thing, ...], tuple[str, ...], None]
 
 

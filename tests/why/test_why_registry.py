@@ -14,11 +14,12 @@ from oomtrace.why.badness import Exempt
 from oomtrace.why.case import Case
 from oomtrace.why.causes.filled import KernelPart
 from oomtrace.why.causes.killed import AskedBy
+from oomtrace.why.causes.totalpages import SwapLimit
 from oomtrace.why.finding import Fact, Reason, Statement
 from oomtrace.why.pattern import Victims
 
 # What stands within sentences, has a word; Victims are words of one phrase.
-WORDS = (account.Kind, callsite.Site, AskedBy, KernelPart, Exempt)
+WORDS = (account.Kind, callsite.Site, AskedBy, KernelPart, Exempt, SwapLimit)
 
 
 def kinds(base: type[Reason] = Reason) -> list[type[Reason]]:

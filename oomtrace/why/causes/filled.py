@@ -105,7 +105,7 @@ def _verdict(event: OomEvent, found: Account, case: Case) -> None:
     else:
         case.means(Filled.BY, CERTAIN if abs(left) * 10 < whole else LIKELY, filler=top.kind,
                    kernel_parts=_kernel_parts(found) if top.kind == Kind.KERNEL else None,
-                   swapcache_kb=_swapcache_kb(found, top), of_all_zones=int(_not_full(event)) or None)
+                   swapcache_kb=_swapcache_kb(found, top), of_all_zones=_not_full(event) or None)
 
 
 _KERNEL_PARTS: Mapping[KernelPart, tuple[str, ...]] = {

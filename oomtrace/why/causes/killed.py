@@ -111,7 +111,7 @@ def _where(event: OomEvent, case: Case) -> None:
         case.says(Killed.IN_MEMCG, victim_memcg=victim)
         return
     levels = names.levels_between(full, victim)
-    not_full = int(declared_by_bpf(event)) or None
+    not_full = declared_by_bpf(event) or None
     if levels == 0:
         case.says(Killed.IN_FULL_MEMCG, not_full=not_full)
     elif levels is not None:
@@ -147,7 +147,7 @@ def _more(event: OomEvent, victim: Kill, case: Case) -> None:
     if report.oom_group is not None:
         case.remarks(Killed.GROUP, oom_group=report.oom_group, memcg__path=look.full_path(event),
                      victim_memcg=look.victim_path(event), processes=processes,
-                     not_full=int(declared_by_bpf(event)) or None)
+                     not_full=declared_by_bpf(event) or None)
     elif processes > 1 and _first_again(event):
         case.remarks(Killed.GROUP_INFERRED, processes=processes)
     elif processes > 1:

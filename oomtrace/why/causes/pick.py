@@ -216,7 +216,7 @@ def _beside_the_kernel(event: OomEvent, ranking: Ranking, chosen: Weighed, case:
                    more_differing=len(wrong) - 3 if len(wrong) > 3 else None)
     else:
         case.means(Pick.AGREES, same_points=len(pairs) or None,
-                   only_one=1 if ranking.candidates == (chosen,) and not pairs else None)
+                   only_one=(ranking.candidates == (chosen,) and not pairs) or None)
 
 
 def _knows(ranking: Ranking, chosen: Weighed, case: Case) -> None:

@@ -76,7 +76,7 @@ def _file_pages(found: Account, elsewhere: bool, case: Case) -> None:
     dirty = kb.get("file_dirty_kb", kb.get("dirty_kb"))
     writeback = kb.get("file_writeback_kb", kb.get("writeback_kb"))
     busy = (dirty or 0) + (writeback or 0)
-    case.says(Reclaim.FILE_PAGES, file_kb=files, of_all_zones=int(elsewhere) or None)
+    case.says(Reclaim.FILE_PAGES, file_kb=files, of_all_zones=elsewhere or None)
     case.knows(active_file_kb=kb["active_file_kb"], inactive_file_kb=kb["inactive_file_kb"], file_dirty_kb=dirty,
                file_writeback_kb=writeback)
     if not found.total_kb or found.part(Kind.FREE) * 2 >= found.total_kb or elsewhere:

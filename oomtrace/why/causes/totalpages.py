@@ -24,6 +24,13 @@ class Counted(Reason):
     WITH_SWAP_FITS = "with_swap_fits"
 
 
+class SwapLimit(Reason):
+    """What the memcg's limits let it have of swap, where that is not some."""
+
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
 def totalpages_range(event: OomEvent) -> Optional[tuple[int, int, int]]:
     """The limit in pages, and the least and most totalpages: live, or all that give the printed score."""
     memcg = event.report.memcg
@@ -78,14 +85,14 @@ def swap_counted(event: OomEvent, case: Case) -> None:
     case.knows(memory__limit_pages=limit, totalpages_low=low, totalpages_high=high)
 
 
-def _limit(memcg: Optional[Memcg]) -> Optional[str]:
-    """None if the limits leave room for swap, otherwise "none", or "unknown"."""
+def _limit(memcg: Optional[Memcg]) -> Optional[SwapLimit]:
+    """None if the limits leave room for swap: of cgroup v1, that for memory and swap together."""
     counter = (memcg.memsw or memcg.swap) if memcg is not None else None
     limit_kb = look.limit_kb(counter)
     if memcg is None or counter is None or limit_kb is None:
-        return None if look.unlimited(counter) else "unknown"
+        return None if look.unlimited(counter) else SwapLimit.UNKNOWN
     beside_kb = look.limit_kb(memcg.memory) or 0 if counter is memcg.memsw else 0
-    return None if limit_kb > beside_kb else "none"
+    return None if limit_kb > beside_kb else SwapLimit.NONE
 
 
 def _in_swap_kb(event: OomEvent) -> int:

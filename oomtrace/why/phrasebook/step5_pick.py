@@ -6,7 +6,7 @@ from ..badness import Exempt
 from ..causes.adj import Adj
 from ..causes.exempt import NotChosen
 from ..causes.pick import Pick
-from ..causes.totalpages import Counted
+from ..causes.totalpages import Counted, SwapLimit
 from ..units import exact, human, plural
 from .template import Facts, fill, who, word
 
@@ -19,11 +19,14 @@ WORDS = {
     Exempt.IN_VFORK: "within vfork, its memory is its parent's",
     Exempt.NO_MM: "no memory of its own any more",
     Exempt.OTHER: "passed over",
+    SwapLimit.NONE: "its limit allows none",  # why no swap was counted
+    SwapLimit.UNKNOWN: "none is on, swappiness is 0, or its limit allows none",
 }
 
 
-_NO_SWAP = {None: "none is on, or swappiness is 0", "none": "its limit allows none",
-            "unknown": "none is on, swappiness is 0, or its limit allows none"}
+def _no_swap(facts: Facts) -> str:
+    limit = facts.get("swap_limit")
+    return f"No swap was counted: {word(limit) if limit is not None else 'none is on, or swappiness is 0'}."
 
 
 def _cannot(why: str) -> str:
@@ -125,7 +128,7 @@ PHRASES = {
     Counted.LIMIT_ALONE: "The kernel scored tasks against the memory limit, {limit_pages} pages, with no swap added.",
     Counted.LIMIT_ALONE_FITS: "The printed score fits the memory limit, {limit_pages} pages, with no swap added"
                               "[ or at most {more_kb:size}].",
-    Counted.NO_SWAP: lambda facts: "No swap was counted: " + _NO_SWAP[facts.get("swap_limit")] + ".",
+    Counted.NO_SWAP: _no_swap,
     Counted.WITH_SWAP: "The kernel scored tasks against {totalpages} pages: the memory limit of {limit_pages} pages, "
                        "and {swap_kb:size} of swap.",
     Counted.LITTLE_MORE_FITS: "The printed score fits {totalpages_low} to {totalpages_high} pages, under 2 % more than "
