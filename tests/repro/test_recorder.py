@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,7 +110,7 @@ class MuchTrace(FakeTrace):
     def events(self) -> Iterator[Any]:
         yield from super().events()
         for number in range(30):
-            time.sleep(0.1)
+            time.sleep(0.01)
             yield number
         while self.hangs:
             time.sleep(1)
@@ -116,16 +118,26 @@ class MuchTrace(FakeTrace):
 
 @pytest.mark.parametrize("hangs", [False, True])
 def test_all_that_is_in_hand_at_the_end_is_taken(monkeypatch: pytest.MonkeyPatch, hangs: bool) -> None:
-    """Though it takes longer than a trace may be silent."""
-    monkeypatch.setattr(recorder_module, "STOP_SECONDS", 2.0)
+    """However long it takes: each wait for more is a whole one. No real time is waited for here in vain."""
+    everything = ["first", "last", *range(30)]
+    warned: list[str] = []
+    waits: list[float] = []
+
+    def wait(reading: list[int], writing: list[int], failing: list[int], seconds: float) -> Any:
+        waits.append(seconds)
+        if hangs and recorder.events == everything:
+            return [], [], []
+        return select.select(reading, writing, failing, 60)
+
+    monkeypatch.setattr(recorder_module, "select", SimpleNamespace(select=wait))
     monkeypatch.setattr(MuchTrace, "hangs", hangs)
     monkeypatch.setattr(trace, "LiveTrace", MuchTrace)
-    warned: list[str] = []
     recorder = Recorder(print, warned.append)
     recorder.start()
     recorder.stop()
-    assert recorder.events == ["first", "last", *range(30)]
-    assert [text.partition(" as ")[0] for text in warned] == ["oomtrace: the trace said nothing for 2 s"] * hangs
+    assert recorder.events == everything
+    assert set(waits) == {recorder_module.STOP_SECONDS}
+    assert [text.partition(" as ")[0] for text in warned] == ["oomtrace: the trace said nothing for 60 s"] * hangs
 
 
 def test_asked_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
