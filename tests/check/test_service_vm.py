@@ -61,8 +61,8 @@ def _service(*drop_ins: str, put: Sequence[Path] = ()) -> list[str]:
     assert [entry["OOMTRACE_MEMCG"].rpartition("/")[2] for entry in entries] == [
         f"victim@{number}.service" for number in range(1, OOMS + 1)
     ]
-    assert lines.count("hook: tail 0 0 1") == OOMS, "each OOM runs the hook, as an ordinary process"
-    assert lines.count("hook: systemd SIGKILL python3 0 0 1") == 1, "and so does a kill by another"
+    assert lines.count("hook: tail 0 0 1") == OOMS, said  # each OOM runs the hook, as an ordinary process
+    assert lines.count("hook: systemd SIGKILL python3 0 0 1") == 1, said  # and so does a kill by another
     told = [line for line in lines if line.startswith("systemd-cat: ")]  # by the hook deploy/hooks/journal
     assert len([line for line in told if "reached its memory limit of 24.0 MiB" in line]) == OOMS, said
     assert any(line.startswith('metric: oomtrace_kills_by_others_total{kind="systemd",unit="nearly.service"} 1')

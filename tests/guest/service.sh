@@ -7,6 +7,14 @@
 # in a drop-in; without any, those for a hook and for counters are there from the start.
 set -e
 cd "$(dirname "$0")/../.."
+wait_for() { # SECONDS SHELL-CONDITION: until it holds; where it never does, what follows tells what is missing
+	halves=$(($1 * 2))
+	until eval "$2" 2>/dev/null || [ $halves -le 0 ]; do
+		sleep 0.5
+		halves=$((halves - 1))
+	done
+	[ $halves -gt 0 ] || echo "waited $1 s in vain: $2"
+}
 # The service sees no home folders (ProtectHome), so it cannot run from the checkout.
 mkdir -p /opt/oomtrace/lib/systemd/system
 cp -r oomtrace bpf /opt/oomtrace/
@@ -50,56 +58,46 @@ printf '[Service]\nType=oneshot\nExecStart=tail /dev/zero\nMemoryMax=24M\nMemory
 for number in 1 2 3; do
 	systemctl start "victim@$number" || true
 done
-# The entry is the last thing done for an OOM: wait for the third.
-tries=0
-until [ "$(journalctl --no-pager -o cat -t oomtrace MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 | wc -l)" -ge 3 ] ||
-	[ $tries -ge 60 ]; do
-	sleep 0.5
-	tries=$((tries + 1))
-done
+# Entry, hook and counters come one after the other.
+wait_for 60 '[ "$(journalctl --no-pager -o cat -t oomtrace MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 | wc -l)" -ge 3 ]'
 echo "adj: $(cat /proc/"$pid"/oom_score_adj)"
 echo "capabilities: $(grep CapEff /proc/"$pid"/status | tr -d '\t')"
 echo "locked: $(grep VmLck /proc/"$pid"/status | tr -s '\t ' ' ')"
 echo "resident: $(grep VmRSS /proc/"$pid"/status | tr -s '\t ' ' ')"
 journalctl --no-pager -o json -t oomtrace MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 | sed 's/^/entry: /'
-tries=0
-until [ "$(wc -l </var/lib/oomtrace/hooked)" -ge 3 ] || [ $tries -ge 60 ]; do
-	sleep 0.5
-	tries=$((tries + 1))
-done
+wait_for 60 '[ "$(wc -l </var/lib/oomtrace/hooked)" -ge 3 ]'
+wait_for 60 '[ "$(grep -c "oomtrace_ooms_total{" /var/lib/prometheus/node-exporter/oomtrace.prom)" -ge 3 ]'
 cat /var/lib/oomtrace/hooked
 sed 's/^/metric: /' /var/lib/prometheus/node-exporter/oomtrace.prom
 find /var/lib/oomtrace -name '*.oom' -printf 'capture: %m %p\n'
 eval "$look" | sed 's/^/look: /'
-# Killed by another where memory is short: systemd stops a unit at its limit.
-printf '[Service]\nExecStart=python3 -c "b = bytearray(40 << 20); import time; time.sleep(1000)"\nMemoryMax=56M\n%s\n' \
-	'KillSignal=SIGKILL' >/run/systemd/system/nearly.service
+# Killed by another where memory is short: systemd stops a unit near its limit. The limit is set once the unit has all
+# that it will ask for: before, the OOM killer would be the one who kills.
+cat >/run/systemd/system/nearly.service <<'END'
+[Service]
+ExecStart=python3 -c "b = bytearray(40 << 20); open('/run/filled', 'w'); import time; time.sleep(1000)"
+MemoryMax=56M
+KillSignal=SIGKILL
+END
 systemctl start nearly
-tries=0
-until [ "$(cat /sys/fs/cgroup/system.slice/nearly.service/memory.current)" -gt 42000000 ] || [ $tries -ge 90 ]; do
-	sleep 0.5
-	tries=$((tries + 1))
-done
-cat "/sys/fs/cgroup/system.slice/nearly.service/memory.current" >/sys/fs/cgroup/system.slice/nearly.service/memory.max
+wait_for 120 '[ -e /run/filled ]'
+nearly=/sys/fs/cgroup/system.slice/nearly.service
+echo $(($(cat $nearly/memory.current) + (1 << 20))) >$nearly/memory.max
 systemctl stop nearly
-tries=0
-until [ "$(wc -l </var/lib/oomtrace/hooked)" -ge 4 ] || [ $tries -ge 120 ]; do
-	sleep 0.5
-	tries=$((tries + 1))
-done
+wait_for 60 '[ "$(wc -l </var/lib/oomtrace/hooked)" -ge 4 ]'
+wait_for 60 'grep -q kills_by_others_total{ /var/lib/prometheus/node-exporter/oomtrace.prom'
 tail -n 1 /var/lib/oomtrace/hooked
 journalctl --no-pager -o cat -t oomtrace _TRANSPORT=stdout PRIORITY=4 | sed 's/^/systemd-cat: /'
 grep kills_by_others_total{ /var/lib/prometheus/node-exporter/oomtrace.prom | sed 's/^/metric: /'
 [ ! -e /root/collector ] || cat /root/collector
 find /var/cache/oomtrace -name '*.json' -printf 'kept: %m\n'
 kill -KILL "$pid"
-tries=0
 # Both in one answer: for a moment after the kill it is still active, and has no main process any more.
-until systemctl show -p ActiveState -p MainPID oomtrace | sort | tr '\n' ' ' |
-	grep "ActiveState=active MainPID=[1-9]" | grep -qv "MainPID=$pid " || [ $tries -ge 300 ]; do
-	sleep 0.5
-	tries=$((tries + 1))
-done
+restarted() {
+	systemctl show -p ActiveState -p MainPID oomtrace | sort | tr '\n' ' ' |
+		grep "ActiveState=active MainPID=[1-9]" | grep -qv "MainPID=$pid "
+}
+wait_for 150 restarted
 echo "after a kill: $(systemctl is-active oomtrace)"
 systemctl stop oomtrace
 echo "stopped: $(systemctl show --value -p Result oomtrace)"
