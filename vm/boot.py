@@ -31,7 +31,8 @@ CRASHES = 3
 """How often a VM is tried whose emulator fails. QEMU's threads share TLB entries without keeping them (seen:
 iotlb_to_section: Assertion `section_index < d->map.sections_nb', once in some hundred boots on a busy machine), and one
 may run the int3 of a patched instruction after it has been taken away (seen: a panic within 2 s of boot on 7.3; and a
-boot of 7.3 that neither went on nor answered). Nothing of the command has run before the guest is ready."""
+boot of 7.3 that neither went on nor answered). Nothing of the command has run before the guest is ready: until then, a
+guest that panics, resets or hangs is tried again, too."""
 END_TIMEOUT_S = 10.0
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -205,8 +206,9 @@ def _supervise(spec: RunSpec, machine: qemu.Machine, session: _Session) -> Resul
     console = session.console.decode(errors="replace").replace("\r\n", "\n")
     if not lost and (not session.complete or session.control.status is None):
         lost = _cause_of_end(console, messages.decode(errors="replace"))
-    crashed = process.returncode in (-signal.SIGABRT, -signal.SIGSEGV) or (
-        not session.control.ready and ("int3: 0000" in console or ended >= BOOT_TIMEOUT_S))
+    # By a signal that is not ours; or, with status 0, as the guest has reset itself, or it hung, before it was ready.
+    crashed = process.returncode < 0 and process.returncode != -signal.SIGKILL or (
+        not session.control.ready and (process.returncode == 0 or ended >= BOOT_TIMEOUT_S))
     return Result(
         status=None if lost else session.control.status, stdout=bytes(session.stdout), stderr=bytes(session.stderr),
         console=console, lost=lost, crashed=bool(lost) and crashed,

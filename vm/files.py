@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Optional
+from typing import IO, BinaryIO, Optional
 
 from .errors import VmError
 
@@ -50,5 +51,22 @@ def _lay(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         source = tar.extractfile(member)
         assert source is not None
-        with source, target.open("wb") as stream:
+        with source:
+            _write(source, target)
+
+
+def _write(source: IO[bytes], target: Path) -> None:
+    """All of it at once, where a file can be: somebody may read what was there, as other guests that begin do."""
+    if target.exists() and not target.is_file():  # /dev/stdout
+        with target.open("wb") as stream:
             shutil.copyfileobj(source, stream)
+        return
+    target = target.resolve()
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as stream:
+            shutil.copyfileobj(source, stream)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

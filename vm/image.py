@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -71,8 +71,12 @@ def kept_folder() -> Path:
     to compile them as long as booting twice. Their names have a hash of the sources; the oldest of many are removed."""
     folder = cache_folder() / "kept"
     folder.mkdir(exist_ok=True)
-    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)[:-MOST_KEPT]:
-        path.unlink()
+    aged = []
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # who else runs a guest may have removed it
+            aged.append((path.stat().st_mtime_ns, path))
+    for _, path in sorted(aged)[:-MOST_KEPT]:
+        path.unlink(missing_ok=True)
     return folder
 
 

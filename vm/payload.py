@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Optional
 
@@ -19,12 +20,23 @@ def write(
     `kept`, if it is given, under ``kept/``; and each of `put` under ``put/``."""
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name in files(repository):
-            archive.add(repository / name, f"oomtrace/{name}", recursive=False, filter=_as_root)
+            with suppress(FileNotFoundError):  # gone since they were listed: a file of a moment
+                archive.add(repository / name, f"oomtrace/{name}", recursive=False, filter=_as_root)
         if kept is not None:
             kept.mkdir(parents=True, exist_ok=True)
-            archive.add(kept, "kept", filter=_as_root)
+            _add_kept(archive, kept)
         for path in put:
             archive.add(path, f"put/{path.resolve().name}", filter=_as_root)
+
+
+def _add_kept(archive: tarfile.TarFile, kept: Path) -> None:
+    """Its files as they are: those of other guests, which are at their end, may come and take the place of some."""
+    archive.add(kept, "kept", recursive=False, filter=_as_root)
+    for path in sorted(kept.iterdir()):
+        if path.name.startswith("."):  # on its way to be one
+            continue
+        with suppress(FileNotFoundError), path.open("rb") as stream:
+            archive.addfile(_as_root(archive.gettarinfo(arcname=f"kept/{path.name}", fileobj=stream)), stream)
 
 
 def files(repository: Path) -> list[str]:

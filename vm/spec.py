@@ -85,8 +85,8 @@ class Result:
     lost: str = ""
     """Why the VM was lost; empty if it was not."""
     crashed: bool = False
-    """Whether it was lost by a defect of QEMU's own: it ended by SIGABRT or SIGSEGV, or while it booted the kernel met
-    an int3 that it had taken away, or hung."""
+    """Whether it was lost by a defect of QEMU's own: a signal such as SIGABRT ended it, or the guest panicked or hung
+    before it was ready."""
     missing: Sequence[str] = ()
     """Guest paths asked for that were not there."""
     boot_seconds: float = 0.0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,42 @@ def test_files_and_folders_are_brought_in(tmp_path: Path) -> None:
         RunSpec(put=[tmp_path / "nothing"])
 
 
+def test_what_is_kept_comes_and_goes_while_others_read_it(tmp_path: Path) -> None:
+    """Guests that run at once share that folder: one ends, another begins."""
+    kept = tmp_path / "kept"
+    sizes = (1, 300_000)
+    ended = threading.Event()
+
+    def end_again_and_again() -> None:
+        while not ended.is_set():
+            for size in sizes:
+                files.extract(make_tar({"root/kept/plan": b"x" * size}), [("/root/kept", kept)])
+
+    (tmp_path / "checkout").mkdir()
+    other = threading.Thread(target=end_again_and_again)
+    other.start()
+    try:
+        while not (kept / "plan").exists():
+            pass
+        found = set()
+        for _ in range(300):
+            stream = io.BytesIO()
+            payload.write(stream, tmp_path / "checkout", kept=kept)
+            stream.seek(0)
+            with tarfile.open(fileobj=stream) as tar:
+                found |= {member.size for member in tar if member.name == "kept/plan"}
+                assert tar.getnames() == ["kept", "kept/plan"]
+    finally:
+        ended.set()
+        other.join()
+    assert found <= set(sizes), "whole, of either"
+
+
+def test_a_device_is_written_to_and_stays_one() -> None:
+    files.extract(make_tar({"a": b"A"}), [("/a", Path(os.devnull))])
+    assert Path(os.devnull).is_char_device()
+
+
 def test_checkout_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vm.payload._git_files", lambda _: None)
     for name in ("a.py", "sub/b.py", "__pycache__/c.pyc", ".venv/d"):
@@ -175,7 +213,7 @@ put("console", b"[    1.0] Kernel panic - not syncing: why\\r\\n[    1.1] more\\
 
 def test_qemu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_fake(tmp_path, monkeypatch, 'sys.exit("qemu: no such option")', RunSpec(), [])
-    assert result.lost == "qemu: no such option"
+    assert result.lost == "qemu: no such option" and not result.crashed
 
 
 def test_qemu_that_crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,10 +222,18 @@ def test_qemu_that_crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert result.crashed and result.status is None and result.lost == "Assertion failed."
 
 
+@pytest.mark.parametrize("signal", ["SIGSEGV", "SIGTRAP"])
+def test_signal_that_ends_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signal: str) -> None:
+    script = f'put("control", b"ready\\n"); import signal; os.kill(os.getpid(), signal.{signal})'
+    assert run_fake(tmp_path, monkeypatch, script, RunSpec(), []).crashed
+
+
 def test_kernel_that_trips_over_an_int3_while_it_boots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     oops = 'put("console", b"[ 1.9] Oops: int3: 0000 [#1] SMP\\r\\nKernel panic - not syncing: Fatal exception\\r\\n")'
     booting = run_fake(tmp_path, monkeypatch, oops, RunSpec(), [])
     assert booting.crashed and booting.lost == "Kernel panic - not syncing: Fatal exception"
+    reset = run_fake(tmp_path, monkeypatch, 'put("console", b"[ 0.5] up to here\\r\\n")', RunSpec(), [])
+    assert reset.crashed and reset.lost == "QEMU ended without a word"
     later = run_fake(tmp_path, monkeypatch, f'put("control", b"ready\\n"); {oops}', RunSpec(), [])
     assert later.lost and not later.crashed
 

@@ -57,10 +57,11 @@ disk_of() {
     done
 }
 
-# port_of NAME: the device of the virtio-serial port of that name; they appear some time after the driver.
+# port_of NAME: the device of the virtio-serial port of that name; they appear some time after the driver, when QEMU has
+# answered. One that never does is a boot that hangs, which the host gives up.
 port_of() {
-    local tries=0 port
-    while [ $tries -lt 100 ]; do
+    local port
+    while :; do
         for port in /sys/class/virtio-ports/*; do
             if [ "$(cat $port/name 2>/dev/null)" = "$1" ]; then
                 echo /dev/${port##*/}
@@ -68,7 +69,6 @@ port_of() {
             fi
         done
         usleep 50000
-        tries=$((tries + 1))
     done
 }
 
@@ -134,7 +134,6 @@ if [ "$1" != unit ]; then
     [ "$VM_INIT" != systemd ] || become_systemd
 fi
 exec 3>$(port_of vm.control) 4>$(port_of vm.out) 5>$(port_of vm.err) 6>$(port_of vm.files)
-echo ready >&3
 [ "$VM_INIT" = systemd ] || setup_cgroup_$VM_CGROUP
 ip link set lo up
 hostname oomtrace
@@ -153,6 +152,7 @@ relays=$!
 cat <$harness/err >&5 &
 relays="$relays $!"
 
+echo ready >&3
 (
     exec 3>&- 4>&- 5>&- 6>&-
     export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb
