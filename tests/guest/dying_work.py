@@ -77,11 +77,15 @@ def until(share: float, step: int = MIB // 4) -> None:
 
 
 def who() -> None:
+    inside, told = os.pipe()
     for number in range(12):
         if not os.fork():
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             touch((number + 1) * 64 << 10)
+            os.write(told, b"x")
             time.sleep(3600)
+    for _ in range(12):  # together they take a tenth of the limit: first
+        os.read(inside, 1)
     until(0.93)
 
 

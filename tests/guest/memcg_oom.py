@@ -12,6 +12,8 @@ import signal
 import sys
 import time
 
+PATIENCE_S = 60  # for what takes a moment
+
 
 def memory_root():
     """(mount point of the memory controller, cgroup version)."""
@@ -47,7 +49,8 @@ def child(cgroup, uid, adj, name, body):
     pid = os.fork()
     if pid:
         os.close(go)
-        os.read(ready, 1)
+        if not os.read(ready, 1):
+            sys.exit(f"{name} ended with status {os.waitpid(pid, 0)[1]} before it was ready")
         os.close(ready)
         return pid
     os.close(ready)
@@ -62,6 +65,20 @@ def child(cgroup, uid, adj, name, body):
     for _ in steps:
         pass
     os._exit(0)
+
+
+def asleep(pid):
+    """Wait until it sleeps. On its way there it may still write to a page that it shares with us: it would be charged
+    for the copy, and might be the one who asks for the last page."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with open(f"/proc/{pid}/stat") as file:
+            state = file.read().rsplit(")", 1)[1].split()[0]
+        if state == "S":
+            return
+        if time.monotonic() > deadline:
+            sys.exit(f"{pid} does not sleep: {state}")
+        time.sleep(0.01)
 
 
 def anonymous(size):
@@ -105,6 +122,8 @@ def main():
         child(inner, 65534, -500, "nobody's", sleeper(1)),
         child(inner, 33, 300, "www) x", sleeper(1)),
     ]
+    for other in bystanders:
+        asleep(other)
     pid = child(inner, 0, 0, "hog", hog)
     _, status = os.waitpid(pid, 0)
     for other in bystanders:

@@ -21,6 +21,8 @@ fi
 status=$?
 kill -TERM "$pid"
 wait
-timeout 1 cat /dev/kmsg >"$out/kmsg"
+# All that is there, however long it takes: at its end, nothing is waited for (dd then says so).
+dd if=/dev/kmsg of="$out/kmsg" bs=8192 iflag=nonblock 2>"$out/dd"
+grep -q 'temporarily unavailable' "$out/dd" || cat "$out/dd" >&2
 cat "$out/err" >&2
 exit $status

@@ -12,6 +12,7 @@ import pytest
 
 from oomtrace.model import OomEvent
 from oomtrace.wire import capture
+from tests import matrix as judged
 from tests.live.guest import kernel_lines
 from tests.live.test_code import COMPILERS, FOUND, POINTS, functions, shares
 from vm import boot, cells, matrix, scenario
@@ -38,9 +39,9 @@ def test_one_guest_serves_for_three() -> None:
 
 @pytest.mark.vm
 def test_three_kinds_of_oom_are_identical() -> None:
-    found = scenario.run_all(cells.load(SHARED), ["6.12-arm64"])
-    assert [cell.reports for cell in found if cell.state == "run"] == [1, 1, 1]
-    assert not _bad(found)
+    found = judged.found([pair for pair in cells.of(cells.load(SHARED), ["6.12-arm64"]) if pair[1].state == "run"])
+    judged.check(found)
+    assert [cell.reports for cell in found] == [1, 1, 1]
 
 
 @pytest.mark.vm

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from tests import matrix as judged
 from tests import promises
-from vm import cells, matrix, scenario
-from vm.cells import Cell
-from vm.compare import Tally
+from vm import cells, matrix
 from vm.spec import RunSpec
-
-# Of a report that is not a memory cgroup's, the kernel reads each line's counters anew while other CPUs allocate.
-GLOBAL_IDENTICAL = 0.99
 
 
 @pytest.mark.vm
 @pytest.mark.first
 @pytest.mark.parametrize("kernel", matrix.names())
 def test_a_third_of_the_matrix(kernel: str) -> None:
-    """Each scenario on some kernel; ``make fidelity`` runs them all. One that was not perfect gets a second try: in a
-    guest on a busy machine another process may be the first to ask for the last page."""
+    """Each scenario on some kernel; ``make fidelity`` runs them all."""
     everything = list(cells.of(cells.load(cells.names()), matrix.names()))
-    chosen = [(which, cell) for which, cell in cells.third(everything) if cell.kernel == kernel]
-    scenario.run_cells(chosen)
-    again = [(which, Cell(cell.scenario, cell.item, cell.kernel, cell.cgroup)) for which, cell in chosen if _bad(cell)]
-    scenario.show([cell for _, cell in chosen if _bad(cell)])
-    found = [cell for _, cell in chosen if not _bad(cell)] + scenario.run_cells(again)
-    bad = [cell for cell in found if _bad(cell)]
-    scenario.show(bad)
-    assert not bad
-    other = Tally()
-    for cell in found:
-        other.add(cell.other)
-    assert other.identical >= GLOBAL_IDENTICAL * other.lines, [one.by for one in other.differing]
-
-
-def _bad(cell: Cell) -> bool:
-    return bool(cell.state != "run" or cell.problems or cell.memcg.differing or cell.total.structural)
+    judged.check(judged.found([pair for pair in cells.third(everything) if pair[1].kernel == kernel]))
 
 
 def test_the_third_has_every_scenario_and_kernel() -> None:

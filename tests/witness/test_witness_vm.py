@@ -24,6 +24,7 @@ def _lines(kernel: str, command: str, timeout: float, **wanted: Any) -> list[dic
     result = boot.check(boot.run(RunSpec(kernel=kernel, timeout=timeout, **wanted), command))
     said = result.stderr.decode("utf-8", "replace")
     assert result.status == 0, said
+    print(said)  # shown where a test fails
     return [json.loads(line) for line in result.stdout.splitlines() if line.startswith(b"{")]
 
 
@@ -34,7 +35,7 @@ def _missing(lines: list[dict[str, Any]]) -> dict[str, list[str]]:
 @pytest.mark.vm
 def test_who_it_was_and_what_had_happened() -> None:
     """Names, a look before the OOM, usage by the second."""
-    (found,) = _lines("6.1", "python3 tests/guest/dying.py who", 240, cpus=1)
+    (found,) = _lines("6.1", "python3 tests/guest/dying.py who", 600, cpus=1)
     assert found["missing"] == [], found
     assert "--child who --password ***` (" in found["said"]["killed"]
     assert "of user root" in found["said"]["killed"] and "It was started by sh (" in found["said"]["killed"]
