@@ -7,7 +7,7 @@ import select
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +22,7 @@ from .spec import ANY_END, FAILED, KILLED, Forked, Scenario
 from .workloads import BROKEN, Self, registry
 
 SYSCTLS = Path("/proc/sys")
+_AWAKE_SECONDS = 0.005
 
 
 @dataclass
@@ -163,6 +164,15 @@ class Stage:
             while any(one.ready is not None and one.process is process for one in self._running.values()):
                 if not self._wait(names):
                     return
+            if ("ready", "sleep") in _pairs(step.kind for step in process.steps):
+                for pid in [pid for pid, one in self._running.items() if one.process is process]:
+                    self._let_sleep(pid)
+
+    def _let_sleep(self, pid: int) -> None:
+        """Wait until a process that has said it is ready sleeps, or has ended. On its way there it may write to a page
+        that it shares with us, and for the copy it would be the one who asks for the last page of its memcg."""
+        while pid in self._running and _is_awake(pid) and time.monotonic() < self._deadline:
+            self._pause(_AWAKE_SECONDS)
 
     def _start(self, process: Forked, number: int, run: int = 1) -> None:
         name = process.name.replace("{n}", str(number))
@@ -219,6 +229,21 @@ class Stage:
             self.result.problems.append(f"{one.name} ({pid}) {problem}")
         elif one.run < one.process.times:
             self._start(one.process, one.number, one.run + 1)
+
+
+def _pairs(kinds: Iterable[str]) -> list[tuple[str, str]]:
+    """Each with the one after it."""
+    kinds = list(kinds)
+    return list(zip(kinds, kinds[1:]))
+
+
+def _is_awake(pid: int) -> bool:
+    """Whether it is on a CPU, waits for one, or for a disk."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] in "RD"
 
 
 def _child_wakeup(stack: ExitStack) -> tuple[int, int]:

@@ -230,7 +230,7 @@ def test_they_are_set_aside_while_nobody_reads() -> None:
     meanwhile = Meanwhile(SimpleNamespace(fds=[fd, lost_fd], set_aside=set_aside))  # type: ignore[arg-type]
     for _ in range(3):
         os.write(other, b".")
-        assert filled.wait(10)
+        assert filled.wait(60)
         filled.clear()
     meanwhile.end()
     assert sum(times) == 3 and len(times) <= 5

@@ -22,7 +22,7 @@ def _stay_alive(kernel: str, cases: tuple[str, ...], timeout: float, memory: int
 @pytest.mark.first
 def test_staying_alive() -> None:
     cases = ("global=2", "stopped=5", "blocked", "full-disk", "two", "modules-cpus", "attach=5")
-    _stay_alive("6.1", cases, 500, 512 << 20)
+    _stay_alive("6.1", cases, 1200, 512 << 20)
 
 
 @pytest.mark.vm

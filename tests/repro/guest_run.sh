@@ -2,7 +2,6 @@
 # Run in a guest: oomtrace run and repro as scripts use them.
 . tests/guest/promises.sh
 populated() { grep -q . "$1/cgroup.procs"; }
-runs() { grep -qx "$2" "/proc/$(cat "$1/cgroup.procs")/comm"; } # the command, and no longer who is about to become it
 gone() { ! [ -e "$1" ]; }
 
 echo 'bytearray(1 << 29)' >/tmp/hog.py
@@ -52,14 +51,15 @@ is no-stack-memory "$(grep -ac RAWC /tmp/code.oom)" 0
 check code-without-oom 0 oomtrace run --stacks -o /tmp/peak.folded -- python3 tests/live/code/fill.py 0.5 100
 is code-of-the-peak "$(shares /tmp/peak.folded) $(stat -c %a /tmp/peak.folded)" "yes 600"
 
-oomtrace run -q --cgroup forwarded -- sh -c 'trap "exit 33" TERM; : >/tmp/trapped; while :; do sleep 0.1; done' &
-until_true test -e /tmp/trapped
+oomtrace run -q --cgroup forwarded -- sh -c 'trap "exit 33" TERM; while :; do sleep 0.1; done' &
+until_true populated $mount/forwarded
+sleep 1 # the trap is set by then
 kill -TERM $!; wait $!
 is signal $? 33
 
 # Who else ended it: another process, by name; the kernel, for a limit; itself; nobody.
 oomtrace run --cgroup ended -- sleep 1000 2>/tmp/err &
-until_true runs $mount/ended sleep
+until_true populated $mount/ended
 sh -c 'kill -KILL "$1"; true' named-killer "$(cat $mount/ended/cgroup.procs)"; wait $!
 is killed-by-another $? 137
 is killed-by-whom "$(tr '\n' ' ' </tmp/err | grep -c 'killed sleep ([0-9]*).*SIGKILL.*named-killer.*OOM killer had no part')" 1

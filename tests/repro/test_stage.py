@@ -6,12 +6,14 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from oomtrace.errors import OomtraceError
 from oomtrace.repro import cgroups, parse, stage
 from oomtrace.repro.journal import UndoJournal
+from oomtrace.repro.spec import Forked
 from oomtrace.repro.workloads.bare import elf
 from oomtrace.repro.workloads.many import program
 
@@ -54,6 +56,32 @@ def test_ends_are_judged() -> None:
     assert words[0] == "alive ended with status 0 instead of being killed"
     assert words[-1] == "wrong ended with status 4 instead of status 3"
     assert not any(word.startswith(("right", "any")) for word in words)
+
+
+def test_the_next_one_starts_when_the_one_before_it_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    awake = iter([True, True, False])
+    fork = stage.child.fork
+
+    def noted(process: Forked, *others: Any) -> tuple[int, int]:
+        order.append(process.name)
+        return fork(process, *others)
+
+    monkeypatch.setattr(stage.child, "fork", noted)
+    monkeypatch.setattr(stage, "_is_awake", lambda pid: [order.append("is it awake?"), next(awake)][1])
+    run("name: first, do: [ready, sleep]\nname: second, do: [ready, exit: 0]\nname: third, do: [exit: 0], ends: 0\n")
+    assert order == ["first", "is it awake?", "is it awake?", "is it awake?", "second", "third"]
+
+
+def test_who_is_awake() -> None:
+    assert stage._is_awake(os.getpid())
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert not stage._is_awake(pid)
+    os.waitpid(pid, 0)
+    assert not stage._is_awake(pid)
 
 
 def test_error_number_is_the_status() -> None:
