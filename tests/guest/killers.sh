@@ -15,6 +15,13 @@ ended() { # UNIT SECONDS
 	done
 	systemctl is-active "$1" | sed "s/^/$1: /"
 }
+until_it() { # COMMAND…: a state that comes; if it never does, the guest is given up, and this was its last word
+	"$@" 2>/dev/null && return
+	echo "waiting for: $*"
+	until "$@" 2>/dev/null; do sleep 0.2; done
+}
+runs() { grep -qx "$2" "/proc/$1/comm"; } # PID NAME
+both() { [ "$(wc -l <"$1/cgroup.procs")" = 2 ] && ! cat $(sed 's,.*,/proc/&/comm,' "$1/cgroup.procs") | grep -qvx sleep; }
 shown() {
 	sleep 5
 	kill $tracing
@@ -47,18 +54,24 @@ if [ -e /lib/systemd/systemd-oomd ]; then
 	ended press 120
 	systemctl stop press systemd-oomd 2>/dev/null
 fi
-systemd-run -q --unit=eater -p OOMScoreAdjust=500 python3 -c 'b = bytearray(100 << 20); import time; time.sleep(1000)'
-until [ "$(cat /sys/fs/cgroup/system.slice/eater.service/memory.current)" -gt 106000000 ]; do sleep 0.5; done
+cat >full.py <<'END'
+import sys, time
+
+kept = bytearray(int(sys.argv[1]) << 20)
+open(sys.argv[2], "w").close()
+time.sleep(1000)
+END
+systemd-run -q --unit=eater -p OOMScoreAdjust=500 python3 /root/full.py 100 /tmp/eater
+until_it [ -e /tmp/eater ]
 systemd-run -q --unit=early earlyoom -m 95,94 -s 100,100 --prefer python3 -r 0
-ended eater 60
+ended eater 120
 systemctl stop early
 if [ -e /usr/sbin/nohang ]; then
 	sed 's/^soft_threshold_min_mem.*/soft_threshold_min_mem = 50 %/' /etc/nohang/nohang.conf >/etc/nohang/test.conf
-	systemd-run -q --unit=hungry -p OOMScoreAdjust=500 \
-		python3 -c 'b = bytearray(420 << 20); import time; time.sleep(1000)'
-	until [ "$(cat /sys/fs/cgroup/system.slice/hungry.service/memory.current)" -gt 440000000 ]; do sleep 0.5; done
+	systemd-run -q --unit=hungry -p OOMScoreAdjust=500 python3 /root/full.py 420 /tmp/hungry
+	until_it [ -e /tmp/hungry ]
 	systemd-run -q --unit=hang nohang --monitor --config /etc/nohang/test.conf
-	ended hungry 60
+	ended hungry 120
 	systemctl stop hang
 	journalctl --no-pager -o cat -u hang | tail -n 40 | sed 's/^/nohang: /'
 fi
@@ -68,10 +81,10 @@ if [ -e /usr/bin/oomd ]; then
 		{"name": "exists", "args": {"cgroup": "system.slice/large.service"}}]], "actions": [
 		{"name": "kill_by_memory_size_or_growth", "args": {"cgroup": "system.slice/large.service"}}]}]}
 	END
-	systemd-run -q --unit=large python3 -c 'b = bytearray(30 << 20); import time; time.sleep(1000)'
-	until [ "$(cat /sys/fs/cgroup/system.slice/large.service/memory.current)" -gt 31000000 ]; do sleep 0.5; done
+	systemd-run -q --unit=large python3 /root/full.py 30 /tmp/large
+	until_it [ -e /tmp/large ]
 	systemd-run -q --unit=facebook oomd --interval 1 --config /etc/oomd/test.json
-	ended large 60
+	ended large 120
 	systemctl stop facebook
 	journalctl --no-pager -o cat -u facebook | tail -n 40 | sed 's/^/oomd: /'
 	dmesg | grep oomd | sed 's/^/oomd: kernel: /'
@@ -81,7 +94,7 @@ shown near
 trace all
 mkdir /sys/fs/cgroup/together
 adj0 sh -c 'echo $$ >/sys/fs/cgroup/together/cgroup.procs; sleep 1001 & exec sleep 1002' &
-sleep 2
+until_it both /sys/fs/cgroup/together
 if [ -e /sys/fs/cgroup/together/cgroup.kill ]; then
 	echo 1 >/sys/fs/cgroup/together/cgroup.kill
 fi
@@ -89,7 +102,8 @@ systemd-run -q --unit=stubborn -p TimeoutStopSec=3 \
 	python3 -c 'import signal, time; signal.signal(15, signal.SIG_IGN); open("/tmp/stubborn", "w"); time.sleep(1000)'
 systemd-run -q --unit=polite \
 	python3 -c 'import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); open("/tmp/polite", "w"); time.sleep(1000)'
-until [ -e /tmp/stubborn ] && [ -e /tmp/polite ]; do sleep 0.2; done
+until_it [ -e /tmp/stubborn ]
+until_it [ -e /tmp/polite ]
 systemctl stop stubborn
 systemctl stop polite
 mkdir -p box/bin
@@ -112,10 +126,10 @@ fi
 # memory.high: a process crawls, and nobody is killed.
 systemd-run -q --unit=crawl -p MemoryHigh=30M -p MemorySwapMax=0 -p OOMScoreAdjust=0 \
 	python3 -c 'kept = [bytearray(1 << 18) for _ in range(160)]; open("/tmp/crawled", "w")'
-ended crawl 60
+ended crawl 300
 sleep 6
 adj0 sleep 1004 &
-sleep 1 # it is sleep by then, and no more adj0
+until_it runs $! sleep # and no more adj0
 sh -c 'kill -KILL "$1"; true' somebody $!
 # A kubelet evicts a pod: one of our own making, that writes what a real one does, and has a runtime kill.
 cp /bin/dash /tmp/kubelet
@@ -129,7 +143,9 @@ done
 systemd-run -q --unit=kubelet /tmp/kubelet -c \
 	'sleep 2; echo "I1 1 x.go:1] \"Eviction manager: pods ranked for eviction\" pods=[\"shop/orders\"]"; sleep 1000'
 adj0 sh -c "echo \$\$ >$box/cgroup.procs; exec sleep 1007" &
-sleep 4
+until_it runs $! sleep
+ranked() { journalctl --no-pager -o cat -u kubelet | grep -q 'ranked for eviction'; }
+until_it ranked
 /tmp/runc -c 'kill -KILL "$1"; true' runc $!
 sleep 2
 systemctl stop kubelet
@@ -219,8 +235,8 @@ shown all
 # oomtrace run says who ended its command.
 oomtrace run -- sh -c 'echo $$ >/tmp/pid; exec sleep 1006' >/tmp/run 2>&1 &
 running=$!
-until [ -s /tmp/pid ]; do sleep 0.5; done
-sleep 2
+until_it [ -s /tmp/pid ]
+until_it runs "$(cat /tmp/pid)" sleep
 sh -c 'kill -KILL "$(cat /tmp/pid)"; true' somebody
 wait $running
 echo "run: $?"

@@ -89,7 +89,7 @@ class TestKillers:
         kill = of(told["all"], "stubborn.service")
         (victim,) = kill["victims"]
         assert (kill["sender"]["pid"], victim["signal"], victim["asked_by_comm"]) == (1, KILL, "systemd")
-        assert 2.5e9 < victim["asked_ns"] < 30e9
+        assert 2.5e9 < victim["asked_ns"] < 120e9
         polite = of(told["all"], "polite.service")
         assert [(victim["signal"], victim["fatal"]) for victim in polite["victims"]] == [(TERM, False)]
 
