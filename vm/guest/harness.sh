@@ -164,7 +164,7 @@ status=$?
 
 kill_leftovers
 # A process that even SIGKILL does not end keeps a FIFO open: what it would still write is not waited for.
-( sleep 10; kill -KILL $relays ) &
+( sleep 30; kill -KILL $relays ) &
 wait $relays
 printf "$VM_END" >&4
 printf "$VM_END" >&5
