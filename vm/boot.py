@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Optional
@@ -194,10 +194,12 @@ def _supervise(spec: RunSpec, machine: qemu.Machine, session: _Session) -> Resul
     )
     for end in session.guest_ends.values():
         end.close()
+    ends_itself = False
     try:
         lost = _watch(spec, session, start)
+        ends_itself = not lost and not session.complete
     finally:
-        messages = _end(process)
+        messages = _end(process, ends_itself)
     ended = time.monotonic() - start
     while session.receive(0.0) and process.returncode is not None:
         pass
@@ -233,8 +235,11 @@ def _watch(spec: RunSpec, session: _Session, start: float) -> str:
     return ""
 
 
-def _end(process: "subprocess.Popen[bytes]") -> bytes:
-    """Kill QEMU; returns what it wrote to its standard error."""
+def _end(process: "subprocess.Popen[bytes]", by_itself: bool) -> bytes:
+    """Kill QEMU, unless it is about to end; returns what it wrote to its standard error."""
+    if by_itself:  # it closes its sockets before it exits, with a status that tells why
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=END_TIMEOUT_S)[1]
     process.kill()
     try:
         return process.communicate(timeout=END_TIMEOUT_S)[1]
