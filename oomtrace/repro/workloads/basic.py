@@ -24,3 +24,10 @@ def sleep(me: Self, seconds: Seconds = FOR_EVER) -> None:
 def exit_(me: Self, status: int = 0) -> None:
     """End without cleaning up."""
     os._exit(status)
+
+
+@workload
+def realtime(me: Self, priority: int = 1) -> None:
+    """Go before all processes that are not real-time ones (SCHED_FIFO). Such a one may dirty more memory than others
+    (mm/page-writeback.c, domain_dirty_limits)."""
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
