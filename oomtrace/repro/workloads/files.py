@@ -69,4 +69,5 @@ def dirty_mapped(me: Self, size: Bytes) -> None:
     with tempfile.TemporaryFile(dir=me.folder) as file:
         file.truncate(size)
         area = mmap.mmap(file.fileno(), size)
+        area.madvise(mmap.MADV_RANDOM)  # no pages that are read ahead: they are clean until they are touched
         touch(area, size)
