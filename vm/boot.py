@@ -27,6 +27,7 @@ from .streams import Control, MarkedStream, Sink
 BOOT_TIMEOUT_S = 120.0
 KEPT = "/root/kept"
 CONSOLE_TAIL = 80
+CRASH_TAIL = 20
 CRASHES = 3
 """How often a VM is tried whose emulator fails. QEMU's threads share TLB entries without keeping them (seen:
 iotlb_to_section: Assertion `section_index < d->map.sections_nb', once in some hundred boots on a busy machine), and one
@@ -58,7 +59,8 @@ def run(
         result = _run(spec, command, built, kvm, stdout, stderr, terminal)
         if not result.crashed or terminal or (result.stdout and stdout):  # what was passed on cannot be taken back
             break
-        say(f"QEMU failed ({result.lost}); once more")
+        ended = "".join(f"\n  {line}" for line in console_tail(result).splitlines()[-CRASH_TAIL:])
+        say(f"QEMU failed ({result.lost}); once more. The console ended so:{ended}")
     return result
 
 

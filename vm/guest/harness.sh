@@ -60,7 +60,7 @@ disk_of() {
 # port_of NAME: the device of the virtio-serial port of that name; they appear some time after the driver, when QEMU has
 # answered. One that never does is a boot that hangs, which the host gives up.
 port_of() {
-    local port
+    local tries=0 port
     while :; do
         for port in /sys/class/virtio-ports/*; do
             if [ "$(cat $port/name 2>/dev/null)" = "$1" ]; then
@@ -69,6 +69,8 @@ port_of() {
             fi
         done
         usleep 50000
+        tries=$((tries + 1))
+        [ $tries != 400 ] || echo "vm: there is no port $1 so far" >&2
     done
 }
 
