@@ -8,8 +8,10 @@ from vm import scenario
 from vm.cells import Cell, Scenario
 from vm.compare import Tally
 
-# Of a report that is not a memory cgroup's, the kernel reads each line's counters anew while other CPUs allocate.
-OTHER_IDENTICAL = 0.99
+# Of a report that is not a memory cgroup's, the kernel reads each line's counters anew while other CPUs allocate: so
+# many lines may differ, or this part of them.
+OTHER_DIFFERING = 3
+OTHER_DIFFERING_SHARE = 0.01
 
 
 def found(chosen: Sequence[tuple[Scenario, Cell]]) -> list[Cell]:
@@ -34,4 +36,5 @@ def check(cells: Sequence[Cell]) -> None:
     other = Tally()
     for cell in cells:
         other.add(cell.other)
-    assert other.identical >= OTHER_IDENTICAL * other.lines, [one.by for one in other.differing]
+    few = max(OTHER_DIFFERING, OTHER_DIFFERING_SHARE * other.lines)
+    assert len(other.differing) <= few, [one.by for one in other.differing]
