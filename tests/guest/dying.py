@@ -132,6 +132,8 @@ def start(name: str) -> Optional[int]:
         if name == "stuck" or os.path.exists(f"/root/paused-{name}") or process.poll() is not None:
             break
         time.sleep(0.1)
+    else:
+        print(f"{name}: it has not come near its limit after a minute", file=sys.stderr)
     own_looks[name] = look_at(path_of(name))
     Path(f"/root/seen-{name}").write_text("x")
     status = ended(process)
@@ -174,6 +176,7 @@ def settle() -> None:
             return
         before = now
         time.sleep(2)
+    print(f"the trace is still at work: {before} ticks", file=sys.stderr)
 
 
 def swap_in_memory() -> None:
