@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LATE_SECONDS = 20.0
 SURPLUS_SECONDS = 0.3
 BEHIND_SECONDS = 15.0  # of silence, while the kernel has counted more kills than have come: after a storm
-BACKLOG_SECONDS = 180.0
+BACKLOG_SECONDS = 900.0  # while more and more come, on a slow machine
 
 
 @dataclass
