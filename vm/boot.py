@@ -230,7 +230,8 @@ def _watch(spec: RunSpec, session: _Session, start: float) -> str:
                 qmp.take_back(session.our_ends["monitor"], spec.memory - spec.balloon)
         lost = _overdue(spec, seconds, session.control.ready)
         if lost:
-            lastwords.ask(session.our_ends["monitor"], session.our_ends["console"], session.receive)
+            ends = session.our_ends
+            lastwords.ask(ends["monitor"], ends["console"], session.receive, lambda: len(session.console))
             return lost
         if not session.receive(min(1.0, max(0.01, spec.timeout - seconds))):
             break

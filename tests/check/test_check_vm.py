@@ -13,15 +13,17 @@ IN_TURN = [kernel if kernel == "6.1" else pytest.param(kernel, marks=pytest.mark
 
 # Each line that starts with @ names a case; what follows is what it printed.
 SCRIPT = """
+. tests/guest/promises.sh
 chmod 755 /root
 oomtrace check --format json >/tmp/root.json; status=$?; echo "@ root"; echo "status $status"; cat /tmp/root.json
+until_true no_probe
 echo "kprobes left: $(grep -c oom /sys/kernel/debug/kprobes/list)"
 # Compiled once is enough; but programs are taken from a folder of one's own only.
 cp -r /var/cache/oomtrace /tmp/cache && chown -R 1000:1000 /tmp/cache
 as() {
     echo "@ $1"; shift
     capabilities=$1; shift
-    timeout 100 python3 tests/guest/capabilities.py 1000 "$capabilities" --cache /tmp/cache "$@" 2>&1
+    timeout -s KILL 100 python3 tests/guest/capabilities.py 1000 "$capabilities" --cache /tmp/cache "$@" 2>&1
     echo "status $?"
 }
 trace="-- oomtrace --timeout 0.1"
@@ -54,9 +56,10 @@ def _cases(said: str) -> dict[str, tuple[str, int]]:
 @pytest.mark.vm
 @pytest.mark.parametrize("kernel", IN_TURN)
 def test_capabilities(kernel: str) -> None:
-    spec = RunSpec(kernel=kernel, timeout=600, cpus=1)
+    spec = RunSpec(kernel=kernel, timeout=1500, cpus=1)
     result = boot.check(boot.run(spec, "echo\n" + SCRIPT))
     said = result.stdout.decode()
+    print(said, result.stderr.decode())
     cases = _cases(said)
     root = json.loads(cases["root"][0])
     assert (root["state"], cases["root"][1]) == ("ok", 0), root

@@ -72,6 +72,13 @@ block() { # NAME OOMS
     fi
     timeout 200 adj0 sh -e commands >out 2>err; echo $? >status
     [ -z "$makes" ] || { kill $makes; wait $makes; }
+    # What is in hand goes on without us: an OOM, or a trace that cannot start and has yet to say so.
+    tries=0
+    while pgrep -f 'memcg_oom[.]py|-m oomtrac[e]' >/dev/null; do
+        tries=$((tries + 1))
+        [ $tries -lt 600 ] || { echo "still runs: $(pgrep -fa 'memcg_oom[.]py|-m oomtrac[e]')" >>err; break; }
+        sleep 0.1
+    done
     cd /
 }
 """
@@ -123,7 +130,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
 def test_in_a_guest(block: pages.Block, guest: tuple[Result, Path]) -> None:
     folder = guest[1] / block.name
     out, said = (folder / "out").read_text(errors="replace"), (folder / "err").read_text(errors="replace")
-    assert (folder / "status").read_text() == "0\n", said
+    assert (folder / "status").read_text() == "0\n", out + said
     assert GUEST[block.name] in out + said, out + said
 
 
@@ -132,18 +139,19 @@ def test_in_a_guest(block: pages.Block, guest: tuple[Result, Path]) -> None:
 @pytest.mark.xdist_group("guest")
 def test_the_limit_that_is_found_is_what_the_program_needs(guest: tuple[Result, Path]) -> None:
     """50 MiB, and what Python itself takes."""
-    found = re.search(r"it succeeds is ([0-9.]+) MiB; ([0-9.]+) MiB are not", (guest[1] / "fit" / "out").read_text())
-    assert found and 50 <= float(found[2]) < float(found[1]) < 62, found
+    said = "".join((guest[1] / "fit" / name).read_text() for name in ("out", "err"))
+    found = re.search(r"it succeeds is ([0-9.]+) MiB; ([0-9.]+) MiB are not", said)
+    assert found and 50 <= float(found[2]) < float(found[1]) < 62, said
 
 
 @pytest.mark.vm
 @pytest.mark.parametrize("block", pages.of("vm"), ids=lambda block: block.name)
 def test_that_boots_vms(block: pages.Block) -> None:
     done = subprocess.run(
-        ["sh", "-ec", block.text], cwd=pages.REPOSITORY, capture_output=True, text=True, timeout=300
-    )
+        ["sh", "-ec", block.text], cwd=pages.REPOSITORY, capture_output=True, text=True, timeout=900
+    )  # the VM tells after 300 s
     assert done.returncode == 0, done.stderr
-    assert VM[block.name] in done.stdout + done.stderr
+    assert VM[block.name] in done.stdout + done.stderr, done.stdout + done.stderr
 
 
 @pytest.mark.vm
@@ -151,5 +159,6 @@ def test_that_boots_vms(block: pages.Block) -> None:
 @pytest.mark.xdist_group("guest")
 def test_the_one_shot_script_ends_where_no_trace_can_start(guest: tuple[Result, Path]) -> None:
     folder = guest[1] / "one-shot-fails"
-    assert ((folder / "status").read_text(), (folder / "out").read_text()) == ("1\n", "")
-    assert "hint: " in (folder / "err").read_text()
+    said = (folder / "err").read_text()
+    assert ((folder / "status").read_text(), (folder / "out").read_text()) == ("1\n", ""), said
+    assert "hint: " in said

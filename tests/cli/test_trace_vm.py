@@ -11,4 +11,4 @@ from vm.spec import RunSpec
 @pytest.mark.vm
 @pytest.mark.parametrize("kernel", ["5.10", pytest.param("6.12", marks=pytest.mark.long)])
 def test_trace_as_scripts_use_it(kernel: str) -> None:
-    promises.kept(RunSpec(kernel=kernel, cpus=1, timeout=500), "sh tests/cli/guest_trace.sh")
+    promises.kept(RunSpec(kernel=kernel, cpus=1, timeout=1500), "sh tests/cli/guest_trace.sh")

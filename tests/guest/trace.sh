@@ -14,6 +14,7 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck disable=SC2086 # they are several
 oomtrace -v $TRACE_OPTIONS --format kernel -o "$out/captures/" --ready-file "$out/ready" >"$out/ours" 2>"$out/err" &
 if ! read -r pid <"$out/ready"; then
+	wait # until it has said why
 	cat "$out/err" >&2
 	exit 1
 fi
@@ -21,6 +22,8 @@ fi
 status=$?
 kill -TERM "$pid"
 wait
-timeout 1 cat /dev/kmsg >"$out/kmsg"
+sleep 1 # the OOM reaper may be about to print
+# A read is a record; dd ends where there is no further one, however long it takes.
+dd if=/dev/kmsg of="$out/kmsg" bs=8192 iflag=nonblock 2>/dev/null
 cat "$out/err" >&2
 exit $status

@@ -128,7 +128,8 @@ def test_the_same_bytes_are_made_on_another_kernel() -> None:
     from vm import boot
     from vm.spec import RunSpec
 
-    result = boot.run(RunSpec(kernel="6.1", variant="bcc", timeout=300), "python3 -m oomtrace.programs.build -")
+    spec = RunSpec(kernel="6.1", variant="bcc", timeout=900)
+    result = boot.check(boot.run(spec, "python3 -m oomtrace.programs.build -"))
     assert result.status == 0, result.stderr.decode()
     assert result.stdout.decode() == _text(), "made with another bcc than this guest's?"
 

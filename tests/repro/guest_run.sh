@@ -2,6 +2,7 @@
 # Run in a guest: oomtrace run and repro as scripts use them.
 . tests/guest/promises.sh
 populated() { grep -q . "$1/cgroup.procs"; }
+runs() { grep -qx "$1" "/proc/$(cat "$2/cgroup.procs")/comm"; } # it is there before it is the command
 gone() { ! [ -e "$1" ]; }
 
 echo 'bytearray(1 << 29)' >/tmp/hog.py
@@ -22,7 +23,8 @@ else
 	limits="$(oomtrace run -q --memory-max 64M --memory-high 32M --swap-max 0 --oom-group -- sh -c \
 		'cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); cat memory.max memory.high memory.swap.max memory.oom.group')"
 	is limits "$(echo $limits)" "67108864 33554432 0 1"
-	check group 137 oomtrace run --format jsonl --memory-max 32M --oom-group -- adj0 sh -c "sleep 100 & $hog"
+	check group 137 oomtrace run --format jsonl --memory-max 32M --oom-group -- adj0 sh -c \
+		"sleep 100 & until grep -q sleep /proc/\$!/comm; do sleep 0.1; done; $hog"
 	is group-kills-all "$(grep -o '"comm":"sleep"' /tmp/err | head -1)" '"comm":"sleep"'
 fi
 check two-ooms 0 oomtrace run --count 1 --format jsonl --memory-max 32M -- sh -c "$hog; $hog; true"
@@ -51,15 +53,14 @@ is no-stack-memory "$(grep -ac RAWC /tmp/code.oom)" 0
 check code-without-oom 0 oomtrace run --stacks -o /tmp/peak.folded -- python3 tests/live/code/fill.py 0.5 100
 is code-of-the-peak "$(shares /tmp/peak.folded) $(stat -c %a /tmp/peak.folded)" "yes 600"
 
-oomtrace run -q --cgroup forwarded -- sh -c 'trap "exit 33" TERM; while :; do sleep 0.1; done' &
-until_true populated $mount/forwarded
-sleep 1 # the trap is set by then
+oomtrace run -q --cgroup forwarded -- sh -c 'trap "exit 33" TERM; touch /tmp/trapped; while :; do sleep 0.1; done' &
+until_true test -e /tmp/trapped
 kill -TERM $!; wait $!
 is signal $? 33
 
 # Who else ended it: another process, by name; the kernel, for a limit; itself; nobody.
 oomtrace run --cgroup ended -- sleep 1000 2>/tmp/err &
-until_true populated $mount/ended
+until_true runs sleep $mount/ended
 sh -c 'kill -KILL "$1"; true' named-killer "$(cat $mount/ended/cgroup.procs)"; wait $!
 is killed-by-another $? 137
 is killed-by-whom "$(tr '\n' ' ' </tmp/err | grep -c 'killed sleep ([0-9]*).*SIGKILL.*named-killer.*OOM killer had no part')" 1

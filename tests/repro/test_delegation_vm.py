@@ -10,5 +10,5 @@ from vm.spec import RunSpec
 
 @pytest.mark.vm
 def test_scope_of_systemds() -> None:
-    spec = RunSpec(variant="systemd", cpus=1, timeout=400)
+    spec = RunSpec(variant="systemd", cpus=1, timeout=1500)
     promises.kept(spec, "sh tests/repro/guest_delegation.sh")

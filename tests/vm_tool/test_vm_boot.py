@@ -74,9 +74,14 @@ def test_panic() -> None:
 
 
 def test_time_out_shows_blocked_tasks() -> None:
-    result = boot.run(RunSpec(timeout=15), "echo before; sleep 1000")
-    assert result.exit_status == STATUS_LOST and result.stdout == b"before\n"
-    assert "sysrq: Show Blocked State" in result.console and "Mem-Info:" in result.console
+    """The time counts from QEMU's start: on a busy machine it is over before the guest has said anything."""
+    for timeout in (15, 30, 60, 120):
+        result = boot.run(RunSpec(timeout=timeout), "echo before; sleep 1000")
+        assert result.exit_status == STATUS_LOST and result.lost == f"no end after {timeout} s"
+        if result.stdout:
+            break
+    assert result.stdout == b"before\n", boot.console_tail(result)
+    assert "sysrq: Show Blocked State" in result.console and "Mem-Info:" in result.console, boot.console_tail(result)
 
 
 def test_the_harness_outlives_a_global_oom() -> None:
@@ -113,6 +118,7 @@ def test_shell_is_a_prompt_on_this_terminal() -> None:
         os.write(ours, b"exit 3\n")
         assert process.wait(60) == 3
     finally:
+        print(seen.decode(errors="replace"))
         process.terminate()
         process.wait()
         os.close(ours)
