@@ -74,12 +74,19 @@ def find(attempt: Callable[[int, Optional[float]], Trial], low_bytes: int, high_
     if not trials[0].succeeded or low >= high:
         return Fit(tuple(trials))
     bound_s = 10 * trials[0].seconds + 10
-    trials.append(attempt(low, bound_s))
+
+    def bounded(limit_bytes: int) -> Trial:
+        trial = attempt(limit_bytes, bound_s)
+        if trial.stopped and trial.has_not_waited:  # the machine stood still: that says nothing of the limit
+            trial = attempt(limit_bytes, bound_s)
+        return trial
+
+    trials.append(bounded(low))
     if trials[1].succeeded:
         return Fit(tuple(trials))
     while high - low > max(_NEAR_BYTES, high // _NEAR_SHARE):
         middle = _rounded((low + high) // 2)
-        trials.append(attempt(middle, bound_s))
+        trials.append(bounded(middle))
         low, high = (low, middle) if trials[-1].succeeded else (middle, high)
     return Fit(tuple(trials))
 

@@ -26,5 +26,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 4318), Handler)
     print("otlp: listening", file=sys.stderr)
-    http.server.ThreadingHTTPServer(("127.0.0.1", 4318), Handler).serve_forever()
+    server.serve_forever()

@@ -78,11 +78,14 @@ alerts() { curl -s http://127.0.0.1:9090/api/v1/alerts; }
 until_line 90 '"firing"' alerts
 alerts | sed 's/^/alerts: /'
 echo
-until_line 60 OOMTRACE journalctl -D /var/log/journal/remote MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 -o export
+arrived() {
+	journalctl -D /var/log/journal/remote MESSAGE_ID=aca40e4268b646a18c779427d1fc2d74 -o export | grep -c ^__CURSOR=
+}
+until_line 90 '^2$' arrived
 for command in "$@"; do
 	eval "$command" | sed 's/^/remote: /'
 done
-until_line 30 webhook cat /root/webhooks
+until_line 90 '^2$' grep -c webhook /root/webhooks
 cat /root/webhooks
 journalctl --no-pager -o cat -u oomtrace | sed 's/^/said: /'
 for unit in prometheus prometheus-node-exporter systemd-journal-remote systemd-journal-upload; do

@@ -37,10 +37,11 @@ traced() { # LABEL OPTION…: in the background
 	adj0 oomtrace trace --format jsonl --ready-file /tmp/ready "$@" >/tmp/out 2>/tmp/err &
 	tracing=$!
 	tries=0
-	until [ -e /tmp/ready ] || [ $tries -ge 60 ]; do
+	until [ -e /tmp/ready ] || [ $tries -ge 240 ]; do
 		sleep 0.5
 		tries=$((tries + 1))
 	done
+	[ -e /tmp/ready ] || echo "$label: never ready: $(cat /tmp/err)"
 }
 ended() {
 	kill -INT $tracing
@@ -51,7 +52,7 @@ ended() {
 }
 events() { # N: until so many have been told
 	tries=0
-	until [ "$(wc -l </tmp/out)" -ge "$1" ] || [ $tries -ge 60 ]; do
+	until [ "$(wc -l </tmp/out)" -ge "$1" ] || [ $tries -ge 240 ]; do
 		sleep 0.5
 		tries=$((tries + 1))
 	done
@@ -91,10 +92,10 @@ ended
 
 PYTHONPATH=$PWD python3 tests/guest/collector.py >/tmp/collector 2>&1 &
 collector=$!
-until_line /tmp/collector listening 20
+until_line /tmp/collector listening 120
 traced otlp --otlp http://127.0.0.1:4318
 oom one
-until_line /tmp/collector "oomtrace.oom" 30
+until_line /tmp/collector "oomtrace.oom" 120
 ended
 cat /tmp/collector
 

@@ -29,13 +29,10 @@ sed -i 's/^ExecStart=podman run/ExecStart=podman --cgroup-manager cgroupfs run/'
 systemctl daemon-reload
 systemctl start oomtrace-container
 tries=0
-# It is ready when its probes are attached.
-until podman exec oomtrace true 2>/dev/null && grep -q "oom_kill_process" /sys/kernel/debug/kprobes/list ||
-	[ $tries -ge 200 ]; do
+until journalctl --no-pager -o cat -u oomtrace-container | grep -q "^oomtrace: ready" || [ $tries -ge 200 ]; do
 	sleep 0.5
 	tries=$((tries + 1))
 done
-sleep 2
 systemctl start victim 2>/dev/null
 tries=0
 until [ "$(captures)" -ge 1 ] || [ $tries -ge 120 ]; do

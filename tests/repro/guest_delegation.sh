@@ -16,8 +16,10 @@ is under-it "$(grep -c 'oom_memcg=/system.slice/oomtrace-run-[0-9]*.scope/' /tmp
 oomtrace run -q --cgroup stays --memory-max 64M -- sh -c 'touch /tmp/runs; while [ -e /tmp/runs ]; do sleep 0.1; done
 	cat /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/memory.max' >/tmp/stays &
 until_true test -e /tmp/runs
+is stays-runs $? 0
 printf '[Service]\nType=oneshot\nExecStart=true\nMemoryMax=64M\n' >/run/systemd/system/another.service
-systemctl daemon-reload; systemctl start another
+check another-unit-starts 0 systemctl daemon-reload
+check another-unit-starts 0 systemctl start another
 rm /tmp/runs; wait $!
 is limit-stays "$(cat /tmp/stays)" 67108864
 

@@ -5,7 +5,7 @@ import pty
 import select
 import time
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 class Shell:
@@ -48,7 +48,7 @@ def main():
     shell.type("oomtrace run -q -- sh -c 'echo sleep''ing; exec sleep 1000'; echo sta''tus $?\n")
     shell.wait_for("sleeping")
     shell.type("\x03")  # Ctrl-C
-    tell("interrupted", shell.wait_for("status "), "status 130")
+    tell("interrupted", shell.wait_for("status 130"), "status 130")
 
 
 main()

@@ -64,6 +64,21 @@ def test_an_exit_status_of_0_is_not_enough_if_something_was_killed() -> None:
     assert Trial(MIB, 1.0, 0, 0).succeeded
 
 
+@pytest.mark.parametrize("waited_s, tries", [(0.2, 2), (15.0, 1), (None, 1)])
+def test_where_the_machine_stood_still_it_is_tried_again(waited_s: Optional[float], tries: int) -> None:
+    low: list[Trial] = []
+
+    def attempt(limit_bytes: int, bound_s: Optional[float]) -> Trial:
+        if limit_bytes == 2 * MIB:
+            return Trial(limit_bytes, 1.0, 0, 0)
+        low.append(Trial(limit_bytes, 1.0, 0, 0) if low else Trial(limit_bytes, 20.0, 137, 0, True, waited_s))
+        return low[-1]
+
+    found = fit.find(attempt, 2 * MIB - fit.GRAIN_BYTES, 2 * MIB)
+    assert len(low) == tries and len(found.trials) == 2
+    assert found.trials[1].succeeded == (tries == 2)
+
+
 def test_only_the_first_trial_has_no_bound() -> None:
     bounds: list[Optional[float]] = []
 
