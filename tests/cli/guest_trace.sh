@@ -14,7 +14,7 @@ ended() { # NAME STATUS
 	if [ $got = "$2" ]; then echo "ok $1"; else echo "not ok $1: $got instead of $2: $(tail -3 /tmp/err)"; fi
 }
 
-trace --once --timeout 60 --quiet -o /tmp/x.oom
+trace --once --timeout 300 --quiet -o /tmp/x.oom
 is ready-file "$ready" $pid
 oom foo
 ended once 0
@@ -23,23 +23,24 @@ is ready-is-said "$(grep -c '^oomtrace: ready' /tmp/err)" 1
 is mode "$(stat -c %a /tmp/x.oom)" 600
 is capture "$(oomtrace read --format kernel /tmp/x.oom 2>&1 | grep -c 'Killed process')" 1
 
-trace --count 2 --timeout 60 -o /tmp/dir/ --format jsonl
+trace --count 2 --timeout 300 -o /tmp/dir/ --format jsonl
 oom foo; oom foo
 ended count 0
 is a-line-an-event "$(grep -c '^{"schema":"oomtrace/2",.*}$' /tmp/out)" 2
 is a-file-an-event "$(find /tmp/dir -type f -name '*.oom' -perm 600 | wc -l) $(find /tmp/dir -type f | wc -l)" "2 2"
 
 check timeout 124 oomtrace --quiet --timeout 1
-trace --cgroup '/foo*' --count 1 --timeout 60 --format kernel
+trace --cgroup '/foo*' --count 1 --timeout 300 --format kernel
 oom bar; oom foo
 ended cgroup 0
 is cgroup-only "$(grep -o 'oom_memcg=[^,]*' /tmp/out)" oom_memcg=/foo
-trace --comm 'ho?' --memcg-only --once --timeout 60
+trace --comm 'ho?' --memcg-only --once --timeout 300
 oom foo
 ended comm-and-memcg-only 0
 for other in "--comm nobody" "--global-only" "--pid 1"; do
-	trace --quiet --timeout 6 $other
+	trace --quiet --timeout 300 $other
 	oom foo
+	kill -TERM $pid # what has come is still told
 	ended "nothing for $other" 124
 done
 
@@ -48,7 +49,7 @@ is pid-file "$(cat /tmp/pid)" $pid
 kill -INT $pid
 ended interrupted 0
 is pid-file-is-removed "$(ls /tmp/pid /tmp/ready 2>/dev/null)" ""
-trace --quiet --timeout 60 --once -o /dev/null
+trace --quiet --timeout 300 --once -o /dev/null
 oom foo
 ended dev-null 0
 is dev-null-stays "$(stat -c %F /dev/null)" "character special file"

@@ -12,7 +12,7 @@ echo "run: $?"
 for start in first second; do
 	mkfifo /tmp/ready-$start
 	begin=$(date +%s%N)
-	python3 /root/put/oomtrace.pyz --verbose --count 1 --timeout 120 --verify --ready-file /tmp/ready-$start >/tmp/$start 2>/tmp/$start.err &
+	python3 /root/put/oomtrace.pyz --verbose --count 1 --timeout 300 --verify --ready-file /tmp/ready-$start >/tmp/$start 2>/tmp/$start.err &
 	read -r pid </tmp/ready-$start
 	echo "$start start: $((($(date +%s%N) - begin) / 1000000)) ms, $(grep VmHWM /proc/$pid/status | tr -s '\t ' ' ')"
 	mkdir -p /sys/fs/cgroup/victim
