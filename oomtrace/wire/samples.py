@@ -56,7 +56,9 @@ def samples(raw: Iterable[bytes], layout: Layout, name_of: NameOf) -> list[Sampl
         except ValueError:
             continue
         if record.kind is RecordKind.SAMPLE:
-            found.append(_sample(record.time_ns, record.read(RecSample), name_of))
+            taken = record.read(RecSample)
+            if not _charged_before(taken):
+                found.append(_sample(record.time_ns, taken, name_of))
         elif record.kind is RecordKind.PYTHON:
             body = record.read(RecPython)
             running[body.pid, record.time_ns] = tuple(
@@ -64,6 +66,11 @@ def samples(raw: Iterable[bytes], layout: Layout, name_of: NameOf) -> list[Sampl
             )
     found = [_with(sample, running.get((sample.stack.pid, sample.time_ns))) for sample in found]
     return sorted(found, key=lambda sample: sample.time_ns)
+
+
+def _charged_before(body: RecSample) -> bool:
+    """Whether it is khugepaged's: it makes a huge page of pages that somebody has charged, and these are given back."""
+    return not body.registers_bytes and not body.interrupt and text_of(body.comm) == "khugepaged"
 
 
 def _with(sample: Sample, running: Optional[Running]) -> Sample:

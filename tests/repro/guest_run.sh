@@ -42,8 +42,8 @@ oomtrace run -q -o /tmp/x.oom --memory-max 32M -- $hog 2>/dev/null
 is capture "$(oomtrace read /tmp/x.oom --format kernel | grep -c 'Killed process')" 1
 
 # By which code it charged: three quarters in one function, one in the other, but for what the interpreter takes as it
-# starts, and what is charged until somebody has looked at it. The sum of all may be more than what is held: what
-# khugepaged makes one page of is charged twice, and files that are read make room later.
+# starts, and what is charged until somebody has looked at it. The sum of all may be more than what is held: the files
+# that are read are charged, too, and make room later.
 shares() { # MIB-HELD FILE…
 	held=$(($1 << 20)); shift
 	awk -v h=$held '/;parse \(/ { p += $NF } /;cache \(/ { c += $NF } { t += $NF }

@@ -52,9 +52,10 @@ def piece(pid: int, seq: Optional[int] = None) -> Any:
     return record(RecordKind.USER_PIECE, seq, address=SP, pid=pid, length=8, memory=bytes(range(8)))
 
 
-def sample(time_ns: int, memcgs: "list[int]", pages: int = 64, **fields: int) -> bytes:
+def sample(time_ns: int, memcgs: "list[int]", pages: int = 64, **fields: Any) -> bytes:
+    known = {"comm": b"hog", "registers_bytes": 168, **fields}
     return record(RecordKind.SAMPLE, None, time_ns=time_ns, tgid=7, pid=9, pages=pages, memcgs=memcgs, kernel=[6],
-                  comm=b"hog", registers_bytes=168, sp=SP, length=4, memory=b"abcd", **fields).raw
+                  sp=SP, length=4, memory=b"abcd", **known).raw
 
 
 def python(time_ns: int, running: "list[dict[str, int]]") -> bytes:
@@ -128,6 +129,16 @@ def test_all_samples_where_the_machine_is_full(asked: Asked) -> None:
     keep(one, [sample(BEGAN - 2, [FULL]), sample(BEGAN - 3, [OTHER])])
     of(one, oom(stack("trigger", 9, 0), memcg=0))
     assert len(asked.raw[0].samples) == 2
+
+
+def test_what_khugepaged_charges_somebody_had_charged_before(asked: Asked) -> None:
+    """A program may have its name."""
+    one = whose.Whose()
+    keep(one, [sample(BEGAN - 3, [FULL], 512, comm=b"khugepaged", registers_bytes=0),
+               sample(BEGAN - 2, [FULL], comm=b"khugepaged")])
+    of(one, oom())
+    (found,) = asked.raw[0].samples
+    assert found.charged_bytes == 64 << 12
 
 
 def test_what_an_interrupt_charged_has_no_stack(asked: Asked) -> None:
