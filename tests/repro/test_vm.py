@@ -30,6 +30,7 @@ def test_the_third_has_every_scenario_and_kernel() -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.first
 @pytest.mark.parametrize("cgroup", ["v2", pytest.param("v1", marks=pytest.mark.long)])
 def test_run_as_scripts_use_it(cgroup: str) -> None:
     promises.kept(RunSpec(cgroup=cgroup, cpus=1, timeout=3000), "sh tests/repro/guest_run.sh")
