@@ -55,12 +55,12 @@ def run(
     host.ensure_qemu(kernel.arch)
     built = image.ensure(Recipe(kernel, spec.variant))
     kvm = not spec.icount and accel.kvm_works(kernel.arch, lambda: _boots_under_kvm(spec.kernel, built))
-    for _ in range(CRASHES):
+    for left in reversed(range(CRASHES)):
         result = _run(spec, command, built, kvm, stdout, stderr, terminal)
         if not result.crashed or terminal or (result.stdout and stdout):  # what was passed on cannot be taken back
             break
         ended = "".join(f"\n  {line}" for line in console_tail(result).splitlines()[-CRASH_TAIL:])
-        say(f"QEMU failed ({result.lost}); once more. The console ended so:{ended}")
+        say(f"QEMU failed ({result.lost}){'; once more' if left else ''}. The console ended so:{ended}")
     return result
 
 

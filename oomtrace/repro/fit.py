@@ -68,7 +68,7 @@ class Fit:
 def find(attempt: Callable[[int, Optional[float]], Trial], low_bytes: int, high_bytes: int) -> Fit:
     """Try limits between two. ``attempt`` takes a limit in bytes and the seconds after which the run is stopped, None
     for none; that is ten times what the largest limit took, and ten seconds: a command that has much too little memory
-    makes hardly any progress. One that is stopped though it has not waited for memory is made once more."""
+    makes hardly any progress. A run that was stopped, but had not waited for memory, is made once more."""
     low, high = _rounded(low_bytes), _rounded(high_bytes)
     trials = [attempt(high, None)]
     if not trials[0].succeeded or low >= high:

@@ -28,6 +28,6 @@ def exit_(me: Self, status: int = 0) -> None:
 
 @workload
 def realtime(me: Self, priority: int = 1) -> None:
-    """Go before all processes that are not real-time ones (SCHED_FIFO). Such a one may dirty more memory than others
+    """Become a real-time process (SCHED_FIFO): it runs before all others, and may have more dirty pages than they may
     (mm/page-writeback.c, domain_dirty_limits)."""
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
